@@ -1,0 +1,42 @@
+"""One point of the design space: a frozen specification, the network it resolves to, and its id. No torch.
+
+`specification` is what a user writes, `layouts` the backbones' geometry, `kinds` what each attention
+block sends and receives, `topology` who listens to whom, `network` the resolved network, whose
+canonical form is the id: two specifications of one network share it.
+"""
+
+from dcasearch.architecture.kinds import KINDS, Dimension, Kind, Port
+from dcasearch.architecture.layouts import BACKBONES, BackboneLayout, BlockLayout
+from dcasearch.architecture.network import Block, Edge, Matching, Network, Resize, resolve
+from dcasearch.architecture.specification import (
+    Alpha,
+    Architecture,
+    Attention,
+    Backbone,
+    ChannelMatching,
+    ConnectionFunction,
+    Connections,
+)
+
+__all__ = [
+    "BACKBONES",
+    "KINDS",
+    "Alpha",
+    "Architecture",
+    "Attention",
+    "Backbone",
+    "BackboneLayout",
+    "Block",
+    "BlockLayout",
+    "ChannelMatching",
+    "ConnectionFunction",
+    "Connections",
+    "Dimension",
+    "Edge",
+    "Kind",
+    "Matching",
+    "Network",
+    "Port",
+    "Resize",
+    "resolve",
+]

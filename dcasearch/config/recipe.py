@@ -1,0 +1,64 @@
+"""How a network is trained, as data. The shipped recipes are YAML files beside this module."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from dcasearch.architecture.specification import Frozen
+
+Number = Annotated[NonNegativeFloat, Field(strict=False)]
+
+
+class Schedule(Frozen):
+    """The learning rate as a function of the step alone."""
+
+    name: Literal["cosine", "step"] = "cosine"
+    warmup_epochs: Number = 0.0
+    """Linear from 0."""
+    every: PositiveInt = 30
+    """step only: epochs between two drops."""
+    factor: Annotated[PositiveFloat, Field(strict=False)] = 0.1
+    """step only: what a drop multiplies by."""
+
+
+class Augmentation(Frozen):
+    """What happens to a training image; evaluation images are only resized and cropped."""
+
+    crop: Literal["none", "pad", "random_resized"] = "random_resized"
+    """`pad`: zero-pad by an eighth and crop at random, as usual for small images."""
+    area: tuple[float, float] = Field(default=(0.08, 1.0), strict=False)
+    """random_resized only: share of the image's area."""
+    aspect: tuple[float, float] = Field(default=(0.75, 1.3333333333333333), strict=False)
+    """random_resized only: width / height."""
+    flip: bool = True
+
+
+class Recipe(Frozen):
+    """Optimiser, schedule, regularisation and augmentation of one training."""
+
+    lr: Annotated[PositiveFloat, Field(strict=False)] = 0.1
+    """Peak learning rate, not scaled by the batch."""
+    batch_size: PositiveInt = 256
+    """Global batch, whatever the number of devices."""
+    momentum: Number = 0.9
+    nesterov: bool = True
+    weight_decay: Number = 1e-4
+    decay_exempt: tuple[Literal["bias", "norm", "depthwise", "connection"], ...] = Field(default=(), strict=False)
+    """Parameters without weight decay: biases, BatchNorm, depth-wise convolutions, α and mixing weights."""
+    schedule: Schedule = Schedule()
+    label_smoothing: Number = 0.0
+    clip_norm: Annotated[PositiveFloat, Field(strict=False)] | None = None
+    """Largest L2 norm of the whole gradient."""
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay per step of an exponential moving average of the weights, which is then what is evaluated."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16 is autocast, where the device has it; parameters stay fp32."""
+    channels_last: bool = True
+    compile: bool = False
+    bn_momentum: Annotated[float, Field(gt=0, le=1)] | None = None
+    """BatchNorm's momentum; unset keeps the backbone's (MnasNet's 3e-4 needs thousands of steps)."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Before the classifier; unset keeps the backbone's."""
+    augmentation: Augmentation = Augmentation()

@@ -1,0 +1,158 @@
+"""The study, as its YAML says it: what is searched, on what data, at which fidelities, by which executor."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from dcasearch.architecture.specification import Frozen
+from dcasearch.config.recipe import Recipe
+
+Fraction = Annotated[PositiveFloat, Field(le=1, strict=False)]
+Direction = Literal["maximize", "minimize"]
+Metric = Literal["top1", "top5", "loss", "params", "macs"]
+COSTS: tuple[Metric, ...] = ("params", "macs")
+"""Metrics that are known before any training; they are those at the last fidelity's resolution."""
+
+
+class Data(Frozen):
+    """A data set and how much of train is held out for the search."""
+
+    name: str
+    """digits, cifar10, imagefolder or imagenet."""
+    root: str | None = None
+    """Folder of the data; digits needs none."""
+    validation_fraction: Annotated[PositiveFloat, Field(lt=1)] = 0.1
+    """Share of train that selection sees; the test split is not looked at."""
+    protocol: Literal["search", "paper"] = "search"
+    split_seed: NonNegativeInt = 0
+    workers: NonNegativeInt = 2
+    """Loader processes per trial, for image folders; small data sets are held in memory."""
+    max_corrupt: Annotated[float, Field(ge=0, le=1, strict=False)] = 0.001
+    """Share of unreadable images over which a run stops with their list."""
+
+
+class Bound(Frozen):
+    """A constraint on a cost; checked before any training."""
+
+    min: float | None = Field(default=None, strict=False)
+    max: float | None = Field(default=None, strict=False)
+
+
+class Sampler(Frozen):
+    """Who suggests the next trial."""
+
+    name: Literal["tpe", "random", "grid", "nsga2"] = "tpe"
+    seed: NonNegativeInt = 0
+    startup: NonNegativeInt = 10
+    """tpe only: random trials before the model is used."""
+    population: PositiveInt = 50
+    """nsga2 only."""
+
+
+class Pruner(Frozen):
+    """Which trials end before their last epoch; decided on one metric, also with several objectives."""
+
+    name: Literal["none", "successive_halving", "median"] = "none"
+    metric: Literal["top1", "top5", "loss"] = "top1"
+    min_epochs: PositiveInt = 1
+    """The first rung."""
+    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    """successive_halving: rungs at min_epochs * factor^k, the best 1/factor goes on."""
+    startup: NonNegativeInt = 5
+    """Values that a rung must hold before it may prune."""
+
+
+class Promotion(Frozen):
+    """Which trials of the fidelity before this one are trained here."""
+
+    top: NonNegativeInt = 5
+    by: Literal["value", "pareto"] = "value"
+    """The first objective, or the Pareto rank over all of them."""
+    random: NonNegativeInt = 0
+    """Further trials drawn at random, one from each quantile of the rest: they say what the proxy is worth."""
+
+
+class Fidelity(Frozen):
+    """One level of the training budget."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+    trials: PositiveInt | None = None
+    """Trials to train (infeasible and duplicate ones do not count); first fidelity only."""
+    promote: Promotion | None = None
+    """Every fidelity but the first."""
+    resolution: PositiveInt
+    """Pixels per side."""
+    epochs: PositiveInt
+    train_fraction: Fraction = 1.0
+    """Stratified share of the train split."""
+    recipe: Recipe = Recipe()
+    """In YAML a shipped recipe's name, or `{base: light, lr: 0.05}`, or the whole recipe."""
+    pruner: Pruner = Pruner()
+    seeds: tuple[NonNegativeInt, ...] = Field(default=(0,), min_length=1, strict=False)
+
+
+class Resources(Frozen):
+    """What one trial holds while it runs."""
+
+    cpu: PositiveInt = 1
+    """Also its number of threads."""
+    gpu: Annotated[float, Field(ge=0, strict=False)] = 0
+
+
+class Executor(Frozen):
+    """Where trials run."""
+
+    name: Literal["local", "ray"] = "local"
+    address: str | None = None
+    """ray only: auto, host:port, or nothing for a local Ray."""
+    max_concurrent: PositiveInt = 1
+    retries: NonNegativeInt = 3
+    """How often a trial that lost its worker goes on from its checkpoint."""
+    resources: dict[str, Resources] = {}
+    """Per fidelity."""
+
+
+class Stop(Frozen):
+    """When a study ends before its trials are used up; whatever comes first."""
+
+    wall_hours: Annotated[PositiveFloat, Field(strict=False)] | None = None
+    """Hours of this run."""
+    deadline: str | None = None
+    """ISO date and time, e.g. 2026-12-01T08:00."""
+    no_improvement: PositiveInt | None = None
+    """Trained trials since the best value of the first objective."""
+
+
+class Final(Frozen):
+    """The last number: the winner and its baselines, trained anew with fresh seeds, on the test split, once."""
+
+    seeds: tuple[NonNegativeInt, ...] = Field(default=(1000,), min_length=1, strict=False)
+
+
+class Study(Frozen):
+    """A study with everything resolved: variables, recipes and the search space in place."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+    space: dict[str, Any]
+    """The search space, inline or from the file named; `dcasearch.space` reads it."""
+    data: Data
+    objectives: Annotated[dict[Metric, Direction], Field(min_length=1)] = {"top1": "maximize"}
+    constraints: dict[Literal["params", "macs"], Bound] = {}
+    sampler: Sampler = Sampler()
+    fidelities: tuple[Fidelity, ...] = Field(min_length=1, strict=False)
+    baselines: bool = True
+    """Plain backbone, vanilla attention and the all-blocks chain, at every fidelity, before sampling."""
+    enqueue: tuple[dict[str, Any], ...] = Field(default=(), strict=False)
+    """Parameters of the user's own configurations, tried first; what is not given is sampled."""
+    on_duplicate: Literal["replay", "new_seed"] = "replay"
+    final: Final | None = None
+    stop: Stop = Stop()
+    keep_weights: NonNegativeInt = 5
+    """Best evaluations of each fidelity whose weights stay on disk."""
+    throughput: Annotated[PositiveFloat, Field(strict=False)] | None = None
+    """Multiply-adds per second of one trial (training, forward and backward), for the estimate of `check`."""
+    executor: Executor = Executor()
+    storage: str = "sqlite:///dcasearch.db"
+    artifacts: str = "./artifacts"

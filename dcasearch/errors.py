@@ -1,0 +1,113 @@
+"""Every exception that dcasearch raises on purpose; the command line catches the one base class.
+
+DcasearchError               exit 1
+├── UserError                exit 2: what was asked cannot be done as written
+│   ├── ConfigError          a YAML file has problems, each with file:line:column
+│   ├── ArchitectureError    an architecture that no network can have
+│   ├── DataError            data that is missing or broken
+│   ├── StorageError         a database of another version, or that cannot be opened
+│   └── StudyChanged         a study's YAML no longer means what its database holds
+├── StudyLocked              another driver runs this study (exit 2)
+├── StudyFailed              the study ended without a usable trial
+├── TrialFailure             one trial failed; the study goes on
+└── Interrupted              Ctrl-C or SIGTERM (exit 130 or 143): the same command resumes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal
+
+FailureKind = Literal["oom", "nan", "lost", "bug"]
+
+
+class DcasearchError(Exception):
+    """Base of every error that dcasearch raises on purpose."""
+
+    exit_code = 1
+
+
+class UserError(DcasearchError):
+    """What the user asked for cannot be done as written."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing wrong in a YAML file: where it stands, what was got, what is allowed, what to do."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+
+
+class ConfigError(UserError):
+    """A YAML file has problems; all of them at once, in the order of the file."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: Sequence[Problem] = sorted(set(problems))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class ArchitectureError(UserError):
+    """A specification that no network can have; `path` says where in the specification."""
+
+    def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
+        self.path = path
+        super().__init__(message)
+
+
+class DataError(UserError):
+    """Data that is missing, broken or of another shape than the study says."""
+
+
+class StorageError(UserError):
+    """A database that is missing, of another version, or cannot be opened."""
+
+
+class StudyChanged(UserError):
+    """A study's YAML no longer means what its database holds."""
+
+
+class StudyLocked(DcasearchError):
+    """Another driver runs this study at this moment."""
+
+    exit_code = 2
+
+
+class StudyFailed(DcasearchError):
+    """The study ended without a usable trial."""
+
+
+class TrialFailure(DcasearchError):
+    """One trial failed; the study goes on. `oom`, `nan` and `bug` are the model's, `lost` the machine's."""
+
+    def __init__(self, kind: FailureKind, message: str) -> None:
+        self.kind: FailureKind = kind
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[type[TrialFailure], tuple[FailureKind, str]]:
+        return type(self), (self.kind, str(self))
+
+
+class Interrupted(DcasearchError):
+    """Ctrl-C (exit 130) or SIGTERM (exit 143); everything finished is stored and the same command resumes."""
+
+    def __init__(self, message: str, exit_code: int = 130) -> None:
+        self.exit_code = exit_code
+        super().__init__(message)
+
+
+def nearest(word: object, known: Iterable[str]) -> str:
+    """Return the sentence that helps with an unknown word: the nearest known one, then all of them."""
+    words = sorted(known)
+    close = get_close_matches(str(word), words, n=1, cutoff=0.5)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return f"{hint}Known: {', '.join(words)}."

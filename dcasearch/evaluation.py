@@ -1,0 +1,89 @@
+"""The record of one (architecture, fidelity, seed) on one data set, and what identifies it. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Protocol = Literal["search", "test", "paper"]
+"""What a value was measured on: `search` the held-out part of train, `test` the test split (read once, for the
+exported winner and its baselines), `paper` all of train against the 50k validation images."""
+
+
+def fingerprint(content: Any) -> str:
+    """Return 16 hexadecimal digits that identify plain data, whatever the order of its keys."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """What one epoch of training measured."""
+
+    epoch: int
+    """From 1."""
+    train_loss: float
+    loss: float
+    """Mean cross-entropy on the protocol's evaluation images, without label smoothing."""
+    top1: float
+    """Percent."""
+    top5: float
+    """Percent."""
+    seconds: float
+    """Of this epoch, training and evaluation."""
+
+    @property
+    def finite(self) -> bool:
+        """Whether the training has not diverged."""
+        return math.isfinite(self.train_loss) and math.isfinite(self.loss)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationKey:
+    """What two evaluations must share to be the same measurement."""
+
+    architecture_id: str
+    fidelity: str
+    """Fingerprint of the fidelity's meaning: resolution, epochs, fraction of train, recipe."""
+    data: str
+    """Fingerprint of the data set and of its split."""
+    protocol: Protocol
+    seed: int
+
+    @property
+    def id(self) -> str:
+        """16 hexadecimal digits; names the evaluation's folder and its row."""
+        return fingerprint(asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """The record of one training. The value told to a sampler is the last epoch's."""
+
+    key: EvaluationKey
+    history: tuple[Epoch, ...]
+    seconds: float
+    """Of all epochs, those before an interruption included."""
+    images: int
+    """Training images seen."""
+    device: str
+    """Device type, e.g. `cpu` or `NVIDIA H100`."""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    """Versions of dcasearch, torch, torchvision, Python; commit; threads."""
+    weights: str | None = None
+    """Path of the trained weights (safetensors), relative to the artifact store."""
+    weights_sha256: str | None = None
+
+    @property
+    def last(self) -> Epoch:
+        """The last epoch."""
+        return self.history[-1]
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch of the highest top-1, stored under its own name and never the value told."""
+        return max(self.history, key=lambda epoch: epoch.top1)
