@@ -20,6 +20,16 @@ def fingerprint(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What a network costs at one input size and number of classes."""
+
+    params: int
+    """Learnable parameters."""
+    macs: int
+    """Multiply-adds of convolutions, linear layers and matrix products, for one image."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
     """What one epoch of training measured."""

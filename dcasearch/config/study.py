@@ -110,7 +110,7 @@ class Executor(Frozen):
     max_concurrent: PositiveInt = 1
     retries: NonNegativeInt = 3
     """How often a trial that lost its worker goes on from its checkpoint."""
-    resources: dict[str, Resources] = {}
+    resources: dict[str, Resources] = Field(default_factory=dict)
     """Per fidelity."""
 
 
@@ -138,8 +138,8 @@ class Study(Frozen):
     space: dict[str, Any]
     """The search space, inline or from the file named; `dcasearch.space` reads it."""
     data: Data
-    objectives: Annotated[dict[Metric, Direction], Field(min_length=1)] = {"top1": "maximize"}
-    constraints: dict[Literal["params", "macs"], Bound] = {}
+    objectives: dict[Metric, Direction] = Field(default_factory=lambda: {"top1": "maximize"}, min_length=1)
+    constraints: dict[Literal["params", "macs"], Bound] = Field(default_factory=dict)
     sampler: Sampler = Sampler()
     fidelities: tuple[Fidelity, ...] = Field(min_length=1, strict=False)
     baselines: bool = True

@@ -1,0 +1,61 @@
+"""One row of a study's ledger: what became of one trial. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+from dcasearch.errors import FailureKind
+
+Value: TypeAlias = str | int | float | bool | None
+"""A value of a search-space parameter."""
+Origin: TypeAlias = Literal["sampled", "enqueued", "random", "promoted", "promoted_random"]
+"""`random`: drawn because the sampler only suggested what cannot be trained; `promoted_random`: the proxy's check."""
+
+
+class State(StrEnum):
+    """The truthful states; in Optuna's own tables see `dcasearch.search.ledger`."""
+
+    RUNNING = "running"
+    WAITING = "waiting"
+    """A duplicate of a trial that still runs; holds no slot."""
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    INFEASIBLE = "infeasible"
+    """A constraint forbids it; never trained."""
+    DUPLICATE = "duplicate"
+    """The same network was trained before; its state, values and curve are replayed."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One trial of one fidelity."""
+
+    study: str
+    fidelity: str
+    number: int
+    """Optuna's number in the study `<study>.<fidelity>`."""
+    state: State
+    origin: Origin
+    params: Mapping[str, Value]
+    architecture_id: str
+    seed: int
+    evaluation: str | None = None
+    """`EvaluationKey.id` of its record (its original's, for a duplicate)."""
+    values: tuple[float, ...] | None = None
+    """One per objective; None unless complete (or a duplicate of a complete one)."""
+    epochs: int = 0
+    """Epochs reached."""
+    constraint: str | None = None
+    """INFEASIBLE: e.g. `params 5210040 > 5000000`."""
+    duplicate_of: int | None = None
+    failure: FailureKind | None = None
+    message: str = ""
+    """FAILED: the reason in one line."""
+    retries: int = 0
+    """Times it went on after its worker was lost."""
+    attributes: Mapping[str, Value] = field(default_factory=dict)
+    """Whatever a view wants to show, e.g. the quantile it was promoted from."""
