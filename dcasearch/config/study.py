@@ -16,6 +16,10 @@ COSTS: tuple[Metric, ...] = ("params", "macs")
 """Metrics that are known before any training; they are those at the last fidelity's resolution."""
 
 
+TOP1: dict[Metric, Direction] = {"top1": "maximize"}
+"""The objective of a study that names none."""
+
+
 class Data(Frozen):
     """A data set and how much of train is held out for the search."""
 
@@ -138,7 +142,7 @@ class Study(Frozen):
     space: dict[str, Any]
     """The search space, inline or from the file named; `dcasearch.space` reads it."""
     data: Data
-    objectives: dict[Metric, Direction] = Field(default_factory=lambda: {"top1": "maximize"}, min_length=1)
+    objectives: dict[Metric, Direction] = Field(default_factory=lambda: dict(TOP1), min_length=1)
     constraints: dict[Literal["params", "macs"], Bound] = Field(default_factory=dict)
     sampler: Sampler = Sampler()
     fidelities: tuple[Fidelity, ...] = Field(min_length=1, strict=False)
