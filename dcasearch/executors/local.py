@@ -1,0 +1,130 @@
+"""Jobs in worker processes of this machine; a worker that dies costs its job one retry, not the study."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+from dcasearch.errors import Interrupted, TrialFailure
+from dcasearch.evaluation import Epoch, Evaluation
+from dcasearch.executors.worker import Failed, Message, main
+from dcasearch.search.work import Job, Work
+
+_POLL_SECONDS = 0.2
+"""How long an interruption may go unseen."""
+
+
+class _Worker:
+    """One process and the job it runs."""
+
+    def __init__(self, artifacts: Path) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe: Connection
+        self.pipe, theirs = context.Pipe()
+        self.process: SpawnProcess = context.Process(target=main, args=(theirs, artifacts))
+        self.process.start()
+        theirs.close()
+        self.job: Job | None = None
+
+    def start(self, job: Job) -> None:
+        """Hand over a job. A worker that is dead already is noticed by `message`."""
+        self.job = job
+        self.send(job)
+
+    def send(self, answer: Job | bool) -> None:
+        try:
+            self.pipe.send(answer)
+        except (BrokenPipeError, ConnectionResetError):
+            return  # the pipe is readable at once and `message` says how the process ended
+
+    def message(self) -> Message | TrialFailure:
+        """Return what the worker sent, or the failure if it died instead."""
+        try:
+            received: Message = self.pipe.recv()
+            return received
+        except (EOFError, ConnectionResetError):
+            self.process.join()
+            return TrialFailure("lost", f"its worker process ended with exit code {self.process.exitcode}")
+
+    def stop(self) -> None:
+        """End the process; its checkpoint stays."""
+        self.process.terminate()
+        self.process.join(timeout=5)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        self.pipe.close()
+
+
+class LocalExecutor:
+    """Runs jobs in up to `max_concurrent` worker processes, which are kept between jobs.
+
+    Use as a context manager: leaving it ends the workers.
+    """
+
+    def __init__(self, artifacts: Path, max_concurrent: int, interrupted: threading.Event) -> None:
+        self._artifacts = artifacts
+        self._max_concurrent = max_concurrent
+        self._interrupted = interrupted
+        self._workers: list[_Worker] = []
+
+    @contextmanager
+    def open(self) -> Iterator[LocalExecutor]:
+        """End every worker on the way out, whatever happened."""
+        try:
+            yield self
+        finally:
+            for worker in self._workers:
+                worker.stop()
+            self._workers.clear()
+
+    def run(self, work: Work) -> None:
+        """Run a work to its end.
+
+        Raises:
+            Interrupted: `interrupted` was set; jobs that were running are asked for again by the next run.
+        """
+        while not self._interrupted.is_set():
+            self._fill(work)
+            busy = {worker.pipe: worker for worker in self._workers if worker.job is not None}
+            if not busy:
+                return
+            for pipe in wait(list(busy), timeout=_POLL_SECONDS):
+                self._handle(work, busy[pipe])  # type: ignore[index]  # only connections were waited for
+        raise Interrupted("interrupted")
+
+    def _fill(self, work: Work) -> None:
+        while sum(worker.job is not None for worker in self._workers) < self._max_concurrent:
+            job = work.ask()
+            if job is None:
+                return
+            self._idle_worker().start(job)
+
+    def _idle_worker(self) -> _Worker:
+        for worker in self._workers:
+            if worker.job is None:
+                return worker
+        self._workers.append(_Worker(self._artifacts))
+        return self._workers[-1]
+
+    def _handle(self, work: Work, worker: _Worker) -> None:
+        job, message = worker.job, worker.message()
+        if job is None:
+            raise RuntimeError("a worker without a job has sent a message")
+        if isinstance(message, Epoch):
+            worker.send(work.report(job, message))
+            return
+        worker.job = None
+        if isinstance(message, Evaluation):
+            work.finish(job, message)
+        elif isinstance(message, Failed):
+            work.fail(job, TrialFailure(message.kind, message.message))
+        else:
+            self._workers.remove(worker)
+            worker.pipe.close()
+            work.fail(job, message)

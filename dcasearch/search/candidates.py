@@ -1,0 +1,45 @@
+"""Points of the space that no sampler suggests: the grid's, and the ones drawn when a sampler only repeats itself."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Iterator
+
+from dcasearch.space import Point, Space
+
+ENUMERABLE = 20_000
+"""Largest size as written that is enumerated whole to find what is left."""
+DRAWS = 5_000
+"""Random draws in a larger space before nothing is said to be left."""
+
+
+def distinct(space: Space) -> Iterator[Point]:
+    """Yield one point per distinct architecture, in the space's order."""
+    seen: set[str] = set()
+    for point in space.enumerate():
+        if point.architecture.id not in seen:
+            seen.add(point.architecture.id)
+            yield point
+
+
+def draw_unvisited(
+    space: Space, visited: Collection[str], feasible: Callable[[Point], bool], seed: str
+) -> Point | None:
+    """Return a random feasible point whose architecture is not visited, or None if there is none.
+
+    Exact in a space of up to `ENUMERABLE` points; in a larger one None means that `DRAWS` random points
+    held no such architecture.
+    """
+    rng = random.Random(seed)
+    if space.size <= ENUMERABLE:
+        left = [point for point in distinct(space) if point.architecture.id not in visited]
+        rng.shuffle(left)
+        return next((point for point in left if feasible(point)), None)
+    seen = set(visited)
+    for _ in range(DRAWS):
+        point = space.random(rng)
+        if point.architecture.id not in seen:
+            if feasible(point):
+                return point
+            seen.add(point.architecture.id)
+    return None

@@ -1,0 +1,63 @@
+"""What a study optimises: the values of a trial, its violated constraint, and who is better than whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dcasearch.config.study import COSTS, Bound, Direction, Metric, Study
+from dcasearch.evaluation import Cost, Epoch
+
+
+def values_of(objectives: Mapping[Metric, Direction], epoch: Epoch, cost: Cost) -> tuple[float, ...]:
+    """Return one value per objective, of a trial whose last epoch and cost are given."""
+    return tuple(float(getattr(cost if metric in COSTS else epoch, metric)) for metric in objectives)
+
+
+def curve_metric(study: Study, pruner_metric: Metric) -> Metric:
+    """Return the metric whose curve Optuna shows: the measured objective if it is the only one, else the pruner's."""
+    measured = [metric for metric in study.objectives if metric not in COSTS]
+    return measured[0] if len(study.objectives) == 1 and measured else pruner_metric
+
+
+def violation(constraints: Mapping[str, Bound], cost: Cost) -> dict[str, float]:
+    """Return by how much each constraint is violated; 0 or less is feasible, as Optuna has it."""
+    amounts: dict[str, float] = {}
+    for metric, bound in constraints.items():
+        value = float(getattr(cost, metric))
+        over = value - bound.max if bound.max is not None else float("-inf")
+        under = bound.min - value if bound.min is not None else float("-inf")
+        amounts[metric] = max(over, under)
+    return amounts
+
+
+def losses(objectives: Mapping[Metric, Direction], values: Sequence[float]) -> tuple[float, ...]:
+    """Return the values with the sign that makes less better in every place."""
+    return tuple(-v if way == "maximize" else v for v, way in zip(values, objectives.values(), strict=True))
+
+
+def dominates(a: Sequence[float], b: Sequence[float]) -> bool:
+    """Tell whether losses `a` are no worse than `b` everywhere and better somewhere."""
+    return all(x <= y for x, y in zip(a, b, strict=True)) and tuple(a) != tuple(b)
+
+
+def pareto_ranks(points: Sequence[Sequence[float]]) -> list[int]:
+    """Return for each tuple of losses its front: 0 is dominated by none, 1 only by front 0, and so on."""
+    ranks = [-1] * len(points)
+    rank = 0
+    while -1 in ranks:
+        rest = [n for n, r in enumerate(ranks) if r == -1]
+        for n in [n for n in rest if not any(dominates(points[m], points[n]) for m in rest)]:
+            ranks[n] = rank
+        rank += 1
+    return ranks
+
+
+def ranking(objectives: Mapping[Metric, Direction], values: Sequence[Sequence[float]], by: str) -> list[int]:
+    """Return the places of `values` from best to worst.
+
+    `value` sorts by the first objective (further ones break ties), `pareto` by front first. Equal ones stay
+    in their order, so the earlier trial wins.
+    """
+    points = [losses(objectives, value) for value in values]
+    fronts = pareto_ranks(points) if by == "pareto" else [0] * len(points)
+    return sorted(range(len(points)), key=lambda n: (fronts[n], points[n]))

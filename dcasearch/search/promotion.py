@@ -1,0 +1,51 @@
+"""Which trials of one fidelity are trained at the next: the best, and some at random that check the proxy."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dcasearch.config.study import Direction, Metric, Promotion
+from dcasearch.search.objectives import ranking
+from dcasearch.trial import Origin, State, Trial
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """One trial that goes on to the next fidelity, and why."""
+
+    trial: Trial
+    origin: Origin
+    reason: str
+    probability: float
+    """With which it was chosen: 1 for the best; of use to whoever weighs the random ones."""
+
+
+def promote(
+    trials: Sequence[Trial], promotion: Promotion, objectives: Mapping[Metric, Direction], seed: int
+) -> list[Promoted]:
+    """Return the promoted among complete, distinct trials: the `top` best, then one from each quantile of the rest.
+
+    Deterministic in (trials, seed); more `top` only adds trials while `random` is 0.
+    """
+    distinct = {trial.architecture_id: trial for trial in reversed(trials) if trial.state is State.COMPLETE}
+    candidates = sorted(distinct.values(), key=lambda trial: trial.number)
+    order = ranking(objectives, [trial.values or () for trial in candidates], promotion.by)
+    ranked = [candidates[n] for n in order]
+    best = [
+        Promoted(trial, "promoted", f"place {place} by {promotion.by}", 1.0)
+        for place, trial in enumerate(ranked[: promotion.top], start=1)
+    ]
+    return best + _one_per_quantile(ranked[promotion.top :], promotion.random, seed)
+
+
+def _one_per_quantile(ranked: Sequence[Trial], quantiles: int, seed: int) -> list[Promoted]:
+    quantiles = min(quantiles, len(ranked))
+    chosen = []
+    for q in range(quantiles):
+        members = ranked[q * len(ranked) // quantiles : (q + 1) * len(ranked) // quantiles]
+        trial = random.Random(f"promotion {seed} {q}").choice(members)
+        reason = f"random, quantile {q + 1} of {quantiles}"
+        chosen.append(Promoted(trial, "promoted_random", reason, 1 / len(members)))
+    return chosen

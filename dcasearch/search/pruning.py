@@ -1,0 +1,50 @@
+"""Which trials end before their last epoch: a pure function of the curves, for one or several objectives.
+
+Optuna's own pruners are not used: they refuse studies with several objectives, and they write while they
+decide, so that asking twice (as a resume must) can answer twice differently (docs/decisions.md).
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from dcasearch.config.study import Pruner
+
+
+def rungs(pruner: Pruner, epochs: int) -> list[int]:
+    """Return the epochs after which a trial of `epochs` epochs may be pruned; never the last one."""
+    if pruner.name == "successive_halving":
+        steps, epoch = [], pruner.min_epochs
+        while epoch < epochs:
+            steps.append(epoch)
+            epoch *= pruner.reduction_factor
+        return steps
+    return list(range(pruner.min_epochs, epochs)) if pruner.name == "median" else []
+
+
+def goes_on(pruner: Pruner, epochs: int, curve: Sequence[float], others: Sequence[Sequence[float]]) -> bool:
+    """Tell whether a trial goes on after the epoch that ends `curve`.
+
+    Args:
+        pruner: The rule; its metric is what the curves hold.
+        epochs: Epochs of the fidelity.
+        curve: The trial's values so far, one per epoch.
+        others: The curves of the other distinct architectures, of any length.
+
+    Successive halving (Jamieson & Talwalkar, 2016; asynchronous: Li et al., 2020) keeps the best 1/factor of
+    all that reached the rung, this one included. Median keeps what is no worse than the median of the others'
+    values at the same epoch.
+    """
+    step = len(curve)
+    if step not in rungs(pruner, epochs):
+        return True
+    sign = 1.0 if pruner.metric == "loss" else -1.0
+    mine = sign * curve[-1]
+    seen = [sign * other[step - 1] for other in others if len(other) >= step]
+    if len(seen) < pruner.startup:
+        return True
+    if pruner.name == "median":
+        return mine <= statistics.median(seen)
+    keep = max(1, (len(seen) + 1) // pruner.reduction_factor)
+    return sum(value < mine for value in seen) < keep

@@ -1,0 +1,110 @@
+"""Trainings that no sampler asks for: the baselines of each fidelity, and the final ones on the test split."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from dcasearch.architecture import Architecture
+from dcasearch.config.study import Fidelity, Resources, Study
+from dcasearch.errors import TrialFailure
+from dcasearch.evaluation import Epoch, Evaluation, Protocol
+from dcasearch.search.work import Event, Job, Observer
+from dcasearch.store import Store
+from dcasearch.training import Task, discard
+from dcasearch.trial import Role
+
+
+class Roles:
+    """A fixed list of trainings, as a source of jobs (see `dcasearch.search.work.Work`); none is ever pruned."""
+
+    def __init__(
+        self,
+        *,
+        study: Study,
+        fidelity: Fidelity,
+        role: Literal["baseline", "final"],
+        candidates: Iterable[tuple[str, Architecture]],
+        seeds: Iterable[int],
+        protocol: Protocol,
+        store: Store,
+        data_fingerprint: str,
+        artifacts: Path,
+        observe: Observer,
+    ) -> None:
+        self._study, self._store, self._observe, self._artifacts = study, store, observe, artifacts
+        self._roles: dict[int, Role] = {}
+        self._ready: deque[Job] = deque()
+        self._retries: dict[int, int] = {}
+        known = {(r.role, r.fidelity, r.name, r.architecture_id, r.seed): r for r in store.roles(study.name)}
+        for number, (seed, (name, architecture)) in enumerate((s, c) for s in seeds for c in candidates):
+            role_key = (role, fidelity.name, name, architecture.id, seed)
+            task = Task(
+                architecture=architecture,
+                fidelity=fidelity,
+                data=study.data,
+                data_fingerprint=data_fingerprint,
+                protocol=protocol,
+                seed=seed,
+            )
+            entry = known.get(role_key) or Role(
+                study=study.name,
+                fidelity=fidelity.name,
+                role=role,
+                name=name,
+                architecture_id=architecture.id,
+                seed=seed,
+            )
+            if entry.evaluation is not None or entry.failure is not None:
+                continue
+            store.put_architecture(architecture)
+            store.put_role(entry)
+            self._roles[number] = entry
+            resources = study.executor.resources.get(fidelity.name, Resources())
+            label = f"{fidelity.name} {role} {name}" + (f" seed {seed}" if role == "final" else "")
+            self._ready.append(Job(label, number, task, resources, resumed=role_key in known))
+
+    def ask(self) -> Job | None:
+        """Return the next training; one whose record exists already is settled on the way."""
+        while self._ready:
+            job = self._ready.popleft()
+            record = self._store.find(job.task.key)
+            if record is not None and len(record.history) == job.task.fidelity.epochs:
+                self.finish(job, record)
+                continue
+            self._observe(Event("resumed" if job.resumed else "started", job.label))
+            return job
+        return None
+
+    def report(self, job: Job, epoch: Epoch) -> bool:
+        """Say what the epoch measured; these trainings always go on."""
+        fields = {"epoch": epoch.epoch, "of": job.task.fidelity.epochs, "top1": epoch.top1}
+        self._observe(Event("epoch", job.label, fields=fields))
+        return True
+
+    def finish(self, job: Job, evaluation: Evaluation) -> None:
+        """Store the record."""
+        self._store.record(evaluation)
+        self._store.put_role(dataclasses.replace(self._roles[job.number], evaluation=evaluation.key.id))
+        discard(evaluation.key, self._artifacts)
+        fields = {
+            "top1": evaluation.last.top1,
+            "epochs": len(evaluation.history),
+            "seconds": evaluation.seconds,
+        }
+        self._observe(Event("complete", job.label, fields=fields))
+
+    def fail(self, job: Job, failure: TrialFailure) -> None:
+        """Store the failure; the study goes on without this baseline."""
+        retries = self._retries.get(job.number, 0)
+        if failure.kind == "lost" and retries < self._study.executor.retries:
+            self._retries[job.number] = retries + 1
+            self._observe(Event("lost", job.label, str(failure)))
+            self._ready.append(dataclasses.replace(job, resumed=True))
+            return
+        failed = dataclasses.replace(self._roles[job.number], failure=failure.kind, message=str(failure))
+        self._store.put_role(failed)
+        self._observe(Event("failed", job.label, f"{failure.kind}: {failure}"))

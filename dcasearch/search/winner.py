@@ -1,0 +1,46 @@
+"""Who won: the best architecture of the last fidelity, over its seeds."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+
+from dcasearch.architecture import Architecture
+from dcasearch.config.study import Study
+from dcasearch.errors import UserError
+from dcasearch.search.objectives import ranking
+from dcasearch.store import Store
+from dcasearch.trial import State, Trial
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The best architecture of a fidelity with its trials, one per seed."""
+
+    architecture: Architecture
+    trials: tuple[Trial, ...]
+    values: tuple[float, ...]
+    """Per objective, the mean over the seeds."""
+
+
+def winner_of(study: Study, store: Store, fidelity: str | None = None) -> Winner:
+    """Return the winner by the first objective (further ones break ties) at a fidelity, the last by default.
+
+    Architectures with fewer seeds than the best-covered one are left out: their means do not compare.
+
+    Raises:
+        UserError: no trial is complete there.
+    """
+    name = fidelity or study.fidelities[-1].name
+    by_architecture: dict[str, list[Trial]] = {}
+    for trial in store.trials(study.name, name):
+        if trial.state is State.COMPLETE:
+            by_architecture.setdefault(trial.architecture_id, []).append(trial)
+    if not by_architecture:
+        raise UserError(f"study '{study.name}' has no complete trial at fidelity '{name}' yet")
+    seeds = max(len(trials) for trials in by_architecture.values())
+    candidates = [trials for trials in by_architecture.values() if len(trials) == seeds]
+    means = [tuple(map(statistics.fmean, zip(*(t.values or () for t in trials), strict=True))) for trials in candidates]
+    best = ranking(study.objectives, means, "value")[0]
+    trials = tuple(candidates[best])
+    return Winner(store.get_architecture(trials[0].architecture_id), trials, means[best])

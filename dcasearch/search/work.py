@@ -1,0 +1,66 @@
+"""What passes between the search and an executor: a job, what it reports, and the four calls that carry it.
+
+An executor runs a `Work` to its end: it asks for a job whenever it has a free slot, reports each epoch of a
+job (and stops the job where the answer is False), and finishes or fails it. All calls come from one thread,
+the driver's. A job that was asked for and never finished, because the driver died, is asked for again by the
+next driver and goes on from its checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
+
+from dcasearch.config.study import Resources
+from dcasearch.errors import TrialFailure
+from dcasearch.evaluation import Epoch, Evaluation
+from dcasearch.training import Task
+from dcasearch.trial import Value
+
+EventKind: TypeAlias = Literal[
+    "started", "resumed", "epoch", "complete", "pruned", "infeasible", "duplicate", "failed", "lost", "note"
+]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something a user would want to know while a study runs."""
+
+    kind: EventKind
+    label: str
+    """Who it is about, e.g. `proxy trial 7` or `proxy baseline vanilla se`."""
+    message: str = ""
+    fields: Mapping[str, Value] = field(default_factory=dict)
+
+
+Observer: TypeAlias = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training for an executor to run."""
+
+    label: str
+    number: int
+    """Identifies the job among those its work has handed out."""
+    task: Task
+    resources: Resources
+    resumed: bool = False
+    """Whether an earlier driver or worker had already begun it."""
+
+
+class Work(Protocol):
+    """A source of jobs; `dcasearch.search.trials` and `dcasearch.search.roles` implement it."""
+
+    def ask(self) -> Job | None:
+        """Return the next job, or None: nothing to start now. With nothing running, None means the end."""
+
+    def report(self, job: Job, epoch: Epoch) -> bool:
+        """Take one epoch (again, after a resume); False says that the job shall stop."""
+
+    def finish(self, job: Job, evaluation: Evaluation) -> None:
+        """Take the record of a job that ran to its end or was stopped."""
+
+    def fail(self, job: Job, failure: TrialFailure) -> None:
+        """Take the failure of a job; a `lost` one may be handed out again by `ask`."""
