@@ -1,0 +1,44 @@
+# Each target does all its own set-up: a virtual environment in .venv and what the target needs in it.
+PYTHON ?= python3
+BIN := .venv/bin
+# Equal thread counts make equal floats; tests set their own where it matters.
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test test-all lint bench clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+quickstart: .venv/.run  ## a real study on real images, to an exported model (about five minutes with the install)
+	$(BIN)/dcasearch run studies/quickstart.yaml
+	$(BIN)/dcasearch export quickstart --out best.yaml --weights best.safetensors
+	$(BIN)/dcasearch verify best.yaml
+
+test: .venv/.dev  ## the tests (under 10 minutes on 2 cores)
+	$(BIN)/python -m pytest -q
+
+test-all: .venv/.dev  ## all of them: kills, compile, browser too; prints its time
+	time $(BIN)/python -m pytest -q -m "slow or not slow" --timeout 1800 --durations 15
+
+lint: .venv/.dev  ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/.dev  ## the benchmarks; each prints one ratio and its runs
+	$(BIN)/python benchmarks/bookkeeping.py
+	$(BIN)/python benchmarks/model_speed.py
+
+clean:  ## what the other targets made
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/.run: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	touch $@
+
+.venv/.dev: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@ .venv/.run
