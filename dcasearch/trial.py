@@ -1,4 +1,4 @@
-"""One row of a study's ledger: what became of one trial. No torch."""
+"""One row of a study's ledger: what became of one trial, or of one training that is no trial. No torch."""
 
 from __future__ import annotations
 
@@ -59,3 +59,21 @@ class Trial:
     """Times it went on after its worker was lost."""
     attributes: Mapping[str, Value] = field(default_factory=dict)
     """Whatever a view wants to show, e.g. the quantile it was promoted from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Role:
+    """One training that no sampler asked for: a baseline, or the last one of a winner or baseline with a fresh seed."""
+
+    study: str
+    fidelity: str
+    role: Literal["baseline", "final"]
+    name: str
+    """Who it is in reports, e.g. `vanilla se`."""
+    architecture_id: str
+    seed: int
+    evaluation: str | None = None
+    """`EvaluationKey.id` of its record; None while it is to come, or failed."""
+    failure: FailureKind | None = None
+    message: str = ""
+    """The failure's reason in one line."""

@@ -1,0 +1,12 @@
+"""The SQL database: the only truth. Our tables beside Optuna's, in one file; frozen nouns in and out.
+
+`Store` is the room's door. Tables of ours are named `dca_…`, so that they never meet Optuna's.
+"""
+
+from dcasearch.store.lease import Lease
+from dcasearch.store.records import StoredStudy
+from dcasearch.store.schema import upgrade
+from dcasearch.store.store import Store
+from dcasearch.store.urls import default_url, redact
+
+__all__ = ["Lease", "Store", "StoredStudy", "default_url", "redact", "upgrade"]

@@ -1,0 +1,5 @@
+"""The history of our tables, one file a version. `store.schema` runs it; a user never calls Alembic.
+
+A new version: change `store/tables.py`, then write `versions/v000N_what.py` with the next revision number
+(`tests/store/test_schema.py` compares the migrated tables with the models).
+"""

@@ -1,0 +1,270 @@
+"""`Store`: everything that is asked of the database, in short transactions, by frozen nouns."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, Self, TypeVar
+
+from optuna.storages import BaseStorage
+from sqlalchemy import Engine, func, select
+from sqlalchemy.orm import Session
+
+from dcasearch.architecture import Architecture
+from dcasearch.errors import StorageError
+from dcasearch.evaluation import Cost, Evaluation, EvaluationKey
+from dcasearch.store import records, schema
+from dcasearch.store.engine import make_engine, translated
+from dcasearch.store.lease import Lease
+from dcasearch.store.optuna_storage import open_optuna
+from dcasearch.store.records import StoredStudy
+from dcasearch.store.tables import ArchitectureRow, Base, CostRow, EvaluationRow, RoleRow, StudyRow, TrialRow
+from dcasearch.store.urls import parse, redact
+from dcasearch.trial import Role, State, Trial
+
+logger = logging.getLogger(__name__)
+Row = TypeVar("Row", bound=Base)
+_AT_ONCE = 500
+"""Ids in one query; databases limit the variables of a statement."""
+
+
+class Store:
+    """The database of one or many studies.
+
+    Each method is one transaction: done to the end, or not at all. Only the driver of a study (see `lease`)
+    writes it; anyone may read at any time. Threads may share a store.
+
+    Raises (every method):
+        StorageError: the database is gone, full, read-only or locked for too long; no password in the message.
+    """
+
+    def __init__(self, engine: Engine, url: str) -> None:
+        self._engine = engine
+        self._writer = engine.execution_options(writes=True)
+        self._url = url
+        self._architectures: set[str] = set()
+        """Known to be in the database."""
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = False) -> Self:
+        """Open a database; with `create`, make it (or our tables beside Optuna's) where it does not exist.
+
+        Raises:
+            StorageError: missing, no database, or of an older or newer version; the message says what to do.
+        """
+        engine = make_engine(parse(url))
+        try:
+            if not create:
+                schema.must_exist(url)
+            with translated(url):
+                schema.refuse_newer(engine, url)
+                schema.refuse_older(engine, url)
+                if schema.version_of(engine) is None:
+                    if not create:
+                        raise StorageError(f"{redact(url)} holds no study yet. `dcasearch run STUDY.yaml` starts one.")
+                    schema.migrate(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine, url)
+
+    @property
+    def url(self) -> str:
+        """The database, as it may be shown: its whole path, no password."""
+        return redact(parse(self._url).render_as_string(hide_password=False))
+
+    def __repr__(self) -> str:
+        return f"Store({self.url!r})"
+
+    @cached_property
+    def optuna(self) -> BaseStorage:
+        """Optuna's storage in the same database, cached; opened (and its tables made) on first use.
+
+        Raises:
+            StorageError: its tables are of another version than the installed Optuna.
+        """
+        return open_optuna(self._url)
+
+    def close(self) -> None:
+        """Close the connections; the store can be used no more."""
+        if "optuna" in self.__dict__:
+            self.optuna.remove_session()
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def lease(self, study: str) -> Lease:
+        """Return the context in which this process alone drives a study (StudyLocked on entering if another does)."""
+        return Lease(self._writing, study)
+
+    # Studies
+
+    def put_study(self, name: str, meaning: Mapping[str, Any], yaml: str) -> None:
+        """Store a study as it is run now; what was stored under its name is replaced."""
+        with self._writing() as session:
+            row = session.get(StudyRow, name) or StudyRow(name=name)
+            row.meaning, row.yaml = dict(meaning), yaml
+            session.add(row)
+
+    def get_study(self, name: str) -> StoredStudy | None:
+        """Return a study, or None where the database holds none of that name."""
+        with self._reading() as session:
+            row = session.get(StudyRow, name)
+            return None if row is None else records.study_of(row)
+
+    def studies(self) -> list[StoredStudy]:
+        """Return all studies, the oldest first."""
+        with self._reading() as session:
+            return [records.study_of(row) for row in session.scalars(select(StudyRow).order_by(StudyRow.created))]
+
+    # Architectures and costs
+
+    def put_architecture(self, architecture: Architecture) -> None:
+        """Store an architecture; the first written form of an id stays (others mean the same network)."""
+        id = architecture.id
+        if id in self._architectures:
+            return
+        with self._writing() as session:
+            if session.get(ArchitectureRow, id) is None:
+                written, canonical = architecture.to_dict(), architecture.network.canonical
+                session.add(ArchitectureRow(id=id, canonical=canonical, written=written))
+        self._architectures.add(id)
+
+    def get_architecture(self, id: str) -> Architecture:
+        """Return the architecture of an id; StorageError where the database has none."""
+        with self._reading() as session:
+            return Architecture.parse(self._known(session.get(ArchitectureRow, id), "architecture", id).written)
+
+    def put_cost(self, architecture_id: str, resolution: int, classes: int, cost: Cost) -> None:
+        """Store what a stored architecture costs at an input size and number of classes."""
+        row = CostRow(
+            architecture_id=architecture_id,
+            resolution=resolution,
+            classes=classes,
+            params=cost.params,
+            macs=cost.macs,
+        )
+        with self._writing() as session:
+            session.merge(row)
+
+    def get_cost(self, architecture_id: str, resolution: int, classes: int) -> Cost | None:
+        """Return a stored cost, or None."""
+        with self._reading() as session:
+            row = session.get(CostRow, (architecture_id, resolution, classes))
+            return None if row is None else Cost(row.params, row.macs)
+
+    # Evaluations
+
+    def record(self, evaluation: Evaluation) -> Evaluation:
+        """Store an evaluation of a stored architecture and return what is now stored under its key.
+
+        Idempotent. The same curve again changes nothing (but for weights that were not stored before); a
+        longer curve replaces a shorter one, since a pruned training may go on later; of two different
+        curves of one length the first stays, with a warning.
+        """
+        with self._writing() as session:
+            return _record(session, evaluation)
+
+    def find(self, key: EvaluationKey) -> Evaluation | None:
+        """Return the record of a measurement, or None where it was not made yet."""
+        with self._reading() as session:
+            row = session.get(EvaluationRow, key.id)
+            return None if row is None else records.evaluation_of(row)
+
+    def evaluation(self, id: str) -> Evaluation:
+        """Return the evaluation of an id; StorageError where the database has none."""
+        with self._reading() as session:
+            return records.evaluation_of(self._known(session.get(EvaluationRow, id), "evaluation", id))
+
+    def evaluations(self, ids: Iterable[str]) -> dict[str, Evaluation]:
+        """Return by id those of the asked evaluations that are stored."""
+        wanted, found = sorted(set(ids)), {}
+        with self._reading() as session:
+            for start in range(0, len(wanted), _AT_ONCE):
+                query = select(EvaluationRow).where(EvaluationRow.id.in_(wanted[start : start + _AT_ONCE]))
+                found.update({row.id: records.evaluation_of(row) for row in session.scalars(query)})
+        return found
+
+    # The ledger
+
+    def put_trial(self, trial: Trial) -> None:
+        """Store a trial of a stored study and architecture; its row, by (study, fidelity, number), is replaced."""
+        with self._writing() as session:
+            session.merge(records.trial_row(trial))
+
+    def record_and_put(self, evaluation: Evaluation, trial: Trial) -> Evaluation:
+        """Do what `record` and `put_trial` do, in one transaction: a trial never ends without its record."""
+        with self._writing() as session:
+            stored = _record(session, evaluation)
+            session.merge(records.trial_row(trial))
+            return stored
+
+    def trial(self, study: str, fidelity: str, number: int) -> Trial | None:
+        """Return one row of the ledger, or None."""
+        with self._reading() as session:
+            row = session.get(TrialRow, (study, fidelity, number))
+            return None if row is None else records.trial_of(row)
+
+    def trials(self, study: str, fidelity: str | None = None) -> list[Trial]:
+        """Return a study's ledger, or one fidelity's, by fidelity and number."""
+        query = select(TrialRow).where(TrialRow.study == study).order_by(TrialRow.fidelity, TrialRow.number)
+        if fidelity is not None:
+            query = query.where(TrialRow.fidelity == fidelity)
+        with self._reading() as session:
+            return [records.trial_of(row) for row in session.scalars(query)]
+
+    def counts(self, study: str) -> dict[str, dict[State, int]]:
+        """Return per fidelity how many trials are in each state; states without trials are left out."""
+        columns = (TrialRow.fidelity, TrialRow.state)
+        query = select(*columns, func.count()).where(TrialRow.study == study).group_by(*columns)
+        counts: dict[str, dict[State, int]] = {}
+        with self._reading() as session:
+            for fidelity, state, count in session.execute(query):
+                counts.setdefault(fidelity, {})[State(state)] = count
+        return counts
+
+    # Baselines and finals
+
+    def put_role(self, role: Role) -> None:
+        """Store a training that is no trial; its row, by all but its outcome, is replaced."""
+        values = records.role_values(role)
+        outcome = {name: values.pop(name) for name in ("evaluation", "failure", "message")}
+        with self._writing() as session:
+            row = session.scalars(select(RoleRow).filter_by(**values)).one_or_none() or RoleRow(**values)
+            for name, value in outcome.items():
+                setattr(row, name, value)
+            session.add(row)
+
+    def roles(self, study: str) -> list[Role]:
+        """Return a study's baselines and finals, in the order they were first stored."""
+        query = select(RoleRow).where(RoleRow.study == study).order_by(RoleRow.position)
+        with self._reading() as session:
+            return [records.role_of(row) for row in session.scalars(query)]
+
+    @contextmanager
+    def _reading(self) -> Iterator[Session]:
+        with translated(self._url), Session(self._engine) as session:
+            yield session
+
+    @contextmanager
+    def _writing(self) -> Iterator[Session]:
+        with translated(self._url), Session(self._writer) as session, session.begin():
+            yield session
+
+    def _known(self, row: Row | None, what: str, id: str) -> Row:
+        if row is None:
+            raise StorageError(f"{self.url} has no {what} {id}.")
+        return row
+
+
+def _record(session: Session, evaluation: Evaluation) -> Evaluation:
+    row = session.get(EvaluationRow, evaluation.key.id)
+    stored = evaluation if row is None else records.merged(records.evaluation_of(row), evaluation)
+    session.merge(records.evaluation_row(stored))
+    return stored

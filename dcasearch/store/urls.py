@@ -1,0 +1,52 @@
+"""Storage URLs: the default one, the ones we open, and how they are shown without their passwords."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from dcasearch.errors import StorageError
+
+VARIABLE = "DCASEARCH_STORAGE"
+DEFAULT = "sqlite:///dcasearch.db"
+_HIDDEN = "***"
+_EXAMPLE = "Write e.g. sqlite:///dcasearch.db (in this folder) or sqlite:////data/dcasearch.db"
+
+
+def default_url() -> str:
+    """Return the storage of a command that was told none: `DCASEARCH_STORAGE`, else a file in this folder."""
+    return os.environ.get(VARIABLE) or DEFAULT
+
+
+def redact(url: str) -> str:
+    """Return a URL for people to read: every password in it, also one among its options, is replaced by ***.
+
+    A text that is no URL is not shown at all, since nobody can tell where its password would be.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return "the given storage URL"
+    secret = [name for name in parsed.query if "pass" in name.lower()]
+    return parsed.update_query_dict(dict.fromkeys(secret, _HIDDEN)).render_as_string(hide_password=True)
+
+
+def parse(url: str) -> URL:
+    """Return the URL of a database that can be opened, a relative path of a file made absolute.
+
+    Raises:
+        StorageError: no URL, a database we do not know, or no file (a study in memory could not be resumed).
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        # Not chained and not quoted: the text may hold a password.
+        raise StorageError(f"The storage is not a database URL. {_EXAMPLE}.") from None
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
+        raise StorageError(f"{redact(url)}: only SQLite databases are known, not '{parsed.drivername}'. {_EXAMPLE}.")
+    if parsed.query or parsed.host or not parsed.database or parsed.database == ":memory:":
+        raise StorageError(f"{redact(url)}: a SQLite storage is one file, without options. {_EXAMPLE}.")
+    return parsed.set(database=str(Path(parsed.database).expanduser().absolute()))
