@@ -1,0 +1,1 @@
+"""What the numbers say: `forecast` before a study costs anything, `standing` once its database holds something."""

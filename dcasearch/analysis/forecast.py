@@ -1,0 +1,175 @@
+"""What a study will cost, before it costs anything: the space, its costs, the time and the disk."""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dcasearch.config.study import Fidelity, Study
+from dcasearch.data import DataInfo
+from dcasearch.evaluation import Cost
+from dcasearch.models import cost
+from dcasearch.search.objectives import violation
+from dcasearch.space import Count, Point, Space
+from dcasearch.store import Store
+
+SAMPLED = 200
+"""Architectures whose costs are computed in a space of more than that."""
+_PASSES = 3
+"""A training step is about three forward passes: one forward, two for the gradients."""
+_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Range:
+    """Least, median and greatest of a cost over the space."""
+
+    low: float
+    median: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What one fidelity (or the final trainings) will do."""
+
+    name: str
+    trainings: int
+    """At most; pruning makes it less."""
+    macs: float
+    """Multiply-adds in all, unpruned, at the space's median architecture."""
+    seconds: float | None
+    """None: nothing says how fast the device is."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Everything `check` prints."""
+
+    written: int
+    distinct: Count
+    params: Range
+    macs: Range
+    costed: int
+    """Architectures that the ranges come from."""
+    infeasible: Mapping[str, float]
+    """Share of those that violate each constraint."""
+    phases: tuple[Phase, ...]
+    basis: str
+    """What the time is computed from."""
+    disk_bytes: int
+    """Weights that are kept, and one checkpoint per running trial."""
+    classes: int
+    classes_known: bool
+
+
+def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | None) -> Forecast:
+    """Compute what a study will cost; nothing is trained and nothing is written.
+
+    Args:
+        study: The study.
+        space: Its space.
+        data: None where the data is not there; ImageNet's size is then assumed for imagenet, else nothing.
+        store: Its database, where one exists: measured speeds come from it.
+    """
+    classes, images = (data.classes, data.train_images) if data else (1000, 1_281_167)
+    points = _points(space)
+    resolution = study.fidelities[-1].resolution
+    costs = [cost(point.architecture, resolution, classes) for point in points]
+    shares = {
+        metric: sum(violation({metric: bound}, c)[metric] > 0 for c in costs) / len(costs)
+        for metric, bound in study.constraints.items()
+    }
+    throughput, basis = _throughput(study, store, classes)
+    return Forecast(
+        written=space.size,
+        distinct=space.count_distinct(),
+        params=_range([c.params for c in costs]),
+        macs=_range([c.macs for c in costs]),
+        costed=len(costs),
+        infeasible=shares,
+        phases=tuple(_phases(study, space, points, classes, images, throughput)),
+        basis=basis,
+        disk_bytes=_disk(study, max(costs, key=lambda c: c.params)),
+        classes=classes,
+        classes_known=data is not None,
+    )
+
+
+def _points(space: Space) -> list[Point]:
+    if space.size <= SAMPLED:
+        return list({point.architecture.id: point for point in space.enumerate()}.values())
+    rng = random.Random("forecast")
+    return [space.random(rng) for _ in range(SAMPLED)]
+
+
+def _range(values: Sequence[int]) -> Range:
+    return Range(min(values), statistics.median(values), max(values))
+
+
+def _phases(
+    study: Study, space: Space, points: Sequence[Point], classes: int, images: int, throughput: float | None
+) -> list[Phase]:
+    baselines = len(space.baselines()) if study.baselines else 0
+    phases: list[Phase] = []
+    for fidelity in study.fidelities:
+        promoted = fidelity.promote.top + fidelity.promote.random if fidelity.promote else 0
+        wanted = fidelity.trials or promoted or space.size
+        trainings = (wanted + baselines) * len(fidelity.seeds)
+        phases.append(_phase(fidelity.name, fidelity, trainings, study, points, classes, images, throughput))
+    if study.final is not None:
+        trainings = (1 + baselines) * len(study.final.seeds)
+        phases.append(_phase("final", study.fidelities[-1], trainings, study, points, classes, images, throughput))
+    return phases
+
+
+def _phase(
+    name: str,
+    fidelity: Fidelity,
+    trainings: int,
+    study: Study,
+    points: Sequence[Point],
+    classes: int,
+    images: int,
+    throughput: float | None,
+) -> Phase:
+    some = points[:: max(1, len(points) // 20)]
+    median = statistics.median(cost(p.architecture, fidelity.resolution, classes).macs for p in some)
+    held_out = study.data.validation_fraction if study.data.protocol == "search" else 0.0
+    train = images * (1 - held_out) * fidelity.train_fraction
+    macs = trainings * fidelity.epochs * median * (_PASSES * train + images * held_out)
+    seconds = macs / throughput / study.executor.max_concurrent if throughput else None
+    return Phase(name, trainings, macs, seconds)
+
+
+def _throughput(study: Study, store: Store | None, classes: int) -> tuple[float | None, str]:
+    """Return multiply-adds per second of one trial and where the number is from."""
+    measured = _measured(study, store, classes) if store is not None else None
+    if measured is not None:
+        return measured, "this study's own trainings so far"
+    if study.throughput is not None:
+        return study.throughput, "`throughput` of the YAML"
+    return None, "no training of this study is stored yet and the YAML gives no `throughput`"
+
+
+def _measured(study: Study, store: Store, classes: int) -> float | None:
+    """Return the speed of the study's stored trainings; evaluation passes are small change beside them."""
+    macs = seconds = 0.0
+    for fidelity in study.fidelities:
+        for trial in store.trials(study.name, fidelity.name):
+            if trial.evaluation is not None and trial.duplicate_of is None:
+                record = store.evaluation(trial.evaluation)
+                architecture = store.get_architecture(trial.architecture_id)
+                macs += _PASSES * record.images * cost(architecture, fidelity.resolution, classes).macs
+                seconds += record.seconds
+    return macs / seconds if seconds else None
+
+
+def _disk(study: Study, largest: Cost) -> int:
+    """Weights of the best few per fidelity and the final ones; a checkpoint is weights, momentum and perhaps EMA."""
+    finals = len(study.final.seeds) * 4 if study.final else 0
+    kept = study.keep_weights * len(study.fidelities) + finals
+    checkpoint = 3 if any(f.recipe.ema for f in study.fidelities) else 2
+    return largest.params * _BYTES * (kept + checkpoint * study.executor.max_concurrent)

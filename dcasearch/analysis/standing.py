@@ -1,0 +1,138 @@
+"""Where a study stands: what became of its trials, its baselines, and who leads by how much. Reads, never writes."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dcasearch.config.study import Study
+from dcasearch.errors import UserError
+from dcasearch.evaluation import Evaluation
+from dcasearch.search.winner import Winner, winner_of
+from dcasearch.store import Store
+from dcasearch.trial import Role, State, Trial
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A candidate's accuracy over its seeds, and the leader's distance to it."""
+
+    name: str
+    architecture_id: str
+    seeds: tuple[int, ...]
+    top1: tuple[float, ...]
+    """Percent, one per seed."""
+    top5: tuple[float, ...]
+    failure: str = ""
+
+    @property
+    def mean(self) -> float:
+        """Mean top-1 over the seeds."""
+        return statistics.fmean(self.top1)
+
+
+@dataclass(frozen=True)
+class FidelityStanding:
+    """One fidelity of a study."""
+
+    name: str
+    trials: tuple[Trial, ...]
+    counts: dict[State, int]
+    leader: Compared | None
+    baselines: tuple[Compared, ...]
+    suspended: tuple[int, ...]
+    """Numbers of the trials that are running or wait for one that is."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A study as its database tells it."""
+
+    study: Study
+    fidelities: tuple[FidelityStanding, ...]
+    finals: tuple[Compared, ...]
+    """The winner first, on the test split."""
+    winner: Winner | None
+    seconds: float
+    """Of all stored trainings."""
+
+
+def load_study_of(store: Store, name: str) -> Study:
+    """Return a study as it was last run.
+
+    Raises:
+        UserError: the database holds no study of that name.
+    """
+    record = store.get_study(name)
+    if record is None:
+        known = ", ".join(store.studies()) or "none"
+        raise UserError(f"{store.url} holds no study '{name}'; it holds: {known}")
+    return Study.model_validate_json(record.text)
+
+
+def standing_of(store: Store, name: str) -> Standing:
+    """Return where a study stands.
+
+    Raises:
+        UserError: the database holds no study of that name.
+    """
+    study = load_study_of(store, name)
+    roles = store.roles(name)
+    fidelities = tuple(_fidelity(study, store, f.name, roles) for f in study.fidelities)
+    finals = compare(store, [role for role in roles if role.role == "final"])
+    complete = any(trial.state is State.COMPLETE for trial in fidelities[-1].trials)
+    records = {t.evaluation for f in fidelities for t in f.trials} | {role.evaluation for role in roles}
+    return Standing(
+        study=study,
+        fidelities=fidelities,
+        finals=tuple(sorted(finals, key=lambda c: c.name != "winner")),
+        winner=winner_of(study, store) if complete else None,
+        seconds=sum(store.evaluation(record).seconds for record in records if record is not None),
+    )
+
+
+def compare(store: Store, roles: Sequence[Role]) -> list[Compared]:
+    """Return one line per name, over its seeds, in the order of first appearance."""
+    compared = []
+    for name, architecture_id in dict.fromkeys((role.name, role.architecture_id) for role in roles):
+        mine = [role for role in roles if (role.name, role.architecture_id) == (name, architecture_id)]
+        records = [(role.seed, store.evaluation(role.evaluation)) for role in mine if role.evaluation is not None]
+        failure = "; ".join(f"{role.failure}: {role.message}" for role in mine if role.failure)
+        if records or failure:
+            compared.append(_compared(name, architecture_id, records, failure))
+    return compared
+
+
+def _compared(
+    name: str, architecture_id: str, records: Sequence[tuple[int, Evaluation]], failure: str = ""
+) -> Compared:
+    return Compared(
+        name=name,
+        architecture_id=architecture_id,
+        seeds=tuple(seed for seed, _ in records),
+        top1=tuple(record.last.top1 for _, record in records),
+        top5=tuple(record.last.top5 for _, record in records),
+        failure=failure,
+    )
+
+
+def _fidelity(study: Study, store: Store, name: str, roles: Sequence[Role]) -> FidelityStanding:
+    trials = tuple(store.trials(study.name, name))
+    leader = None
+    try:
+        best = winner_of(study, store, name)
+    except UserError:
+        best = None  # nothing complete there yet
+    if best is not None:
+        records = [(t.seed, store.evaluation(t.evaluation)) for t in best.trials if t.evaluation is not None]
+        leader = _compared(f"trial {best.trials[0].number}", best.architecture.id, records)
+    return FidelityStanding(
+        name=name,
+        trials=trials,
+        counts=dict(Counter(trial.state for trial in trials)),
+        leader=leader,
+        baselines=tuple(compare(store, [r for r in roles if r.role == "baseline" and r.fidelity == name])),
+        suspended=tuple(t.number for t in trials if t.state in (State.RUNNING, State.WAITING)),
+    )

@@ -1,0 +1,144 @@
+"""Tables of the command line: a forecast, a standing. They print what they are given and compute nothing."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from dcasearch.analysis.forecast import Forecast, Range
+from dcasearch.analysis.standing import Compared, FidelityStanding, Standing
+from dcasearch.trial import State, Trial
+
+
+def print_forecast(console: Console, forecast: Forecast) -> None:
+    """Print what a study will cost."""
+    console.print(f"Space: {forecast.written:,} points as written; {forecast.distinct}")
+    sampled = f"{forecast.costed:,} architectures" + ("" if forecast.distinct.exact else ", drawn at random")
+    console.print(f"Cost of one network ({sampled}), at the last fidelity's resolution:")
+    table = _table("", "min", "median", "max")
+    for name, values in (("parameters", forecast.params), ("multiply-adds", forecast.macs)):
+        table.add_row(name, *_range(values))
+    console.print(table)
+    for metric, share in forecast.infeasible.items():
+        console.print(f"Constraint on {metric}: {share:.0%} of them are infeasible and will not be trained")
+    table = _table("", "trainings", "multiply-adds", "time")
+    for phase in forecast.phases:
+        table.add_row(phase.name, f"{phase.trainings:,}", _short(phase.macs), _time(phase.seconds))
+    console.print("Work, if nothing is pruned (baselines included):")
+    console.print(table)
+    console.print(f"Time is computed from: {forecast.basis}.")
+    console.print(f"Disk: up to {forecast.disk_bytes / 1e9:.2f} GB of weights and checkpoints.")
+    if not forecast.classes_known:
+        console.print("The data was not found: ImageNet's 1,000 classes and 1,281,167 images are assumed.")
+
+
+def print_standing(console: Console, standing: Standing, *, every_trial: bool) -> None:
+    """Print where a study stands."""
+    for fidelity in standing.fidelities:
+        _print_fidelity(console, standing, fidelity, every_trial=every_trial)
+    if standing.finals:
+        winner = standing.finals[0] if standing.finals[0].name == "winner" else None
+        console.print("\n[bold]final[/]: trained anew with fresh seeds, on the test split")
+        console.print(_comparison(standing.finals, winner))
+    console.print(f"\nTraining so far: {_time(standing.seconds)} of one worker.")
+
+
+def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStanding, *, every_trial: bool) -> None:
+    counts = ", ".join(f"{fidelity.counts[state]} {state}" for state in State if fidelity.counts.get(state))
+    console.print(f"\n[bold]{fidelity.name}[/]: {counts or 'not begun'}")
+    leader = [fidelity.leader] if fidelity.leader else []
+    if leader or fidelity.baselines:
+        console.print(_comparison([*leader, *fidelity.baselines], fidelity.leader))
+    if every_trial and fidelity.trials:
+        table = _table("trial", "state", *standing.study.objectives, "epochs", "architecture", "why")
+        for trial in fidelity.trials:
+            values = [f"{v:,.4g}" if v < 1e6 else _short(v) for v in trial.values or ()]
+            values += [""] * (len(standing.study.objectives) - len(values))
+            table.add_row(
+                str(trial.number), str(trial.state), *values, str(trial.epochs), trial.architecture_id, why(trial)
+            )
+        console.print(table)
+
+
+def why(trial: Trial) -> str:
+    """Return what explains a trial's state, in a few words."""
+    if trial.state is State.INFEASIBLE:
+        return trial.constraint or ""
+    if trial.state in (State.DUPLICATE, State.WAITING):
+        return f"of trial {trial.duplicate_of}"
+    if trial.state is State.PRUNED:
+        return f"rung {trial.attributes.get('rung')}"
+    if trial.state is State.FAILED:
+        return f"{trial.failure}: {trial.message}"
+    return str(trial.attributes.get("reason", "")) if trial.origin.startswith("promoted") else trial.origin
+
+
+def as_json(standing: Standing) -> dict[str, Any]:
+    """Return a standing as plain data, for programs."""
+    return {
+        "study": standing.study.name,
+        "seconds": standing.seconds,
+        "fidelities": [
+            {
+                "name": fidelity.name,
+                "counts": {str(state): n for state, n in fidelity.counts.items()},
+                "leader": asdict(fidelity.leader) if fidelity.leader else None,
+                "baselines": [asdict(baseline) for baseline in fidelity.baselines],
+                "trials": [asdict(trial) for trial in fidelity.trials],
+            }
+            for fidelity in standing.fidelities
+        ],
+        "finals": [asdict(final) for final in standing.finals],
+    }
+
+
+def _comparison(candidates: Sequence[Compared], leader: Compared | None) -> Table:
+    table = _table("", "top-1 %", "top-5 %", "seeds", "leader −", "architecture")
+    for candidate in candidates:
+        if not candidate.top1:
+            table.add_row(candidate.name, "failed", "", "", "", candidate.failure)
+            continue
+        difference = "" if leader is None or candidate is leader else f"{leader.mean - candidate.mean:+.2f}"
+        table.add_row(
+            candidate.name,
+            _mean_and_spread(candidate.top1),
+            f"{statistics.fmean(candidate.top5):.2f}",
+            ", ".join(map(str, candidate.seeds)),
+            difference,
+            candidate.architecture_id,
+        )
+    return table
+
+
+def _mean_and_spread(values: Sequence[float]) -> str:
+    spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.2f}{spread}"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2), header_style="dim")
+    for n, column in enumerate(columns):
+        number = n > 0 and column not in ("state", "architecture", "why")
+        table.add_column(column, justify="right" if number else "left", overflow="fold")
+    return table
+
+
+def _range(values: Range) -> Iterable[str]:
+    return map(_short, (values.low, values.median, values.high))
+
+
+def _short(number: float) -> str:
+    for limit, unit in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= limit:
+            return f"{number / limit:.3g}{unit}"
+    return f"{number:.3g}"
+
+
+def _time(seconds: float | None) -> str:
+    return "unknown" if seconds is None else str(timedelta(seconds=round(seconds)))

@@ -1,0 +1,1 @@
+"""What a study looks like: drawings of networks, and the dashboard."""

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from dcasearch.config.study import Bound
+from dcasearch.evaluation import Cost, Epoch
+from dcasearch.search.objectives import dominates, pareto_ranks, ranking, values_of, violation
+
+EPOCH = Epoch(epoch=3, train_loss=0.5, loss=0.7, top1=80.0, top5=99.0, seconds=1.0)
+COST = Cost(params=5_000_000, macs=300_000_000)
+
+
+def test_a_trial_has_one_value_per_objective_in_the_order_of_the_yaml() -> None:
+    assert values_of({"top1": "maximize", "macs": "minimize", "loss": "minimize"}, EPOCH, COST) == (80.0, 3e8, 0.7)
+
+
+def test_a_violated_constraint_is_positive_by_the_amount_and_a_kept_one_is_not() -> None:
+    assert violation({"params": Bound(max=4_000_000)}, COST) == {"params": 1_000_000}
+    assert violation({"params": Bound(max=5_000_000)}, COST) == {"params": 0}
+    assert violation({"macs": Bound(min=4e8)}, COST) == {"macs": 1e8}
+    assert violation({"macs": Bound(min=1e8, max=4e8)}, COST)["macs"] < 0
+
+
+def test_domination_needs_no_worse_everywhere_and_better_somewhere() -> None:
+    assert dominates((1, 2), (1, 3))
+    assert not dominates((1, 2), (1, 2))
+    assert not dominates((1, 3), (2, 1))
+
+
+def test_pareto_ranks_peel_front_by_front() -> None:
+    assert pareto_ranks([(1, 4), (2, 2), (4, 1), (3, 3), (5, 5)]) == [0, 0, 0, 1, 2]
+
+
+def test_ranking_by_value_prefers_the_first_objective_and_the_earlier_trial_on_a_tie() -> None:
+    objectives = {"top1": "maximize", "macs": "minimize"}
+    assert ranking(objectives, [(70, 5), (80, 9), (80, 7), (80, 7)], "value") == [2, 3, 1, 0]  # type: ignore[arg-type]  # literals
+
+
+def test_ranking_by_pareto_puts_the_front_first() -> None:
+    objectives = {"top1": "maximize", "macs": "minimize"}
+    assert ranking(objectives, [(70, 1), (80, 9), (75, 9)], "pareto") == [1, 0, 2]  # type: ignore[arg-type]  # literals

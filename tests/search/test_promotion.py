@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from dcasearch.config.study import Direction, Metric, Promotion
+from dcasearch.search.promotion import promote
+from dcasearch.trial import State, Trial
+
+TOP1: dict[Metric, Direction] = {"top1": "maximize"}
+
+
+def make_trial(number: int, *values: float, state: State = State.COMPLETE, architecture: str = "") -> Trial:
+    return Trial(
+        study="s",
+        fidelity="proxy",
+        number=number,
+        state=state,
+        origin="sampled",
+        params={},
+        architecture_id=architecture or f"a{number}",
+        seed=0,
+        values=values or None,
+    )
+
+
+def numbers(
+    trials: list[Trial], promotion: Promotion, objectives: dict[Metric, Direction] = TOP1, seed: int = 0
+) -> list[int]:
+    return [promoted.trial.number for promoted in promote(trials, promotion, objectives, seed)]
+
+
+def test_the_top_by_value_are_promoted_best_first() -> None:
+    trials = [make_trial(n, value) for n, value in enumerate((10, 40, 30, 20))]
+    assert numbers(trials, Promotion(top=2)) == [1, 2]
+
+
+def test_pruned_failed_infeasible_and_duplicate_trials_are_not_promoted() -> None:
+    others = [State.PRUNED, State.FAILED, State.INFEASIBLE, State.DUPLICATE, State.RUNNING]
+    trials = [make_trial(0, 10.0), *(make_trial(n, state=state) for n, state in enumerate(others, start=1))]
+    assert numbers(trials, Promotion(top=5)) == [0]
+
+
+def test_one_network_is_promoted_once() -> None:
+    trials = [make_trial(0, 40.0, architecture="x"), make_trial(1, 50.0, architecture="x"), make_trial(2, 30.0)]
+    assert numbers(trials, Promotion(top=3)) == [0, 2]
+
+
+def test_by_pareto_takes_the_front_before_a_dominated_better_first_value() -> None:
+    objectives: dict[Metric, Direction] = {"top1": "maximize", "macs": "minimize"}
+    trials = [make_trial(0, 80, 9), make_trial(1, 79, 9.5), make_trial(2, 60, 1)]
+    assert numbers(trials, Promotion(top=2, by="pareto"), objectives) == [0, 2]
+
+
+def test_random_ones_come_from_each_quantile_of_the_rest_with_their_probability() -> None:
+    trials = [make_trial(n, float(100 - n)) for n in range(14)]
+    promoted = promote(trials, Promotion(top=2, random=3), TOP1, seed=1)
+    randoms = [p for p in promoted if p.origin == "promoted_random"]
+    assert [2 + 12 * q // 3 <= p.trial.number < 2 + 12 * (q + 1) // 3 for q, p in enumerate(randoms)] == [True] * 3
+    assert [p.probability for p in randoms] == [0.25] * 3
+
+
+def test_promotion_is_a_function_of_trials_and_seed() -> None:
+    trials = [make_trial(n, float(n)) for n in range(30)]
+    promotion = Promotion(top=3, random=4)
+    assert numbers(trials, promotion, seed=5) == numbers(list(reversed(trials)), promotion, seed=5)
+    assert {tuple(numbers(trials, promotion, seed=s)) for s in range(10)} != {tuple(numbers(trials, promotion, seed=0))}
+
+
+def test_more_random_ones_than_trials_promotes_each_once() -> None:
+    trials = [make_trial(n, float(n)) for n in range(3)]
+    assert sorted(numbers(trials, Promotion(top=1, random=9))) == [0, 1, 2]
