@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import AbstractContextManager
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from dcasearch.errors import StorageError, StudyLocked
+from dcasearch.store import Lease, Store
+from dcasearch.store.tables import LeaseRow, now
+from tests.store.samples import STUDY
+
+DRIVER = """
+import sys, time
+from dcasearch.store import Store
+with Store.open(sys.argv[1]) as store, store.lease(sys.argv[2]):
+    print("driving", flush=True)
+    time.sleep(60)
+"""
+
+
+def start_driver(url: str) -> subprocess.Popen[str]:
+    driver = subprocess.Popen([sys.executable, "-c", DRIVER, url, STUDY], stdout=subprocess.PIPE, text=True)
+    assert driver.stdout is not None
+    assert driver.stdout.readline() == "driving\n"
+    driver.stdout.close()
+    return driver
+
+
+def lease_of_host(store: Store, host: str) -> Lease:
+    return Lease(store._writing, STUDY, host=host)
+
+
+def age_heartbeat(store: Store, seconds: float) -> None:
+    with store._writing() as session:
+        session.execute(update(LeaseRow).values(heartbeat=now() - timedelta(seconds=seconds)))
+
+
+def test_a_second_driver_is_told_who_drives_and_since_when(store: Store, url: str) -> None:
+    driver = start_driver(url)
+    try:
+        expected = rf"Study '{STUDY}' is run by process {driver.pid} on {os.uname().nodename} since \d{{4}}-"
+        with pytest.raises(StudyLocked, match=expected), store.lease(STUDY):
+            pass
+        with store.lease("another study"):
+            pass
+    finally:
+        driver.kill()
+        driver.wait()
+
+
+def test_a_killed_drivers_lease_is_taken_over_at_once_even_before_it_is_reaped(store: Store, url: str) -> None:
+    driver = start_driver(url)
+    os.kill(driver.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, driver.pid, os.WEXITED | os.WNOWAIT)  # dead, and a zombie until wait()
+    with store.lease(STUDY):
+        pass
+    driver.wait()
+    with store.lease(STUDY):
+        pass
+
+
+def test_another_process_of_the_same_number_is_not_the_driver(store: Store) -> None:
+    with store.lease(STUDY):
+        with store._writing() as session:
+            session.execute(update(LeaseRow).values(process_started=1.0))
+        with store.lease(STUDY):
+            pass
+
+
+def test_a_lease_ends_with_its_context_also_after_an_error(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError), store.lease(STUDY):
+        _ = 1 / 0
+    with store.lease(STUDY), pytest.raises(StudyLocked), store.lease(STUDY):
+        pass
+
+
+def test_a_driver_on_another_host_lives_while_its_heart_beats(store: Store) -> None:
+    with lease_of_host(store, "far"):
+        age_heartbeat(store, 50)
+        with pytest.raises(StudyLocked, match="on far since"), store.lease(STUDY):
+            pass
+        age_heartbeat(store, 70)
+        with store.lease(STUDY):
+            pass
+
+
+def test_the_heart_beats_while_the_driver_works(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dcasearch.store.lease.HEARTBEAT", timedelta(seconds=0.01))
+    with lease_of_host(store, "far"):
+        age_heartbeat(store, 3600)
+        time.sleep(0.3)
+        with pytest.raises(StudyLocked), store.lease(STUDY):
+            pass
+
+
+def test_a_driver_that_was_taken_over_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dcasearch.store.lease.HEARTBEAT", timedelta(seconds=0.05))
+    with lease_of_host(store, "far") as first:
+        first.check()
+        age_heartbeat(store, 3600)
+        with store.lease(STUDY) as second:
+            time.sleep(0.3)
+            with pytest.raises(StudyLocked, match="taken over"):
+                first.check()
+            second.check()
+            first.__exit__(None, None, None)
+            with pytest.raises(StudyLocked), store.lease(STUDY):
+                pass
+
+
+def test_a_missed_heartbeat_is_a_warning_not_an_end(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("dcasearch.store.lease.HEARTBEAT", timedelta(seconds=0.01))
+    down = threading.Event()
+
+    def writing() -> AbstractContextManager[Session]:
+        if down.is_set():
+            raise StorageError("database is locked")
+        return store._writing()
+
+    with Lease(writing, STUDY) as lease:
+        down.set()
+        time.sleep(0.2)
+        down.clear()
+        lease.check()
+    assert "was not renewed: database is locked" in caplog.text

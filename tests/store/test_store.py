@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import math
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from dcasearch.architecture import Architecture
+from dcasearch.errors import StorageError
+from dcasearch.evaluation import Cost
+from dcasearch.store import Store
+from dcasearch.store.urls import parse
+from dcasearch.trial import State
+from tests.store.samples import ARCHITECTURE, STUDY, curve, evaluation, role, trial, with_study
+
+
+def test_a_missing_database_is_named_with_what_makes_it(url: str) -> None:
+    with pytest.raises(StorageError, match=r"study\.db.*`dcasearch run STUDY.yaml` creates one"):
+        Store.open(url)
+    assert not Path(str(parse(url).database)).exists()
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_file_that_is_no_database_is_a_storage_error_and_stays_as_it_is(url: str, create: bool) -> None:
+    path = Path(str(parse(url).database))
+    path.write_text("name: a study, not a database\n" * 50)
+    with pytest.raises(StorageError, match=r"study\.db: file is not a database"):
+        Store.open(url, create=create)
+    assert path.read_text().startswith("name: a study")
+
+
+def test_a_folder_that_does_not_exist_is_a_storage_error(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="unable to open database file"):
+        Store.open(f"sqlite:///{tmp_path}/nowhere/study.db", create=True)
+
+
+def test_opening_twice_with_create_keeps_what_is_stored(store: Store, url: str) -> None:
+    with_study(store)
+    with Store.open(url, create=True) as again:
+        assert again.get_study(STUDY) is not None
+
+
+def test_a_store_shows_its_whole_path(store: Store, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert store.url == url
+    monkeypatch.chdir(tmp_path)
+    with Store.open("sqlite:///study.db") as relative:
+        assert repr(relative) == f"Store('{url}')"
+
+
+def test_a_study_is_stored_as_it_was_last_run(store: Store) -> None:
+    store.put_study("b", {"space": "x"}, "first")
+    store.put_study("a", {"space": "y"}, "other")
+    created = store.studies()[0].created
+    store.put_study("b", {"space": "x", "extended": [1, None, 0.1]}, "second")
+    stored = store.get_study("b")
+    assert stored is not None
+    assert (stored.meaning, stored.yaml, stored.created) == (
+        {"space": "x", "extended": [1, None, 0.1]},
+        "second",
+        created,
+    )
+    assert stored.created.utcoffset() is not None
+    assert [study.name for study in store.studies()] == ["b", "a"]
+    assert store.get_study("c") is None
+
+
+def test_an_architecture_comes_back_as_the_network_it_was(store: Store) -> None:
+    store.put_architecture(ARCHITECTURE)
+    store.put_architecture(ARCHITECTURE)
+    assert store.get_architecture(ARCHITECTURE.id) == ARCHITECTURE
+
+
+def test_the_first_written_form_of_a_network_stays(store: Store, url: str) -> None:
+    store.put_architecture(ARCHITECTURE)
+    same = Architecture.parse({**ARCHITECTURE.to_dict(), "connections": {"function": "direct", "topology": "chain"}})
+    with Store.open(url) as other:
+        other.put_architecture(same)
+        assert other.get_architecture(same.id).to_dict() == ARCHITECTURE.to_dict()
+
+
+def test_an_unknown_id_is_a_storage_error(store: Store) -> None:
+    with pytest.raises(StorageError, match="has no architecture 0123"):
+        store.get_architecture("0123")
+    with pytest.raises(StorageError, match="has no evaluation 0123"):
+        store.evaluation("0123")
+
+
+def test_costs_are_kept_by_resolution_and_classes(store: Store) -> None:
+    with_study(store)
+    store.put_cost(ARCHITECTURE.id, 224, 1000, Cost(11_000_000, 2**40))
+    store.put_cost(ARCHITECTURE.id, 32, 10, Cost(1, 2))
+    store.put_cost(ARCHITECTURE.id, 32, 10, Cost(1, 3))
+    assert store.get_cost(ARCHITECTURE.id, 224, 1000) == Cost(11_000_000, 2**40)
+    assert store.get_cost(ARCHITECTURE.id, 32, 10) == Cost(1, 3)
+    assert store.get_cost(ARCHITECTURE.id, 32, 100) is None
+
+
+def test_an_evaluation_comes_back_equal_to_the_last_bit(store: Store) -> None:
+    with_study(store)
+    made = evaluation(50.0, 1 / 3, 200 / 3, weights="weights/x.safetensors", weights_sha256="ab" * 32)
+    assert store.find(made.key) is None
+    assert store.record(made) == made
+    assert store.find(made.key) == store.evaluation(made.key.id) == made
+
+
+def test_last_and_best_epoch_stand_in_columns_of_their_own(store: Store, url: str) -> None:
+    with_study(store).record(evaluation(10.0, 60.0, 40.0))
+    connection = sqlite3.connect(str(parse(url).database))
+    row = connection.execute("SELECT epochs, top1, best_epoch, best_top1 FROM dca_evaluations").fetchone()
+    connection.close()
+    assert row == (3, 40.0, 2, 60.0)
+
+
+def test_a_diverged_history_is_stored_as_portable_json(store: Store, url: str) -> None:
+    epoch = dataclasses.replace(curve(5.0)[0], train_loss=math.inf, loss=math.nan)
+    with_study(store).record(dataclasses.replace(evaluation(5.0), history=(epoch,)))
+    [stored] = store.evaluation(evaluation(5.0).key.id).history
+    assert stored.train_loss == math.inf
+    assert math.isnan(stored.loss)
+    connection = sqlite3.connect(str(parse(url).database))
+    [(text, loss)] = connection.execute("SELECT history, loss FROM dca_evaluations").fetchall()
+    connection.close()
+    assert json.loads(text, parse_constant=pytest.fail)
+    assert loss is None
+
+
+def test_the_same_record_twice_changes_nothing(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    with_study(store)
+    made = store.record(evaluation(50.0, 60.0))
+    later = tuple(dataclasses.replace(epoch, seconds=9.0) for epoch in made.history)
+    assert store.record(dataclasses.replace(made, history=later, device="cuda")) == made
+    assert store.evaluation(made.key.id) == made
+    assert not caplog.records
+
+
+def test_weights_are_added_to_a_record_that_has_none(store: Store) -> None:
+    with_study(store).record(evaluation(50.0))
+    store.record(evaluation(50.0, weights="weights/x.safetensors", weights_sha256="cd"))
+    assert store.evaluation(evaluation(50.0).key.id).weights_sha256 == "cd"
+
+
+def test_a_longer_curve_replaces_a_shorter_one_and_never_the_other_way(store: Store) -> None:
+    with_study(store).record(evaluation(50.0))
+    longer = evaluation(50.0, 60.0, seconds=3.0)
+    assert store.record(longer) == longer
+    assert store.record(evaluation(50.0)) == longer
+    assert store.find(longer.key) == longer
+
+
+def test_of_two_different_curves_the_first_stays_with_a_warning(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    with_study(store).record(evaluation(50.0))
+    with caplog.at_level(logging.WARNING):
+        assert store.record(evaluation(51.0)).last.top1 == 50.0
+    assert "measured twice with different values" in caplog.text
+
+
+def test_many_evaluations_are_found_at_once(store: Store) -> None:
+    with_study(store)
+    made = [store.record(evaluation(float(seed), seed=seed)) for seed in range(3)]
+    wanted = [made[0].key.id, made[2].key.id, *(f"{n:016x}" for n in range(2000))]
+    assert store.evaluations(wanted) == {made[0].key.id: made[0], made[2].key.id: made[2]}
+
+
+def test_a_trial_comes_back_as_it_was_stored(store: Store) -> None:
+    with_study(store)
+    full = trial(
+        3,
+        state=State.DUPLICATE,
+        evaluation="e" * 16,
+        values=(0.1 + 0.2, 1 / 3),
+        epochs=4,
+        constraint="params 7 > 5",
+        duplicate_of=1,
+        failure="nan",
+        message="loss is nan",
+        retries=2,
+        attributes={"reason": "place 1", "probability": 0.1},
+    )
+    store.put_trial(full)
+    store.put_trial(trial(0))
+    assert store.trial(STUDY, "proxy", 3) == full
+    assert store.trial(STUDY, "proxy", 0) == trial(0)
+    assert store.trial(STUDY, "proxy", 1) is None
+
+
+def test_the_ledger_is_ordered_and_holds_one_row_a_trial(store: Store) -> None:
+    with_study(store)
+    for number in (10, 2, 0):
+        store.put_trial(trial(number))
+    store.put_trial(trial(0, fidelity="full"))
+    store.put_trial(trial(2, state=State.COMPLETE, values=(1.0,)))
+    assert [(t.fidelity, t.number) for t in store.trials(STUDY)] == [
+        ("full", 0),
+        ("proxy", 0),
+        ("proxy", 2),
+        ("proxy", 10),
+    ]
+    assert [t.state for t in store.trials(STUDY, "proxy")] == [State.RUNNING, State.COMPLETE, State.RUNNING]
+    assert store.trials("other") == []
+    assert store.counts(STUDY) == {"full": {State.RUNNING: 1}, "proxy": {State.RUNNING: 2, State.COMPLETE: 1}}
+
+
+def test_a_trial_and_its_record_are_stored_together_or_not_at_all(store: Store) -> None:
+    with_study(store)
+    made = evaluation(50.0)
+    with pytest.raises(IntegrityError):
+        store.record_and_put(made, trial(0, study="not stored"))
+    assert store.find(made.key) is None
+    ended = trial(0, state=State.COMPLETE, evaluation=made.key.id, values=(50.0,), epochs=1)
+    assert store.record_and_put(made, ended) == made
+    assert (store.find(made.key), store.trial(STUDY, "proxy", 0)) == (made, ended)
+
+
+def test_roles_keep_the_order_in_which_they_were_first_stored(store: Store) -> None:
+    with_study(store)
+    store.put_role(role("vanilla se"))
+    store.put_role(role("chain"))
+    store.put_role(role("winner", role="final", seed=1000))
+    store.put_role(role("vanilla se", evaluation="e" * 16))
+    store.put_role(role("chain", failure="oom", message="out of memory"))
+    assert store.roles(STUDY) == [
+        role("vanilla se", evaluation="e" * 16),
+        role("chain", failure="oom", message="out of memory"),
+        role("winner", role="final", seed=1000),
+    ]
+    assert store.roles("other") == []
+
+
+def test_a_reader_sees_the_ledger_while_another_client_holds_the_write_lock(store: Store, url: str) -> None:
+    with_study(store).put_trial(trial(0))
+    other = sqlite3.connect(str(parse(url).database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert store.trials(STUDY) == [trial(0)]
+    other.execute("ROLLBACK")
+    other.close()
+
+
+def test_a_database_that_stays_locked_is_a_storage_error(
+    store: Store, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_study(store)
+    store.close()
+    monkeypatch.setattr("dcasearch.store.engine._PRAGMAS", ("busy_timeout = 20", "foreign_keys = ON"))
+    other = sqlite3.connect(str(parse(url).database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with Store.open(url) as impatient, pytest.raises(StorageError, match="database is locked"):
+        impatient.put_trial(trial(0))
+    other.execute("ROLLBACK")
+    other.close()
+
+
+def test_writers_wait_for_each_other(store: Store, url: str) -> None:
+    with_study(store)
+
+    def write(fidelity: str) -> None:
+        with Store.open(url) as own:
+            for number in range(30):
+                own.put_trial(trial(number, fidelity=fidelity))
+                own.put_role(role("chain", fidelity=fidelity))
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, ("proxy", "full")))
+    assert store.counts(STUDY) == {"proxy": {State.RUNNING: 30}, "full": {State.RUNNING: 30}}
+
+
+def test_a_full_disk_is_a_storage_error_and_loses_nothing(store: Store) -> None:
+    with_study(store).put_trial(trial(0))
+    with store._engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+    with store._writing() as session:
+        session.connection().exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StorageError, match="database or disk is full"):
+        store.put_study("big", {"text": "x" * 1_000_000}, "")
+    assert store.trials(STUDY) == [trial(0)]
