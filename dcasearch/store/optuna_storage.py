@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from optuna.storages import BaseStorage, RDBStorage, get_storage
+from optuna.storages import RDBStorage
 
 from dcasearch.errors import StorageError
 from dcasearch.store.engine import set_pragmas, translated
 from dcasearch.store.urls import parse, redact
 
 
-def open_optuna(url: str) -> BaseStorage:
-    """Return Optuna's storage behind its cache, creating its tables where there are none.
+def open_optuna(url: str) -> RDBStorage:
+    """Return Optuna's storage, creating its tables where there are none; reading wants `get_storage` around it.
 
     Raises:
         StorageError: Optuna's tables are of another version than the installed Optuna.
     """
     with translated(url):
         try:
-            storage = _open(url)
+            return _open(url)
         except RuntimeError as error:
             advice = f"Run `dcasearch db upgrade --storage {redact(url)}`, or upgrade Optuna if it is older."
             raise StorageError(f"{redact(url)}: {error} {advice}") from error
-    return get_storage(storage)
 
 
 def upgrade(url: str) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Self, TypeVar
 
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, RDBStorage, get_storage
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
@@ -44,6 +44,7 @@ class Store:
         self._engine = engine
         self._writer = engine.execution_options(writes=True)
         self._url = url
+        self._optuna: RDBStorage | None = None
         self._architectures: set[str] = set()
         """Known to be in the database."""
 
@@ -85,12 +86,14 @@ class Store:
         Raises:
             StorageError: its tables are of another version than the installed Optuna.
         """
-        return open_optuna(self._url)
+        self._optuna = open_optuna(self._url)
+        return get_storage(self._optuna)
 
     def close(self) -> None:
         """Close the connections; the store can be used no more."""
-        if "optuna" in self.__dict__:
-            self.optuna.remove_session()
+        if self._optuna is not None:
+            self._optuna.remove_session()
+            self._optuna.engine.dispose()
         self._engine.dispose()
 
     def __enter__(self) -> Self:
