@@ -94,7 +94,8 @@ class _Run:
         known = self.store.get_study(self.study.name)
         if known is not None:
             check_unchanged(self.study.name, known.meaning, meaning)
-        self.store.put_study(self.study.name, meaning, self.loaded.text)
+        # As it is resolved, without the storage's URL, which may hold a password.
+        self.store.put_study(self.study.name, meaning, self.study.model_dump_json(exclude={"storage"}))
 
     def _baselines(self) -> list[tuple[str, Architecture]]:
         return [(b.name, b.architecture) for b in self.space.baselines()] if self.study.baselines else []

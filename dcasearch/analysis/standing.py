@@ -67,9 +67,9 @@ def load_study_of(store: Store, name: str) -> Study:
     """
     record = store.get_study(name)
     if record is None:
-        known = ", ".join(store.studies()) or "none"
+        known = ", ".join(other.name for other in store.studies()) or "none"
         raise UserError(f"{store.url} holds no study '{name}'; it holds: {known}")
-    return Study.model_validate_json(record.text)
+    return Study.model_validate_json(record.yaml)
 
 
 def standing_of(store: Store, name: str) -> Standing:
@@ -83,13 +83,14 @@ def standing_of(store: Store, name: str) -> Standing:
     fidelities = tuple(_fidelity(study, store, f.name, roles) for f in study.fidelities)
     finals = compare(store, [role for role in roles if role.role == "final"])
     complete = any(trial.state is State.COMPLETE for trial in fidelities[-1].trials)
-    records = {t.evaluation for f in fidelities for t in f.trials} | {role.evaluation for role in roles}
+    ids = {t.evaluation for f in fidelities for t in f.trials} | {role.evaluation for role in roles}
+    records = store.evaluations(id for id in ids if id is not None)
     return Standing(
         study=study,
         fidelities=fidelities,
         finals=tuple(sorted(finals, key=lambda c: c.name != "winner")),
         winner=winner_of(study, store) if complete else None,
-        seconds=sum(store.evaluation(record).seconds for record in records if record is not None),
+        seconds=sum(record.seconds for record in records.values()),
     )
 
 

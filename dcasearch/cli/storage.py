@@ -10,7 +10,7 @@ import json
 import os
 from pathlib import Path
 
-from dcasearch.store import DEFAULT_URL, redact
+from dcasearch.store import default_url, redact
 
 
 def _links_file() -> Path:
@@ -42,4 +42,4 @@ def remember(study: str, url: str) -> None:
 
 def storage_of(study: str, option: str | None) -> str:
     """Return the URL of the database that holds a study of this name, as far as is known."""
-    return option or os.environ.get("DCASEARCH_STORAGE") or _links().get(study) or DEFAULT_URL
+    return option or os.environ.get("DCASEARCH_STORAGE") or _links().get(study) or default_url()

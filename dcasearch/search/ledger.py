@@ -49,10 +49,11 @@ class Ledger:
         self.curves: dict[int, list[float]] = {}
         """Per number the values of the curve metric so far, duplicates left out."""
         self._metric = curve_metric(study, fidelity.pruner.metric)
-        for trial in self.trials.values():
-            if trial.evaluation is not None and trial.state is not State.DUPLICATE:
-                record = store.evaluation(trial.evaluation)
-                self.curves[trial.number] = [getattr(epoch, self._metric) for epoch in record.history]
+        originals = [t for t in self.trials.values() if t.evaluation is not None and t.state is not State.DUPLICATE]
+        records = store.evaluations(t.evaluation for t in originals if t.evaluation is not None)
+        for trial in originals:
+            record = records[trial.evaluation or ""]
+            self.curves[trial.number] = [getattr(epoch, self._metric) for epoch in record.history]
 
     def unfinished(self) -> list[FrozenTrial]:
         """Return the trials that Optuna holds as RUNNING, by number."""

@@ -36,7 +36,6 @@ def _tpe(sampler: Sampler, seed: int) -> BaseSampler:
             multivariate=True,
             group=True,
             constant_liar=True,
-            warn_independent_sampling=False,
             seed=seed,
         )
 

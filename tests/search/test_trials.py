@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from dcasearch.config.study import Study
+from dcasearch.errors import TrialFailure
+from dcasearch.search.costing import Costs
+from dcasearch.search.trials import Trials
+from dcasearch.search.work import Event, Job
+from dcasearch.space import Space
+from dcasearch.store import Store
+from dcasearch.trial import State, Trial
+from tests.support import DriverDied, Simulated, accuracy, make_epoch, make_evaluation, make_study
+
+HALVING = {"name": "successive_halving", "min_epochs": 1, "reduction_factor": 2, "startup": 2}
+
+
+def proxy(**changes: Any) -> list[dict[str, Any]]:
+    return [{"name": "proxy", "trials": 8, "resolution": 16, "epochs": 4, **changes}]
+
+
+class Bench:
+    """A study on a database of its own; `trials()` is a new driver each time."""
+
+    def __init__(self, folder: Path, study: Study, events: list[Event] | None = None) -> None:
+        self.folder, self.study = folder, study
+        folder.mkdir(exist_ok=True)
+        self.url = f"sqlite:///{folder}/study.db"
+        self.events = events if events is not None else []
+
+    def trials(self) -> Trials:
+        store = Store.open(self.url, create=True)
+        store.put_study(self.study.name, {}, self.study.model_dump_json(exclude={"storage"}))
+        return Trials(
+            study=self.study,
+            fidelity=self.study.fidelities[0],
+            space=Space.parse(self.study.space),
+            store=store,
+            costs=Costs(store, 16, 10),
+            data_fingerprint="digits",
+            artifacts=self.folder,
+            observe=self.events.append,
+        )
+
+    def run(self, executor: Simulated | None = None) -> list[Trial]:
+        work = self.trials()
+        (executor or Simulated()).run(work)
+        return self.ledger()
+
+    def ledger(self) -> list[Trial]:
+        return Store.open(self.url).trials(self.study.name, "proxy")
+
+    def optuna(self) -> list[optuna.trial.FrozenTrial]:
+        storage = Store.open(self.url).optuna
+        return optuna.load_study(study_name=f"{self.study.name}.proxy", storage=storage).trials
+
+    def whole(self) -> list[tuple[Any, ...]]:
+        """Everything of both ledgers that must not depend on when a driver died."""
+        ours = {trial.number: trial for trial in self.ledger()}
+        return [
+            (t.number, t.state, t.params, t.values, t.intermediate_values, t.user_attrs, ours[t.number])
+            for t in self.optuna()
+        ]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Callable[..., Bench]:
+    return lambda **changes: Bench(tmp_path / str(len(list(tmp_path.iterdir()))), make_study(**changes))
+
+
+def test_the_budget_counts_trained_trials_only(bench: Callable[..., Bench]) -> None:
+    ledger = bench(fidelities=proxy(trials=8)).run()
+    trained = [trial for trial in ledger if trial.state is State.COMPLETE]
+    assert len(trained) == 8
+    assert {trial.state for trial in ledger} <= {State.COMPLETE, State.DUPLICATE}
+
+
+def test_a_complete_trial_has_values_curve_and_record_alike_in_both_tables(bench: Callable[..., Bench]) -> None:
+    run = bench(objectives={"top1": "maximize", "params": "minimize"})
+    row = run.run()[0]
+    told = run.optuna()[0]
+    store = Store.open(run.url)
+    record = store.evaluation(row.evaluation or "")
+    cost = store.get_cost(row.architecture_id, 16, 10)
+    assert cost is not None
+    assert row.values == (record.last.top1, float(cost.params)) == tuple(told.values)
+    assert told.intermediate_values == {epoch.epoch: epoch.top1 for epoch in record.history}
+    assert told.user_attrs["state"] == "complete"
+    assert told.user_attrs["architecture"] == row.architecture_id
+
+
+@pytest.mark.parametrize("objectives", [{"top1": "maximize"}, {"top1": "maximize", "macs": "minimize"}])
+def test_pruned_trials_keep_their_curve_and_rung_with_one_and_several_objectives(
+    bench: Callable[..., Bench], objectives: dict[str, str]
+) -> None:
+    run = bench(
+        objectives=objectives, fidelities=proxy(pruner=HALVING, trials=12), sampler={"name": "tpe", "startup": 4}
+    )
+    pruned = [trial for trial in run.run() if trial.state is State.PRUNED]
+    assert pruned
+    for trial in pruned:
+        told = run.optuna()[trial.number]
+        assert told.state is TrialState.PRUNED
+        assert trial.values is None
+        assert sorted(told.intermediate_values) == list(range(1, trial.epochs + 1))
+        assert trial.epochs == {0: 1, 1: 2}[int(trial.attributes["rung"] or 0)]
+
+
+def test_infeasible_trials_are_never_trained_and_say_which_constraint(bench: Callable[..., Bench]) -> None:
+    free = bench(fidelities=proxy(trials=8)).run()
+    del free
+    unconstrained = bench(fidelities=proxy(trials=8))
+    unconstrained.run()
+    store = Store.open(unconstrained.url)
+    costs = sorted(store.get_cost(t.architecture_id, 16, 10).params for t in unconstrained.ledger())  # type: ignore[union-attr]  # all costed
+    limit = costs[len(costs) // 2]
+    run = bench(fidelities=proxy(trials=4), constraints={"params": {"max": limit}})
+    executor = Simulated()
+    ledger = run.run(executor)
+    infeasible = [trial for trial in ledger if trial.state is State.INFEASIBLE]
+    assert infeasible
+    assert {job.number for job in executor.ran}.isdisjoint(trial.number for trial in infeasible)
+    for trial in infeasible:
+        told = run.optuna()[trial.number]
+        assert trial.constraint is not None
+        assert trial.constraint.startswith("params ")
+        assert told.state is TrialState.PRUNED
+        assert told.values is None
+        assert told.constraints["params"] > 0
+    assert sum(trial.state is State.COMPLETE for trial in ledger) == 4
+
+
+def test_duplicates_are_replayed_with_state_values_and_curve_of_their_original(bench: Callable[..., Bench]) -> None:
+    run = bench(fidelities=proxy(trials=20))
+    executor = Simulated()
+    ledger = run.run(executor)
+    duplicates = [trial for trial in ledger if trial.state is State.DUPLICATE]
+    assert duplicates
+    told = run.optuna()
+    for trial in duplicates:
+        original = ledger[trial.duplicate_of or 0]
+        assert (trial.architecture_id, trial.values) == (original.architecture_id, original.values)
+        assert told[trial.number].values == told[original.number].values
+        assert told[trial.number].intermediate_values == told[original.number].intermediate_values
+        assert told[trial.number].user_attrs["duplicate_of"] == original.number
+    assert len(executor.ran) == len({job.task.architecture.id for job in executor.ran})
+
+
+def test_on_duplicate_new_seed_trains_the_network_again_with_the_next_seed(bench: Callable[..., Bench]) -> None:
+    ledger = bench(fidelities=proxy(trials=40), on_duplicate="new_seed").run()
+    pairs = [(trial.architecture_id, trial.seed) for trial in ledger]
+    assert {trial.state for trial in ledger} == {State.COMPLETE}
+    assert len(set(pairs)) == 40
+    assert max(seed for _, seed in pairs) > 0
+
+
+def test_a_space_that_is_used_up_ends_cleanly(bench: Callable[..., Bench]) -> None:
+    space = {"backbone": {"name": "resnet18", "stem": "small"}, "attention": {"name": "se", "reduction": [4, 8, 16]}}
+    run = bench(space=space, fidelities=proxy(trials=50))
+    work = run.trials()
+    Simulated().run(work)
+    assert sum(trial.state is State.COMPLETE for trial in run.ledger()) == 3
+    assert work.ended is not None
+    assert "used up" in work.ended
+
+
+def test_grid_trains_every_distinct_architecture_once(bench: Callable[..., Bench]) -> None:
+    run = bench(
+        sampler={"name": "grid"}, fidelities=[{"name": "proxy", "resolution": 16, "epochs": 2, "trials": 10_000}]
+    )
+    ledger = run.run()
+    expected = {point.architecture.id for point in Space.parse(run.study.space).enumerate()}
+    assert {trial.architecture_id for trial in ledger} == expected
+    assert len(ledger) == len(expected)
+    assert {trial.state for trial in ledger} == {State.COMPLETE}
+
+
+@pytest.mark.parametrize("kind", ["oom", "nan", "bug"])
+def test_a_model_failure_fails_its_trial_and_the_study_goes_on(bench: Callable[..., Bench], kind: str) -> None:
+    run = bench()
+    first: list[int] = []
+
+    def fail(job: Job) -> TrialFailure | None:
+        first.append(job.number)
+        return TrialFailure(kind, "made to") if job.number == first[0] else None  # type: ignore[arg-type]  # parametrized
+
+    ledger = run.run(Simulated(fail=fail))
+    failed = ledger[first[0]]
+    assert (failed.state, failed.failure, failed.message) == (State.FAILED, kind, "made to")
+    assert run.optuna()[first[0]].state is TrialState.FAIL
+    assert sum(trial.state is State.COMPLETE for trial in ledger) == 4
+
+
+def test_a_lost_worker_is_retried_under_the_same_number_and_then_failed(bench: Callable[..., Bench]) -> None:
+    run = bench(executor={"retries": 2})
+    attempts: list[int] = []
+
+    def fail(job: Job) -> TrialFailure | None:
+        if job.number == 1:
+            attempts.append(job.number)
+            return TrialFailure("lost", "killed")
+        return None
+
+    ledger = run.run(Simulated(fail=fail))
+    assert len(attempts) == 3
+    assert (ledger[1].state, ledger[1].failure, ledger[1].retries) == (State.FAILED, "lost", 2)
+
+
+def test_a_duplicate_of_a_running_trial_waits_and_is_told_when_that_ends(bench: Callable[..., Bench]) -> None:
+    space = {"backbone": {"name": "resnet18", "stem": "small"}, "attention": {"name": "se", "reduction": [8, 16]}}
+    run = bench(space=space, fidelities=proxy(trials=2))
+    work = run.trials()
+    jobs = [work.ask(), work.ask()]
+    assert work.ask() is None
+    waiting = [trial for trial in run.ledger() if trial.state is State.WAITING]
+    for job in jobs:
+        assert job is not None
+        history = tuple(make_epoch(job, n) for n in range(1, 5))
+        for epoch in history:
+            work.report(job, epoch)
+        work.finish(job, make_evaluation(job, history))
+    assert {trial.state for trial in run.ledger()} <= {State.COMPLETE, State.DUPLICATE}
+    assert all(run.optuna()[trial.number].state is TrialState.COMPLETE for trial in waiting)
+
+
+STUDIES = {
+    "random": {"fidelities": proxy(pruner=HALVING)},
+    "tpe": {"sampler": {"name": "tpe", "seed": 1, "startup": 3}, "fidelities": proxy(pruner=HALVING)},
+    "tpe, two objectives": {
+        "sampler": {"name": "tpe", "seed": 1, "startup": 3},
+        "objectives": {"top1": "maximize", "macs": "minimize"},
+        "fidelities": proxy(pruner={"name": "median", "startup": 2}),
+    },
+    "nsga2": {
+        "sampler": {"name": "nsga2", "seed": 1, "population": 4},
+        "objectives": {"top1": "maximize", "macs": "minimize"},
+        "fidelities": proxy(),
+    },
+    "grid": {"sampler": {"name": "grid"}, "fidelities": proxy()},
+}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_driver_that_dies_at_any_call_leaves_the_same_ledger_in_the_end(
+    bench: Callable[..., Bench], name: str
+) -> None:
+    undisturbed = bench(**STUDIES[name])
+    executor = Simulated()
+    undisturbed.run(executor)
+    disturbed = bench(**STUDIES[name])
+    deaths = 0
+    while True:
+        try:
+            disturbed.run(Simulated(die_at=8))
+            break
+        except DriverDied:
+            deaths += 1
+    assert deaths >= executor.calls // 12
+    assert disturbed.whole() == undisturbed.whole()
+
+
+@pytest.mark.parametrize("table", ["store.put_trial", "store.record_and_put", "optuna.tell", "optuna.set_trial_param"])
+def test_a_driver_that_dies_between_two_writes_leaves_the_same_ledger_in_the_end(
+    bench: Callable[..., Bench], table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed, disturbed = bench(**STUDIES["tpe"]), bench(**STUDIES["tpe"])
+    undisturbed.run()
+    owner: Any = Store if table.startswith("store.") else optuna.Study
+    method = table.split(".")[1]
+    if method == "set_trial_param":
+        owner = optuna.storages._CachedStorage
+    original = getattr(owner, method)
+    countdown = [0]
+
+    def dying(*args: Any, **kwargs: Any) -> Any:
+        countdown[0] -= 1
+        if countdown[0] == 0:
+            raise DriverDied
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, method, dying)
+    ended = False
+    for _ in range(200):
+        countdown[0] = 3
+        try:
+            disturbed.run()
+            ended = True
+            break
+        except DriverDied:
+            continue
+    assert ended
+    monkeypatch.setattr(owner, method, original)
+    assert disturbed.whole() == undisturbed.whole()
+
+
+def test_simulated_accuracies_differ_between_architectures(bench: Callable[..., Bench]) -> None:
+    executor = Simulated()
+    bench().run(executor)
+    assert len({accuracy(job, 1) for job in executor.ran}) == len(executor.ran)
