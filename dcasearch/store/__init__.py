@@ -5,8 +5,8 @@
 
 from dcasearch.store.lease import Lease
 from dcasearch.store.records import StoredStudy
-from dcasearch.store.schema import upgrade
+from dcasearch.store.schema import exists, upgrade
 from dcasearch.store.store import Store
 from dcasearch.store.urls import default_url, redact
 
-__all__ = ["Lease", "Store", "StoredStudy", "default_url", "redact", "upgrade"]
+__all__ = ["Lease", "Store", "StoredStudy", "default_url", "exists", "redact", "upgrade"]

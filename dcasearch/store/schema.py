@@ -73,9 +73,14 @@ def refuse_older(engine: Engine, url: str) -> None:
         )
 
 
+def exists(url: str) -> bool:
+    """Tell whether a storage's file is there; what is in it `Store.open` finds out."""
+    return Path(parse(url).database or "").is_file()
+
+
 def must_exist(url: str) -> None:
     """Raise StorageError where the file of a database is missing, naming it and what makes one."""
-    if not Path(parse(url).database or "").is_file():
+    if not exists(url):
         raise StorageError(
             f"There is no database {redact(str(parse(url)))}. `dcasearch run STUDY.yaml` creates one; "
             "--storage URL or DCASEARCH_STORAGE names another."

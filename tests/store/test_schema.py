@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from dcasearch.errors import StorageError
-from dcasearch.store import Store, schema, upgrade
+from dcasearch.store import Store, exists, schema, upgrade
 from dcasearch.store.engine import make_engine
 from dcasearch.store.tables import Base, is_ours
 from dcasearch.store.urls import parse
@@ -92,6 +92,13 @@ def test_upgrade_brings_an_optuna_database_to_our_version(url: str) -> None:
     upgrade(url)
     with Store.open(url) as opened:
         assert opened.studies() == []
+
+
+def test_asking_whether_a_database_exists_does_not_make_it(url: str) -> None:
+    assert not exists(url)
+    assert not exists(url)
+    Store.open(url, create=True).close()
+    assert exists(url)
 
 
 def test_upgrade_of_a_missing_database_makes_no_file(url: str) -> None:
