@@ -1,3 +1,33 @@
-"""dcasearch: a design-space explorer for deep connected attention."""
+"""dcasearch: a design-space explorer for deep connected attention.
+
+`build_model(spec)` makes a network of an architecture, `load_model("best.yaml")` one of an exported spec with its
+weights, `run(...)` runs a study; `Architecture` is one point of the design space.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dcasearch.architecture import Architecture
+    from dcasearch.export import load_model
+    from dcasearch.models import build_model
+    from dcasearch.study import run
 
 __version__ = "0.1.0"
+__all__ = ["Architecture", "build_model", "load_model", "run"]
+
+_ROOMS = {
+    "Architecture": "dcasearch.architecture",
+    "build_model": "dcasearch.models",
+    "load_model": "dcasearch.export",
+    "run": "dcasearch.study",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a room when it is first asked for, so that `import dcasearch` does not wait for torch."""
+    if name in _ROOMS:
+        return getattr(import_module(_ROOMS[name]), name)
+    raise AttributeError(f"module 'dcasearch' has no attribute '{name}'")
