@@ -1,0 +1,214 @@
+"""A connected network as a picture: blocks in order, channel connections above them, spatial ones below.
+
+What is drawn is the resolved network, so that equal ids give equal pictures, whatever was written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+
+from dcasearch.architecture import Block, Dimension, Edge, Network
+from dcasearch.report.svg import Svg, text_width
+from dcasearch.report.words import Signs, colour_of, count, functions, label_of, signs, sizes
+
+MARGIN = 24.0
+HEADER = 68.0
+BLOCK_HEIGHT = 44.0
+STAGE_GAP = 16.0
+END_WIDTH = 44.0
+"""Of the stem and of the head."""
+COLOURS: dict[Dimension, str] = {"channel": "#1d4ed8", "spatial": "#c2410c"}
+INK, GREY, BAND = "#111827", "#6b7280", "#f3f4f6"
+
+
+def draw(network: Network, title: str = "", *, resolution: int | None = None) -> str:
+    """Return a self-contained SVG of a network.
+
+    Args:
+        network: What to draw.
+        title: First line; by default the backbone's name.
+        resolution: Pixels per side of the input. Stages then show theirs, else only the factor to the input's.
+    """
+    return _Picture(network, resolution).render(title or network.backbone[0])
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a block stands; `x` is its left side. Connections leave on its right and arrive on its left."""
+
+    block: Block
+    x: float
+    width: float
+
+    @property
+    def right(self) -> float:
+        return self.x + self.width
+
+    @property
+    def sends(self) -> float:
+        return self.x + 0.72 * self.width
+
+    @property
+    def receives(self) -> float:
+        return self.x + 0.28 * self.width
+
+
+class _Picture:
+    def __init__(self, network: Network, resolution: int | None) -> None:
+        self.network, self.resolution = network, resolution
+        self.svg = Svg()
+        self.places = _places(network.blocks)
+        self.stroke = 1.8 if len(network.edges) < 60 else 1.1 if len(network.edges) < 200 else 0.6
+        self.width = self.places[-1].right + STAGE_GAP + END_WIDTH + MARGIN
+        self.top = HEADER + self._reach("channel")
+        self.bottom = self.top + BLOCK_HEIGHT
+        self.floor = self.bottom + self._reach("spatial")
+
+    def render(self, title: str) -> str:
+        self._header(title)
+        for _, stage in groupby(self.places, key=lambda place: place.block.layout.stage):
+            self._stage(list(stage))
+        self._flow()
+        for edge in sorted(self.network.edges, key=lambda e: e.source - e.target):  # long ones lie behind
+            self._edge(edge)
+        for number, place in enumerate(self.places, start=1):
+            self._block(number, place)
+        height = self._legend(self.floor + 84)
+        return self.svg.render(self.width, height, title)
+
+    def _rise(self, edge: Edge) -> float:
+        """Return how far a connection goes from the blocks; the longer, the further."""
+        span = self.places[edge.target].receives - self.places[edge.source].sends
+        return min(14 + 0.4 * span, 30 + 0.2 * span)
+
+    def _reach(self, dimension: Dimension) -> float:
+        return max((self._rise(edge) for edge in self.network.edges if edge.dimension == dimension), default=0.0) + 14
+
+    def _header(self, title: str) -> None:
+        network = self.network
+        name, width, stem = network.backbone
+        backbone = name + (f" × {width:g}" if width != 1 else "") + (", small-image stem" if stem == "small" else "")
+        per_dimension = [count(network, dimension) for dimension in COLOURS]
+        connections = " and ".join(words for words in per_dimension if words) or "no connections"
+        self.svg.text(MARGIN, 32, title, size=18, font_weight="600")
+        details = f"{backbone} · {len(network.blocks)} blocks · {connections} · id {network.id}"
+        self.svg.text(MARGIN, 53, details, fill=GREY)
+
+    def _stage(self, stage: list[_Place]) -> None:
+        first, last = stage[0], stage[-1]
+        left, right = first.x - STAGE_GAP / 2 + 2, last.right + STAGE_GAP / 2 - 2
+        bottom = self.floor + 58
+        self.svg.add(
+            "rect", x=left, y=HEADER, width=right - left, height=bottom - HEADER, rx=8, fill=BAND, stroke="none"
+        )
+        layout = last.block.layout
+        side = f"1/{layout.scale}" if self.resolution is None else "{0}×{0}".format(-(-self.resolution // layout.scale))
+        centre = (left + right) / 2
+        self.svg.text(
+            centre, bottom - 40, f"stage {layout.stage + 1}", size=11, font_weight="600", text_anchor="middle"
+        )
+        self.svg.text(centre, bottom - 25, f"{layout.channels} ch", size=11, fill=GREY, text_anchor="middle")
+        self.svg.text(centre, bottom - 11, side, size=11, fill=GREY, text_anchor="middle")
+
+    def _flow(self) -> None:
+        """Draw the backbone: stem, the line through the blocks, head."""
+        middle = (self.top + self.bottom) / 2
+        end = self.width - MARGIN - END_WIDTH
+        self.svg.add("line", x1=MARGIN + END_WIDTH, y1=middle, x2=end, y2=middle, stroke="#9ca3af", stroke_width=2)
+        for x, name in ((MARGIN, "stem"), (end, "head")):
+            self._box(x, END_WIDTH, fill="#ffffff", stroke="#9ca3af")
+            self.svg.text(x + END_WIDTH / 2, middle + 4, name, fill=GREY, text_anchor="middle")
+
+    def _box(self, x: float, width: float, **paint: str) -> None:
+        self.svg.add("rect", x=x, y=self.top, width=width, height=BLOCK_HEIGHT, rx=5, **paint)
+
+    def _block(self, number: int, place: _Place) -> None:
+        kind = place.block.kind
+        plain = kind == "none"
+        stroke = "#9ca3af" if plain else colour_of(kind)
+        self._box(place.x, place.width, fill=colour_of(kind), stroke=stroke, class_=f"{kind} block")
+        ink = GREY if plain else "#ffffff"
+        centre, label = place.x + place.width / 2, label_of(kind)
+        if text_width(label, 11) <= place.width - 2:
+            middle = self.top + BLOCK_HEIGHT / 2
+            self.svg.text(centre, middle - 1, label, size=11, fill=ink, font_weight="600", text_anchor="middle")
+            self.svg.text(centre, middle + 13, str(number), size=10, fill=ink, text_anchor="middle")
+        elif number % 5 == 0 or number == 1:
+            self.svg.text(centre, self.top + BLOCK_HEIGHT / 2 + 3, str(number), size=9, fill=ink, text_anchor="middle")
+
+    def _edge(self, edge: Edge) -> None:
+        above = edge.dimension == "channel"
+        line, towards = (self.top - 1, -1) if above else (self.bottom + 1, 1)
+        start, end, rise = self.places[edge.source].sends, self.places[edge.target].receives, self._rise(edge)
+        self.svg.add(
+            "path",
+            d=f"M{start:.1f} {line:.1f} A{(end - start) / 2:.1f} {rise:.1f} 0 0 {int(above)} {end:.1f} {line:.1f}",
+            fill="none",
+            stroke=COLOURS[edge.dimension],
+            stroke_width=self.stroke,
+            stroke_opacity=0.85 if self.stroke > 1.5 else 0.5,
+            class_=f"{edge.dimension} edge",
+        )
+        self._arrow(end, line, towards, COLOURS[edge.dimension])
+        if signs(edge).any:
+            self._diamond((start + end) / 2, line + towards * rise, COLOURS[edge.dimension], signs(edge))
+
+    def _arrow(self, x: float, tip: float, towards: int, colour: str) -> None:
+        self.svg.add("path", d=f"M{x:.1f} {tip:.1f} l-3.5 {7 * towards} h7 z", fill=colour)
+
+    def _diamond(self, x: float, y: float, colour: str, shown: Signs) -> None:
+        """Draw sizes being matched: a hollow diamond for layers, a small full one for resizing, or both."""
+        if shown.layers:
+            self.svg.add("path", d=f"M{x:.1f} {y - 6:.1f} l6 6 l-6 6 l-6 -6 z", fill="#ffffff", stroke=colour)
+        if shown.resize:
+            self.svg.add("path", d=f"M{x:.1f} {y - 3.5:.1f} l3.5 3.5 l-3.5 3.5 l-3.5 -3.5 z", fill=colour)
+
+    def _legend(self, y: float) -> float:
+        """Draw what the signs mean, from y down, and return the picture's height."""
+        row = _Row(self.svg, MARGIN, self.width - MARGIN, y)
+        for kind in dict.fromkeys(block.kind for block in self.network.blocks):
+            x = row.take("attention " + label_of(kind) if kind != "none" else "no attention", 18)
+            stroke = "#9ca3af" if kind == "none" else "none"
+            self.svg.add("rect", x=x, y=row.y - 10, width=12, height=12, rx=3, fill=colour_of(kind), stroke=stroke)
+        for dimension, colour in COLOURS.items():
+            for function in functions(self.network, dimension):
+                x = row.take(f"{dimension} connection: {function}", 32)
+                self.svg.add(
+                    "path", d=f"M{x:.1f} {row.y:.1f} a11 9 0 0 1 22 0", fill="none", stroke=colour, stroke_width=1.8
+                )
+                self._arrow(x + 22, row.y + 2, -1, colour)
+        for (dimension, shown), way in sizes(self.network).items():
+            x = row.take(f"{dimension} sizes matched: {way}", 18)
+            self._diamond(x + 6, row.y - 4, COLOURS[dimension], shown)
+        return row.y + MARGIN
+
+
+class _Row:
+    """Entries of a legend, from left to right and then in a new line."""
+
+    def __init__(self, svg: Svg, left: float, right: float, y: float) -> None:
+        self.svg, self.left, self.right, self.x, self.y = svg, left, right, left, y
+
+    def take(self, text: str, sign: float) -> float:
+        """Write an entry and return where its sign, that many pixels wide, begins."""
+        width = sign + text_width(text) + 22
+        if self.x + width > self.right and self.x > self.left:
+            self.x, self.y = self.left, self.y + 24
+        x = self.x
+        self.svg.text(x + sign, self.y, text)
+        self.x += width
+        return x
+
+
+def _places(blocks: tuple[Block, ...]) -> list[_Place]:
+    """Stand the blocks side by side, in a width of about a thousand pixels; a gap tells the stages apart."""
+    pitch = min(58.0, max(19.0, 980.0 / len(blocks)))
+    width = pitch * 0.72
+    x, places = MARGIN + END_WIDTH + STAGE_GAP, list[_Place]()
+    for block in blocks:
+        if places and block.layout.stage != places[-1].block.layout.stage:
+            x += STAGE_GAP
+        places.append(_Place(block, x, width))
+        x += pitch
+    return places
