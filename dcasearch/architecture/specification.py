@@ -122,7 +122,7 @@ class Alpha(Frozen):
     """Part of the recipe, not of the id: networks that differ in it alone are equal."""
 
 
-EdgeList = Annotated[tuple[tuple[int, int], ...], Field(strict=False)]
+EdgeList = Annotated[tuple[Annotated[tuple[int, int], Field(strict=False)], ...], Field(strict=False)]
 
 
 class CustomEdges(Frozen):
