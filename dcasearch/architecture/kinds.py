@@ -46,12 +46,14 @@ class Kind:
     """The block's dimensions and, for each, the shape of its message."""
     width: Callable[[BlockLayout], int] = lambda block: block.channels
     """Channels the attention works on: the block's output, but for SK the convolution it replaces."""
+    least: int = 1
+    """Least hidden width of a bottleneck; 4 where a norm follows (a LayerNorm over one feature is dead)."""
 
     def resolved(self, block: BlockLayout, options: Options) -> dict[str, int | None]:
         """Return what is really built: the hidden width for a reduction, since equal widths are equal networks."""
         built = dict(options)
         if "reduction" in built:
-            built["hidden"] = max(1, self.width(block) // int(built.pop("reduction") or 1))
+            built["hidden"] = max(self.least, self.width(block) // int(built.pop("reduction") or 1))
         return built
 
 
@@ -91,13 +93,16 @@ KINDS.register("ge_theta")(
         ports=_gather,
     )
 )
-KINDS.register("gc")(Kind(title="Global Context (Cao et al., 2019)", defaults={"reduction": 16}, ports=_vector))
+KINDS.register("gc")(
+    Kind(title="Global Context (Cao et al., 2019)", defaults={"reduction": 16}, ports=_vector, least=4)
+)
 KINDS.register("sk")(
     Kind(
         title="Selective Kernel (Li et al., 2019)",
         defaults={"reduction": 16},
         ports=_select,
         width=lambda block: block.width,
+        least=4,
     )
 )
 KINDS.register("cbam")(

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from dcasearch.architecture.kinds import DIMENSIONS, KINDS, Dimension, Port
-from dcasearch.architecture.layouts import BACKBONES, BackboneLayout, BlockLayout
+from dcasearch.architecture.layouts import BACKBONES, BackboneLayout, BlockLayout, Stem
 from dcasearch.architecture.topology import TOPOLOGIES
 from dcasearch.errors import ArchitectureError, nearest
 
@@ -88,7 +88,7 @@ class Block:
 class Network:
     """An architecture with every name resolved: blocks in order, edges sorted by dimension, target, source."""
 
-    backbone: tuple[str, float, str]
+    backbone: tuple[str, float, Stem]
     """Name, width, stem."""
     blocks: tuple[Block, ...]
     edges: tuple[Edge, ...]

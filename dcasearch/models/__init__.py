@@ -1,0 +1,7 @@
+"""From an architecture to a network: backbones, attention blocks and connections, their initial values and cost."""
+
+from dcasearch.models.build import DCANet, build_model, load_backbone
+from dcasearch.models.cost import cost
+from dcasearch.models.initialization import initialize
+
+__all__ = ["DCANet", "build_model", "cost", "initialize", "load_backbone"]

@@ -1,0 +1,99 @@
+"""An attention block as the paper draws it (section 3.1): extraction G = g(X), transformation T = t(G), fusion X * T.
+
+One `Part` per dimension; shapes: X (B, C, H, W); the rest is each part's own. Parts run in the order of their
+dimensions, each on the map that the one before has gated.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from torch import Tensor, nn
+
+from dcasearch.architecture.kinds import Dimension
+from dcasearch.architecture.network import Block
+from dcasearch.models.backbones.base import Host
+from dcasearch.registry import Registry
+
+Extraction: TypeAlias = tuple[Tensor, ...]
+"""G: one tensor, or several of one shape (CBAM's average and maximum, SK's branches)."""
+Message: TypeAlias = tuple[Tensor, ...]
+"""What a block sends in one dimension: one tensor, or one per branch."""
+Read: TypeAlias = Callable[[Any], Extraction]
+Receive: TypeAlias = Callable[[Dimension, Extraction, Read], Extraction]
+"""(dimension, raw G, the part's `extract`) -> f(G, αP) where the block listens, else G itself."""
+
+Features = TypeVar("Features")
+
+
+class Part(nn.Module, ABC, Generic[Features]):
+    """One dimension of an attention block. `Features` is the map (B, C, H, W), or SK's pair of maps."""
+
+    @abstractmethod
+    def extract(self, features: Features) -> Extraction:
+        """Return G = g(X)."""
+
+    @abstractmethod
+    def transform(self, extraction: Extraction) -> Tensor:
+        """Return T = t(G); G has been fused with the messages."""
+
+    @abstractmethod
+    def fuse(self, features: Features, transformed: Tensor) -> Tensor:
+        """Return X * T, a map (B, C, H, W)."""
+
+    def message(self, extraction: Extraction, transformed: Tensor) -> Message:
+        """Return T ⊙ G of the raw G, so that T in (0, 1) gets the scale of what it is fused with (Eq. 3)."""
+        return (transformed * extraction[0],)
+
+
+Send: TypeAlias = Callable[[Part[Any], Extraction, Tensor, Tensor], Message]
+"""(part, raw G, T, gated map) -> the message."""
+Sends: TypeAlias = Mapping[Dimension, Send]
+"""The dimensions somebody listens to."""
+Messages: TypeAlias = dict[Dimension, Message]
+
+
+class Attention(nn.Module):
+    """An attention block on a residual branch's output, before the shortcut is added."""
+
+    def __init__(self, **parts: Part[Any]) -> None:
+        super().__init__()
+        self.dimensions: tuple[Dimension, ...] = tuple(parts)  # type: ignore[assignment]  # keywords are plain str
+        for dimension, part in parts.items():
+            self.add_module(dimension, part)
+
+    def part(self, dimension: Dimension) -> Part[Any]:
+        """Return one dimension's part."""
+        part: Part[Any] = getattr(self, dimension)
+        return part
+
+    def forward(self, host: Host, x: Tensor, receive: Receive, sends: Sends) -> tuple[Tensor, Messages]:
+        """Run the block `host` on its input x with attention; return its output and its messages."""
+        y, messages = self.attend(host.after(host.convolve(host.before(x))), receive, sends)
+        return host.join(x, y), messages
+
+    def attend(self, features: Any, receive: Receive, sends: Sends) -> tuple[Tensor, Messages]:
+        """Run every dimension's extraction, transformation and fusion; return the gated map and the messages."""
+        messages: Messages = {}
+        for dimension in self.dimensions:
+            part = self.part(dimension)
+            raw = part.extract(features)
+            transformed = part.transform(receive(dimension, raw, part.extract))
+            features = part.fuse(features, transformed)
+            if dimension in sends:
+                messages[dimension] = sends[dimension](part, raw, transformed, features)
+        return features, messages
+
+
+Factory: TypeAlias = Callable[[Block, Host], Attention]
+
+ATTENTIONS: Registry[Factory] = Registry("an attention block")
+
+
+def hidden(block: Block) -> int:
+    """Return the width of the block's bottleneck."""
+    width = block.options["hidden"]
+    assert width is not None  # `hidden` is resolved from a reduction, which every kind that has one defaults
+    return width

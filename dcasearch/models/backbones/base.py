@@ -1,0 +1,62 @@
+"""What a backbone offers: torchvision's own network split into stem, blocks and head.
+
+Tensors are (B, C, H, W). A block is split where attention may enter:
+before -> convolve (the k x k convolution, whose place SK takes) -> after -> [attention] -> join (the shortcut).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from dcasearch.architecture.layouts import Stem
+from dcasearch.registry import Registry
+
+
+class Host(Protocol):
+    """One block of a backbone, in four steps."""
+
+    @property
+    def convolution(self) -> nn.Conv2d:
+        """The k x k convolution of `convolve`."""
+
+    @property
+    def activation(self) -> nn.Module | None:
+        """The activation that ends `convolve`, if one does."""
+
+    def before(self, x: Tensor) -> Tensor:
+        """Return the k x k convolution's input."""
+
+    def convolve(self, u: Tensor) -> Tensor:
+        """Apply the k x k convolution, its BatchNorm and the activation that follows."""
+
+    def after(self, v: Tensor) -> Tensor:
+        """Return the residual branch's output."""
+
+    def join(self, x: Tensor, y: Tensor) -> Tensor:
+        """Add the shortcut from the block's input x, where it has one; may overwrite y."""
+
+
+class Backbone(Protocol):
+    """A torchvision network (an nn.Module) in three steps; its parameter names are torchvision's."""
+
+    def stem(self, images: Tensor) -> Tensor:
+        """Return the first block's input."""
+
+    def blocks(self) -> Iterator[Host]:
+        """Yield the blocks in network order, as `dcasearch.architecture.BACKBONES` lists them."""
+
+    def head(self, x: Tensor) -> Tensor:
+        """Return the logits (B, classes)."""
+
+    def draw_classifier(self, layer: nn.Linear, generator: torch.Generator) -> None:
+        """Draw the classifier's initial parameters from torchvision's distribution."""
+
+
+Factory: TypeAlias = Callable[[float, Stem, int], nn.Module]
+"""(width multiplier, stem, classes) -> a module that is a `Backbone`."""
+
+NETWORKS: Registry[Factory] = Registry("a backbone")

@@ -1,0 +1,106 @@
+"""MnasNet-B1 (Tan et al., 2019, https://arxiv.org/abs/1807.11626), torchvision's network.
+
+Departs from torchvision: the small stem's first convolution has stride 1; a state dict without version
+metadata (as safetensors keeps it) is read as the current version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import MNASNet
+
+from dcasearch.architecture.layouts import Stem
+from dcasearch.models.backbones.base import NETWORKS
+
+_FIRST_STACK, _AFTER_STACKS = 8, 14
+
+
+class InvertedResidual(nn.Module):
+    """torchvision's inverted residual, its layers taken over: 1x1, k x k depth-wise, 1x1 without activation."""
+
+    def __init__(self, original: nn.Module) -> None:
+        super().__init__()
+        self.layers: nn.Sequential = original.layers
+        self.apply_residual: bool = original.apply_residual
+
+    @property
+    def convolution(self) -> nn.Conv2d:
+        """The depth-wise convolution."""
+        return self.layers[3]
+
+    @property
+    def activation(self) -> nn.Module:
+        """The ReLU after the depth-wise convolution."""
+        return self.layers[5]
+
+    def before(self, x: Tensor) -> Tensor:
+        """Expand."""
+        expand, norm, relu, *_ = self.layers
+        return relu(norm(expand(x)))
+
+    def convolve(self, u: Tensor) -> Tensor:
+        """Apply the depth-wise convolution, its BatchNorm and ReLU."""
+        _, _, _, convolution, norm, relu, _, _ = self.layers
+        return relu(norm(convolution(u)))
+
+    def after(self, v: Tensor) -> Tensor:
+        """Project."""
+        *_, project, norm = self.layers
+        return norm(project(v))
+
+    def join(self, x: Tensor, y: Tensor) -> Tensor:
+        """Add the shortcut to y in place, where the block has one."""
+        return y.add_(x) if self.apply_residual else y
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the block's output without attention."""
+        return self.join(x, self.after(self.convolve(self.before(x))))
+
+
+class MnasNet(MNASNet):
+    """torchvision's MNASNet of the blocks above."""
+
+    def __init__(self, alpha: float, width: float, stem: Stem, classes: int) -> None:
+        super().__init__(alpha, num_classes=classes)
+        if stem == "small":
+            self.layers[0].stride = (1, 1)
+        for stack in self.layers[_FIRST_STACK:_AFTER_STACKS]:
+            for i, block in enumerate(stack):
+                stack[i] = InvertedResidual(block)
+
+    def stem(self, images: Tensor) -> Tensor:
+        """Apply the first convolution and the depth-wise separable one."""
+        for n, layer in enumerate(self.layers):
+            if n < _FIRST_STACK:
+                images = layer(images)
+        return images
+
+    def blocks(self) -> Iterator[nn.Module]:
+        """Yield the blocks of the six stacks."""
+        return chain.from_iterable(list(self.layers)[_FIRST_STACK:_AFTER_STACKS])
+
+    def head(self, x: Tensor) -> Tensor:
+        """Widen, pool and classify."""
+        for layer in list(self.layers)[_AFTER_STACKS:]:
+            x = layer(x)
+        return self.classifier(x.mean([2, 3]))
+
+    def draw_classifier(self, layer: nn.Linear, generator: torch.Generator) -> None:
+        """Draw torchvision's distribution for it."""
+        nn.init.kaiming_uniform_(layer.weight, mode="fan_out", nonlinearity="sigmoid", generator=generator)
+        nn.init.zeros_(layer.bias)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *arguments: Any
+    ) -> None:
+        super()._load_from_state_dict(state_dict, prefix, {"version": self._version, **local_metadata}, *arguments)
+
+
+for _name, _alpha in (("mnasnet0_5", 0.5), ("mnasnet0_75", 0.75), ("mnasnet1_0", 1.0), ("mnasnet1_3", 1.3)):
+    NETWORKS.register(_name)(partial(MnasNet, _alpha))

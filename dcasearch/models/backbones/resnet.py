@@ -1,0 +1,117 @@
+"""ResNet (He et al., 2016, https://arxiv.org/abs/1512.03385), torchvision's version 1.5.
+
+Departs from torchvision: the small stem is a 3x3 convolution of stride 1 without max-pooling, for 32-pixel images.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import resnet as torchvision_resnet
+
+from dcasearch.architecture.layouts import Stem
+from dcasearch.models.backbones.base import NETWORKS
+
+
+class BasicBlock(torchvision_resnet.BasicBlock):
+    """Two 3x3 convolutions; conv2 is the one whose place SK takes, and no activation follows it."""
+
+    activation = None
+
+    @property
+    def convolution(self) -> nn.Conv2d:
+        """conv2."""
+        return self.conv2
+
+    def before(self, x: Tensor) -> Tensor:
+        """Return the input of conv2."""
+        return self.relu(self.bn1(self.conv1(x)))
+
+    def convolve(self, u: Tensor) -> Tensor:
+        """Apply conv2 and its BatchNorm."""
+        return self.bn2(self.conv2(u))
+
+    def after(self, v: Tensor) -> Tensor:
+        """Return v: conv2 ends the residual branch."""
+        return v
+
+    def join(self, x: Tensor, y: Tensor) -> Tensor:
+        """Add the shortcut to y in place, then ReLU."""
+        y += x if self.downsample is None else self.downsample(x)
+        return self.relu(y)
+
+
+class Bottleneck(torchvision_resnet.Bottleneck):
+    """1x1, 3x3, 1x1; conv2 is the 3x3."""
+
+    @property
+    def convolution(self) -> nn.Conv2d:
+        """conv2."""
+        return self.conv2
+
+    @property
+    def activation(self) -> nn.Module:
+        """The ReLU after conv2."""
+        return self.relu
+
+    def before(self, x: Tensor) -> Tensor:
+        """Return the input of conv2."""
+        return self.relu(self.bn1(self.conv1(x)))
+
+    def convolve(self, u: Tensor) -> Tensor:
+        """Apply conv2, its BatchNorm and ReLU."""
+        return self.relu(self.bn2(self.conv2(u)))
+
+    def after(self, v: Tensor) -> Tensor:
+        """Apply conv3 and its BatchNorm."""
+        return self.bn3(self.conv3(v))
+
+    def join(self, x: Tensor, y: Tensor) -> Tensor:
+        """Add the shortcut to y in place, then ReLU."""
+        y += x if self.downsample is None else self.downsample(x)
+        return self.relu(y)
+
+
+class ResNet(torchvision_resnet.ResNet):
+    """torchvision's ResNet of the blocks above."""
+
+    def __init__(
+        self, block: type[BasicBlock | Bottleneck], depths: tuple[int, ...], width: float, stem: Stem, classes: int
+    ) -> None:
+        super().__init__(block, list(depths), num_classes=classes)
+        if stem == "small":
+            self.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+            self.maxpool = nn.Identity()
+
+    def stem(self, images: Tensor) -> Tensor:
+        """Return the input of layer1."""
+        return self.maxpool(self.relu(self.bn1(self.conv1(images))))
+
+    def blocks(self) -> Iterator[nn.Module]:
+        """Yield the blocks of layer1 to layer4."""
+        return chain(self.layer1, self.layer2, self.layer3, self.layer4)
+
+    def head(self, x: Tensor) -> Tensor:
+        """Pool and classify."""
+        return self.fc(torch.flatten(self.avgpool(x), 1))
+
+    def draw_classifier(self, layer: nn.Linear, generator: torch.Generator) -> None:
+        """Draw nn.Linear's own distribution."""
+        bound = 1 / math.sqrt(layer.in_features)
+        nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+        nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+
+
+for _name, _block, _depths in (
+    ("resnet18", BasicBlock, (2, 2, 2, 2)),
+    ("resnet34", BasicBlock, (3, 4, 6, 3)),
+    ("resnet50", Bottleneck, (3, 4, 6, 3)),
+    ("resnet101", Bottleneck, (3, 4, 23, 3)),
+    ("resnet152", Bottleneck, (3, 8, 36, 3)),
+):
+    NETWORKS.register(_name)(partial(ResNet, _block, _depths))

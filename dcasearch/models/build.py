@@ -1,0 +1,126 @@
+"""Where backbone, attention and connections meet: an architecture becomes a network, and nowhere else.
+
+Parameter names: `backbone.*` are torchvision's; `attention.<block>.<dimension>.*` and
+`connections.<block>.<dimension>.branches.<n>.{function,edges.<source>}.*` are ours, where <block> is torchvision's
+name of the block with `_` for `.`. No name depends on what else the network has.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+import torch
+from torch import Tensor, nn
+
+from dcasearch.architecture import Architecture, Network
+from dcasearch.architecture.kinds import DIMENSIONS, Dimension
+from dcasearch.models.attention import ATTENTIONS, Attention, Extraction, Message
+from dcasearch.models.attention.base import Read, Sends
+from dcasearch.models.backbones import NETWORKS, Backbone
+from dcasearch.models.connections import Arrival, Receiver, parameter_name, send_map, send_message
+from dcasearch.models.initialization import initialize
+
+Sent: TypeAlias = Mapping[tuple[Dimension, str], Message]
+"""The messages that later blocks still need, by dimension and sender."""
+
+
+class DCANet(nn.Module):
+    """A backbone with attention blocks, and connections between them. Images (B, 3, H, W) -> logits (B, classes).
+
+    Messages go from block to block as arguments and return values; without an edge the network is the vanilla
+    attention network, without attention torchvision's own.
+    """
+
+    def __init__(self, network: Network, classes: int) -> None:
+        super().__init__()
+        self.network = network
+        name, width, stem = network.backbone
+        self.backbone = NETWORKS[name](width, stem, classes)
+        self.names = [parameter_name(block) for block in network.blocks]
+        hosts = zip(self.names, network.blocks, cast(Backbone, self.backbone).blocks(), strict=True)
+        self.attention = nn.ModuleDict({name: ATTENTIONS[block.kind](block, host) for name, block, host in hosts})
+        self.connections = nn.ModuleDict()
+        for n, name in enumerate(self.names):
+            if receivers := _receivers(network, n):
+                self.connections[name] = nn.ModuleDict(receivers)
+        self._sends = [_sends(network, n) for n in range(len(network.blocks))]
+        self._last = {
+            (e.dimension, self.names[e.source]): e.target for e in sorted(network.edges, key=lambda e: e.target)
+        }
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits."""
+        backbone = cast(Backbone, self.backbone)
+        x = backbone.stem(images)
+        sent: Sent = {}
+        for n, (name, host) in enumerate(zip(self.names, backbone.blocks(), strict=True)):
+            attention: Attention = self.attention[name]
+            x, messages = attention(host, x, partial(self._receive, name, sent), self._sends[n])
+            needed = {key: message for key, message in sent.items() if self._last[key] > n}
+            sent = needed | {(dimension, name): message for dimension, message in messages.items()}
+        return backbone.head(x)
+
+    def _receive(self, name: str, sent: Sent, dimension: Dimension, raw: Extraction, read: Read) -> Extraction:
+        """Return what the block `name` transforms in place of its raw extraction."""
+        if name not in self.connections or dimension not in self.connections[name]:
+            return raw
+        messages = {source: message for (sending, source), message in sent.items() if sending == dimension}
+        fused: Extraction = self.connections[name][dimension](raw, messages, read)
+        return fused
+
+
+def _receivers(network: Network, n: int) -> dict[Dimension, Receiver]:
+    """Return block n's receivers, in the dimensions that it listens in."""
+    return {
+        dimension: Receiver([Arrival.of(edge, network.blocks) for edge in edges], network.alpha_init)
+        for dimension in DIMENSIONS
+        if (edges := network.incoming(n, dimension))
+    }
+
+
+def _sends(network: Network, n: int) -> Sends:
+    """Return how block n sends, in the dimensions that somebody listens to."""
+    return {e.dimension: send_map if e.coupled else send_message for e in network.edges if e.source == n}
+
+
+def build_model(architecture: Architecture | Mapping[str, Any] | str | Path, num_classes: int = 1000) -> DCANet:
+    """Return the network of an architecture, drawn with seed 0 (see `initialize`).
+
+    Args:
+        architecture: an `Architecture`, its dict, or the path of its YAML file.
+        num_classes: width of the classifier.
+
+    Under `with torch.device(...)` the network is on that device; on `meta` it has shapes alone.
+
+    Raises:
+        ArchitectureError: the dict names no network that can be built.
+        ConfigError: the YAML file does not.
+    """
+    if isinstance(architecture, str | Path):
+        from dcasearch.config import load_architecture
+
+        architecture = load_architecture(architecture)
+    network = Architecture.parse(architecture).network
+    if any(edge.form == "literal" for edge in network.edges):
+        warnings.warn("weighted: literal is Eq. 5 as printed, which diverges where G + αP nears 0", stacklevel=2)
+    device = torch.get_default_device()
+    with torch.device("meta"):
+        model = DCANet(network, num_classes)
+    if device.type == "meta":
+        return model
+    model.to_empty(device="cpu")
+    initialize(model, seed=0)
+    return model.to(device)
+
+
+def load_backbone(model: nn.Module, state_dict: Mapping[str, Any]) -> None:
+    """Load torchvision's state dict into the backbone part, strictly; attention and connections stay as they are.
+
+    Raises:
+        RuntimeError: a name or a shape differs.
+    """
+    model.get_submodule("backbone").load_state_dict(state_dict, strict=True)

@@ -1,0 +1,156 @@
+"""Connections (Eq. 3): a block's extraction G, fused with the messages of earlier blocks before it is transformed.
+
+receiver: f(G_k, Σ α_j·P_j), P_j = match(message_j); nothing is detached, nothing is written to a module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dcasearch.architecture.kinds import Port
+from dcasearch.architecture.network import Block, Edge
+from dcasearch.models.attention.base import Extraction, Message, Part, Read
+from dcasearch.models.functions import FUNCTIONS, Function
+from dcasearch.models.matching import channel_matching, downsampling, upsample
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One edge with the names and shapes of both its ends."""
+
+    edge: Edge
+    source: str
+    """The sender's name, under which its messages arrive and the edge's parameters live."""
+    sender: Port
+    channels: int
+    """Channels of the sender's map, which a coupled message is."""
+    receiver: Port
+
+    @classmethod
+    def of(cls, edge: Edge, blocks: Sequence[Block]) -> Arrival:
+        """Return the edge with the ports of the blocks that it joins."""
+        source, target = blocks[edge.source], blocks[edge.target]
+        return cls(
+            edge=edge,
+            source=parameter_name(source),
+            sender=source.ports[edge.dimension],
+            channels=source.layout.channels,
+            receiver=target.ports[edge.dimension],
+        )
+
+
+def parameter_name(block: Block) -> str:
+    """Return the block's name as a part of parameter names: `layer1.0` is `layer1_0`."""
+    return block.layout.name.replace(".", "_")
+
+
+class Incoming(nn.Module):
+    """One edge into one branch: P = match(message) and the edge's coefficient, both its own.
+
+    The coefficient is `alpha`, or `weight` where the function is learned: one number, or one a channel.
+    """
+
+    def __init__(self, arrival: Arrival, branch: int, function: Function, alpha_init: float) -> None:
+        super().__init__()
+        edge, sender, receiver = arrival.edge, arrival.sender, arrival.receiver
+        self._branch = branch if receiver.branches > 1 else None
+        self._coupled = edge.coupled
+        self._pool = sender.scale is not None and receiver.scale is None
+        self._grow = edge.resize is not None and edge.resize.mode == "nearest"
+        self._spread = sender.scale is None and receiver.scale is not None
+        self.down = downsampling(edge.resize, arrival.channels if edge.coupled else sender.channels)
+        on_map = edge.coupled or (sender.scale is not None and receiver.scale is not None)
+        self.match = channel_matching(edge.matching, on_map)
+        shape: tuple[int, ...] = ()
+        if edge.alpha == "channel":
+            shape = (receiver.channels, 1, 1) if receiver.scale is not None else (receiver.channels,)
+        self._initial = alpha_init if function.initial is None else function.initial
+        self._name = function.coefficient
+        self.register_parameter(self._name, nn.Parameter(torch.full(shape, self._initial)))
+
+    def draw(self, generator: torch.Generator) -> None:
+        """Set the coefficient to where it starts."""
+        nn.init.constant_(self.coefficient, self._initial)
+
+    @property
+    def coefficient(self) -> Tensor:
+        """α, or the learned weight."""
+        value: Tensor = getattr(self, self._name)
+        return value
+
+    def forward(self, message: Message, extraction: Extraction, read: Read) -> Extraction:
+        """Return P for each tensor of the extraction, of its shape."""
+        if self._coupled:
+            return read(self.match(self.down(message[0])))
+        return (self._matched(self._pick(message), extraction[0]),) * len(extraction)
+
+    def _pick(self, message: Message) -> Tensor:
+        """Return the message for this branch: the sender's same branch, its only one, or the sum of them."""
+        if len(message) == 1:
+            return message[0]
+        if self._branch is not None:
+            return message[self._branch]
+        first, second = message
+        return first + second
+
+    def _matched(self, message: Tensor, like: Tensor) -> Tensor:
+        if self._pool:
+            message = message.mean((2, 3))
+        message = self.match(self.down(message))
+        if self._grow:
+            return upsample(message, like)
+        return message[:, :, None, None].expand_as(like) if self._spread else message
+
+
+class Fusion(nn.Module):
+    """f(G, Σ α_j·P_j) for one branch of a receiver."""
+
+    def __init__(self, arrivals: Sequence[Arrival], branch: int, alpha_init: float) -> None:
+        super().__init__()
+        first = arrivals[0]
+        self.function = FUNCTIONS[first.edge.function](first.edge, first.receiver)
+        self.edges = nn.ModuleDict(
+            {arrival.source: Incoming(arrival, branch, self.function, alpha_init) for arrival in arrivals}
+        )
+
+    def forward(self, extraction: Extraction, messages: Mapping[str, Message], read: Read) -> Extraction:
+        """Fuse every tensor of the extraction with the messages, by the same f."""
+        arrived = [edge(messages[source], extraction, read) for source, edge in self.edges.items()]
+        coefficients = [edge.coefficient for edge in self.edges.values()]
+        return tuple(self.function(g, list(p), coefficients) for g, *p in zip(extraction, *arrived, strict=True))
+
+
+class Receiver(nn.Module):
+    """All edges into one block in one dimension."""
+
+    def __init__(self, arrivals: Sequence[Arrival], alpha_init: float) -> None:
+        super().__init__()
+        branches = arrivals[0].receiver.branches
+        self.branches = nn.ModuleList(Fusion(arrivals, branch, alpha_init) for branch in range(branches))
+
+    def forward(self, extraction: Extraction, messages: Mapping[str, Message], read: Read) -> Extraction:
+        """Return f(G, αP); each branch has its own matching and function.
+
+        Args:
+            extraction: the raw G, one tensor or several of one shape.
+            messages: by the sender's name.
+            read: the receiver's extraction, which a coupled message (a whole map) goes through.
+        """
+        if len(self.branches) == 1:
+            fused: Extraction = self.branches[0](extraction, messages, read)
+            return fused
+        return tuple(branch((g,), messages, read)[0] for branch, g in zip(self.branches, extraction, strict=True))
+
+
+def send_message(part: Part[object], raw: Extraction, transformed: Tensor, gated: Tensor) -> Message:
+    """Send the part's own message (section 3.4: one dimension alone)."""
+    return part.message(raw, transformed)
+
+
+def send_map(part: Part[object], raw: Extraction, transformed: Tensor, gated: Tensor) -> Message:
+    """Send the whole gated map, as the released code does for CBAM; a copy, since the shortcut is added in place."""
+    return (gated.clone(),)

@@ -1,0 +1,179 @@
+"""Parameters and multiply-adds of an architecture, exact, without drawing its weights.
+
+A network's cost is the sum of its components' (the plain backbone, each block's attention, each block's receivers),
+each counted once on the meta device and remembered: the next architecture mostly repeats components of earlier ones.
+Multiply-adds are those of convolutions, linear layers and matrix products, for one image (torch's FlopCounterMode / 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from dcasearch.architecture import Architecture, Network
+from dcasearch.architecture.kinds import DIMENSIONS, Dimension
+from dcasearch.architecture.layouts import Stem
+from dcasearch.architecture.network import Block
+from dcasearch.evaluation import Cost
+from dcasearch.models.attention import ATTENTIONS, Extraction, Message
+from dcasearch.models.attention.base import Read
+from dcasearch.models.backbones import NETWORKS, Backbone, Host
+from dcasearch.models.connections import Arrival, Receiver
+
+
+def cost(architecture: Architecture, resolution: int, num_classes: int) -> Cost:
+    """Return what an architecture's network costs at images of `resolution` x `resolution` pixels."""
+    network = architecture.network
+    parts = [_plain(network.backbone, resolution, num_classes)]
+    for n, block in enumerate(network.blocks):
+        if block.ports:
+            parts.append(_attention(network, n, resolution).cost)
+        parts += _receivers(network, n, resolution)
+    return Cost(params=sum(part.params for part in parts), macs=sum(part.macs for part in parts))
+
+
+def measure(module: nn.Module, *arguments: object) -> Cost:
+    """Return a module's parameters, and the multiply-adds of calling it in evaluation mode."""
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        module.eval()(*arguments)
+    return Cost(params=sum(p.numel() for p in module.parameters()), macs=counter.get_total_flops() // 2)
+
+
+@dataclass(frozen=True)
+class _Site:
+    """Stands for a backbone's block around an attention block, and costs nothing: only its shapes are real."""
+
+    host: Host
+    block: Block
+    resolution: int
+
+    @property
+    def convolution(self) -> nn.Conv2d:
+        return self.host.convolution
+
+    @property
+    def activation(self) -> nn.Module | None:
+        return self.host.activation
+
+    def before(self, x: Tensor) -> Tensor:
+        size = _size(self.block, self.resolution) * int(self.convolution.stride[0])
+        return _meta(self.convolution.in_channels, size)
+
+    def convolve(self, u: Tensor) -> Tensor:
+        return _meta(self.convolution.out_channels, _size(self.block, self.resolution))
+
+    def after(self, v: Tensor) -> Tensor:
+        return _meta(self.block.layout.channels, _size(self.block, self.resolution))
+
+    def join(self, x: Tensor, y: Tensor) -> Tensor:
+        return y
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """An attention block's cost, and for each dimension its raw extraction (meta) with the way to read a map."""
+
+    cost: Cost
+    readings: Mapping[Dimension, tuple[Extraction, Read]]
+
+
+_attentions: dict[Hashable, _Counted] = {}
+_connections: dict[Hashable, Cost] = {}
+
+
+@cache
+def _plain(backbone: tuple[str, float, Stem], resolution: int, classes: int) -> Cost:
+    return measure(_backbone(backbone, classes), _meta(3, resolution))
+
+
+@cache
+def _backbone(backbone: tuple[str, float, Stem], classes: int) -> nn.Module:
+    name, width, stem = backbone
+    with torch.device("meta"):
+        return NETWORKS[name](width, stem, classes)
+
+
+@cache
+def _hosts(backbone: tuple[str, float, Stem]) -> tuple[Host, ...]:
+    return tuple(cast(Backbone, _backbone(backbone, 1)).blocks())
+
+
+def _attention(network: Network, n: int, resolution: int) -> _Counted:
+    key = (network.backbone, _shape(network.blocks[n]), resolution)
+    if key not in _attentions:
+        _attentions[key] = _count_attention(network, n, resolution)
+    return _attentions[key]
+
+
+def _count_attention(network: Network, n: int, resolution: int) -> _Counted:
+    block, host = network.blocks[n], _hosts(network.backbone)[n]
+    readings: dict[Dimension, tuple[Extraction, Read]] = {}
+
+    def receive(dimension: Dimension, raw: Extraction, read: Read) -> Extraction:
+        readings[dimension] = raw, read
+        return raw
+
+    with torch.device("meta"):
+        attention = ATTENTIONS[block.kind](block, host)
+    counted = measure(attention, _Site(host, block, resolution), _meta(1, 1), receive, {})
+    return _Counted(counted, readings)
+
+
+def _receivers(network: Network, n: int, resolution: int) -> list[Cost]:
+    costs = []
+    for dimension in DIMENSIONS:
+        if edges := network.incoming(n, dimension):
+            arrivals = [Arrival.of(edge, network.blocks) for edge in edges]
+            key = (network.backbone, _shape(network.blocks[n]), resolution, *map(_arrival_shape, arrivals))
+            if key not in _connections:
+                reading = _attention(network, n, resolution).readings[dimension]
+                _connections[key] = _count_receiver(network, arrivals, reading, resolution)
+            costs.append(_connections[key])
+    return costs
+
+
+def _count_receiver(
+    network: Network, arrivals: list[Arrival], reading: tuple[Extraction, Read], resolution: int
+) -> Cost:
+    raw, read = reading
+    with torch.device("meta"):
+        receiver = Receiver(arrivals, network.alpha_init)
+    messages = {a.source: _message(a, network.blocks[a.edge.source], resolution) for a in arrivals}
+    return measure(receiver, raw, messages, read)
+
+
+def _message(arrival: Arrival, source: Block, resolution: int) -> Message:
+    """Return a message's shapes."""
+    if arrival.edge.coupled:
+        return (_meta(arrival.channels, _size(source, resolution)),)
+    port = arrival.sender
+    one = _meta(port.channels, None if port.scale is None else -(-resolution // port.scale))
+    return (one,) * port.branches
+
+
+def _shape(block: Block) -> Hashable:
+    """Return what an attention block's cost depends on, beside the backbone and the resolution."""
+    layout = replace(block.layout, name="", stage=0)
+    return layout, block.kind, tuple(sorted(block.options.items()))
+
+
+def _arrival_shape(arrival: Arrival) -> Hashable:
+    """Return what an edge's cost depends on, beside its receiver."""
+    return replace(arrival.edge, source=0, target=0), arrival.sender, arrival.channels
+
+
+def _size(block: Block, resolution: int) -> int:
+    """Return the height of a block's output: every stride rounds up."""
+    return -(-resolution // block.layout.scale)
+
+
+def _meta(channels: int, size: int | None) -> Tensor:
+    shape = (1, channels) if size is None else (1, channels, size, size)
+    return torch.empty(shape, device="meta")
