@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from dcasearch.architecture import Architecture, Network
 from dcasearch.architecture.kinds import DIMENSIONS, Dimension
-from dcasearch.models.attention import ATTENTIONS, Attention, Extraction, Message
+from dcasearch.models.attention import ATTENTIONS, Extraction, Message
 from dcasearch.models.attention.base import Read, Sends
 from dcasearch.models.backbones import NETWORKS, Backbone
 from dcasearch.models.connections import Arrival, Receiver, parameter_name, send_map, send_message
@@ -43,10 +43,9 @@ class DCANet(nn.Module):
         self.names = [parameter_name(block) for block in network.blocks]
         hosts = zip(self.names, network.blocks, cast(Backbone, self.backbone).blocks(), strict=True)
         self.attention = nn.ModuleDict({name: ATTENTIONS[block.kind](block, host) for name, block, host in hosts})
-        self.connections = nn.ModuleDict()
-        for n, name in enumerate(self.names):
-            if receivers := _receivers(network, n):
-                self.connections[name] = nn.ModuleDict(receivers)
+        self.connections = nn.ModuleDict(
+            {name: nn.ModuleDict(_receivers(network, n)) for n, name in enumerate(self.names)}
+        )
         self._sends = [_sends(network, n) for n in range(len(network.blocks))]
         self._last = {
             (e.dimension, self.names[e.source]): e.target for e in sorted(network.edges, key=lambda e: e.target)
@@ -58,22 +57,22 @@ class DCANet(nn.Module):
         x = backbone.stem(images)
         sent: Sent = {}
         for n, (name, host) in enumerate(zip(self.names, backbone.blocks(), strict=True)):
-            attention: Attention = self.attention[name]
-            x, messages = attention(host, x, partial(self._receive, name, sent), self._sends[n])
+            x, messages = self.attention[name](host, x, partial(self._receive, name, sent), self._sends[n])
             needed = {key: message for key, message in sent.items() if self._last[key] > n}
             sent = needed | {(dimension, name): message for dimension, message in messages.items()}
         return backbone.head(x)
 
     def _receive(self, name: str, sent: Sent, dimension: Dimension, raw: Extraction, read: Read) -> Extraction:
         """Return what the block `name` transforms in place of its raw extraction."""
-        if name not in self.connections or dimension not in self.connections[name]:
+        receivers: Any = self.connections[name]
+        if dimension not in receivers:
             return raw
         messages = {source: message for (sending, source), message in sent.items() if sending == dimension}
-        fused: Extraction = self.connections[name][dimension](raw, messages, read)
+        fused: Extraction = receivers[dimension](raw, messages, read)
         return fused
 
 
-def _receivers(network: Network, n: int) -> dict[Dimension, Receiver]:
+def _receivers(network: Network, n: int) -> dict[str, Receiver]:
     """Return block n's receivers, in the dimensions that it listens in."""
     return {
         dimension: Receiver([Arrival.of(edge, network.blocks) for edge in edges], network.alpha_init)
@@ -100,11 +99,7 @@ def build_model(architecture: Architecture | Mapping[str, Any] | str | Path, num
         ArchitectureError: the dict names no network that can be built.
         ConfigError: the YAML file does not.
     """
-    if isinstance(architecture, str | Path):
-        from dcasearch.config import load_architecture
-
-        architecture = load_architecture(architecture)
-    network = Architecture.parse(architecture).network
+    network = _architecture(architecture).network
     if any(edge.form == "literal" for edge in network.edges):
         warnings.warn("weighted: literal is Eq. 5 as printed, which diverges where G + αP nears 0", stacklevel=2)
     device = torch.get_default_device()
@@ -115,6 +110,14 @@ def build_model(architecture: Architecture | Mapping[str, Any] | str | Path, num
     model.to_empty(device="cpu")
     initialize(model, seed=0)
     return model.to(device)
+
+
+def _architecture(source: Architecture | Mapping[str, Any] | str | Path) -> Architecture:
+    if isinstance(source, str | Path):
+        from dcasearch.config import load_architecture
+
+        return load_architecture(source)
+    return Architecture.parse(source)
 
 
 def load_backbone(model: nn.Module, state_dict: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ import math
 from typing import Literal, Protocol, cast, runtime_checkable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from dcasearch.models.backbones import Backbone
@@ -67,6 +67,6 @@ def _draw(module: nn.Module, generator: torch.Generator, backbone: Backbone | No
         raise TypeError(f"{type(module).__name__} has parameters but no way to draw them")
 
 
-def _zero(bias: nn.Parameter | None) -> None:
+def _zero(bias: Tensor | None) -> None:
     if bias is not None:
         nn.init.zeros_(bias)

@@ -68,7 +68,7 @@ def _layer(
 
 
 def downsampling(resize: Resize | None, channels: int) -> nn.Module:
-    """Return what divides a map's resolution by a static factor, rounding up: 25 -> 13 and 7 -> 4 need no special case."""
+    """Return what divides a map's resolution by a static factor, rounding up, so that any size matches."""
     if resize is None or resize.mode == "nearest":
         return nn.Identity()
     if resize.mode == "conv":

@@ -58,11 +58,12 @@ Messages: TypeAlias = dict[Dimension, Message]
 class Attention(nn.Module):
     """An attention block on a residual branch's output, before the shortcut is added."""
 
-    def __init__(self, **parts: Part[Any]) -> None:
+    def __init__(self, channel: Part[Any] | None = None, spatial: Part[Any] | None = None) -> None:
         super().__init__()
-        self.dimensions: tuple[Dimension, ...] = tuple(parts)  # type: ignore[assignment]  # keywords are plain str
-        for dimension, part in parts.items():
-            self.add_module(dimension, part)
+        parts: dict[Dimension, Part[Any] | None] = {"channel": channel, "spatial": spatial}
+        self.dimensions = tuple(dimension for dimension, part in parts.items() if part is not None)
+        for dimension in self.dimensions:
+            self.add_module(dimension, parts[dimension])
 
     def part(self, dimension: Dimension) -> Part[Any]:
         """Return one dimension's part."""

@@ -1,5 +1,6 @@
-"""GE: Gather-Excite (Hu et al., 2018, https://arxiv.org/abs/1810.12348): θ⁻ without parameters, θ with a learned gather.
+"""GE: Gather-Excite (Hu et al., 2018, https://arxiv.org/abs/1810.12348).
 
+θ⁻ gathers by averages and has no parameters, θ by depth-wise convolutions.
 The gather is read as the extraction G and the sigmoid as the transformation T, so that both forms have a state
 (the paper says that GE-θ lacks the extraction). Gathered maps are brought back to X by nearest neighbour.
 """

@@ -27,7 +27,7 @@ from dcasearch.models.backbones.base import Host
 
 
 class Select(Part[tuple[Tensor, Tensor]]):
-    """G: each branch's global average (B, d). T: fc of their sum, BatchNorm, ReLU, a softmax over branches (B, 2, d)."""
+    """G: each branch's global average (B, d). T: d -> d/r of their sum, BatchNorm, ReLU, -> 2d, softmax (B, 2, d)."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()

@@ -24,13 +24,13 @@ _FIRST_STACK, _AFTER_STACKS = 8, 14
 class InvertedResidual(nn.Module):
     """torchvision's inverted residual, its layers taken over: 1x1, k x k depth-wise, 1x1 without activation."""
 
-    def __init__(self, original: nn.Module) -> None:
+    def __init__(self, original: Any) -> None:
         super().__init__()
         self.layers: nn.Sequential = original.layers
         self.apply_residual: bool = original.apply_residual
 
     @property
-    def convolution(self) -> nn.Conv2d:
+    def convolution(self) -> Any:
         """The depth-wise convolution."""
         return self.layers[3]
 
@@ -69,21 +69,24 @@ class MnasNet(MNASNet):
     def __init__(self, alpha: float, width: float, stem: Stem, classes: int) -> None:
         super().__init__(alpha, num_classes=classes)
         if stem == "small":
-            self.layers[0].stride = (1, 1)
-        for stack in self.layers[_FIRST_STACK:_AFTER_STACKS]:
+            first: Any = self.layers[0]
+            first.stride = (1, 1)
+        for stack in self._stacks():
             for i, block in enumerate(stack):
                 stack[i] = InvertedResidual(block)
 
+    def _stacks(self) -> list[Any]:
+        return list(self.layers)[_FIRST_STACK:_AFTER_STACKS]
+
     def stem(self, images: Tensor) -> Tensor:
         """Apply the first convolution and the depth-wise separable one."""
-        for n, layer in enumerate(self.layers):
-            if n < _FIRST_STACK:
-                images = layer(images)
+        for layer in list(self.layers)[:_FIRST_STACK]:
+            images = layer(images)
         return images
 
     def blocks(self) -> Iterator[nn.Module]:
         """Yield the blocks of the six stacks."""
-        return chain.from_iterable(list(self.layers)[_FIRST_STACK:_AFTER_STACKS])
+        return chain.from_iterable(self._stacks())
 
     def head(self, x: Tensor) -> Tensor:
         """Widen, pool and classify."""

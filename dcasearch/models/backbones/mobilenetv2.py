@@ -6,6 +6,7 @@ Departs from torchvision: the small stem's first convolution has stride 1.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,12 +23,16 @@ class InvertedResidual(torchvision_mobilenetv2.InvertedResidual):
     @property
     def convolution(self) -> nn.Conv2d:
         """The depth-wise convolution."""
-        return self.conv[-3][0]
+        return self._depthwise[0]
 
     @property
     def activation(self) -> nn.Module:
         """The ReLU6 after the depth-wise convolution."""
-        return self.conv[-3][2]
+        return self._depthwise[2]
+
+    @property
+    def _depthwise(self) -> Any:
+        return self.conv[-3]
 
     def before(self, x: Tensor) -> Tensor:
         """Expand, where the block does."""
@@ -35,7 +40,7 @@ class InvertedResidual(torchvision_mobilenetv2.InvertedResidual):
 
     def convolve(self, u: Tensor) -> Tensor:
         """Apply the depth-wise convolution, its BatchNorm and ReLU6."""
-        return self.conv[-3](u)
+        return self._depthwise(u)
 
     def after(self, v: Tensor) -> Tensor:
         """Project."""
@@ -53,7 +58,8 @@ class MobileNetV2(torchvision_mobilenetv2.MobileNetV2):
     def __init__(self, width: float, stem: Stem, classes: int) -> None:
         super().__init__(num_classes=classes, width_mult=width, block=InvertedResidual)
         if stem == "small":
-            self.features[0][0].stride = (1, 1)
+            first: Any = self.features[0]
+            first[0].stride = (1, 1)
 
     def stem(self, images: Tensor) -> Tensor:
         """Apply the first convolution."""

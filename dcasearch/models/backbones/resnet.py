@@ -86,7 +86,7 @@ class ResNet(torchvision_resnet.ResNet):
         super().__init__(block, list(depths), num_classes=classes)
         if stem == "small":
             self.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
-            self.maxpool = nn.Identity()
+            self.maxpool = nn.Identity()  # type: ignore[assignment]  # torchvision names the type of its own layer
 
     def stem(self, images: Tensor) -> Tensor:
         """Return the input of layer1."""
