@@ -1,0 +1,24 @@
+"""Data sets by name, their splits, and the batches of one training.
+
+`sets` says what a data set is, `digits`, `cifar10` and `folders` are the known ones, `split` holds out and
+subsets, `loaders` turns a protocol into loaders: from `memory` for small sets, from `files` for folders.
+"""
+
+from dcasearch.data import cifar10, digits, folders  # noqa: F401  # importing them fills DATASETS
+from dcasearch.data.describe import DataInfo, describe
+from dcasearch.data.loaders import Loaders, open_evaluation, open_loaders
+from dcasearch.data.loading import Batch, Loader
+from dcasearch.data.seeds import derived_seed
+from dcasearch.data.sets import DATASETS
+
+__all__ = [
+    "DATASETS",
+    "Batch",
+    "DataInfo",
+    "Loader",
+    "Loaders",
+    "derived_seed",
+    "describe",
+    "open_evaluation",
+    "open_loaders",
+]

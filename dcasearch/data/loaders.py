@@ -1,0 +1,172 @@
+"""From a study's data and a protocol to the loaders of one training; the only place that knows who sees what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dcasearch.config.recipe import Augmentation, Recipe
+from dcasearch.config.study import Data
+from dcasearch.data.files import FileLoader, Transform, evaluation_transform, training_transform
+from dcasearch.data.images import Corrupt
+from dcasearch.data.loading import Loader, Normalize
+from dcasearch.data.memory import Images, MemoryEvaluation, MemoryTraining
+from dcasearch.data.sets import DataSet, FilePart, MemoryPart, Part, Pixels, open_set
+from dcasearch.data.split import Indices, split_train, stratified_order, subset
+from dcasearch.evaluation import Protocol
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Some images of one part."""
+
+    part: Part
+    indices: Indices
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Who sees what under a protocol."""
+
+    train: Indices
+    """Of the train part, in stratified order."""
+    each: Chosen
+    """Evaluated after every epoch but the last."""
+    final: Chosen
+    """Evaluated after the last epoch: what the protocol is named for."""
+
+
+def parts_of(dataset: DataSet, data: Data, protocol: Protocol) -> Parts:
+    """Return who sees what: the one place where the protocols differ.
+
+    `search` and `test` both train on train without the held-out share and watch that share; only after its last
+    epoch does `test` read the test split. `paper` trains on all of train and watches the validation images.
+    """
+    if protocol == "paper":
+        official = Chosen(dataset.val, np.arange(len(dataset.val.labels)))
+        return Parts(stratified_order(dataset.train.labels, data.split_seed), official, official)
+    split = split_train(dataset.train.labels, data.validation_fraction, data.split_seed)
+    held_out = Chosen(dataset.train, np.sort(split.validation))
+    test = Chosen(dataset.test, np.arange(len(dataset.test.labels)))
+    return Parts(split.train, held_out, held_out if protocol == "search" else test)
+
+
+@dataclass(frozen=True)
+class Loaders:
+    """The loaders of one training."""
+
+    train: Loader
+    each: Loader
+    """Evaluated after every epoch but the last."""
+    final: Loader
+    """Evaluated after the last epoch."""
+    classes: int
+    corrupt: Corrupt
+    """Unreadable images met so far."""
+
+
+class _Factory:
+    """Makes loaders of whichever kind a part needs."""
+
+    def __init__(
+        self, data: Data, *, resolution: int, batch_size: int, artifacts: Path | None, device: torch.device
+    ) -> None:
+        self.dataset = open_set(data)
+        self._data, self._resolution, self._batch_size = data, resolution, batch_size
+        self._artifacts, self._device = artifacts, device
+        self._normalize = Normalize(self.dataset.mean, self.dataset.std, device)
+        self.corrupt = Corrupt(self._images(), data.max_corrupt)
+
+    def _images(self) -> int:
+        parts = {id(part): len(part.labels) for part in (self.dataset.train, self.dataset.val, self.dataset.test)}
+        return sum(parts.values())
+
+    def training(self, indices: Indices, augmentation: Augmentation, seed: int) -> Loader:
+        part = self.dataset.train
+        if isinstance(part, FilePart):
+            return self._files(part, indices, training_transform(self._resolution, augmentation), seed)
+        return MemoryTraining(
+            self._memory(part, indices),
+            resolution=self._resolution,
+            batch_size=self._batch_size,
+            augmentation=augmentation,
+            seed=seed,
+        )
+
+    def evaluation(self, chosen: Chosen) -> Loader:
+        if isinstance(chosen.part, FilePart):
+            return self._files(chosen.part, chosen.indices, evaluation_transform(self._resolution), None)
+        images = self._memory(chosen.part, chosen.indices)
+        return MemoryEvaluation(images, resolution=self._resolution, batch_size=self._batch_size)
+
+    def _memory(self, part: MemoryPart, indices: Indices) -> Images:
+        pixels: Pixels = part.read(self._artifacts)
+        for path, reason in pixels.unreadable.values():
+            self.corrupt.add(path, reason)
+        return Images(pixels, part.labels, indices, self._normalize, self._device)
+
+    def _files(self, part: FilePart, indices: Indices, transform: Transform, seed: int | None) -> Loader:
+        return FileLoader(
+            part,
+            indices,
+            transform,
+            batch_size=self._batch_size,
+            seed=seed,
+            workers=self._data.workers,
+            normalize=self._normalize,
+            device=self._device,
+            corrupt=self.corrupt,
+        )
+
+
+def open_loaders(
+    data: Data,
+    protocol: Protocol,
+    *,
+    resolution: int,
+    train_fraction: float,
+    recipe: Recipe,
+    seed: int,
+    artifacts: Path | None,
+    device: torch.device,
+) -> Loaders:
+    """Return the loaders of one training.
+
+    Args:
+        data: the study's data.
+        protocol: who sees what.
+        resolution: pixels per side of what the network gets.
+        train_fraction: stratified share of the images to train on; the same images for every seed.
+        recipe: batch size and augmentation.
+        seed: of the batch order and the augmentation.
+        artifacts: where decoded images of small sets are kept; None keeps nothing.
+        device: where the batches are wanted.
+
+    Raises:
+        DataError: the data is missing, of another layout, or broken.
+    """
+    factory = _Factory(data, resolution=resolution, batch_size=recipe.batch_size, artifacts=artifacts, device=device)
+    parts = parts_of(factory.dataset, data, protocol)
+    each = factory.evaluation(parts.each)
+    return Loaders(
+        train=factory.training(subset(parts.train, train_fraction), recipe.augmentation, seed),
+        each=each,
+        final=each if parts.final is parts.each else factory.evaluation(parts.final),
+        classes=len(factory.dataset.classes),
+        corrupt=factory.corrupt,
+    )
+
+
+def open_evaluation(
+    data: Data, protocol: Protocol, *, resolution: int, batch_size: int, artifacts: Path | None, device: torch.device
+) -> Loader:
+    """Return the images that a protocol's numbers are measured on.
+
+    Raises:
+        DataError: the data is missing, of another layout, or broken.
+    """
+    factory = _Factory(data, resolution=resolution, batch_size=batch_size, artifacts=artifacts, device=device)
+    return factory.evaluation(parts_of(factory.dataset, data, protocol).final)

@@ -1,0 +1,43 @@
+"""What a training loop needs of its data: batches of images and labels, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+
+Batch: TypeAlias = tuple[Tensor, Tensor]
+"""Normalised float images, shape (batch, 3, R, R), and int64 labels, shape (batch,), both on the device."""
+
+
+class Loader(Protocol):
+    """Batches whose order and content depend on the loader's seed and the epoch alone."""
+
+    def __len__(self) -> int:
+        """Return the batches of an epoch."""
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """Yield the batches of one epoch; evaluation loaders yield every image once, in order."""
+
+
+class Normalize:
+    """Pixels 0..255 to zero mean and unit variance per channel."""
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> None:
+        self._mean = torch.tensor(mean, device=device).mul(255).view(1, -1, 1, 1)
+        self._scale = torch.tensor(std, device=device).mul(255).reciprocal().view(1, -1, 1, 1)
+
+    def __call__(self, images_BCHW: Tensor) -> Tensor:
+        """Return floats of the same shape."""
+        return (images_BCHW - self._mean).mul_(self._scale)
+
+
+def full_batches(images: int, batch_size: int) -> int:
+    """Return the batches of a training epoch.
+
+    An incomplete last batch is left out, since BatchNorm needs more than a few images (the next epoch's order
+    brings its images in); a part smaller than one batch is one batch.
+    """
+    return max(1, images // batch_size)

@@ -1,0 +1,81 @@
+"""Batches from images held in memory, augmented as a batch on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dcasearch.config.recipe import Augmentation
+from dcasearch.data.augment import augment, resize
+from dcasearch.data.loading import Batch, Normalize, full_batches
+from dcasearch.data.seeds import derived_seed
+from dcasearch.data.sets import Pixels
+from dcasearch.data.split import Indices
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Some images of a part, with what turns them into batches."""
+
+    pixels: Pixels
+    labels: Indices
+    """Of the whole part."""
+    indices: Indices
+    """Those to be used; unreadable ones are passed over."""
+    normalize: Normalize
+    device: torch.device
+
+    def readable(self) -> Indices:
+        """Return the indices without the unreadable ones."""
+        return np.setdiff1d(self.indices, np.fromiter(self.pixels.unreadable, np.int64))
+
+    def take(self, indices: Indices) -> tuple[Tensor, Tensor]:
+        """Return float pixels 0..255 and labels on the device."""
+        images = torch.from_numpy(self.pixels.array[indices]).to(self.device, non_blocking=True)
+        labels = torch.from_numpy(self.labels[indices]).to(self.device, non_blocking=True)
+        return images.float(), labels
+
+
+class MemoryTraining:
+    """Shuffled, augmented batches of equal size."""
+
+    def __init__(
+        self, images: Images, *, resolution: int, batch_size: int, augmentation: Augmentation, seed: int
+    ) -> None:
+        self._images, self._indices = images, images.readable()
+        self._resolution, self._augmentation, self._seed = resolution, augmentation, seed
+        self._batch_size = batch_size
+
+    def __len__(self) -> int:
+        return full_batches(len(self._indices), self._batch_size)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """Yield the batches of one epoch."""
+        generator = torch.Generator().manual_seed(derived_seed(self._seed, "batches", epoch))
+        order = self._indices[torch.randperm(len(self._indices), generator=generator).numpy()]
+        for batch in range(len(self)):
+            pixels, labels = self._images.take(order[batch * self._batch_size : (batch + 1) * self._batch_size])
+            augmented = augment(pixels, self._resolution, self._augmentation, generator)
+            yield self._images.normalize(augmented), labels
+
+
+class MemoryEvaluation:
+    """Every image once, in order, resized."""
+
+    def __init__(self, images: Images, *, resolution: int, batch_size: int) -> None:
+        self._images, self._indices = images, images.readable()
+        self._resolution, self._batch_size = resolution, batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self._indices) // self._batch_size)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """Yield every image; all epochs are alike."""
+        for batch in range(len(self)):
+            chosen = self._indices[batch * self._batch_size : (batch + 1) * self._batch_size]
+            pixels, labels = self._images.take(chosen)
+            yield self._images.normalize(resize(pixels, self._resolution)), labels

@@ -1,0 +1,103 @@
+"""A data set: its parts, its classes, what identifies it. The table of known ones is `DATASETS`.
+
+A part is either small enough to be held in memory, or files that are read when they are needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcasearch.config.study import Data
+from dcasearch.data.split import Indices
+from dcasearch.errors import DataError
+from dcasearch.registry import Registry
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Per channel, of pixels in 0..1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """Decoded images."""
+
+    array: NDArray[np.uint8]
+    """Shape (n, 3, height, width); read-only where it is mapped from disk."""
+    unreadable: dict[int, tuple[str, str]]
+    """Index -> path and reason; the array is zero there."""
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryPart:
+    """A part that is decoded once and held in memory."""
+
+    labels: Indices
+    read: Callable[[Path | None], Pixels]
+    """Takes the artifact store, where decoded images are kept between processes; None keeps nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class FilePart:
+    """A part whose images are read from files, each epoch anew."""
+
+    labels: Indices
+    paths: tuple[str, ...]
+
+
+Part: TypeAlias = MemoryPart | FilePart
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """A data set as its source gives it, before any split."""
+
+    fingerprint: str
+    """Of the contents; the folder's place is not in it."""
+    classes: tuple[str, ...]
+    train: Part
+    val: Part
+    """The official validation images, which protocol `paper` reads; the test part where there are none."""
+    test: Part
+    """The official validation images where there is no test part."""
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+Opener: TypeAlias = Callable[[Path | None], DataSet]
+"""Takes the root folder. Fast: lists files, decodes nothing."""
+DATASETS: Registry[Opener] = Registry("a data set")
+
+
+def open_set(data: Data) -> DataSet:
+    """Return the data set that a study names; the same object as long as the process lives.
+
+    Raises:
+        UserError: no such data set.
+        DataError: its files are missing or of another layout.
+    """
+    return _open(data.name, data.root)
+
+
+@lru_cache(maxsize=4)
+def _open(name: str, root: str | None) -> DataSet:
+    return DATASETS[name](None if root is None else Path(root).expanduser())
+
+
+def existing(name: str, root: Path | None, layout: str) -> Path:
+    """Return the root folder.
+
+    Raises:
+        DataError: with the expected layout, where there is no such folder.
+    """
+    if root is None:
+        raise DataError(f"data.root is missing: {name} needs a folder that holds {layout}")
+    if not root.is_dir():
+        raise DataError(f"data.root: there is no folder {root}; {name} needs one that holds {layout}")
+    return root

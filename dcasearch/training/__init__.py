@@ -1,0 +1,13 @@
+"""Training: a recipe, a loop, and one picklable function from a task to its evaluation.
+
+Read `evaluate` first, then `loop`. `network` applies a recipe's techniques, `schedule`, `optimizer` and `metrics`
+are what their names say, `checkpoint` makes a training resumable.
+"""
+
+from dcasearch.training.checkpoint import discard
+from dcasearch.training.evaluate import evaluate
+from dcasearch.training.metrics import Metrics
+from dcasearch.training.task import Task
+from dcasearch.training.weights import evaluate_weights, sha256_of
+
+__all__ = ["Metrics", "Task", "discard", "evaluate", "evaluate_weights", "sha256_of"]

@@ -1,0 +1,102 @@
+"""The network of a training with every technique applied from outside, in one fixed order.
+
+Build, initialise, overrides of the recipe (BatchNorm momentum, dropout), device, memory format, moving average,
+compile. The model knows of none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from dcasearch.architecture import Architecture
+from dcasearch.config.recipe import Recipe
+from dcasearch.errors import UserError
+from dcasearch.models import build_model, initialize
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedNetwork:
+    """A model with what the recipe wraps around it; all of them share the model's parameters."""
+
+    model: nn.Module
+    forward: Callable[[Tensor], Tensor]
+    """The model, or its compiled form."""
+    ema: AveragedModel | None
+    """Moving average of parameters and buffers."""
+    device: torch.device
+    precision: str
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return what the forward pass runs under."""
+        if self.precision == "bf16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The weights that are measured and kept: the average where there is one."""
+        return self.model if self.ema is None else self.ema.module
+
+    @property
+    def evaluated_forward(self) -> Callable[[Tensor], Tensor]:
+        """What measuring calls."""
+        return self.forward if self.ema is None else self.ema.module
+
+
+def make_network(
+    architecture: Architecture, recipe: Recipe, *, classes: int, seed: int, device: torch.device
+) -> TrainedNetwork:
+    """Return an architecture's network, drawn from the seed, with the recipe's techniques applied.
+
+    Raises:
+        UserError: the recipe asks for dropout and the backbone has no such layer.
+    """
+    model: nn.Module = build_model(architecture, num_classes=classes)
+    initialize(model, seed)
+    _override(model, recipe)
+    model = model.to(device)
+    if recipe.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    ema = None
+    if recipe.ema is not None:
+        average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]  # torch has no types here
+        ema = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+    return TrainedNetwork(
+        model=model,
+        forward=torch.compile(model) if recipe.compile else model,
+        ema=ema,
+        device=device,
+        precision=recipe.precision if _has_bf16(device) else "fp32",
+    )
+
+
+def _override(model: nn.Module, recipe: Recipe) -> None:
+    if recipe.bn_momentum is not None:
+        for module in model.modules():
+            if isinstance(module, _BatchNorm):
+                module.momentum = recipe.bn_momentum
+    if recipe.dropout is not None:
+        layers = [module for module in model.modules() if isinstance(module, nn.Dropout)]
+        if recipe.dropout > 0 and not layers:
+            raise UserError(f"recipe.dropout: {recipe.dropout} cannot be applied, the backbone has no dropout layer")
+        for layer in layers:
+            layer.p = recipe.dropout
+
+
+def _has_bf16(device: torch.device) -> bool:
+    """Return whether the device computes in bf16; every CPU does."""
+    return device.type == "cpu" or (device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False))
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of that name; `auto` is the GPU where there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)

@@ -1,0 +1,52 @@
+"""SGD with weight decay on what the recipe does not exempt."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
+
+from dcasearch.config.recipe import Recipe
+from dcasearch.models.connections import Incoming
+from dcasearch.models.functions import Function
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    """Return SGD over two groups of parameters, with and without weight decay; the learning rate is set per step."""
+    exempt = [p for module in model.modules() for p in _exempt(module, recipe.decay_exempt)]
+    known = {id(parameter) for parameter in exempt}
+    decayed = [parameter for parameter in model.parameters() if id(parameter) not in known]
+    groups: list[dict[str, Any]] = [{"params": decayed}, {"params": exempt, "weight_decay": 0.0}]
+    return torch.optim.SGD(
+        [group for group in groups if group["params"]],
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov and recipe.momentum > 0,
+        weight_decay=recipe.weight_decay,
+    )
+
+
+def _exempt(module: nn.Module, rules: Collection[str]) -> list[nn.Parameter]:
+    """Return a module's own parameters that one of the rules exempts.
+
+    `norm` is BatchNorm alone and `depthwise` any grouped convolution, as in the released code (which decays
+    LayerNorm); `connection` is α and the weights of the learned function, not the matching layers.
+    """
+    return [
+        parameter
+        for name, parameter in module.named_parameters(recurse=False)
+        if ("bias" in rules and name == "bias")
+        or ("norm" in rules and isinstance(module, _BatchNorm))
+        or ("depthwise" in rules and isinstance(module, _ConvNd) and module.groups > 1)
+        or ("connection" in rules and isinstance(module, Incoming | Function))
+    ]
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of every group."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate

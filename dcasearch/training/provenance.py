@@ -1,0 +1,47 @@
+"""What a result was made with: versions, commit, device, threads."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+import dcasearch
+
+
+def provenance(threads: int) -> dict[str, str]:
+    """Return what a stored result names beside its values."""
+    known = {
+        "dcasearch": dcasearch.__version__,
+        "torch": torch.__version__,
+        "torchvision": version("torchvision"),
+        "python": platform.python_version(),
+        "threads": str(threads),
+    }
+    revision = commit()
+    return known if revision is None else {**known, "commit": revision}
+
+
+@cache
+def commit() -> str | None:
+    """Return the commit of the repository that holds the package, else of the current directory's, else None.
+
+    `-dirty` follows where tracked files differ from it.
+    """
+    for folder in (Path(dcasearch.__file__).parent, Path.cwd()):
+        command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        try:
+            found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        except (OSError, subprocess.SubprocessError):
+            continue  # no git, or no repository
+        return found.stdout.strip()
+    return None
+
+
+def device_name(device: torch.device) -> str:
+    """Return `cpu`, or the accelerator's model."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -1,0 +1,51 @@
+"""One training as a frozen, picklable noun: what goes to a worker. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dcasearch.architecture import Architecture
+from dcasearch.config.study import Data, Fidelity
+from dcasearch.evaluation import EvaluationKey, Protocol, fingerprint
+
+_ALPHA = 1.0
+"""α's usual start, `Alpha.init`'s default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is to be trained, how, on what, and what it is measured on."""
+
+    architecture: Architecture
+    fidelity: Fidelity
+    data: Data
+    data_fingerprint: str
+    """`DataInfo.fingerprint`; a worker whose data has another one refuses the task."""
+    protocol: Protocol
+    seed: int
+    """Of parameters, batch order, augmentation and dropout."""
+
+    @property
+    def key(self) -> EvaluationKey:
+        """What identifies the result, whichever study or trial asked for it."""
+        return EvaluationKey(
+            architecture_id=self.architecture.id,
+            fidelity=fingerprint(self._fidelity_meaning()),
+            data=self.data_fingerprint,
+            protocol=self.protocol,
+            seed=self.seed,
+        )
+
+    def _fidelity_meaning(self) -> dict[str, Any]:
+        # Defaults are left out, so that a recipe which gains a field keeps the records made without it.
+        meaning: dict[str, Any] = {
+            "resolution": self.fidelity.resolution,
+            "epochs": self.fidelity.epochs,
+            "train_fraction": self.fidelity.train_fraction,
+            "recipe": self.fidelity.recipe.model_dump(mode="json", exclude_defaults=True),
+        }
+        network = self.architecture.network
+        if network.alpha_init != _ALPHA and any(edge.alpha for edge in network.edges):
+            meaning["alpha_init"] = network.alpha_init  # of the training, not of the architecture's id
+        return meaning

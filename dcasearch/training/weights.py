@@ -1,0 +1,78 @@
+"""Trained weights: safetensors in the artifact store, and their measurement."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from dcasearch.architecture import Architecture
+from dcasearch.config.study import Data
+from dcasearch.data import describe, open_evaluation
+from dcasearch.evaluation import EvaluationKey, Protocol
+from dcasearch.models import build_model
+from dcasearch.training.files import write_atomically
+from dcasearch.training.metrics import Metrics, measure
+
+
+def weights_name(key: EvaluationKey) -> str:
+    """Return where a training's weights lie, relative to the artifact store."""
+    return f"weights/{key.id}.safetensors"
+
+
+def save_weights(model: nn.Module, path: Path) -> str:
+    """Write a model's parameters and buffers; return the file's SHA-256.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    write_atomically(path, lambda unfinished: save_file(tensors, unfinished))
+    return sha256_of(path)
+
+
+def sha256_of(path: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def evaluate_weights(
+    architecture: Architecture,
+    weights: Path,
+    data: Data,
+    protocol: Protocol,
+    *,
+    resolution: int,
+    batch_size: int = 256,
+    artifacts: Path | None = None,
+    device: str = "cpu",
+) -> Metrics:
+    """Measure trained weights on the images that a protocol's numbers come from.
+
+    Args:
+        architecture: whose weights they are.
+        weights: safetensors, loaded strictly.
+        data: the study's data.
+        protocol: `search` measures on the held-out part of train, `test` on the test split, `paper` on the
+            official validation images.
+        resolution: pixels per side.
+        batch_size: equal to the training's, equal floats.
+        artifacts: where decoded images of small sets are kept.
+        device: where to compute.
+
+    Raises:
+        DataError: the data is missing or broken.
+        RuntimeError: the weights are another network's.
+    """
+    where = torch.device(device)
+    classes = describe(data, artifacts).classes
+    model = build_model(architecture, num_classes=classes)
+    model.load_state_dict(load_file(weights))
+    batches = open_evaluation(
+        data, protocol, resolution=resolution, batch_size=batch_size, artifacts=artifacts, device=where
+    )
+    return measure(model.to(where), batches.epoch(0), classes=classes, device=where)
