@@ -1,0 +1,13 @@
+"""An exported model: a YAML spec that says everything about it, and its weights (safetensors) beside it.
+
+`export` writes the two files, `load_model` makes the network of them, `verify` rebuilds it in a new process and
+holds it against every number of the spec. A spec from a stranger cannot run code: YAML is read by the safe
+loader, weights are safetensors, nothing is pickled.
+"""
+
+from dcasearch.export.loading import load_model
+from dcasearch.export.spec import Spec, load_spec
+from dcasearch.export.verification import Check, verify
+from dcasearch.export.writing import Candidate, export
+
+__all__ = ["Candidate", "Check", "Spec", "export", "load_model", "load_spec", "verify"]

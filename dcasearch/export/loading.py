@@ -1,0 +1,63 @@
+"""From a spec and its weights to the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from dcasearch.errors import UserError
+from dcasearch.export.spec import Spec, load_spec
+from dcasearch.models import build_model
+from dcasearch.training import sha256_of
+
+
+def load_model(path: str | Path) -> nn.Module:
+    """Return the exported network with its weights, on the CPU, in evaluation mode.
+
+    Raises:
+        UserError: the spec or its weights are missing or broken, or the weights are not the ones it names.
+    """
+    spec = load_spec(path)
+    weights = weights_of(spec, path)
+    if sha256_of(weights) != spec.weights.sha256:
+        raise UserError(f"{weights} is not the file that {path} was exported with: its sha256 differs")
+    return load_weights(build_model(spec.build(), spec.num_classes), weights)
+
+
+def weights_of(spec: Spec, path: str | Path) -> Path:
+    """Return the weights' file of a spec; UserError where it is missing."""
+    weights = Path(path).parent / spec.weights.file
+    if not weights.is_file():
+        raise UserError(f"{weights} is missing: the weights lie beside {path}")
+    return weights
+
+
+def load_weights(model: nn.Module, weights: Path) -> nn.Module:
+    """Load weights, every tensor of them and of the model, and return the model in evaluation mode.
+
+    Raises:
+        UserError: the file is broken, or is another network's.
+    """
+    try:
+        tensors = load_file(weights)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{weights} is no safetensors file: {error}") from error
+    expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    differing = [name for name in sorted(expected.keys() | found.keys()) if expected.get(name) != found.get(name)]
+    if differing:
+        name = differing[0]
+        raise UserError(
+            f"{weights} holds another network: {len(differing)} tensors differ, first {name} "
+            f"(shape {_shape(found.get(name))}, expected {_shape(expected.get(name))})"
+        )
+    model.load_state_dict(tensors)
+    return model.eval()
+
+
+def _shape(shape: torch.Size | None) -> str:
+    return "none" if shape is None else str(list(shape))

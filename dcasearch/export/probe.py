@@ -1,0 +1,54 @@
+"""A batch of images made from a seed, equal on every machine and under every version, and what a network answers."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import torch
+from torch import Tensor, nn
+
+from dcasearch.export.spec import Probe
+
+SHOWN = 16
+"""Logits per image that are written out; the norm covers the others."""
+SEED, IMAGES = 0, 2
+TOLERANCE = 1e-4
+"""Largest difference that is still equal, as a share of the largest logit: processors add up in other orders."""
+_TINY = 1e-12
+
+
+def probe_batch(seed: int, images: int, resolution: int) -> Tensor:
+    """Return uniform noise of unit variance, shape (images, 3, resolution, resolution), fp32.
+
+    It comes from Python's own generator, whose stream is promised never to change; PyTorch's is not.
+    """
+    generator = random.Random(seed)
+    count = images * 3 * resolution * resolution
+    noise = torch.tensor([generator.random() for _ in range(count)], dtype=torch.float64)
+    return ((2 * noise - 1) * math.sqrt(3)).float().view(images, 3, resolution, resolution)
+
+
+@torch.no_grad()
+def ask(model: nn.Module, resolution: int, seed: int = SEED, images: int = IMAGES) -> Probe:
+    """Return what a network on the CPU answers in evaluation mode; its mode is put back afterwards."""
+    training = model.training
+    logits = model.eval()(probe_batch(seed, images, resolution)).double()
+    model.train(training)
+    return Probe(
+        seed=seed,
+        images=images,
+        logits=tuple(map(tuple, logits[:, :SHOWN].tolist())),
+        norms=tuple(logits.norm(dim=1).tolist()),
+    )
+
+
+def difference(expected: Probe, got: Probe) -> float:
+    """Return the largest difference of two answers, relative to the largest logit and to each norm."""
+    expected_BK, got_BK = torch.tensor(expected.logits), torch.tensor(got.logits)
+    if expected_BK.shape != got_BK.shape:
+        return math.inf
+    off = (expected_BK - got_BK).abs().max() / expected_BK.abs().max().clamp_min(_TINY)
+    norms_B = torch.tensor(expected.norms)
+    norms_off = ((norms_B - torch.tensor(got.norms)).abs() / norms_B.clamp_min(_TINY)).max()
+    return float(torch.maximum(off, norms_off))

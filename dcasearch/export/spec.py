@@ -1,0 +1,176 @@
+"""What an exported spec says, as a frozen noun and as YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import Field, PositiveInt, ValidationError, model_validator
+
+from dcasearch.architecture import Architecture
+from dcasearch.architecture.specification import Frozen
+from dcasearch.config.study import Data
+from dcasearch.errors import UserError
+from dcasearch.evaluation import Protocol
+
+SCHEMA_VERSION = 1
+Id = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+
+
+class Weights(Frozen):
+    """The file of the weights, beside the spec."""
+
+    file: str = Field(pattern=r"^[^/\\]+\.safetensors$")
+    """A plain name: a spec cannot point out of its folder."""
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class DataSpec(Frozen):
+    """The data that every number was measured on; where it lies is not part of it."""
+
+    name: str
+    fingerprint: str
+    """Of the images and of the split."""
+    validation_fraction: float
+    split_seed: int
+    protocol: Literal["search", "paper"]
+
+    def at(self, root: str | None) -> Data:
+        """Return the data set in a folder."""
+        return Data(
+            name=self.name,
+            root=root,
+            validation_fraction=self.validation_fraction,
+            split_seed=self.split_seed,
+            protocol=self.protocol,
+        )
+
+
+class Metric(Frozen):
+    """One training of the exported architecture; the values are its last epoch's."""
+
+    fidelity: str
+    protocol: Protocol
+    seed: int
+    epochs: PositiveInt
+    top1: float
+    """Percent."""
+    top5: float
+    """Percent."""
+    loss: float
+    evaluation: Id
+
+
+class Baseline(Frozen):
+    """A network that the study trained in the same way, and how far the exported one is above it."""
+
+    name: str
+    id: Id
+    fidelity: str
+    protocol: Protocol
+    seeds: tuple[int, ...] = Field(strict=False)
+    top1: float
+    """Percent, mean over the seeds."""
+    difference: float | None
+    """Points of top-1, mean of the exported architecture's metrics of the same fidelity and protocol minus `top1`."""
+
+
+class Probe(Frozen):
+    """What the network answers, on the CPU in fp32 and evaluation mode, to images made from a seed (`probe.py`)."""
+
+    seed: int
+    images: int = Field(ge=1, le=64)
+    logits: tuple[Annotated[tuple[float, ...], Field(strict=False)], ...] = Field(strict=False)
+    """Per image the first 16 logits, or all where there are fewer."""
+    norms: tuple[float, ...] = Field(strict=False)
+    """Per image the L2 norm of all logits."""
+
+    @model_validator(mode="after")
+    def _rectangular(self) -> Self:
+        lengths = {len(row) for row in self.logits}
+        if len(lengths) != 1 or not len(self.logits) == len(self.norms) == self.images:
+            raise ValueError("needs one row of logits and one norm for each image, all rows of one length")
+        return self
+
+
+class Spec(Frozen):
+    """An exported model."""
+
+    schema_version: Literal[1]
+    id: Id
+    """Canonical id of the architecture."""
+    architecture: dict[str, Any]
+    num_classes: PositiveInt
+    resolution: PositiveInt
+    """Pixels per side."""
+    parameters: int
+    macs: int
+    """Multiply-adds for one image."""
+    weights: Weights
+    evaluation: Id
+    """The one of `metrics` that the weights come from."""
+    metrics: tuple[Metric, ...] = Field(strict=False, min_length=1)
+    baselines: tuple[Baseline, ...] = Field(strict=False)
+    data: DataSpec
+    provenance: dict[str, str]
+    probe: Probe
+
+    @property
+    def measured(self) -> Metric:
+        """The metric of the weights."""
+        return next(metric for metric in self.metrics if metric.evaluation == self.evaluation)
+
+    def build(self) -> Architecture:
+        """Return the architecture; ArchitectureError where it can have no network."""
+        return Architecture.parse(self.architecture)
+
+
+def load_spec(path: str | Path) -> Spec:
+    """Return a spec as written; nothing is rebuilt and no weights are read.
+
+    Raises:
+        UserError: no such file, no YAML, no spec, or one of a newer version; every mistake on its own line.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: {error}") from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version is None:
+        raise UserError(f"{path} is no exported model: it has no schema_version. `dcasearch export` writes one.")
+    if version != SCHEMA_VERSION:
+        raise UserError(
+            f"{path} has schema_version {version}, and this dcasearch knows {SCHEMA_VERSION}. "
+            "Upgrade with `pip install --upgrade dcasearch`."
+        )
+    try:
+        spec = Spec.model_validate(content)
+        _ = spec.measured
+    except ValidationError as error:
+        lines = [f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise UserError("\n".join(lines)) from error
+    except StopIteration:
+        raise UserError(f"{path}: evaluation: {spec.evaluation} is none of `metrics`") from None
+    return spec
+
+
+def to_yaml(spec: Spec, comment: str) -> str:
+    """Return the YAML of a spec, below a comment."""
+    head = "".join(f"# {line}\n" for line in comment.splitlines())
+    body = yaml.dump(spec.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return f"{head}{body}"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes leaves on one line, and quotes every text that starts with a digit, since readers differ on ids."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{**options, "default_flow_style": None})
+
+
+def _quote_digits(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'" if text[:1].isdigit() else None)
+
+
+_Dumper.add_representer(str, _quote_digits)

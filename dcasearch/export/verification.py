@@ -1,0 +1,125 @@
+"""Does an exported model still do what its spec says? Rebuilt in a new process, from the two files alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from dcasearch.architecture import Architecture
+from dcasearch.data import describe
+from dcasearch.errors import ArchitectureError, DataError, DcasearchError, UserError
+from dcasearch.export.loading import load_weights, weights_of
+from dcasearch.export.probe import TOLERANCE, ask, difference
+from dcasearch.export.spec import Spec, load_spec
+from dcasearch.models import build_model, cost
+from dcasearch.training import evaluate_weights, sha256_of
+
+POINTS = 0.1
+"""Points of top-1 that a re-measured accuracy may differ by (one image where that is more): rounding in another
+order, or in another precision, flips images that lie on a border."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was held against the spec."""
+
+    name: str
+    expected: str
+    got: str
+    ok: bool | None
+    """None: could not be checked; `got` says why."""
+
+
+def verify(path: str | Path, *, data_root: str | None = None) -> list[Check]:
+    """Rebuild an exported model in a new process and hold it against its spec; nothing there knows this process.
+
+    Args:
+        path: The spec.
+        data_root: Folder of the data, for the accuracy. Data sets that need none are always read.
+
+    Raises:
+        UserError: the spec, its weights or its data are missing, or the spec is broken.
+    """
+    load_spec(path)
+    command = [sys.executable, "-m", "dcasearch.export", str(path), *([] if data_root is None else [data_root])]
+    package = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode == UserError.exit_code:
+        raise UserError(done.stderr.strip())
+    if done.returncode != 0:
+        raise DcasearchError(f"the process that rebuilds {path} ended with {done.returncode}:\n{done.stderr}")
+    return [Check(**entry) for entry in json.loads(done.stdout)]
+
+
+def to_json(checks: list[Check]) -> str:
+    """Return checks as `verify` reads them from its process."""
+    return json.dumps([asdict(check) for check in checks])
+
+
+def check_here(path: str | Path, data_root: str | None = None) -> list[Check]:
+    """Do what `verify` does, in this process."""
+    spec = load_spec(path)
+    try:
+        architecture = spec.build()
+    except ArchitectureError as error:
+        return [Check("id", spec.id, str(error), False)]
+    weights = weights_of(spec, path)
+    checks = [
+        _equal("id", spec.id, architecture.id),
+        _equal("sha256 of the weights", spec.weights.sha256, sha256_of(weights)),
+        *_sizes(spec, architecture),
+    ]
+    try:
+        model = load_weights(build_model(architecture, spec.num_classes), weights)
+    except UserError as error:
+        return [*checks, Check("weights fit the network", "every tensor", str(error), False)]
+    return [*checks, _logits(spec, model), *_accuracy(spec, architecture, weights, data_root)]
+
+
+def _equal(name: str, expected: object, got: object) -> Check:
+    return Check(name, str(expected), str(got), expected == got)
+
+
+def _sizes(spec: Spec, architecture: Architecture) -> Iterator[Check]:
+    counted = cost(architecture, spec.resolution, spec.num_classes)
+    yield _equal("parameters", spec.parameters, counted.params)
+    yield _equal("multiply-adds", spec.macs, counted.macs)
+
+
+def _logits(spec: Spec, model: nn.Module) -> Check:
+    got = ask(model, spec.resolution, spec.probe.seed, spec.probe.images)
+    off = difference(spec.probe, got)
+    return Check("logits", f"within {TOLERANCE:g} of the largest", f"{off:.1e} off", off <= TOLERANCE)
+
+
+def _accuracy(spec: Spec, architecture: Architecture, weights: Path, data_root: str | None) -> Iterator[Check]:
+    """Measure the accuracy anew, on the same images, if they are here."""
+    measured, data = spec.measured, spec.data.at(data_root)
+    name = f"top-1 on {data.name} ({measured.protocol})"
+    try:
+        found = describe(data)
+    except DataError as error:
+        if data_root is not None:
+            raise
+        yield Check(name, f"{measured.top1:.2f}", f"not measured: {error}", None)
+        return
+    yield _equal("data", spec.data.fingerprint, found.fingerprint)
+    if found.fingerprint != spec.data.fingerprint:
+        return
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    top1 = evaluate_weights(
+        architecture, weights, data, measured.protocol, resolution=spec.resolution, device=device
+    ).top1
+    images = found.test_images if measured.protocol == "test" else found.validation_images
+    allowed = max(POINTS, 100 / images)
+    ok = abs(top1 - measured.top1) <= allowed + 1e-6
+    yield Check(name, f"{measured.top1:.2f} ± {allowed:.2f}", f"{top1:.2f}", ok)

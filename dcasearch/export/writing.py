@@ -1,0 +1,180 @@
+"""From a study's winner to a spec and its weights."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from dcasearch import __version__
+from dcasearch.architecture import Architecture
+from dcasearch.config.study import Data
+from dcasearch.errors import UserError
+from dcasearch.evaluation import Cost, Evaluation
+from dcasearch.export.loading import load_weights
+from dcasearch.export.probe import ask
+from dcasearch.export.spec import Baseline, DataSpec, Metric, Spec, Weights, to_yaml
+from dcasearch.models import build_model
+from dcasearch.training import sha256_of
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One training of the winner or of a baseline."""
+
+    name: str
+    """`winner`, or the baseline's, e.g. `vanilla se`."""
+    fidelity: str
+    """The fidelity's name."""
+    evaluation: Evaluation
+
+
+def export(
+    path: Path,
+    *,
+    architecture: Architecture,
+    num_classes: int,
+    resolution: int,
+    cost: Cost,
+    evaluation: Evaluation,
+    artifacts: Path,
+    winner: Sequence[Candidate],
+    baselines: Sequence[Candidate],
+    data: Data,
+    provenance: Mapping[str, str],
+    weights: Path | None = None,
+) -> Spec:
+    """Write a spec and its weights, each complete or not at all, and return the spec.
+
+    Args:
+        path: The YAML file; one that exists is replaced.
+        architecture: The exported one.
+        num_classes: Width of the logits.
+        resolution: Pixels per side that it was trained at, and that `cost` is for.
+        cost: Its parameters and multiply-adds.
+        evaluation: The training whose weights are exported; one of `winner`.
+        artifacts: The artifact store that its weights lie in.
+        winner: All trainings of the architecture that are worth showing.
+        baselines: Trainings of the networks that it is compared with.
+        data: The study's; its folder is not written.
+        provenance: Study, trial and whatever else tells where it comes from; the evaluation's own is added.
+        weights: The weights' file, beside `path`; by default of the same name.
+
+    Raises:
+        UserError: the trained weights are gone or not the recorded ones, or `weights` is in another folder.
+    """
+    target = weights or path.with_suffix(".safetensors")
+    if target.resolve().parent != path.resolve().parent or target.suffix != ".safetensors":
+        raise UserError(f"the weights must be a .safetensors file beside {path}; got {target}")
+    source = _trained_weights(evaluation, artifacts)
+    model = load_weights(build_model(architecture, num_classes), source)
+    spec = Spec(
+        schema_version=1,
+        id=architecture.id,
+        architecture=architecture.to_dict(),
+        num_classes=num_classes,
+        resolution=resolution,
+        parameters=cost.params,
+        macs=cost.macs,
+        weights=Weights(file=target.name, sha256=sha256_of(source)),
+        evaluation=evaluation.key.id,
+        metrics=tuple(map(_metric, winner)),
+        baselines=tuple(_compare(winner, baselines)),
+        data=DataSpec(
+            name=data.name,
+            fingerprint=evaluation.key.data,
+            validation_fraction=data.validation_fraction,
+            split_seed=data.split_seed,
+            protocol=data.protocol,
+        ),
+        provenance={
+            **provenance,
+            "exported_by": f"dcasearch {__version__}",
+            "device": evaluation.device,
+            **evaluation.provenance,
+        },
+        probe=ask(model, resolution),
+    )
+    _write(path, target, source, spec)
+    return spec
+
+
+def _trained_weights(evaluation: Evaluation, artifacts: Path) -> Path:
+    if evaluation.weights is None or not (artifacts / evaluation.weights).is_file():
+        raise UserError(
+            f"the weights of evaluation {evaluation.key.id} are not in {artifacts}: "
+            "only the best `keep_weights` of a fidelity are kept"
+        )
+    source = artifacts / evaluation.weights
+    if sha256_of(source) != evaluation.weights_sha256:
+        raise UserError(f"{source} is not what evaluation {evaluation.key.id} recorded: its sha256 differs")
+    return source
+
+
+def _metric(candidate: Candidate) -> Metric:
+    evaluation, last = candidate.evaluation, candidate.evaluation.last
+    return Metric(
+        fidelity=candidate.fidelity,
+        protocol=evaluation.key.protocol,
+        seed=evaluation.key.seed,
+        epochs=last.epoch,
+        top1=last.top1,
+        top5=last.top5,
+        loss=last.loss,
+        evaluation=evaluation.key.id,
+    )
+
+
+def _compare(winner: Sequence[Candidate], baselines: Sequence[Candidate]) -> Iterator[Baseline]:
+    """Yield each baseline per fidelity and protocol, over its seeds, in the order of first appearance."""
+    ours = _grouped(winner, lambda c: (c.fidelity, c.evaluation.key.protocol))
+    groups = _grouped(
+        baselines, lambda c: (c.fidelity, c.evaluation.key.protocol, c.name, c.evaluation.key.architecture_id)
+    )
+    for (fidelity, protocol, name, id), group in groups.items():
+        top1 = _mean_top1(group)
+        rival = ours.get((fidelity, protocol))
+        yield Baseline(
+            name=name,
+            id=id,
+            fidelity=fidelity,
+            protocol=protocol,
+            seeds=tuple(candidate.evaluation.key.seed for candidate in group),
+            top1=round(top1, 4),
+            difference=None if rival is None else round(_mean_top1(rival) - top1, 4),
+        )
+
+
+def _grouped(candidates: Iterable[Candidate], key: Callable[[Candidate], Key]) -> dict[Key, list[Candidate]]:
+    groups: dict[Key, list[Candidate]] = {}
+    for candidate in candidates:
+        groups.setdefault(key(candidate), []).append(candidate)
+    return groups
+
+
+def _mean_top1(candidates: Iterable[Candidate]) -> float:
+    return statistics.fmean(candidate.evaluation.last.top1 for candidate in candidates)
+
+
+def _write(path: Path, weights: Path, source: Path, spec: Spec) -> None:
+    """Write both files to temporary names first, so that each is there complete or not at all."""
+    comment = (
+        f"An exported model: `dcasearch verify {path.name}` holds it against every number below,\n"
+        f'`dcasearch.load_model("{path.name}")` is the network with its weights.'
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = [file.with_name(f"{file.name}.{os.getpid()}.tmp") for file in (weights, path)]
+    try:
+        shutil.copyfile(source, temporary[0])
+        temporary[1].write_text(to_yaml(spec, comment), encoding="utf-8")
+        temporary[0].replace(weights)
+        temporary[1].replace(path)
+    finally:
+        for file in temporary:
+            file.unlink(missing_ok=True)

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dcasearch.errors import UserError
+from dcasearch.export import load_model, load_spec
+from tests.export.conftest import Exporter
+
+
+def rewrite(path: Path, **changes: Any) -> Path:
+    content = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({**content, **changes}))
+    return path
+
+
+@pytest.fixture
+def spec_file(exported: Exporter, tmp_path: Path) -> Path:
+    exported()
+    return tmp_path / "best.yaml"
+
+
+def test_a_spec_of_a_newer_version_says_to_upgrade(spec_file: Path) -> None:
+    with pytest.raises(UserError, match=r"schema_version 2, and this dcasearch knows 1\. Upgrade"):
+        load_spec(rewrite(spec_file, schema_version=2, invented_later=True))
+
+
+def test_every_mistake_is_named_at_once(spec_file: Path) -> None:
+    with pytest.raises(UserError) as error:
+        load_spec(rewrite(spec_file, macs="many", surprise=1, id="xyz"))
+    assert {line.split(": ")[1] for line in str(error.value).splitlines()} == {"macs", "surprise", "id"}
+
+
+@pytest.mark.parametrize(
+    "file", ["../best.safetensors", "/etc/best.safetensors", "..\\best.safetensors", "best.pt", "best.pkl"]
+)
+def test_weights_cannot_point_out_of_the_folder_or_be_pickled(spec_file: Path, file: str) -> None:
+    with pytest.raises(UserError, match=r"weights\.file"):
+        load_spec(rewrite(spec_file, weights={"file": file, "sha256": "0" * 64}))
+
+
+def test_the_weights_evaluation_is_one_of_the_metrics(spec_file: Path) -> None:
+    with pytest.raises(UserError, match="evaluation: 0000000000000000 is none of"):
+        load_spec(rewrite(spec_file, evaluation="0" * 16))
+
+
+@pytest.mark.parametrize("change", [{"logits": [[1.0], [1.0, 2.0]]}, {"norms": [1.0]}, {"images": 10**9}])
+def test_a_probe_without_an_answer_for_each_image_is_refused(spec_file: Path, change: dict[str, Any]) -> None:
+    probe = yaml.safe_load(spec_file.read_text())["probe"]
+    with pytest.raises(UserError, match="probe"):
+        load_spec(rewrite(spec_file, probe={**probe, **change}))
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "backbone: {name: resnet18}", "a: [", "\x00"])
+def test_a_file_that_is_no_spec_is_a_user_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"x\.yaml"):
+        load_spec(tmp_path / "x.yaml")
+
+
+def test_a_missing_file_is_a_user_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="No such file"):
+        load_spec(tmp_path / "x.yaml")
+
+
+def test_a_yaml_from_a_stranger_cannot_run_code(spec_file: Path, tmp_path: Path) -> None:
+    spec_file.write_text(f"!!python/object/apply:os.system ['touch {tmp_path}/ran']\n")
+    with pytest.raises(UserError, match="could not determine a constructor"):
+        load_model(spec_file)
+    assert not (tmp_path / "ran").exists()
