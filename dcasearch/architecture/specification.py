@@ -189,3 +189,7 @@ class Architecture(Frozen):
     def to_dict(self) -> dict[str, Any]:
         """Return the written form with defaults left out, as plain data for YAML and SQL."""
         return self.model_dump(mode="json", exclude_defaults=True)
+
+    def written_out(self) -> dict[str, Any]:
+        """Return the written form with every choice in it, for what must outlive a change of our defaults."""
+        return self.model_dump(mode="json", exclude_none=True)

@@ -15,7 +15,7 @@ SHOWN = 16
 SEED, IMAGES = 0, 2
 TOLERANCE = 1e-4
 """Largest difference that is still equal, as a share of the largest logit: processors add up in other orders."""
-_TINY = 1e-12
+_TINY = 1e-30
 
 
 def probe_batch(seed: int, images: int, resolution: int) -> Tensor:
@@ -33,14 +33,19 @@ def probe_batch(seed: int, images: int, resolution: int) -> Tensor:
 def ask(model: nn.Module, resolution: int, seed: int = SEED, images: int = IMAGES) -> Probe:
     """Return what a network on the CPU answers in evaluation mode; its mode is put back afterwards."""
     training = model.training
-    logits = model.eval()(probe_batch(seed, images, resolution)).double()
+    logits = model.eval()(probe_batch(seed, images, resolution))
     model.train(training)
     return Probe(
         seed=seed,
         images=images,
-        logits=tuple(map(tuple, logits[:, :SHOWN].tolist())),
-        norms=tuple(logits.norm(dim=1).tolist()),
+        logits=tuple(map(_digits, logits[:, :SHOWN].tolist())),
+        norms=_digits(logits.norm(dim=1).tolist()),
     )
+
+
+def _digits(numbers: list[float]) -> tuple[float, ...]:
+    """Return the nine digits that tell any two fp32 numbers apart."""
+    return tuple(float(f"{number:.9g}") for number in numbers)
 
 
 def difference(expected: Probe, got: Probe) -> float:

@@ -77,7 +77,7 @@ def export(
     spec = Spec(
         schema_version=1,
         id=architecture.id,
-        architecture=architecture.to_dict(),
+        architecture=architecture.written_out(),
         num_classes=num_classes,
         resolution=resolution,
         parameters=cost.params,

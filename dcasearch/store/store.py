@@ -135,7 +135,7 @@ class Store:
             return
         with self._writing() as session:
             if session.get(ArchitectureRow, id) is None:
-                written, canonical = architecture.to_dict(), architecture.network.canonical
+                written, canonical = architecture.written_out(), architecture.network.canonical
                 session.add(ArchitectureRow(id=id, canonical=canonical, written=written))
         self._architectures.add(id)
 

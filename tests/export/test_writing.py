@@ -26,6 +26,7 @@ def test_a_spec_reads_back_as_it_was_written(exported: Exporter, tmp_path: Path)
     spec = exported()
     assert load_spec(tmp_path / "best.yaml") == spec
     assert spec.build() == ARCHITECTURE
+    assert spec.architecture["connections"]["topology"] == "chain", "also what is a default today is written"
     expected = cost(ARCHITECTURE, RESOLUTION, 10)
     assert (spec.id, spec.parameters, spec.macs) == (ARCHITECTURE.id, expected.params, expected.macs)
 

@@ -76,6 +76,14 @@ def test_an_architecture_comes_back_as_the_network_it_was(store: Store) -> None:
     assert store.get_architecture(ARCHITECTURE.id) == ARCHITECTURE
 
 
+def test_a_stored_architecture_does_not_depend_on_todays_defaults(store: Store, url: str) -> None:
+    store.put_architecture(ARCHITECTURE)
+    connection = sqlite3.connect(str(parse(url).database))
+    [(text,)] = connection.execute("SELECT written FROM dca_architectures")
+    connection.close()
+    assert json.loads(text)["connections"]["topology"] == "chain"
+
+
 def test_the_first_written_form_of_a_network_stays(store: Store, url: str) -> None:
     store.put_architecture(ARCHITECTURE)
     same = Architecture.parse({**ARCHITECTURE.to_dict(), "connections": {"function": "direct", "topology": "chain"}})
