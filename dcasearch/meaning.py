@@ -19,6 +19,7 @@ def meaning_of(study: Study, space: Space, data: DataInfo) -> dict[str, Any]:
     meaning: dict[str, Any] = {
         "space": space.fingerprint,
         "data": data.fingerprint,
+        "data.classes": data.classes,
         "data.protocol": study.data.protocol,
         "objectives": dict(study.objectives),
         "constraints": {name: bound.model_dump() for name, bound in study.constraints.items()},

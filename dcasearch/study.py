@@ -56,7 +56,13 @@ def run(loaded: LoadedStudy, store: Store, executor: Executor, observe: Observer
         StudyFailed: no trial of a fidelity could be completed.
         Interrupted: by the executor; the same call resumes.
     """
-    return _Run(loaded, store, executor, observe).run()
+    with store.lease(loaded.study.name) as lease:
+
+        def watched(event: Event) -> None:
+            lease.check()
+            observe(event)
+
+        return _Run(loaded, store, executor, watched).run()
 
 
 class _Run:
@@ -73,20 +79,19 @@ class _Run:
         self.started = datetime.now().astimezone()
 
     def run(self) -> Outcome:
-        with self.store.lease(self.study.name):
-            self._register()
-            trials: Trials | None = None
-            for fidelity in self.study.fidelities:
-                self._evaluate("baseline", fidelity, self._baselines(), fidelity.seeds, self.study.data.protocol)
-                trials = self._search(fidelity, trials)
-                stopped = self._out_of_time()
-                if stopped is not None:
-                    return Outcome(None, stopped)
-            winner = winner_of(self.study, self.store)
-            if self.study.final is not None:
-                candidates = [("winner", winner.architecture), *self._baselines()]
-                self._evaluate("final", self.study.fidelities[-1], candidates, self.study.final.seeds, "test")
-            return Outcome(winner, None)
+        self._register()
+        trials: Trials | None = None
+        for fidelity in self.study.fidelities:
+            self._evaluate("baseline", fidelity, self._baselines(), fidelity.seeds, self.study.data.protocol)
+            trials = self._search(fidelity, trials)
+            stopped = self._out_of_time()
+            if stopped is not None:
+                return Outcome(None, stopped)
+        winner = winner_of(self.study, self.store)
+        if self.study.final is not None:
+            candidates = [("winner", winner.architecture), *self._baselines()]
+            self._evaluate("final", self.study.fidelities[-1], candidates, self.study.final.seeds, "test")
+        return Outcome(winner, None)
 
     def _register(self) -> None:
         """Store what the study means, or refuse it if its database holds something else under its name."""

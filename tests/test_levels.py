@@ -16,7 +16,7 @@ LEVELS = [
     {"data", "training"},
     {"store", "executors", "search"},
     {"meaning", "study", "analysis", "report", "export"},
-    {"cli"},
+    {"cli", "__main__"},
 ]
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__")

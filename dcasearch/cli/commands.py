@@ -178,6 +178,67 @@ def status(study: StudyName, storage: Storage = None, as_json: AsJson = False) -
 
 
 @app.command()
+def export(
+    study: StudyName,
+    out: Annotated[Path, typer.Option(help="The YAML spec to write.")] = Path("best.yaml"),
+    weights: Annotated[Path | None, typer.Option(help="The safetensors beside it; else of the same name.")] = None,
+    trial: Annotated[int | None, typer.Option(help="A trial of the last fidelity, in place of the winner.")] = None,
+    storage: Storage = None,
+) -> None:
+    """Write a study's winner as a model spec with its weights."""
+    from dcasearch.export import export_winner
+    from dcasearch.store import Store
+
+    name, url = _name_and_url(study, storage)
+    store = Store.open(url)
+    console = _out()
+    console.print(f"study {name}, database {store.url}", markup=False)
+    spec = export_winner(store, name, out, weights, trial)
+    console.print(f"{out}: architecture {spec.id}, {spec.parameters:,} parameters, {spec.macs:,} multiply-adds")
+    for baseline in spec.baselines:
+        if baseline.difference is not None:
+            where = f"{baseline.fidelity}, {baseline.protocol}, seeds {', '.join(map(str, baseline.seeds))}"
+            console.print(f"  top-1 {baseline.difference:+.2f} against {baseline.name} ({where})")
+    console.print(f"weights: {out.parent / spec.weights.file}; `dcasearch verify {out}` holds both against each other")
+
+
+@app.command()
+def verify(
+    spec: SpecFile,
+    data: Annotated[str | None, typer.Option(help="Folder of the data, to measure the accuracy again.")] = None,
+) -> None:
+    """Rebuild an exported model in a new process and compare id, parameters, MACs, logits and accuracy."""
+    from dcasearch.cli.printing import print_checks
+    from dcasearch.errors import StudyFailed
+    from dcasearch.export import verify as verify_spec
+
+    checks = verify_spec(spec, data_root=data)
+    print_checks(_out(), checks)
+    if any(check.ok is False for check in checks):
+        raise StudyFailed(f"{spec} is not what it says it is")
+
+
+@app.command()
+def inspect(
+    spec: SpecFile,
+    svg: Annotated[Path | None, typer.Option(help="Write a drawing of the connections.")] = None,
+    resolution: Annotated[int, typer.Option(help="Pixels per side, for the multiply-adds.")] = 224,
+    classes: Annotated[int, typer.Option(help="Width of the classifier.")] = 1000,
+) -> None:
+    """Show what an architecture builds: id, parameters, multiply-adds, connections."""
+    from dcasearch.cli.printing import print_network
+    from dcasearch.config import load_architecture
+    from dcasearch.models import cost
+    from dcasearch.report.drawing import draw
+
+    architecture = load_architecture(spec)
+    print_network(_out(), architecture, cost(architecture, resolution, classes), resolution, classes)
+    if svg is not None:
+        svg.write_text(draw(architecture.network, resolution=resolution), encoding="utf-8")
+        _out().print(f"drawing: {svg}", markup=False)
+
+
+@app.command()
 def schema(
     kind: Annotated[str, typer.Argument(help="study or space")] = "study",
 ) -> None:

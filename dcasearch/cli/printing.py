@@ -13,7 +13,13 @@ from rich.table import Table
 
 from dcasearch.analysis.forecast import Forecast, Range
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing
+from dcasearch.architecture import Architecture
+from dcasearch.evaluation import Cost
+from dcasearch.export import Check
 from dcasearch.trial import State, Trial
+
+_WORDS = ("state", "architecture", "why", "attention", "receives from", "expected", "got")
+"""Columns that are no numbers."""
 
 
 def print_forecast(console: Console, forecast: Forecast) -> None:
@@ -79,6 +85,38 @@ def why(trial: Trial) -> str:
     return str(trial.attributes.get("reason", "")) if trial.origin.startswith("promoted") else trial.origin
 
 
+def print_checks(console: Console, checks: Iterable[Check]) -> None:
+    """Print what `verify` compared."""
+    table = _table("check", "state", "expected", "got")
+    words = {True: "[green]equal[/]", False: "[red]DIFFERS[/]", None: "[yellow]not checked[/]"}
+    for check in checks:
+        table.add_row(check.name, words[check.ok], str(check.expected), str(check.got))
+    console.print(table)
+
+
+def print_network(console: Console, architecture: Architecture, cost: Cost, resolution: int, classes: int) -> None:
+    """Print what an architecture builds."""
+    network = architecture.network
+    name, width, stem = network.backbone
+    size = f", width {width:g}" if width != 1 else ""
+    console.print(f"architecture {architecture.id}: {name}{size}, {stem} stem, {len(network.blocks)} blocks")
+    console.print(f"{cost.params:,} parameters, {cost.macs:,} multiply-adds at {resolution} pixels, {classes} classes")
+    table = _table("block", "stage", "channels", "attention", "receives from")
+    for n, block in enumerate(network.blocks):
+        options = ", ".join(f"{option} {value}" for option, value in block.options.items() if value is not None)
+        sources = [
+            f"{edge.dimension} {network.blocks[edge.source].layout.name}" for edge in network.edges if edge.target == n
+        ]
+        attention = f"{block.kind} ({options})" if options else block.kind
+        layout = block.layout
+        table.add_row(layout.name, str(layout.stage + 1), str(layout.channels), attention, ", ".join(sources))
+    console.print(table)
+    if network.edges:
+        edge = network.edges[0]
+        form = f", {edge.form}" if edge.form else ""
+        console.print(f"{len(network.edges)} connections, function {edge.function}{form}")
+
+
 def as_json(standing: Standing) -> dict[str, Any]:
     """Return a standing as plain data, for programs."""
     return {
@@ -124,7 +162,7 @@ def _mean_and_spread(values: Sequence[float]) -> str:
 def _table(*columns: str) -> Table:
     table = Table(box=None, padding=(0, 2), header_style="dim")
     for n, column in enumerate(columns):
-        number = n > 0 and column not in ("state", "architecture", "why")
+        number = n > 0 and column not in _WORDS
         table.add_column(column, justify="right" if number else "left", overflow="fold")
     return table
 

@@ -8,6 +8,7 @@ loader, weights are safetensors, nothing is pickled.
 from dcasearch.export.loading import load_model
 from dcasearch.export.spec import Spec, load_spec
 from dcasearch.export.verification import Check, verify
+from dcasearch.export.winner import export_winner
 from dcasearch.export.writing import Candidate, export
 
-__all__ = ["Candidate", "Check", "Spec", "export", "load_model", "load_spec", "verify"]
+__all__ = ["Candidate", "Check", "Spec", "export", "export_winner", "load_model", "load_spec", "verify"]

@@ -52,8 +52,9 @@ class Ledger:
         originals = [t for t in self.trials.values() if t.evaluation is not None and t.state is not State.DUPLICATE]
         records = store.evaluations(t.evaluation for t in originals if t.evaluation is not None)
         for trial in originals:
-            record = records[trial.evaluation or ""]
-            self.curves[trial.number] = [getattr(epoch, self._metric) for epoch in record.history]
+            # Up to where the trial went: another study may have trained the same network longer.
+            history = records[trial.evaluation or ""].history[: trial.epochs]
+            self.curves[trial.number] = [getattr(epoch, self._metric) for epoch in history]
 
     def unfinished(self) -> list[FrozenTrial]:
         """Return the trials that Optuna holds as RUNNING, by number."""

@@ -237,7 +237,7 @@ class Trials:
                 original = dataclasses.replace(trial, state=State.RUNNING, duplicate_of=None)
                 self.ledger.put(original)
                 self._remember(original)
-                self._start(original, self._store.get_architecture(original.architecture_id), resumed=False)
+                self._start(original, self._architecture(original), resumed=False)
             elif original.state is State.RUNNING:
                 self.ledger.put(dataclasses.replace(trial, duplicate_of=original.number))
             else:
@@ -279,12 +279,16 @@ class Trials:
                 if original.state is not State.RUNNING:
                     self._settle_waiting(original)
             elif trial.state is State.RUNNING:
-                self._start(trial, self._store.get_architecture(trial.architecture_id), resumed=True)
+                self._start(trial, self._architecture(trial), resumed=True)
             else:
-                cost = self._costs.of(self._store.get_architecture(trial.architecture_id))
+                cost = self._costs.of(self._architecture(trial))
                 self.ledger.tell(trial, violation(self._study.constraints, cost))
 
     # Small answers
+
+    def _architecture(self, trial: Trial) -> Architecture:
+        """Return a trial's own architecture; the one stored under its id may differ in α's first value."""
+        return self._space.point(trial.params).architecture
 
     def _violated(self, architecture: Architecture) -> str:
         """Return the violated constraint in words, or nothing."""

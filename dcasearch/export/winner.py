@@ -1,0 +1,89 @@
+"""What of a study goes into the spec: its winner (or a trial of the user's choice) with all that it is compared with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dcasearch.analysis.standing import load_study_of
+from dcasearch.architecture import Architecture
+from dcasearch.config.study import Study
+from dcasearch.errors import UserError
+from dcasearch.evaluation import Evaluation
+from dcasearch.export.spec import Spec
+from dcasearch.export.writing import Candidate, export
+from dcasearch.models import cost
+from dcasearch.search.winner import winner_of
+from dcasearch.store import Store
+from dcasearch.trial import Trial
+
+
+def export_winner(store: Store, name: str, path: Path, weights: Path | None = None, trial: int | None = None) -> Spec:
+    """Write the spec and weights of a study's winner, or of one trial of its last fidelity.
+
+    The weights are those of the final training where there is one, else of the best seed of the last fidelity.
+
+    Raises:
+        UserError: no such study or trial, nothing complete yet, or the weights are gone.
+    """
+    study = load_study_of(store, name)
+    record = store.get_study(name)
+    if record is None:
+        raise UserError(f"{store.url} holds no study '{name}'")
+    architecture, number = _chosen(store, study, trial)
+    trained = _trainings(store, study, architecture.id)
+    fidelity, classes = study.fidelities[-1], int(record.meaning["data.classes"])
+    exported = _to_export(trained, fidelity.name)
+    return export(
+        path,
+        architecture=architecture,
+        num_classes=classes,
+        resolution=fidelity.resolution,
+        cost=cost(architecture, fidelity.resolution, classes),
+        evaluation=exported,
+        artifacts=Path(study.artifacts),
+        winner=trained,
+        baselines=_baselines(store, study),
+        data=study.data,
+        provenance={"study": name, "trial": f"{fidelity.name} {number}"},
+        weights=weights,
+    )
+
+
+def _chosen(store: Store, study: Study, number: int | None) -> tuple[Architecture, int]:
+    fidelity = study.fidelities[-1].name
+    if number is None:
+        winner = winner_of(study, store)
+        return winner.architecture, winner.trials[0].number
+    trial = store.trial(study.name, fidelity, number)
+    if trial is None or trial.values is None:
+        raise UserError(f"trial {number} of fidelity '{fidelity}' does not exist or is not complete")
+    return store.get_architecture(trial.architecture_id), number
+
+
+def _trainings(store: Store, study: Study, architecture_id: str) -> list[Candidate]:
+    """Return every stored training of an architecture: its trials at each fidelity, then its final ones."""
+    trials = [t for f in study.fidelities for t in store.trials(study.name, f.name) if _is_own(t, architecture_id)]
+    ids = [(trial.fidelity, trial.evaluation) for trial in trials]
+    ids += [
+        (role.fidelity, role.evaluation)
+        for role in store.roles(study.name)
+        if role.role == "final" and role.architecture_id == architecture_id and role.name == "winner"
+    ]
+    return [Candidate("winner", fidelity, store.evaluation(id)) for fidelity, id in ids if id is not None]
+
+
+def _is_own(trial: Trial, architecture_id: str) -> bool:
+    return trial.architecture_id == architecture_id and trial.values is not None and trial.duplicate_of is None
+
+
+def _baselines(store: Store, study: Study) -> list[Candidate]:
+    roles = [r for r in store.roles(study.name) if r.name != "winner" and r.evaluation is not None]
+    return [Candidate(r.name, r.fidelity, store.evaluation(r.evaluation or "")) for r in roles]
+
+
+def _to_export(trained: list[Candidate], fidelity: str) -> Evaluation:
+    finals = [c.evaluation for c in trained if c.evaluation.key.protocol == "test"]
+    if finals:
+        return finals[0]
+    last = [c.evaluation for c in trained if c.fidelity == fidelity]
+    return max(last, key=lambda evaluation: evaluation.last.top1)
