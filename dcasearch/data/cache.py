@@ -11,15 +11,23 @@ from pathlib import Path
 import numpy as np
 
 from dcasearch.data.sets import Pixels
+from dcasearch.errors import StorageError
 
 
 def cached(folder: Path, decode: Callable[[], Pixels]) -> Pixels:
     """Return the images kept in `folder`; if there are none yet, decode and keep them.
 
     The folder appears by a rename, complete or not at all; of two processes that decode at once, one wins.
+
+    Raises:
+        StorageError: the images cannot be kept.
     """
     if not folder.is_dir():
-        _keep(decode(), folder)
+        pixels = decode()
+        try:
+            _keep(pixels, folder)
+        except OSError as error:
+            raise StorageError(f"cannot keep decoded images in {folder}: {error}") from error
     unreadable = json.loads((folder / "unreadable.json").read_text())
     return Pixels(
         np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False),

@@ -83,7 +83,9 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint | None:
     ) as error:
         aside = path.with_suffix(".broken")
         path.replace(aside)
-        logger.warning("cannot read checkpoint %s (%s): moved to %s, training starts anew", path, error, aside.name)
+        # Not torch's own words: they advise to load it in a way that may run its code.
+        reason = type(error).__name__
+        logger.warning("cannot read checkpoint %s (%s): moved to %s, training starts anew", path, reason, aside.name)
         return None
 
 

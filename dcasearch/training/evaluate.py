@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,7 +50,7 @@ def evaluate(
         The record. It has weights where the training ran to its last epoch.
 
     Raises:
-        TrialFailure: the training ran out of memory, diverged or met a bug.
+        TrialFailure: the training ran out of memory, diverged, met a bug or lost a loader process.
         DataError: the data is missing, broken, or not what the task was made for.
         StorageError: the checkpoint cannot be written.
     """
@@ -170,8 +171,12 @@ class Training:
             forward=self._network.evaluated_forward,
             autocast=self._network.autocast(),
         )
-        if not torch.isfinite(torch.tensor(metrics.loss)):
-            raise TrialFailure("nan", f"the evaluation loss is {metrics.loss}")
+        if not math.isfinite(metrics.loss):
+            raise TrialFailure(
+                "nan",
+                f"the evaluation loss is {metrics.loss} though the training loss is finite: BatchNorm's running "
+                "statistics may lag behind, which a larger recipe.bn_momentum cures",
+            )
         return metrics
 
     def _save(self) -> None:

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def as_trial_failures() -> Iterator[None]:
-    """Turn out-of-memory into TrialFailure `oom` and whatever is unexpected into `bug`.
+    """Turn out-of-memory into TrialFailure `oom`, a killed loader process into `lost`, the unexpected into `bug`.
 
     What dcasearch raises on purpose (data that is missing, a full disk) passes: it is not this trial's fault.
     """
@@ -26,6 +26,8 @@ def as_trial_failures() -> Iterator[None]:
     except Exception as error:
         if _is_out_of_memory(error):
             raise TrialFailure("oom", _in_one_line(error)) from error
+        if str(error).startswith("DataLoader worker"):  # torch's words for a loader process that was killed
+            raise TrialFailure("lost", _in_one_line(error)) from error
         logger.exception("a training failed")
         raise TrialFailure("bug", f"{type(error).__name__}: {_in_one_line(error)}") from error
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from dcasearch.errors import StorageError
 
@@ -22,6 +25,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())
         unfinished.replace(path)
-    except OSError as error:
+    # torch and safetensors have their own words for a write that failed.
+    except (OSError, RuntimeError, SafetensorError) as error:
         unfinished.unlink(missing_ok=True)
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+        free = shutil.disk_usage(path.parent).free / 2**20
+        raise StorageError(f"cannot write {path}: {error}; {free:,.0f} MiB are free there") from error

@@ -1,0 +1,121 @@
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dcasearch.config.recipe import Augmentation
+from dcasearch.data.files import FileLoader, Transform, evaluation_transform, training_transform
+from dcasearch.data.images import Corrupt
+from dcasearch.data.loading import Batch, Normalize
+from dcasearch.data.sets import FilePart
+from dcasearch.errors import DataError
+from tests.data.support import write_image
+
+CPU = torch.device("cpu")
+COUNT = 10
+
+
+@pytest.fixture
+def part(tmp_path: Path) -> FilePart:
+    """Pictures of 24x20 pixels, picture n labelled n."""
+    paths = [tmp_path / f"{n}.jpg" for n in range(COUNT)]
+    for n, path in enumerate(paths):
+        write_image(path, seed=n, size=(24, 20))
+    return FilePart(np.arange(COUNT), tuple(map(str, paths)))
+
+
+def loader(
+    part: FilePart, transform: Transform | None = None, *, seed: int | None = 0, workers: int = 0, share: float = 1.0
+) -> FileLoader:
+    return FileLoader(
+        part,
+        np.arange(COUNT),
+        transform or training_transform(16, Augmentation()),
+        batch_size=4,
+        seed=seed,
+        workers=workers,
+        normalize=Normalize((0.0,) * 3, (1 / 255,) * 3, CPU),
+        device=CPU,
+        corrupt=Corrupt(COUNT, share),
+    )
+
+
+def equal(first: list[Batch], second: list[Batch]) -> bool:
+    return all(torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) for a, b in zip(first, second, strict=True))
+
+
+def test_the_number_of_processes_changes_nothing(part: FilePart) -> None:
+    alone, helped = loader(part), loader(part, workers=2)
+    for epoch in (1, 2):
+        assert equal(list(alone.epoch(epoch)), list(helped.epoch(epoch)))
+
+
+def test_an_epoch_depends_on_seed_and_number_alone(part: FilePart) -> None:
+    first = loader(part)
+    list(first.epoch(1))
+    torch.manual_seed(7)
+    assert equal(list(first.epoch(2)), list(loader(part).epoch(2)))
+    assert not equal(list(first.epoch(2)), list(first.epoch(3)))
+    assert not equal(list(first.epoch(2)), list(loader(part, seed=1).epoch(2)))
+
+
+def test_loading_leaves_the_global_generator_as_it_was(part: FilePart) -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    list(loader(part).epoch(1))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_training_drops_an_incomplete_batch_and_evaluation_does_not(part: FilePart) -> None:
+    assert [len(labels) for _, labels in loader(part).epoch(1)] == [4, 4]
+    evaluation = loader(part, evaluation_transform(16), seed=None)
+    assert torch.cat([labels for _, labels in evaluation.epoch(0)]).tolist() == list(range(COUNT))
+    assert (len(loader(part)), len(evaluation)) == (2, 3)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_unreadable_image_is_skipped_and_named_once(
+    part: FilePart, workers: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    Path(part.paths[5]).write_bytes(b"")
+    with caplog.at_level(logging.WARNING):
+        batches = loader(part, evaluation_transform(16), seed=None, workers=workers)
+        for epoch in (1, 2):
+            labels = torch.cat([labels for _, labels in batches.epoch(epoch)])
+            assert labels.tolist() == [n for n in range(COUNT) if n != 5]
+    assert [part.paths[5] in record.getMessage() for record in caplog.records] == [True]
+
+
+def test_too_many_unreadable_images_stop_the_loader_with_their_list(part: FilePart) -> None:
+    for n in (5, 6):
+        Path(part.paths[n]).write_bytes(b"")
+    with pytest.raises(DataError, match=r"2 of 10 images are unreadable(.|\n)*5\.jpg(.|\n)*6\.jpg"):
+        list(loader(part, evaluation_transform(16), seed=None, share=0.1).epoch(0))
+
+
+def test_a_batch_of_unreadable_images_is_left_out(part: FilePart) -> None:
+    for n in range(4):
+        Path(part.paths[n]).write_bytes(b"")
+    batches = list(loader(part, evaluation_transform(16), seed=None).epoch(0))
+    assert [labels.tolist() for _, labels in batches] == [[4, 5, 6, 7], [8, 9]]
+
+
+def test_evaluation_takes_the_centre_of_the_image_at_256_to_224() -> None:
+    columns = np.broadcast_to(np.arange(512, dtype=np.uint16)[None, :, None] // 2, (256, 512, 3)).astype(np.uint8)
+    pixels = evaluation_transform(224)(Image.fromarray(columns))
+    assert pixels.shape == (3, 224, 224)
+    # Columns 144 to 367 of 512 are left.
+    assert (int(pixels[0, 0, 0]), int(pixels[0, 0, -1])) == (72, 183)
+
+
+@pytest.mark.parametrize(("crop", "zeros"), [("none", False), ("pad", True), ("random_resized", False)])
+def test_each_crop_gives_the_resolution(crop: str, zeros: bool) -> None:
+    transform = training_transform(16, Augmentation(crop=crop, flip=False))
+    white = Image.new("RGB", (40, 30), "white")
+    crops = torch.stack([transform(white) for _ in range(20)])
+    assert crops.shape == (20, 3, 16, 16)
+    assert bool((crops == 0).any()) == zeros

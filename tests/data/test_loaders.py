@@ -1,0 +1,117 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dcasearch.config.recipe import Augmentation, Recipe
+from dcasearch.config.study import Data
+from dcasearch.data import Loader, Loaders, open_evaluation, open_loaders
+from dcasearch.data.loaders import parts_of
+from dcasearch.data.sets import open_set
+from dcasearch.errors import DataError
+from dcasearch.evaluation import Protocol
+from tests.data.support import write_folder
+
+DIGITS = Data(name="digits")
+RECIPE = Recipe(batch_size=32, augmentation=Augmentation(crop="none", flip=False))
+
+
+def open_digits(protocol: Protocol = "search", fraction: float = 1.0, seed: int = 0) -> Loaders:
+    return open_loaders(
+        DIGITS,
+        protocol,
+        resolution=8,
+        train_fraction=fraction,
+        recipe=RECIPE,
+        seed=seed,
+        artifacts=None,
+        device=torch.device("cpu"),
+    )
+
+
+def images_of(loader: Loader) -> set[bytes]:
+    return {image.numpy().tobytes() for images, _ in loader.epoch(0) for image in images}
+
+
+def count(loader: Loader) -> int:
+    return sum(len(labels) for _, labels in loader.epoch(0))
+
+
+def test_search_never_sees_the_test_split() -> None:
+    parts = parts_of(open_set(DIGITS), DIGITS, "search")
+    train = open_set(DIGITS).train
+    assert parts.each is parts.final
+    assert parts.final.part is train
+    assert not set(parts.train) & set(parts.final.indices)
+    assert len(parts.train) + len(parts.final.indices) == len(train.labels)
+
+
+def test_the_test_protocol_trains_like_search_and_reads_the_test_split_only_at_the_end() -> None:
+    dataset = open_set(DIGITS)
+    search, test = (parts_of(dataset, DIGITS, protocol) for protocol in ("search", "test"))
+    assert np.array_equal(search.train, test.train)
+    assert test.each.part is dataset.train
+    assert np.array_equal(test.each.indices, search.each.indices)
+    assert test.final.part is dataset.test
+    assert len(test.final.indices) == 359
+
+
+def test_the_paper_protocol_trains_on_all_of_train_and_reads_the_official_validation_images() -> None:
+    dataset = open_set(DIGITS)
+    parts = parts_of(dataset, DIGITS, "paper")
+    assert sorted(parts.train) == list(range(1438))
+    assert parts.each is parts.final
+    assert parts.final.part is dataset.val
+
+
+def test_loaders_hold_what_their_protocol_says() -> None:
+    search, test, paper = (open_digits(protocol) for protocol in ("search", "test", "paper"))
+    assert (count(search.each), count(search.final)) == (144, 144)
+    assert (count(test.each), count(test.final)) == (144, 359)
+    assert (count(paper.each), count(paper.final)) == (359, 359)
+    assert (len(search.train), len(test.train), len(paper.train)) == (1294 // 32, 1294 // 32, 1438 // 32)
+    assert not images_of(search.train) & images_of(search.each)
+    assert search.classes == 10
+
+
+def test_a_fraction_of_train_is_the_same_images_for_every_seed() -> None:
+    first, other = images_of(open_digits(fraction=0.0495).train), images_of(open_digits(fraction=0.0495, seed=1).train)
+    assert len(first) == 64
+    assert first == other
+
+
+def test_the_images_of_a_number_can_be_opened_alone() -> None:
+    for protocol, images in (("search", 144), ("test", 359), ("paper", 359)):
+        loader = open_evaluation(
+            DIGITS, protocol, resolution=8, batch_size=50, artifacts=None, device=torch.device("cpu")
+        )
+        assert count(loader) == images
+
+
+@pytest.mark.parametrize("name", ["cifar10", "imagefolder"])
+def test_a_folder_is_loaded_with_its_unreadable_images_left_out(tmp_path: Path, name: str) -> None:
+    write_folder(tmp_path / "data", images=20)
+    (tmp_path / "data" / "test" / "cat" / "00.jpg").write_bytes(b"")
+    data = Data(name=name, root=str(tmp_path / "data"), workers=0, max_corrupt=0.02, validation_fraction=0.2)
+    loaders = open_loaders(
+        data,
+        "test",
+        resolution=16,
+        train_fraction=1.0,
+        recipe=Recipe(batch_size=8),
+        seed=0,
+        artifacts=tmp_path / "artifacts",
+        device=torch.device("cpu"),
+    )
+    assert (count(loaders.each), count(loaders.final)) == (12, 29)
+    assert [images.shape for images, _ in loaders.train.epoch(1)] == [(8, 3, 16, 16)] * 6
+    assert len(loaders.corrupt) == 1
+
+
+def test_small_sets_stop_as_soon_as_too_many_images_are_unreadable(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    (tmp_path / "train" / "cat" / "00.jpg").write_bytes(b"")
+    data = Data(name="cifar10", root=str(tmp_path), validation_fraction=0.2)
+    with pytest.raises(DataError, match="1 of 27 images are unreadable"):
+        open_evaluation(data, "search", resolution=8, batch_size=4, artifacts=None, device=torch.device("cpu"))

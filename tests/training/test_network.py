@@ -1,0 +1,105 @@
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dcasearch.architecture import Architecture
+from dcasearch.config.recipe import Recipe
+from dcasearch.errors import UserError
+from dcasearch.training import network
+from dcasearch.training.network import TrainedNetwork, make_network
+from tests.training.support import CONNECTED, VANILLA
+
+CPU = torch.device("cpu")
+
+
+def make(architecture: dict[str, Any] = CONNECTED, seed: int = 0, **recipe: Any) -> TrainedNetwork:
+    return make_network(
+        Architecture.parse(architecture), Recipe.model_validate(recipe), classes=10, seed=seed, device=CPU
+    )
+
+
+def test_parameters_of_equal_name_start_equal_whatever_the_connections() -> None:
+    connected, vanilla = (dict(make(a).model.named_parameters()) for a in (CONNECTED, VANILLA))
+    assert set(vanilla) < set(connected)
+    assert all(torch.equal(parameter, connected[name]) for name, parameter in vanilla.items())
+
+
+def test_the_seed_draws_the_parameters() -> None:
+    first, again, other = (make(seed=seed).model.state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["backbone.classifier.1.weight"], other["backbone.classifier.1.weight"])
+
+
+def test_batch_norm_momentum_is_the_backbones_unless_the_recipe_says_otherwise() -> None:
+    def momenta(**recipe: Any) -> set[float]:
+        model = make({"backbone": {"name": "mnasnet0_5"}}, **recipe).model
+        return {round(module.momentum or 0, 6) for module in model.modules() if isinstance(module, nn.BatchNorm2d)}
+
+    assert momenta() == {3e-4}
+    assert momenta(bn_momentum=0.2) == {0.2}
+
+
+def test_dropout_is_the_backbones_unless_the_recipe_says_otherwise() -> None:
+    def rates(**recipe: Any) -> list[float]:
+        return [module.p for module in make(**recipe).model.modules() if isinstance(module, nn.Dropout)]
+
+    assert rates() == [0.2]
+    assert rates(dropout=0.0) == [0.0]
+    assert rates(dropout=0.5) == [0.5]
+
+
+def test_dropout_that_cannot_be_applied_is_an_error() -> None:
+    resnet = {"backbone": {"name": "resnet18"}}
+    with pytest.raises(UserError, match="no dropout layer"):
+        make(resnet, dropout=0.1)
+    make(resnet, dropout=0.0)
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_memory_format(channels_last: bool) -> None:
+    weight = make(channels_last=channels_last).model.get_parameter("backbone.features.0.0.weight")
+    assert weight.is_contiguous(memory_format=torch.channels_last) == channels_last
+
+
+def test_bf16_is_autocast_and_parameters_stay_fp32() -> None:
+    made = make(precision="bf16")
+    with made.autocast():
+        assert made.forward(torch.randn(2, 3, 16, 16)).dtype == torch.bfloat16
+    assert {parameter.dtype for parameter in made.model.parameters()} == {torch.float32}
+    with make().autocast():
+        assert made.forward(torch.randn(2, 3, 16, 16)).dtype == torch.float32
+
+
+def test_what_is_evaluated_is_the_moving_average_where_there_is_one() -> None:
+    plain, averaged = make(), make(ema=0.9)
+    assert plain.evaluated is plain.model
+    assert averaged.ema is not None
+    assert averaged.evaluated is averaged.ema.module is not averaged.model
+
+
+def test_a_model_is_compiled_only_where_the_recipe_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+
+    def compile_(model: nn.Module) -> nn.Module:
+        compiled.append(model)
+        return model
+
+    monkeypatch.setattr(network.torch, "compile", compile_)
+    make()
+    assert compiled == []
+    model = make(compile=True).model
+    assert compiled == [model]
+
+
+@pytest.mark.slow
+def test_a_compiled_network_computes_the_same() -> None:
+    images = torch.randn(2, 3, 16, 16)
+
+    def logits(made: TrainedNetwork) -> Tensor:
+        made.model.eval()
+        with torch.no_grad():
+            return made.forward(images)
+
+    torch.testing.assert_close(logits(make(compile=True)), logits(make()), atol=1e-4, rtol=1e-4)

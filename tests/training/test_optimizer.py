@@ -1,0 +1,102 @@
+import pytest
+import torch
+from torch import nn
+
+from dcasearch.architecture import Architecture
+from dcasearch.config.recipe import Recipe
+from dcasearch.models import build_model
+from dcasearch.training.optimizer import make_optimizer, set_learning_rate
+from tests.training.support import CONNECTED
+
+
+@pytest.fixture(scope="module")
+def model() -> nn.Module:
+    learned = {"function": "learned", "channel_matching": {"fc": {"norm_act": True}}}
+    return build_model(Architecture.parse({**CONNECTED, "connections": learned}), num_classes=10)
+
+
+def exempt(model: nn.Module, *rules: str) -> set[str]:
+    optimizer = make_optimizer(model, Recipe.model_validate({"decay_exempt": rules}))
+    free = {id(p) for group in optimizer.param_groups if group["weight_decay"] == 0 for p in group["params"]}
+    return {name for name, parameter in model.named_parameters() if id(parameter) in free}
+
+
+def owners(model: nn.Module, kind: type[nn.Module]) -> set[str]:
+    return {name for name, module in model.named_modules() if isinstance(module, kind)}
+
+
+def test_nothing_is_exempt_by_default(model: nn.Module) -> None:
+    assert exempt(model) == set()
+
+
+def test_biases_are_exempt_by_name(model: nn.Module) -> None:
+    biases = {name for name, _ in model.named_parameters() if name.split(".")[-1] == "bias"}
+    assert exempt(model, "bias") == biases != set()
+
+
+def test_norm_means_batch_norm_and_not_layer_norm(model: nn.Module) -> None:
+    found = exempt(model, "norm")
+    assert {name.rsplit(".", 1)[0] for name in found} == owners(model, nn.BatchNorm2d)
+    assert owners(model, nn.LayerNorm)
+
+
+def test_depthwise_means_grouped_convolutions(model: nn.Module) -> None:
+    grouped = {
+        f"{name}.weight"
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Conv2d) and module.groups > 1
+    }
+    assert exempt(model, "depthwise") == grouped != set()
+
+
+def test_connection_means_the_coefficients_and_not_the_matching(model: nn.Module) -> None:
+    found = exempt(model, "connection")
+    assert found
+    assert all(name.startswith("connections.") for name in found)
+    assert all(parameter.numel() == 1 for name, parameter in model.named_parameters() if name in found)
+    assert not any("match" in name or "norm" in name for name in found)
+
+
+def test_alpha_is_a_connection_coefficient() -> None:
+    direct = build_model(Architecture.parse(CONNECTED), num_classes=10)
+    assert {name.rsplit(".", 1)[-1] for name in exempt(direct, "connection")} == {"alpha"}
+
+
+def test_every_parameter_is_in_one_group(model: nn.Module) -> None:
+    optimizer = make_optimizer(model, Recipe(decay_exempt=("bias", "norm", "depthwise", "connection")))
+    grouped = [id(parameter) for group in optimizer.param_groups for parameter in group["params"]]
+    assert sorted(grouped) == sorted(id(parameter) for parameter in model.parameters())
+
+
+def test_the_recipe_reaches_the_optimizer(model: nn.Module) -> None:
+    optimizer = make_optimizer(model, Recipe(momentum=0.8, nesterov=True, weight_decay=0.01))
+    [group] = optimizer.param_groups
+    assert (group["momentum"], group["nesterov"], group["weight_decay"]) == (0.8, True, 0.01)
+
+
+def test_without_momentum_there_is_no_nesterov(model: nn.Module) -> None:
+    assert make_optimizer(model, Recipe(momentum=0)).param_groups[0]["nesterov"] is False
+
+
+def test_a_step_is_sgd_with_nesterov_and_decay() -> None:
+    layer = nn.Linear(1, 1)
+    nn.init.constant_(layer.weight, 2.0)
+    nn.init.constant_(layer.bias, 2.0)
+    recipe = Recipe(momentum=0.5, weight_decay=0.1, decay_exempt=("bias",))
+    optimizer = make_optimizer(layer, recipe)
+    for rate in (0.1, 0.2):
+        set_learning_rate(optimizer, rate)
+        for parameter in layer.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        optimizer.step()
+
+    def by_hand(decay: float) -> float:
+        value, buffer = 2.0, 0.0
+        for rate in (0.1, 0.2):
+            gradient = 1.0 + decay * value
+            buffer = 0.5 * buffer + gradient
+            value -= rate * (gradient + 0.5 * buffer)
+        return value
+
+    assert layer.weight.item() == pytest.approx(by_hand(0.1), rel=1e-6)
+    assert layer.bias.item() == pytest.approx(by_hand(0.0), rel=1e-6)

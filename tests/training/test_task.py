@@ -1,0 +1,51 @@
+import pickle
+from typing import Any
+
+import pytest
+
+from dcasearch.config.recipe import Recipe
+from dcasearch.evaluation import fingerprint
+from tests.training.support import CONNECTED, VANILLA, make_task
+
+
+def test_a_task_survives_the_way_to_another_process() -> None:
+    task = make_task()
+    assert pickle.loads(pickle.dumps(task)) == task
+    assert pickle.loads(pickle.dumps(task)).key == task.key
+
+
+@pytest.mark.parametrize(
+    "change", [{"resolution": 32}, {"epochs": 4}, {"train_fraction": 0.5}, {"recipe": {"lr": 0.2}}, {"seed": 1}]
+)
+def test_whatever_changes_the_training_changes_its_key(change: dict[str, Any]) -> None:
+    assert make_task(**change).key != make_task().key
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "full"},
+        {"trials": 9},
+        {"seeds": (1, 2)},
+        {"pruner": {"name": "median"}},
+        {"recipe": {"nesterov": True}},
+    ],
+)
+def test_what_does_not_change_the_training_leaves_its_key(change: dict[str, Any]) -> None:
+    assert make_task(**change).key == make_task().key
+
+
+def test_architecture_and_protocol_are_in_the_key() -> None:
+    assert len({make_task(VANILLA).key, make_task().key, make_task(protocol="paper").key}) == 3
+
+
+def test_the_start_of_alpha_is_part_of_the_training_where_there_is_an_alpha() -> None:
+    from_zero = {"alpha": {"init": 0.0}}
+    assert make_task({**CONNECTED, "connections": from_zero}).key != make_task().key
+    learned = {**CONNECTED, "connections": {"function": "learned"}}
+    assert make_task({**learned, "connections": {"function": "learned", **from_zero}}).key == make_task(learned).key
+
+
+def test_the_defaults_of_a_recipe_are_settled() -> None:
+    # Keys leave defaults out: another default would give stored records another meaning.
+    assert fingerprint(Recipe().model_dump(mode="json")) == "4bb7847b70e251fb"
