@@ -24,7 +24,7 @@ from dcasearch.search.costing import Costs
 from dcasearch.search.samplers import SAMPLERS
 from dcasearch.search.trials import Trials
 from dcasearch.search.work import Job
-from dcasearch.space import Space
+from dcasearch.space import read_space
 from dcasearch.store import Store
 
 SPACE = {
@@ -56,7 +56,7 @@ class OurLoop:
         self.trials = Trials(
             study=study,
             fidelity=study.fidelities[0],
-            space=Space.parse(SPACE),
+            space=read_space(SPACE),
             store=store,
             costs=Costs(store, 32, 10),
             data_fingerprint="none",

@@ -41,11 +41,13 @@ class Problem:
 
     file: str
     line: int
+    """From 1; 0 for what was not read from a file."""
     column: int
     message: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {self.message}"
 
 
 class ConfigError(UserError):

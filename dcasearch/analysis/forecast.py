@@ -7,12 +7,12 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dcasearch.config.study import Fidelity, Study
+from dcasearch.config.study import CostMetric, Fidelity, Study
 from dcasearch.data import DataInfo
 from dcasearch.evaluation import Cost
 from dcasearch.models import cost
 from dcasearch.search.objectives import violation
-from dcasearch.space import Count, Point, Space
+from dcasearch.space import Count, Point, Space, count_distinct, size
 from dcasearch.store import Store
 
 SAMPLED = 200
@@ -54,7 +54,7 @@ class Forecast:
     macs: Range
     costed: int
     """Architectures that the ranges come from."""
-    infeasible: Mapping[str, float]
+    infeasible: Mapping[CostMetric, float]
     """Share of those that violate each constraint."""
     phases: tuple[Phase, ...]
     basis: str
@@ -84,8 +84,8 @@ def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | N
     }
     throughput, basis = _throughput(study, store, classes)
     return Forecast(
-        written=space.size,
-        distinct=space.count_distinct(),
+        written=size(space),
+        distinct=count_distinct(space),
         params=_range([c.params for c in costs]),
         macs=_range([c.macs for c in costs]),
         costed=len(costs),
@@ -99,7 +99,7 @@ def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | N
 
 
 def _points(space: Space) -> list[Point]:
-    if space.size <= SAMPLED:
+    if size(space) <= SAMPLED:
         return list({point.architecture.id: point for point in space.enumerate()}.values())
     rng = random.Random("forecast")
     return [space.random(rng) for _ in range(SAMPLED)]
@@ -116,7 +116,7 @@ def _phases(
     phases: list[Phase] = []
     for fidelity in study.fidelities:
         promoted = fidelity.promote.top + fidelity.promote.random if fidelity.promote else 0
-        wanted = fidelity.trials or promoted or space.size
+        wanted = fidelity.trials or promoted or size(space)
         trainings = (wanted + baselines) * len(fidelity.seeds)
         phases.append(_phase(fidelity.name, fidelity, trainings, study, points, classes, images, throughput))
     if study.final is not None:

@@ -42,6 +42,8 @@ class Kind:
     """Its options with their defaults. `reduction` is r in C -> C/r; `extent` is GE's e, None = global."""
     extents: tuple[int | None, ...] = ()
     """Allowed values of `extent`."""
+    dimensions: frozenset[Dimension] = frozenset({"channel"})
+    """What its `ports` have."""
     ports: Callable[[BlockLayout, Options], Mapping[Dimension, Port]]
     """The block's dimensions and, for each, the shape of its message."""
     width: Callable[[BlockLayout], int] = lambda block: block.channels
@@ -75,7 +77,7 @@ def _channel_and_spatial(block: BlockLayout, options: Options) -> Mapping[Dimens
 
 
 KINDS: Registry[Kind] = Registry("an attention block")
-KINDS.register("none")(Kind(title="no attention", ports=lambda block, options: {}))
+KINDS.register("none")(Kind(title="no attention", dimensions=frozenset(), ports=lambda block, options: {}))
 KINDS.register("se")(Kind(title="Squeeze-and-Excitation (Hu et al., 2018)", defaults={"reduction": 16}, ports=_vector))
 KINDS.register("ge_theta_minus")(
     Kind(
@@ -109,6 +111,7 @@ KINDS.register("cbam")(
     Kind(
         title="Convolutional Block Attention Module (Woo et al., 2018)",
         defaults={"reduction": 16},
+        dimensions=frozenset(DIMENSIONS),
         ports=_channel_and_spatial,
     )
 )

@@ -1,1 +1,17 @@
 """From YAML to a typed, frozen study; every mistake at once, by file:line:column."""
+
+from dcasearch.config.document import Document, Path, Report, load_yaml, plain_report
+from dcasearch.config.loading import load_architecture, read_study, recipe_names
+from dcasearch.config.schema import study_schema
+
+__all__ = [
+    "Document",
+    "Path",
+    "Report",
+    "load_architecture",
+    "load_yaml",
+    "plain_report",
+    "read_study",
+    "recipe_names",
+    "study_schema",
+]

@@ -7,12 +7,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from dcasearch.architecture.specification import Frozen
+from dcasearch.config.numbers import Human
 from dcasearch.config.recipe import Recipe
 
 Fraction = Annotated[PositiveFloat, Field(le=1, strict=False)]
 Direction = Literal["maximize", "minimize"]
 Metric = Literal["top1", "top5", "loss", "params", "macs"]
-COSTS: tuple[Metric, ...] = ("params", "macs")
+CostMetric = Literal["params", "macs"]
+COSTS: tuple[CostMetric, ...] = ("params", "macs")
 """Metrics that are known before any training; they are those at the last fidelity's resolution."""
 
 
@@ -40,8 +42,8 @@ class Data(Frozen):
 class Bound(Frozen):
     """A constraint on a cost; checked before any training."""
 
-    min: float | None = Field(default=None, strict=False)
-    max: float | None = Field(default=None, strict=False)
+    min: Human | None = Field(default=None, strict=False)
+    max: Human | None = Field(default=None, strict=False)
 
 
 class Sampler(Frozen):
@@ -143,7 +145,7 @@ class Study(Frozen):
     """The search space, inline or from the file named; `dcasearch.space` reads it."""
     data: Data
     objectives: dict[Metric, Direction] = Field(default_factory=lambda: dict(TOP1), min_length=1)
-    constraints: dict[Literal["params", "macs"], Bound] = Field(default_factory=dict)
+    constraints: dict[CostMetric, Bound] = Field(default_factory=dict)
     sampler: Sampler = Sampler()
     fidelities: tuple[Fidelity, ...] = Field(min_length=1, strict=False)
     baselines: bool = True
@@ -155,7 +157,7 @@ class Study(Frozen):
     stop: Stop = Stop()
     keep_weights: NonNegativeInt = 5
     """Best evaluations of each fidelity whose weights stay on disk."""
-    throughput: Annotated[PositiveFloat, Field(strict=False)] | None = None
+    throughput: Annotated[Human, Field(gt=0, strict=False)] | None = None
     """Multiply-adds per second of one trial (training, forward and backward), for the estimate of `check`."""
     executor: Executor = Executor()
     storage: str = "sqlite:///dcasearch.db"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterator
 
-from dcasearch.space import Point, Space
+from dcasearch.space import Point, Space, size
 
 ENUMERABLE = 20_000
 """Largest size as written that is enumerated whole to find what is left."""
@@ -31,7 +31,7 @@ def draw_unvisited(
     held no such architecture.
     """
     rng = random.Random(seed)
-    if space.size <= ENUMERABLE:
+    if size(space) <= ENUMERABLE:
         left = [point for point in distinct(space) if point.architecture.id not in visited]
         rng.shuffle(left)
         return next((point for point in left if feasible(point)), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dcasearch.config.study import COSTS, Bound, Direction, Metric, Study
+from dcasearch.config.study import COSTS, Bound, CostMetric, Direction, Metric, Study
 from dcasearch.evaluation import Cost, Epoch
 
 
@@ -19,9 +19,9 @@ def curve_metric(study: Study, pruner_metric: Metric) -> Metric:
     return measured[0] if len(study.objectives) == 1 and measured else pruner_metric
 
 
-def violation(constraints: Mapping[str, Bound], cost: Cost) -> dict[str, float]:
+def violation(constraints: Mapping[CostMetric, Bound], cost: Cost) -> dict[CostMetric, float]:
     """Return by how much each constraint is violated; 0 or less is feasible, as Optuna has it."""
-    amounts: dict[str, float] = {}
+    amounts: dict[CostMetric, float] = {}
     for metric, bound in constraints.items():
         value = float(getattr(cost, metric))
         over = value - bound.max if bound.max is not None else float("-inf")

@@ -13,7 +13,7 @@ from dcasearch.errors import TrialFailure
 from dcasearch.search.costing import Costs
 from dcasearch.search.trials import Trials
 from dcasearch.search.work import Event, Job
-from dcasearch.space import Space
+from dcasearch.space import read_space
 from dcasearch.store import Store
 from dcasearch.trial import State, Trial
 from tests.support import DriverDied, Simulated, accuracy, make_epoch, make_evaluation, make_study
@@ -40,7 +40,7 @@ class Bench:
         return Trials(
             study=self.study,
             fidelity=self.study.fidelities[0],
-            space=Space.parse(self.study.space),
+            space=read_space(self.study.space),
             store=store,
             costs=Costs(store, 16, 10),
             data_fingerprint="digits",
@@ -175,7 +175,7 @@ def test_grid_trains_every_distinct_architecture_once(bench: Callable[..., Bench
         sampler={"name": "grid"}, fidelities=[{"name": "proxy", "resolution": 16, "epochs": 2, "trials": 10_000}]
     )
     ledger = run.run()
-    expected = {point.architecture.id for point in Space.parse(run.study.space).enumerate()}
+    expected = {point.architecture.id for point in read_space(run.study.space).enumerate()}
     assert {trial.architecture_id for trial in ledger} == expected
     assert len(ledger) == len(expected)
     assert {trial.state for trial in ledger} == {State.COMPLETE}

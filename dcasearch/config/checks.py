@@ -1,0 +1,78 @@
+"""What the parts of a study must say to each other; each part by itself is checked by its type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from dcasearch.config.document import Path, Report
+from dcasearch.config.study import COSTS, Fidelity, Study
+from dcasearch.errors import nearest
+
+DATA_SETS = ("digits", "cifar10", "imagefolder", "imagenet")
+"""Registered in `dcasearch.data`; a test holds the two equal."""
+
+
+def check_study(study: Study, report: Report) -> None:
+    """Report every way in which a study's parts do not fit together."""
+    for path, message in [*_data(study), *_goals(study), *_fidelities(study), *_execution(study)]:
+        report(path, message)
+
+
+def _data(study: Study) -> Iterator[tuple[Path, str]]:
+    name = study.data.name
+    if name not in DATA_SETS:
+        yield ("data", "name"), f"'{name}' is not a data set; {nearest(name, DATA_SETS)}"
+    elif name != "digits" and study.data.root is None:
+        yield ("data",), f"{name} needs a root: the folder that holds it"
+
+
+def _goals(study: Study) -> Iterator[tuple[Path, str]]:
+    if all(metric in COSTS for metric in study.objectives):
+        yield ("objectives",), "need at least one measured metric: top1, top5 or loss"
+    for metric, bound in study.constraints.items():
+        if bound.min is None and bound.max is None:
+            yield ("constraints", metric), "needs min, max or both"
+        elif bound.min is not None and bound.max is not None and bound.min > bound.max:
+            yield ("constraints", metric), f"min {bound.min:g} is above max {bound.max:g}: nothing is feasible"
+
+
+def _fidelities(study: Study) -> Iterator[tuple[Path, str]]:
+    names = [fidelity.name for fidelity in study.fidelities]
+    for n, fidelity in enumerate(study.fidelities):
+        path = ("fidelities", n)
+        if names.index(fidelity.name) != n:
+            yield (*path, "name"), f"'{fidelity.name}' is the name of two fidelities"
+        yield from _first(study, fidelity, path) if n == 0 else _later(fidelity, path)
+        if fidelity.pruner.name != "none" and fidelity.pruner.min_epochs >= fidelity.epochs:
+            yield (*path, "pruner"), f"has no rung: min_epochs {fidelity.pruner.min_epochs} of {fidelity.epochs} epochs"
+
+
+def _first(study: Study, fidelity: Fidelity, path: Path) -> Iterator[tuple[Path, str]]:
+    if fidelity.promote is not None:
+        yield (*path, "promote"), "the first fidelity has nothing to promote from; give it `trials`"
+    if fidelity.trials is None and study.sampler.name != "grid":
+        yield path, "the first fidelity needs `trials` (only sampler grid ends by itself)"
+    if len(fidelity.seeds) > 1:
+        yield (*path, "seeds"), "a sampled trial is one training; give later fidelities more seeds, not the first"
+
+
+def _later(fidelity: Fidelity, path: Path) -> Iterator[tuple[Path, str]]:
+    if fidelity.promote is None:
+        yield path, "needs `promote`: which trials of the fidelity before it are trained here"
+    elif fidelity.promote.top + fidelity.promote.random == 0:
+        yield (*path, "promote"), "promotes nothing"
+    if fidelity.trials is not None:
+        yield (*path, "trials"), "belongs to the first fidelity; here `promote` says how many"
+
+
+def _execution(study: Study) -> Iterator[tuple[Path, str]]:
+    names = [fidelity.name for fidelity in study.fidelities]
+    for name in study.executor.resources:
+        if name not in names:
+            yield ("executor", "resources", name), f"'{name}' is not a fidelity; {nearest(name, names)}"
+    if study.stop.deadline is not None:
+        try:
+            datetime.fromisoformat(study.stop.deadline)
+        except ValueError:
+            yield ("stop", "deadline"), f"'{study.stop.deadline}' is no ISO time, e.g. 2026-12-01T08:00"

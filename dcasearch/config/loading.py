@@ -1,0 +1,101 @@
+"""Reads studies, recipes and written-out architectures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path as File
+from typing import Any
+
+import yaml
+
+from dcasearch.architecture import Architecture
+from dcasearch.config.checks import check_study
+from dcasearch.config.document import Document, Report, load_yaml
+from dcasearch.config.study import Study
+from dcasearch.config.validation import validate
+from dcasearch.errors import ArchitectureError, ConfigError, nearest
+
+
+@cache
+def shipped_recipes() -> Mapping[str, Mapping[str, Any]]:
+    """Return the recipes that come with the package, by name."""
+    folder = files("dcasearch.config") / "recipes"
+    return {
+        file.name.removesuffix(".yaml"): yaml.safe_load(file.read_text(encoding="utf-8"))
+        for file in folder.iterdir()
+        if file.name.endswith(".yaml")
+    }
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the shipped recipes."""
+    return sorted(shipped_recipes())
+
+
+def read_study(document: Document) -> Study | None:
+    """Return a document's study with its recipes filled in, or None after noting what is wrong.
+
+    `space` must be a mapping here already; whoever loads the study has read it from its file.
+    """
+    data = dict(document.data)
+    fidelities = data.get("fidelities")
+    if isinstance(fidelities, list):
+        data["fidelities"] = [
+            {**f, "recipe": _recipe(f["recipe"], n, document.report)} if isinstance(f, dict) and "recipe" in f else f
+            for n, f in enumerate(fidelities)
+        ]
+    study = validate(Study, data, document.report)
+    if study is not None:
+        check_study(study, document.report)
+    return study
+
+
+def _recipe(written: Any, fidelity: int, report: Report) -> Any:
+    """Return a whole recipe from a name, from `{base: name, …}`, or as it is."""
+    path = ("fidelities", fidelity, "recipe")
+    changes: dict[str, Any] = {}
+    name = written
+    if isinstance(written, dict):
+        changes = {key: value for key, value in written.items() if key != "base"}
+        name = written.get("base")
+    if name is None:
+        return changes
+    if name not in shipped_recipes():
+        report(
+            (*path, "base") if isinstance(written, dict) else path,
+            f"'{name}' is not a recipe; {nearest(name, recipe_names())}",
+        )
+        return changes
+    return _merged(shipped_recipes()[name], changes)
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `changes`, part by part where both are mappings."""
+    return {
+        **base,
+        **{
+            key: _merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+            for key, value in changes.items()
+        },
+    }
+
+
+def load_architecture(path: File | str) -> Architecture:
+    """Return the architecture that a YAML file writes out; an exported spec holds it under `architecture`.
+
+    Raises:
+        ConfigError: with every mistake, by file:line:column.
+    """
+    document = load_yaml(File(path))
+    prefix = ("architecture",) if "architecture" in document.data else ()
+    written = document.data["architecture"] if prefix else document.data
+    architecture = None
+    try:
+        architecture = validate(Architecture, written, document.under(prefix))
+    except ArchitectureError as error:
+        document.report((*prefix, *error.path), str(error))
+    if document.problems or architecture is None:
+        raise ConfigError(document.problems)
+    return architecture

@@ -1,0 +1,31 @@
+"""JSON Schema of a study's YAML, so that editors complete and check it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dcasearch.config.loading import recipe_names
+from dcasearch.config.study import Study
+
+_HUMAN = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^[0-9.]+[kMGT]$"}]}
+
+
+def study_schema() -> dict[str, Any]:
+    """Return the schema of a study: what pydantic checks, and the short forms that the loader accepts."""
+    schema = Study.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    definitions = schema["$defs"]
+    names = {"enum": recipe_names()}
+    based = {
+        "type": "object",
+        "properties": {"base": names, **definitions["Recipe"]["properties"]},
+        "additionalProperties": False,
+    }
+    definitions["Fidelity"]["properties"]["recipe"] = {"anyOf": [names, based]}
+    schema["properties"]["space"] = {
+        "anyOf": [{"type": "string", "description": "A file, from this one."}, {"type": "object"}]
+    }
+    for bound in ("min", "max"):
+        definitions["Bound"]["properties"][bound] = _HUMAN
+    schema["properties"]["throughput"] = _HUMAN
+    return schema

@@ -1,0 +1,23 @@
+"""The search space: YAML to choices and conditions, choices to architectures; sampled, enumerated and counted.
+
+`load_study` reads a study with its space, `read_space` a space alone.
+"""
+
+from dcasearch.space.counting import Count, count_distinct, size
+from dcasearch.space.loading import LoadedStudy, load_study
+from dcasearch.space.reading import read_space
+from dcasearch.space.schema import space_schema
+from dcasearch.space.space import Baseline, Point, Space
+
+__all__ = [
+    "Baseline",
+    "Count",
+    "LoadedStudy",
+    "Point",
+    "Space",
+    "count_distinct",
+    "load_study",
+    "read_space",
+    "size",
+    "space_schema",
+]

@@ -1,0 +1,88 @@
+"""A study with its space, from one YAML file or two; every mistake of both at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path as File
+
+from dcasearch.config import Document, load_yaml, read_study
+from dcasearch.config.study import Study
+from dcasearch.errors import ConfigError, UserError, nearest
+from dcasearch.space.axes import Option
+from dcasearch.space.reading import read_space
+from dcasearch.space.space import Space
+
+
+@dataclass(frozen=True)
+class LoadedStudy:
+    """A study and its space, as read."""
+
+    study: Study
+    space: Space
+    path: File
+    missing_variables: frozenset[str]
+    """Environment variables that the YAML names, that are not set and have no default."""
+
+
+def load_study(path: File, environ: Mapping[str, str] | None = None) -> LoadedStudy:
+    """Read a study's YAML and its space.
+
+    Raises:
+        UserError: the file cannot be read.
+        ConfigError: every mistake in it and in its space, in the order of the files.
+    """
+    document = load_yaml(path, environ)
+    documents = [document]
+    space = _space(document, documents, environ)
+    study = read_study(document)
+    if study is not None and space is not None:
+        _check_enqueued(study, space, document)
+    problems = [problem for d in documents for problem in d.problems]
+    if problems or study is None or space is None:
+        raise ConfigError(problems)
+    missing = frozenset[str]().union(*(d.missing for d in documents))
+    return LoadedStudy(study, space, path, missing)
+
+
+def _space(document: Document, documents: list[Document], environ: Mapping[str, str] | None) -> Space | None:
+    """Read the space, inline or from its file; put it inline into the study's data."""
+    written = document.data.get("space")
+    if isinstance(written, str):
+        file = File(document.file).parent / written
+        try:
+            other = load_yaml(file, environ)
+        except ConfigError as error:
+            document.problems.extend(error.problems)
+            document.data["space"] = {}
+            return None
+        except UserError as error:
+            document.report(("space",), str(error))
+            document.data["space"] = {}
+            return None
+        documents.append(other)
+        document.data["space"] = other.data
+        return read_space(other.data, other.report)
+    if not isinstance(written, dict):
+        return None  # missing or no mapping: the study's own check says so
+    return read_space(written, document.under(("space",)))
+
+
+def _check_enqueued(study: Study, space: Space, document: Document) -> None:
+    """Check that the user's own configurations name parameters and choices of the space."""
+    known = space.parameters()
+    for n, params in enumerate(study.enqueue):
+        for name, value in params.items():
+            if name not in known:
+                document.report(
+                    ("enqueue", n, name), f"'{name}' is not a parameter of the space; {nearest(name, known)}"
+                )
+            elif value not in labels(known[name]):
+                document.report(
+                    ("enqueue", n, name), f"'{value}' is not a choice; {nearest(value, map(str, labels(known[name])))}"
+                )
+
+
+def labels(options: tuple[Option, ...]) -> list[object]:
+    """Return the choices as a sampler sees them."""
+    return [option.label for option in options]
