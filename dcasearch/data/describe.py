@@ -37,7 +37,8 @@ def describe(data: Data, artifacts: Path | None = None) -> DataInfo:
     parts = parts_of(dataset, data, data.protocol)
     split = {"fraction": data.validation_fraction, "seed": data.split_seed}
     return DataInfo(
-        fingerprint=fingerprint({"images": dataset.fingerprint, "split": split}),
+        # The name too: equal files are normalised and cropped otherwise as `cifar10` than as `imagefolder`.
+        fingerprint=fingerprint({"name": data.name, "images": dataset.fingerprint, "split": split}),
         classes=len(dataset.classes),
         train_images=len(parts.train),
         validation_images=len(parts.each.indices),

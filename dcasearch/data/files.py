@@ -25,7 +25,7 @@ from dcasearch.data.split import Indices
 
 Transform: TypeAlias = Callable[[Image], Tensor]
 RESIZE_RATIO = 256 / 224
-"""Shorter side before the centre crop, over the resolution (paper, section 4.1)."""
+"""Shorter side before the centre crop, over the resolution, as the paper evaluates."""
 
 
 @dataclass(frozen=True)

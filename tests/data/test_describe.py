@@ -23,6 +23,12 @@ def test_the_fingerprint_covers_the_split_and_nothing_that_does_not_change_the_i
     assert describe(Data(name="digits", validation_fraction=0.2)).fingerprint != usual
 
 
+def test_equal_files_under_another_name_are_other_data(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    first, other = (describe(Data(name=name, root=str(tmp_path))) for name in ("cifar10", "imagefolder"))
+    assert first.fingerprint != other.fingerprint
+
+
 def test_describing_decodes_no_image_and_writes_nothing(tmp_path: Path) -> None:
     write_folder(tmp_path / "data")
     for image in (tmp_path / "data" / "train").rglob("*.jpg"):
