@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from dcasearch.architecture import Architecture, Network
 from dcasearch.architecture.kinds import DIMENSIONS, Dimension
+from dcasearch.config import load_architecture
 from dcasearch.models.attention import ATTENTIONS, Extraction, Message
 from dcasearch.models.attention.base import Read, Sends
 from dcasearch.models.backbones import NETWORKS, Backbone
@@ -114,8 +115,6 @@ def build_model(architecture: Architecture | Mapping[str, Any] | str | Path, num
 
 def _architecture(source: Architecture | Mapping[str, Any] | str | Path) -> Architecture:
     if isinstance(source, str | Path):
-        from dcasearch.config import load_architecture
-
         return load_architecture(source)
     return Architecture.parse(source)
 

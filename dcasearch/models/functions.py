@@ -52,6 +52,11 @@ class Pairwise(Function):
         """Return f(G, A)."""
 
 
+def _wide(x: Tensor) -> Tensor:
+    """Return x in fp32, or in its own type where that is wider."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 class Direct(Pairwise):
     """Eq. 4: G + A."""
 
@@ -69,9 +74,9 @@ class Weighted(Pairwise):
 
     def combine(self, g: Tensor, a: Tensor) -> Tensor:
         """Return the mean of G and A, weighed by their magnitudes."""
-        g32, a32 = g.float(), a.float()
-        weight = a32.abs() / (g32.abs() + a32.abs() + _EPSILON)
-        return ((1 - weight) * g32 + weight * a32).to(g.dtype)
+        wide_g, wide_a = _wide(g), _wide(a)
+        weight = wide_a.abs() / (wide_g.abs() + wide_a.abs() + _EPSILON)
+        return ((1 - weight) * wide_g + weight * wide_a).to(g.dtype)
 
 
 class LiteralWeighted(Pairwise):
@@ -79,11 +84,11 @@ class LiteralWeighted(Pairwise):
 
     def combine(self, g: Tensor, a: Tensor) -> Tensor:
         """Return Eq. 5."""
-        g32, a32 = g.float(), a.float()
-        total = g32 + a32
+        wide_g, wide_a = _wide(g), _wide(a)
+        total = wide_g + wide_a
         empty = total == 0
         denominator = torch.where(empty, torch.ones_like(total), total)
-        value = g32 * (g32 / denominator) + a32 * (a32 / denominator)
+        value = wide_g * (wide_g / denominator) + wide_a * (wide_a / denominator)
         return torch.where(empty, torch.zeros_like(value), value).to(g.dtype)
 
 
@@ -96,9 +101,9 @@ class Softmax(Pairwise):
 
     def combine(self, g: Tensor, a: Tensor) -> Tensor:
         """Return the soft minimum of G and A."""
-        g32, a32 = g.float(), a.float()
-        weight = torch.sigmoid(a32 - g32)
-        return (weight * g32 + (1 - weight) * a32).to(g.dtype)
+        wide_g, wide_a = _wide(g), _wide(a)
+        weight = torch.sigmoid(wide_a - wide_g)
+        return (weight * wide_g + (1 - weight) * wide_a).to(g.dtype)
 
 
 class ConcatChannel(Pairwise):

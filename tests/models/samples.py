@@ -1,0 +1,99 @@
+"""Small networks that the tests of the models share."""
+
+from __future__ import annotations
+
+from itertools import combinations, product
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dcasearch.architecture import Architecture
+from dcasearch.models import DCANet, build_model
+
+CLASSES = 5
+SMALL = {"name": "mobilenet_v2", "width": 0.25, "stem": "small"}
+PIXELS = 24
+"""A size whose halvings are odd: maps of 24, 12, 6, 3 and 2."""
+
+KINDS = {
+    "se": {"name": "se", "reduction": 2},
+    "ge_theta_minus": {"name": "ge_theta_minus"},
+    "ge_theta_minus_2": {"name": "ge_theta_minus", "extent": 2},
+    "ge_theta": {"name": "ge_theta", "extent": 8},
+    "ge_theta_2": {"name": "ge_theta", "extent": 2},
+    "gc": {"name": "gc", "reduction": 2},
+    "sk": {"name": "sk", "reduction": 4},
+    "cbam": {"name": "cbam", "reduction": 2},
+}
+"""Every attention block, GE's with every form of message."""
+FUNCTIONS: dict[str, Any] = {
+    "direct": "direct",
+    "weighted": "weighted",
+    "literal": {"weighted": {"form": "literal"}},
+    "softmax": "softmax",
+    "learned": "learned",
+    "learned_without_bias": {"learned": {"bias": False}},
+    "concat": "concat",
+}
+MATCHINGS: dict[str, Any] = {
+    "fc": "fc",
+    "fc_bn": {"fc": {"bias": True, "norm": "bn", "act": "relu"}},
+    "fc_norm_act": {"fc": {"norm_act": True}},
+    "fc2": {"fc2": {"reduction": 4, "bias": True, "act": "relu", "norm_at": "inner"}},
+    "fc2_bn_inner": {"fc2": {"reduction": 2, "norm": "bn", "act": "relu", "norm_at": "inner"}},
+    "fc2_norm_act": {"fc2": {"reduction": 4, "norm_act": True}},
+}
+
+
+def spec(kind: str = "se", backbone: dict[str, Any] | None = None, **connections: Any) -> dict[str, Any]:
+    """Return the specification of a small network, connected where anything is said of connections."""
+    written: dict[str, Any] = {"backbone": backbone or SMALL, "attention": KINDS.get(kind, {"name": kind})}
+    return written | ({"connections": connections} if connections else {})
+
+
+def images(batch: int = 4, pixels: int = PIXELS, seed: int = 0) -> Tensor:
+    """Return noise whose contrast differs from image to image, so that global descriptors do too."""
+    noise = torch.randn(batch, 3, pixels, pixels, generator=torch.Generator().manual_seed(seed))
+    return noise * torch.linspace(0.3, 3, batch)[:, None, None, None]
+
+
+def built(architecture: dict[str, Any] | Architecture) -> DCANet:
+    return build_model(architecture, CLASSES)
+
+
+def perturb(model: nn.Module, seed: int = 0) -> None:
+    """Draw every parameter at random, around its initial value so that the signal survives the depth."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            scale = 0.3 if parameter.dim() < 2 else 0.3 * float(parameter.std())
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=max(scale, 0.03))
+
+
+def loss_of(model: nn.Module, batch: Tensor) -> Tensor:
+    targets = torch.arange(len(batch)) % CLASSES
+    return nn.functional.cross_entropy(model(batch), targets)
+
+
+def pairwise(axes: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    """Return rows that contain every pair of values of two axes, chosen greedily."""
+    names = list(axes)
+    missing = {((a, x), (b, y)) for a, b in combinations(names, 2) for x, y in product(axes[a], axes[b])}
+    rows = []
+    while missing:
+        row = dict(min(missing))
+        for name in names:
+            if name not in row:
+                row[name] = max(axes[name], key=lambda value: _covered(row | {name: value}, names, missing))
+        missing -= _pairs(row, names)
+        rows.append(row)
+    return rows
+
+
+def _pairs(row: dict[str, Any], names: list[str]) -> set[Any]:
+    return {((a, row[a]), (b, row[b])) for a, b in combinations(names, 2) if a in row and b in row}
+
+
+def _covered(row: dict[str, Any], names: list[str], missing: set[Any]) -> int:
+    return len(_pairs(row, names) & missing)

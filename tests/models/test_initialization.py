@@ -1,0 +1,113 @@
+"""Common random numbers, and the distributions that the parameters start from."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from dcasearch.models import build_model, initialize
+from tests.models.samples import KINDS, built, spec
+
+NEIGHBOURS = [
+    spec("cbam"),
+    spec("cbam", topology="chain"),
+    spec("cbam", topology="dense", function="softmax"),
+    spec("cbam", topology="tree", function="concat"),
+    spec("cbam", dimensions={"spatial": False}, function="learned", channel_matching="fc2"),
+    spec("cbam", topology="custom", edges={"channel": [[1, 9], [3, 9], [8, 9]]}),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), list(combinations(range(len(NEIGHBOURS)), 2)))
+def test_parameters_of_equal_name_start_equal_whatever_the_connections(one: int, other: int) -> None:
+    left, right = (built(NEIGHBOURS[n]).state_dict() for n in (one, other))
+    shared = left.keys() & right.keys()
+    assert len([name for name in shared if name.startswith(("backbone.", "attention."))]) > 300
+    assert all(torch.equal(left[name], right[name]) for name in shared)
+
+
+def test_a_backbone_starts_equal_whatever_the_attention() -> None:
+    plain = built(spec("none")).backbone.state_dict()
+    for kind in KINDS:
+        assert all(torch.equal(value, plain[name]) for name, value in built(spec(kind)).backbone.state_dict().items())
+
+
+def test_equal_seeds_give_equal_networks_and_other_seeds_others() -> None:
+    model = built(spec("cbam", function="concat"))
+    start = {name: value.clone() for name, value in model.state_dict().items()}
+    initialize(model, 1)
+    changed = [name for name, value in model.state_dict().items() if not torch.equal(value, start[name])]
+    assert {name for name, p in model.named_parameters() if p.dim() > 1} <= set(changed)
+    initialize(model, 0)
+    assert all(torch.equal(value, start[name]) for name, value in model.state_dict().items())
+
+
+def test_initializing_resets_running_statistics() -> None:
+    model = built(spec("cbam"))
+    start = {name: value.clone() for name, value in model.state_dict().items()}
+    model(torch.randn(4, 3, 24, 24))
+    initialize(model, 0)
+    assert all(torch.equal(value, start[name]) for name, value in model.state_dict().items())
+
+
+def test_initializing_leaves_the_random_state_alone() -> None:
+    model = built(spec("cbam"))
+    before = torch.get_rng_state()
+    initialize(model, 3)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_module_that_cannot_be_drawn_is_refused() -> None:
+    model = built(spec("se"))
+    model.attention["features_1"] = nn.PReLU()
+    with pytest.raises(TypeError, match="PReLU has parameters but no way to draw them"):
+        initialize(model, 0)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "mnasnet0_5", "mobilenet_v2"])
+def test_backbones_start_from_torchvisions_distributions(name: str) -> None:
+    torch.manual_seed(0)
+    theirs = torchvision.models.get_model(name, num_classes=100)
+    ours = build_model({"backbone": {"name": name}}, num_classes=100).backbone
+    for (key, p), (_, q) in zip(ours.named_parameters(), theirs.named_parameters(), strict=True):
+        if q.detach().std() == 0:
+            assert torch.equal(p, q), key
+        elif p.numel() >= 2000:
+            ratio = float(p.detach().std() / q.detach().std())
+            assert ratio == pytest.approx(1, abs=0.1), key
+            assert p.detach().abs().max() < 1.6 * q.detach().abs().max(), key
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gates_are_not_saturated_at_first(kind: str) -> None:
+    """The released MnasNet code draws its linear layers with deviation 1, and half of the gates saturate."""
+    model = built(spec(kind, {"name": "mnasnet0_5", "stem": "small"}, function="learned"))
+    linear = [m.weight for m in (*model.attention.modules(), *model.connections.modules()) if isinstance(m, nn.Linear)]
+    assert all(weight.std() < 0.6 for weight in linear)
+
+
+def test_gc_starts_as_the_identity() -> None:
+    plain, gc = built(spec("none")).eval(), built(spec("gc", topology="chain")).eval()
+    batch = torch.randn(2, 3, 24, 24)
+    assert torch.equal(gc(batch), plain(batch))
+
+
+def test_learned_starts_with_the_message_at_zero_and_alive() -> None:
+    model = built(spec("se", function="learned"))
+    weights: dict[str, Any] = {n: p for n, p in model.named_parameters() if n.endswith("weight") and p.dim() == 0}
+    assert {p.item() for n, p in weights.items() if ".function." in n} == {1.0}
+    assert {p.item() for n, p in weights.items() if ".edges." in n} == {0.0}
+    model(torch.randn(4, 3, 24, 24)).square().mean().backward()
+    assert all(p.grad.abs() > 0 for p in weights.values())
+
+
+def test_cbams_spatial_gate_starts_at_weight_one() -> None:
+    model = built(spec("cbam", function="learned"))
+    norms = [m.weight for name, m in model.named_modules() if "spatial" in name and isinstance(m, nn.BatchNorm2d)]
+    assert len(norms) == 33
+    assert all((weight == 1).all() for weight in norms)

@@ -1,0 +1,36 @@
+"""The paper's tables: learnable parameters to the last one, multiply-adds to six decimals of a billion.
+
+`paper_counts.json` holds each row's architecture with the counts of the parameters that get a gradient; the
+printed counts of connected rows also contain the connections of a first block that receives nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dcasearch.architecture import Architecture
+from dcasearch.models import build_model, cost
+from dcasearch.models.cost import measure
+
+ROWS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "paper_counts.json").read_text())
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=row["row"]) for row in ROWS])
+def test_counts_equal_the_papers(row: dict[str, Any]) -> None:
+    with torch.device("meta"):
+        counted = measure(build_model(row["architecture"]), torch.empty(1, 3, 224, 224))
+    assert counted.params == row["params"]
+    assert round(counted.macs / 1e9, 6) == row["gmacs"]
+    assert cost(Architecture.parse(row["architecture"]), 224, 1000) == counted
+
+
+def test_every_required_table_row_is_here() -> None:
+    rows = {row["row"] for row in ROWS}
+    assert {f"t1_{name}resnet50" for name in ("", "se_", "dca_se_", "sk_", "dca_sk_", "gc_", "cbam_")} <= rows
+    assert {f"t3_{name}{depth}" for name in ("resnet", "se", "dca_se") for depth in (101, 152)} <= rows
+    assert {f"t1_{name}{light}" for name in ("", "se_", "cbam_") for light in ("mnas", "mbv2")} | {"t1_sk_mbv2"} <= rows
