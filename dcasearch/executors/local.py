@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from dcasearch.errors import Interrupted, TrialFailure
+from dcasearch.errors import Interrupted, TrialFailure, UserError
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.executors.worker import Failed, Message, main
 from dcasearch.search.work import Job, Work
@@ -87,6 +87,7 @@ class LocalExecutor:
         """Run a work to its end.
 
         Raises:
+            UserError: what stops every trial: broken data, a full disk; the job is asked for again by the next run.
             Interrupted: `interrupted` was set; jobs that were running are asked for again by the next run.
         """
         while not self._interrupted.is_set():
@@ -124,6 +125,8 @@ class LocalExecutor:
             work.finish(job, message)
         elif isinstance(message, Failed):
             work.fail(job, TrialFailure(message.kind, message.message))
+        elif isinstance(message, UserError):
+            raise message
         else:
             self._workers.remove(worker)
             worker.pipe.close()

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TypeAlias
 
-from dcasearch.errors import FailureKind, TrialFailure
+from dcasearch.errors import FailureKind, TrialFailure, UserError
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.search.work import Job
 from dcasearch.training import evaluate
@@ -29,14 +29,16 @@ class Failed:
     message: str
 
 
-Message: TypeAlias = Epoch | Evaluation | Failed
-"""What a worker sends. After an Epoch it waits for a bool: whether to go on."""
+Message: TypeAlias = Epoch | Evaluation | Failed | UserError
+"""What a worker sends. After an Epoch it waits for a bool: whether to go on. A UserError (the data is broken, the
+disk is full) is nobody's trial's fault and stops the run."""
 
 
 def main(pipe: Connection, artifacts: Path) -> None:
     """Serve jobs until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
+
     def report(epoch: Epoch) -> bool:
         pipe.send(epoch)
         return bool(pipe.recv())
@@ -50,6 +52,8 @@ def main(pipe: Connection, artifacts: Path) -> None:
             answer: Message = evaluate(job.task, artifacts=artifacts, report=report, threads=job.resources.cpu)
         except TrialFailure as failure:
             answer = Failed(failure.kind, str(failure))
+        except UserError as error:
+            answer = error
         pipe.send(answer)
 
 
