@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import json
+from functools import lru_cache
 from itertools import combinations, product
 from typing import Any
 
@@ -60,6 +63,16 @@ def images(batch: int = 4, pixels: int = PIXELS, seed: int = 0) -> Tensor:
 
 def built(architecture: dict[str, Any] | Architecture) -> DCANet:
     return build_model(architecture, CLASSES)
+
+
+def copied(architecture: dict[str, Any]) -> DCANet:
+    """Return `built`, sparing a test that follows one of the same architecture the building."""
+    return copy.deepcopy(_once(json.dumps(architecture)))
+
+
+@lru_cache(maxsize=128)
+def _once(architecture: str) -> DCANet:
+    return built(json.loads(architecture))
 
 
 def perturb(model: nn.Module, seed: int = 0) -> None:

@@ -11,7 +11,19 @@ import torch
 
 from dcasearch.architecture import KINDS as ALL_KINDS
 from dcasearch.models import DCANet
-from tests.models.samples import FUNCTIONS, KINDS, MATCHINGS, SMALL, built, images, loss_of, pairwise, perturb, spec
+from tests.models.samples import (
+    FUNCTIONS,
+    KINDS,
+    MATCHINGS,
+    SMALL,
+    built,
+    copied,
+    images,
+    loss_of,
+    pairwise,
+    perturb,
+    spec,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:weighted. literal is Eq. 5 as printed")
 
@@ -109,17 +121,17 @@ def test_every_attention_block_is_in_the_matrix() -> None:
 
 @pytest.mark.parametrize(("kind", "function", "dimension"), matrix())
 def test_every_parameter_gets_a_gradient(kind: str, function: str, dimension: str) -> None:
-    assert_every_parameter_lives(built(in_one_dimension(kind, function, dimension)), kind, pixels_of(kind))
+    assert_every_parameter_lives(copied(in_one_dimension(kind, function, dimension)), kind, pixels_of(kind))
 
 
 @pytest.mark.parametrize(("kind", "function", "dimension"), matrix())
 def test_trains_in_bfloat16(kind: str, function: str, dimension: str) -> None:
-    assert_trains_in_bfloat16(built(in_one_dimension(kind, function, dimension)))
+    assert_trains_in_bfloat16(copied(in_one_dimension(kind, function, dimension)))
 
 
 @pytest.mark.parametrize(("kind", "function", "dimension"), matrix())
 def test_channels_last_gives_the_same_logits(kind: str, function: str, dimension: str) -> None:
-    model = built(in_one_dimension(kind, function, dimension)).eval()
+    model = copied(in_one_dimension(kind, function, dimension)).eval()
     with torch.no_grad():
         expected = model(images())
         last = model.to(memory_format=torch.channels_last)(images().to(memory_format=torch.channels_last))
@@ -149,7 +161,7 @@ def test_every_pair_of_options_trains_in_bfloat16(row: dict[str, Any]) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_zero_alpha_equals_the_vanilla_network_bit_for_bit(kind: str, function: str) -> None:
     connected = built(spec(kind, function=FUNCTIONS[function], topology="dense", alpha={"init": 0}))
-    vanilla = built(spec(kind))
+    vanilla = copied(spec(kind))
     for mode in (True, False):
         torch.manual_seed(0)
         expected = vanilla.train(mode)(images())
