@@ -62,7 +62,7 @@ def _recipe(written: Any, fidelity: int, report: Report) -> Any:
         name = written.get("base")
     if name is None:
         return changes
-    if name not in shipped_recipes():
+    if not isinstance(name, str) or name not in shipped_recipes():
         report(
             (*path, "base") if isinstance(written, dict) else path,
             f"'{name}' is not a recipe; {nearest(name, recipe_names())}",

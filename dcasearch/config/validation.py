@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from dcasearch.config.document import Path, Report
+from dcasearch.config.document import Key, Path, Report
 from dcasearch.errors import nearest
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -19,9 +19,46 @@ def validate(model: type[Model], data: Any, report: Report) -> Model | None:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        for detail in error.errors(include_url=False, include_context=True):
-            report(tuple(detail["loc"]), _message(model, detail))
+        details = error.errors(include_url=False, include_context=True)
+        for detail in details:
+            if not _outdone(detail, details):
+                report(_path(data, detail), _message(model, detail))
         return None
+
+
+def _outdone(detail: Mapping[str, Any], details: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether a mistake only follows from another one.
+
+    A list of which no entry is right is not also too short; and where `true` or a mapping may stand, a mapping
+    is judged as a mapping and anything else as a flag.
+    """
+    kind, union = detail["type"], detail["loc"][:-1]
+    if kind == "too_short":
+        return bool(detail["ctx"]["actual_length"] != len(detail["input"]))
+    beside = [other for other in details if other is not detail and other["loc"][: len(union)] == union]
+    if kind == "model_type":
+        return any(other["type"] == "bool_type" and len(other["loc"]) == len(union) + 1 for other in beside)
+    return kind == "bool_type" and any(len(other["loc"]) > len(union) + 1 for other in beside)
+
+
+def _path(data: Any, detail: Mapping[str, Any]) -> Path:
+    """Return where a mistake stands in the data; pydantic's names for the forms of a union stand nowhere."""
+    loc, path, here = tuple(detail["loc"]), [], data
+    if loc[-1:] == ("[key]",):
+        return (*loc[:-2], Key(loc[-2]))
+    for n, part in enumerate(loc):
+        if _holds(here, part):
+            here = here[part]
+        elif not (isinstance(here, Mapping) and n == len(loc) - 1 and detail["type"] == "missing"):
+            continue
+        path.append(Key(part) if detail["type"] == "extra_forbidden" and n == len(loc) - 1 else part)
+    return tuple(path)
+
+
+def _holds(data: Any, part: object) -> bool:
+    if isinstance(data, list | tuple):
+        return isinstance(part, int) and part < len(data)
+    return isinstance(data, Mapping) and part in data
 
 
 def _message(model: type[BaseModel], detail: Mapping[str, Any]) -> str:
@@ -30,11 +67,11 @@ def _message(model: type[BaseModel], detail: Mapping[str, Any]) -> str:
         known = _fields(model, loc[:-1])
         return f"'{loc[-1]}' is not a known key; {nearest(loc[-1], known)}"
     if kind == "missing":
-        return "is missing"
+        return f"has no entry {loc[-1] + 1}" if isinstance(loc[-1], int) else "is missing"
     if kind == "literal_error":
         words = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
         return f"'{got}' is not allowed; {nearest(got, words)}"
-    said = str(detail["msg"])
+    said = re.sub(r"valid dictionary( or instance of \w+)?", "mapping", str(detail["msg"]))
     return f"{said[:1].lower()}{said[1:]}; got {got!r}"
 
 

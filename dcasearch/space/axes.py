@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
+from dcasearch.config import Path
 from dcasearch.trial import Value
 
 T = TypeVar("T")
@@ -26,6 +27,13 @@ class Option:
     """What goes into the specification; for a named option a dict, completed by `nested`."""
     nested: tuple[Axis, ...] = ()
     """Choices that exist only with this option, e.g. fc2's reduction."""
+    path: Path = field(default=(), compare=False)
+    """Where it is written."""
+
+    @property
+    def word(self) -> Value:
+        """What a condition on its axis compares with: of a named option the name alone."""
+        return str(self.value["name"]) if isinstance(self.value, dict) else self.value
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,19 @@ class Axis:
     """Earlier axes and the values under which this one is chosen from `options`."""
     otherwise: Option | None = None
     """What it is where `when` does not hold."""
+
+    @property
+    def possible(self) -> tuple[Option, ...]:
+        """Every option that it may ever take."""
+        return self.options if self.otherwise is None else (*self.options, self.otherwise)
+
+    def possible_where(self, name: str, value: Value) -> tuple[Option, ...]:
+        """Return the options that it may take where an earlier axis has a value."""
+        if self.otherwise is not None and name in self.when:
+            if value not in self.when[name]:
+                return (self.otherwise,)
+            return self.options if len(self.when) == 1 else self.possible
+        return self.possible
 
     def active(self, chosen: Chosen) -> tuple[Option, ...]:
         """Return the options that can be taken after what was chosen."""
@@ -57,17 +78,10 @@ class Axis:
             label = suggest(self.name + site, tuple(o.label for o in options))
             option = next(o for o in options if o.label == label and type(o.label) is type(label))
         if not site:
-            chosen[self.name] = option.label
+            chosen[self.name] = option.word
         if not option.nested:
             return option.value
         return {**option.value, **{last_part(axis.name): axis.choose(suggest, chosen) for axis in option.nested}}
-
-    @property
-    def first(self) -> Any:
-        """The value of the first option, its own choices at their first too."""
-        option = self.options[0]
-        nested = {last_part(axis.name): axis.first for axis in option.nested}
-        return {**option.value, **nested} if nested else option.value
 
 
 def answers(walk: Callable[[Suggest], T]) -> Iterator[T]:

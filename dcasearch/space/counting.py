@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from dcasearch.architecture import KINDS, BackboneLayout, BlockLayout
+from dcasearch.architecture import KINDS, BackboneLayout, BlockLayout, Dimension
 from dcasearch.architecture.kinds import DIMENSIONS
 from dcasearch.space.axes import Chosen, Suggest, answers, last_part
 from dcasearch.space.space import Connections, Grain, Space, has_option, layout_of, tail
@@ -132,15 +132,17 @@ def _after_attention(space: Space, seen: _Seen, chosen: Chosen) -> int:
 
 
 def _connections(connections: Connections, seen: _Seen, chosen: Chosen) -> int:
-    silent, every = 1, 1
-    for n, axis in zip(seen.sites, connections.receives.values(), strict=True):
+    ways: dict[frozenset[Dimension], int] = {frozenset(): 1}
+    for n, (dimension, axis) in zip(seen.sites, connections.receives.items(), strict=True):
         values = [option.value for option in axis.active(chosen)]
-        silent *= values.count(False) ** n
-        every *= len(values) ** n
-    if every == silent:
-        return silent
-    how = sum(1 for _ in answers(lambda suggest: tail(connections, seen.kinds, suggest, dict(chosen))))
-    return silent + (every - silent) * how
+        silent = values.count(False) ** n
+        heard = len(values) ** n - silent
+        ways = {d: w * silent for d, w in ways.items()} | {d | {dimension}: w * heard for d, w in ways.items()}
+    return sum(count * _tails(connections, seen, d, chosen) if d else count for d, count in ways.items() if count)
+
+
+def _tails(connections: Connections, seen: _Seen, receiving: frozenset[Dimension], chosen: Chosen) -> int:
+    return sum(1 for _ in answers(lambda suggest: tail(connections, seen.kinds, receiving, suggest, dict(chosen))))
 
 
 def count_distinct(space: Space, seconds: float = 5.0) -> Count:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -22,6 +23,8 @@ class Values:
     """For messages, e.g. `an attention block`."""
     integer: bool = False
     number: bool = False
+    zero: bool = False
+    """Whether a number may be 0."""
     flag: bool = False
     null: bool = False
     named: Mapping[str, Mapping[str, Values]] | None = None
@@ -35,16 +38,17 @@ class Values:
             return self.null
         if isinstance(value, str):
             return value in self.words
-        if isinstance(value, int):
-            return (self.integer or self.number) and value > 0
-        return isinstance(value, float) and self.number and value >= 0
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            return False
+        return (self.number or (self.integer and isinstance(value, int))) and (value > 0 or (self.zero and value == 0))
 
     @property
     def expected(self) -> str:
         """What is allowed, in words."""
         kinds = {
             "a positive integer": self.integer,
-            "a number": self.number,
+            "a positive number": self.number and not self.zero,
+            "a number from 0": self.number and self.zero,
             "true or false": self.flag,
             "null": self.null,
         }
@@ -95,7 +99,7 @@ GRAMMAR: Mapping[str, Values] = {
     "connections.spatial_matching": Values(_literal(Connections, "spatial_matching"), "a spatial matching"),
     "connections.coupling": Values(_literal(Connections, "coupling"), "a coupling"),
     "connections.alpha.shape": Values(_literal(Alpha, "shape"), "a shape of alpha"),
-    "connections.alpha.init": Values(number=True, integer=True, what="a first value of alpha"),
+    "connections.alpha.init": Values(number=True, zero=True, what="a first value of alpha"),
 }
 """Axis -> its values. A scalar fixes it, a list makes it a choice, `{when: …, choose: …, else: …}` a condition."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path as File
 
-from dcasearch.config import Document, load_yaml, read_study
+from dcasearch.config import Document, Key, load_yaml, read_study
 from dcasearch.config.study import Study
 from dcasearch.errors import ConfigError, UserError, nearest
-from dcasearch.space.axes import Option
 from dcasearch.space.reading import read_space
 from dcasearch.space.space import Space
 
@@ -49,7 +49,7 @@ def _space(document: Document, documents: list[Document], environ: Mapping[str, 
     """Read the space, inline or from its file; put it inline into the study's data."""
     written = document.data.get("space")
     if isinstance(written, str):
-        file = File(document.file).parent / written
+        file = File(os.path.relpath((File(document.file).parent / written).resolve()))
         try:
             other = load_yaml(file, environ)
         except ConfigError as error:
@@ -75,14 +75,8 @@ def _check_enqueued(study: Study, space: Space, document: Document) -> None:
         for name, value in params.items():
             if name not in known:
                 document.report(
-                    ("enqueue", n, name), f"'{name}' is not a parameter of the space; {nearest(name, known)}"
+                    ("enqueue", n, Key(name)), f"'{name}' is not a parameter of the space; {nearest(name, known)}"
                 )
-            elif value not in labels(known[name]):
-                document.report(
-                    ("enqueue", n, name), f"'{value}' is not a choice; {nearest(value, map(str, labels(known[name])))}"
-                )
-
-
-def labels(options: tuple[Option, ...]) -> list[object]:
-    """Return the choices as a sampler sees them."""
-    return [option.label for option in options]
+            elif not any(value == o.label and type(value) is type(o.label) for o in known[name]):
+                labels = [str(option.label) for option in known[name]]
+                document.report(("enqueue", n, name), f"'{value}' is not a choice; {nearest(value, labels)}")

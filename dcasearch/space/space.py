@@ -1,7 +1,8 @@
 """A search space: which questions are asked in which order, and what architecture the answers make.
 
 One walk (`Space.sample`) serves sampling, enumerating and rebuilding. It asks only what is active: options of
-attention that no chosen kind has, and everything about connections where nothing receives, are not asked.
+attention that no chosen kind has, everything about connections where nothing receives, the matching of a
+dimension in which nothing receives, and the alpha of a function that has none are not asked.
 """
 
 from __future__ import annotations
@@ -156,7 +157,7 @@ class Space:
         rest = {last_part(axis.name): axis.choose(first_of, chosen) for axis in self.backbone[1:]}
         backbone = {"name": name, **rest}
         yield Baseline(f"{prefix}plain", Architecture.parse({"backbone": backbone}))
-        for kind in dict.fromkeys(str(option.value) for option in self.attention.name.options):
+        for kind in dict.fromkeys(str(option.value) for option in self.attention.name.active(chosen)):
             if kind == "none":
                 continue
             chosen[self.attention.name.name] = kind
@@ -166,7 +167,8 @@ class Space:
             spec: dict[str, Any] = {"backbone": backbone, "attention": attention_spec("network", [kind], options)}
             yield Baseline(f"{prefix}vanilla {kind}", Architecture.parse(spec))
             if self.connections is not None:
-                how = {**tail(self.connections, [kind], first_of, chosen), "topology": "chain"}
+                every = KINDS[kind].dimensions
+                how = {**tail(self.connections, [kind], every, first_of, chosen), "topology": "chain"}
                 how.pop("edges", None)
                 yield Baseline(f"{prefix}dca {kind}", Architecture.parse({**spec, "connections": how}))
 
@@ -218,31 +220,34 @@ def connect(
     """Return the connections part of a specification, or None where nothing receives."""
     names = site_names(connections.grain, layout)
     dimensions: dict[str, Any] = {}
-    anything = False
+    receiving: set[Dimension] = set()
     for dimension, axis in connections.receives.items():
         sites = receiving_sites(dimension, kinds, connections.grain, layout)
         flags = [False] * len(names)
         for site in sites:
             flags[site] = bool(axis.choose(ask, chosen, names[site]))
-        anything = anything or any(flags)
+        if any(flags):
+            receiving.add(dimension)
         dimensions[dimension] = flags[0] if connections.grain == "network" else {f"{connections.grain}s": flags}
-    if not anything:
+    if not receiving:
         return None
-    return {"dimensions": dimensions, **tail(connections, kinds, ask, chosen)}
+    return {"dimensions": dimensions, **tail(connections, kinds, receiving, ask, chosen)}
 
 
-def tail(connections: Connections, kinds: Collection[str], ask: Suggest, chosen: Chosen) -> dict[str, Any]:
-    """Return how the connections are made, once it is known that there are some."""
+def tail(
+    connections: Connections, kinds: Collection[str], receiving: Collection[Dimension], ask: Suggest, chosen: Chosen
+) -> dict[str, Any]:
+    """Return how the connections are made, once it is known in which dimensions there are some."""
     topology = connections.topology.choose(ask, chosen)
-    how: dict[str, Any] = {
-        "topology": topology,
-        "function": connections.function.choose(ask, chosen),
-        "channel_matching": connections.channel_matching.choose(ask, chosen),
-        "spatial_matching": connections.spatial_matching.choose(ask, chosen),
-    }
+    function = connections.function.choose(ask, chosen)
+    how: dict[str, Any] = {"topology": topology, "function": function}
+    if "channel" in receiving:
+        how["channel_matching"] = connections.channel_matching.choose(ask, chosen)
+    if "spatial" in receiving or any(KINDS[kind].extents for kind in kinds):  # else every message is a vector
+        how["spatial_matching"] = connections.spatial_matching.choose(ask, chosen)
     if set(kinds) <= {"cbam", "none"}:  # the only kind that can be coupled
         how["coupling"] = connections.coupling.choose(ask, chosen)
-    if connections.alpha:
+    if connections.alpha and function["name"] != "learned":  # which owns no alpha
         how["alpha"] = {last_part(axis.name): axis.choose(ask, chosen) for axis in connections.alpha}
     if topology == "custom":
         how["edges"] = connections.edges
