@@ -21,7 +21,7 @@ def meaning_of(study: Study, space: Space, data: DataInfo) -> dict[str, Any]:
         "data": data.fingerprint,
         "data.classes": data.classes,
         "data.protocol": study.data.protocol,
-        "objectives": dict(study.objectives),
+        "objectives": [f"{metric} {direction}" for metric, direction in study.objectives.items()],  # the first leads
         "constraints": {name: bound.model_dump() for name, bound in study.constraints.items()},
         "sampler": study.sampler.model_dump(),
         "on_duplicate": study.on_duplicate,

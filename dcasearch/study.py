@@ -7,27 +7,34 @@ only truth, so the same call starts a study, resumes it after any interruption, 
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
 from dcasearch.architecture import Architecture
-from dcasearch.config.study import Fidelity
+from dcasearch.config.study import Fidelity, Study
 from dcasearch.data import DataInfo, describe
 from dcasearch.errors import StudyFailed, UserError
 from dcasearch.evaluation import Protocol as DataProtocol
+from dcasearch.evaluation import fingerprint
+from dcasearch.executors import LocalExecutor
 from dcasearch.meaning import check_unchanged, meaning_of
 from dcasearch.search.costing import Costs
 from dcasearch.search.ledger import Ledger
 from dcasearch.search.promotion import promote
+from dcasearch.search.pruning import rungs
 from dcasearch.search.roles import Roles
 from dcasearch.search.stopping import out_of_time
 from dcasearch.search.trials import Trials
 from dcasearch.search.winner import Winner, winner_of
 from dcasearch.search.work import Event, Observer, Work
-from dcasearch.space import LoadedStudy
-from dcasearch.store import Store
+from dcasearch.space import LoadedStudy, load_study
+from dcasearch.store import Store, default_url
+from dcasearch.trial import Value
 
 
 class Executor(Protocol):
@@ -47,8 +54,19 @@ class Outcome:
     """Why the run ended early (its time is over); the same command goes on."""
 
 
-def run(loaded: LoadedStudy, store: Store, executor: Executor, observe: Observer) -> Outcome:
+def run(
+    study: LoadedStudy | Path | str,
+    store: Store | None = None,
+    executor: Executor | None = None,
+    observe: Observer = lambda event: None,
+) -> Outcome:
     """Run a study to its end, or to the end of its time; what is stored already is not done again.
+
+    Args:
+        study: The study, or its YAML.
+        store: Its database; else the one it names.
+        executor: Where its jobs run; else this machine.
+        observe: Is told what happens.
 
     Raises:
         UserError: a variable or the data is missing, or the study no longer means what its database holds.
@@ -56,7 +74,14 @@ def run(loaded: LoadedStudy, store: Store, executor: Executor, observe: Observer
         StudyFailed: no trial of a fidelity could be completed.
         Interrupted: by the executor; the same call resumes.
     """
-    with store.lease(loaded.study.name) as lease:
+    loaded = study if isinstance(study, LoadedStudy) else load_study(Path(study))
+    check_variables(loaded)
+    with ExitStack() as stack:
+        store = store or stack.enter_context(Store.open(storage_of(loaded.study), create=True))
+        lease = stack.enter_context(store.lease(loaded.study.name))
+        executor = executor or stack.enter_context(
+            LocalExecutor(Path(loaded.study.artifacts), loaded.study.executor.max_concurrent).open()
+        )
 
         def watched(event: Event) -> None:
             lease.check()
@@ -65,18 +90,29 @@ def run(loaded: LoadedStudy, store: Store, executor: Executor, observe: Observer
         return _Run(loaded, store, executor, watched).run()
 
 
+def check_variables(loaded: LoadedStudy) -> None:
+    """Raise UserError where the YAML names an environment variable that is not set and has no default."""
+    if loaded.missing_variables:
+        raise UserError(f"{loaded.path}: not set: {', '.join(sorted(loaded.missing_variables))}")
+
+
+def storage_of(study: Study) -> str:
+    """Return the URL of a study's database: the one it names, else DCASEARCH_STORAGE, else ./dcasearch.db."""
+    return study.storage if "storage" in study.model_fields_set else default_url()
+
+
 class _Run:
     """One run of one study: what every step of it needs."""
 
     def __init__(self, loaded: LoadedStudy, store: Store, executor: Executor, observe: Observer) -> None:
-        if loaded.missing_variables:
-            raise UserError(f"{loaded.path}: not set: {', '.join(sorted(loaded.missing_variables))}")
         self.loaded, self.store, self.executor, self.observe = loaded, store, executor, observe
         self.study, self.space = loaded.study, loaded.space
         self.artifacts = Path(self.study.artifacts)
         self.data: DataInfo = describe(self.study.data, self.artifacts)
         self.costs = Costs(store, self.study.fidelities[-1].resolution, self.data.classes)
         self.started = datetime.now().astimezone()
+        self.stopped: str | None = None
+        """Why no further job is started: set where there was one to start and no time for it."""
 
     def run(self) -> Outcome:
         self._register()
@@ -84,14 +120,17 @@ class _Run:
         for fidelity in self.study.fidelities:
             self._evaluate("baseline", fidelity, self._baselines(), fidelity.seeds, self.study.data.protocol)
             trials = self._search(fidelity, trials)
-            stopped = self._out_of_time()
-            if stopped is not None:
-                return Outcome(None, stopped)
+            if self.stopped is not None:
+                return Outcome(None, self.stopped)
+            if not trials.ledger.complete():
+                raise StudyFailed(
+                    f"{fidelity.name}: no trial was completed; `dcasearch status {self.study.name}` says why"
+                )
         winner = winner_of(self.study, self.store)
         if self.study.final is not None:
             candidates = [("winner", winner.architecture), *self._baselines()]
             self._evaluate("final", self.study.fidelities[-1], candidates, self.study.final.seeds, "test")
-        return Outcome(winner, None)
+        return Outcome(winner, self.stopped)
 
     def _register(self) -> None:
         """Store what the study means, or refuse it if its database holds something else under its name."""
@@ -113,6 +152,8 @@ class _Run:
         seeds: tuple[int, ...],
         protocol: DataProtocol,
     ) -> None:
+        if not candidates:
+            return
         roles = Roles(
             study=self.study,
             fidelity=fidelity,
@@ -124,7 +165,11 @@ class _Run:
             data_fingerprint=self.data.fingerprint,
             artifacts=self.artifacts,
             observe=self.observe,
+            out_of_time=self._out_of_time,
         )
+        done = [r for r in self.store.roles(self.study.name) if (r.role, r.fidelity) == (role, fidelity.name)]
+        ended = sum(r.evaluation is not None or r.failure is not None for r in done)
+        self._begin(f"{fidelity.name} {role}s", fidelity, len(candidates) * len(seeds), {"complete": ended})
         self.executor.run(roles)
 
     def _search(self, fidelity: Fidelity, previous: Trials | None) -> Trials:
@@ -134,6 +179,7 @@ class _Run:
             self._enqueue_users(ledger)
         else:
             self._promote(previous.ledger, ledger)
+        self._begin_search(ledger)
         trials = Trials(
             study=self.study,
             fidelity=fidelity,
@@ -148,16 +194,30 @@ class _Run:
         self.executor.run(trials)
         if trials.ended is not None:
             self.observe(Event("note", fidelity.name, trials.ended))
-        if not trials.ledger.complete():
-            raise StudyFailed(f"{fidelity.name}: no trial was completed; `dcasearch status {self.study.name}` says why")
         return trials
 
+    def _begin_search(self, ledger: Ledger) -> None:
+        """Say how many trials there will be, and what is known of those that ended already."""
+        counts: dict[str, Value] = {str(s): n for s, n in Counter(t.state for t in ledger.trials.values()).items()}
+        records = self.store.evaluations(t.evaluation for t in ledger.complete() if t.evaluation is not None)
+        if records:
+            counts["best"] = max(record.last.top1 for record in records.values())
+        planned = len(ledger.planned()) + len(ledger.trials)
+        total = planned if ledger.fidelity.promote is not None else ledger.fidelity.trials
+        self._begin(f"{ledger.fidelity.name} trials", ledger.fidelity, total, counts)
+
+    def _begin(self, label: str, fidelity: Fidelity, total: int | None, known: Mapping[str, Value]) -> None:
+        """Announce a phase: `total` trainings, of which `known` (by state) ended before this run."""
+        steps = rungs(fidelity.pruner, fidelity.epochs)
+        fields = {"total": total, "epochs": fidelity.epochs, "rungs": ", ".join(map(str, steps)), **known}
+        self.observe(Event("phase", label, fields=fields))
+
     def _enqueue_users(self, ledger: Ledger) -> None:
-        """Plan the user's own configurations, once."""
+        """Plan the user's own configurations, each once, whatever their order in the YAML is by now."""
         known = ledger.attributes("enqueued")
-        for n, params in enumerate(self.study.enqueue):
-            if n not in known:
-                ledger.enqueue(params, origin="enqueued", enqueued=n)
+        for params in self.study.enqueue:
+            if fingerprint(params) not in known:
+                ledger.enqueue(params, origin="enqueued", enqueued=fingerprint(params))
 
     def _promote(self, previous: Ledger, ledger: Ledger) -> None:
         """Plan the promoted trials that are not planned yet, one per seed."""
@@ -179,4 +239,5 @@ class _Run:
                     )
 
     def _out_of_time(self) -> str | None:
-        return out_of_time(self.study.stop, self.started, datetime.now().astimezone())
+        self.stopped = out_of_time(self.study.stop, self.started, datetime.now().astimezone())
+        return self.stopped

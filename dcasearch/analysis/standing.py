@@ -122,11 +122,8 @@ def _compared(
 def _fidelity(study: Study, store: Store, name: str, roles: Sequence[Role]) -> FidelityStanding:
     trials = tuple(store.trials(study.name, name))
     leader = None
-    try:
+    if any(trial.state is State.COMPLETE for trial in trials):
         best = winner_of(study, store, name)
-    except UserError:
-        best = None  # nothing complete there yet
-    if best is not None:
         records = [(t.seed, store.evaluation(t.evaluation)) for t in best.trials if t.evaluation is not None]
         leader = _compared(f"trial {best.trials[0].number}", best.architecture.id, records)
     return FidelityStanding(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +28,8 @@ class _Worker:
         self.pipe: Connection
         self.pipe, theirs = context.Pipe()
         self.process: SpawnProcess = context.Process(target=main, args=(theirs, artifacts))
-        self.process.start()
+        with _without_ctrl_c():
+            self.process.start()
         theirs.close()
         self.job: Job | None = None
 
@@ -47,7 +49,7 @@ class _Worker:
         try:
             received: Message = self.pipe.recv()
             return received
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # OSError: it died in the middle of a message
             self.process.join()
             return TrialFailure("lost", f"its worker process ended with exit code {self.process.exitcode}")
 
@@ -61,16 +63,26 @@ class _Worker:
         self.pipe.close()
 
 
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Let a process that is started here inherit a blocked SIGINT: it meets Ctrl-C even before it can ignore it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class LocalExecutor:
     """Runs jobs in up to `max_concurrent` worker processes, which are kept between jobs.
 
     Use as a context manager: leaving it ends the workers.
     """
 
-    def __init__(self, artifacts: Path, max_concurrent: int, interrupted: threading.Event) -> None:
+    def __init__(self, artifacts: Path, max_concurrent: int, interrupted: threading.Event | None = None) -> None:
         self._artifacts = artifacts
         self._max_concurrent = max_concurrent
-        self._interrupted = interrupted
+        self._interrupted = interrupted or threading.Event()
         self._workers: list[_Worker] = []
 
     @contextmanager
@@ -108,7 +120,7 @@ class LocalExecutor:
 
     def _idle_worker(self) -> _Worker:
         for worker in self._workers:
-            if worker.job is None:
+            if worker.job is None and worker.process.is_alive():
                 return worker
         self._workers.append(_Worker(self._artifacts))
         return self._workers[-1]

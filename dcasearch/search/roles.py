@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -34,7 +34,9 @@ class Roles:
         data_fingerprint: str,
         artifacts: Path,
         observe: Observer,
+        out_of_time: Callable[[], str | None] = lambda: None,
     ) -> None:
+        self._out_of_time = out_of_time
         self._study, self._store, self._observe, self._artifacts = study, store, observe, artifacts
         self._roles: dict[int, Role] = {}
         self._ready: deque[Job] = deque()
@@ -68,8 +70,8 @@ class Roles:
             self._ready.append(Job(label, number, task, resources, resumed=role_key in known))
 
     def ask(self) -> Job | None:
-        """Return the next training; one whose record exists already is settled on the way."""
-        while self._ready:
+        """Return the next training, while there is time; one whose record exists is settled on the way."""
+        while self._ready and self._out_of_time() is None:
             job = self._ready.popleft()
             record = self._store.find(job.task.key)
             if record is not None and len(record.history) == job.task.fidelity.epochs:

@@ -124,6 +124,9 @@ class Trials:
 
     def _next(self) -> optuna.trial.Trial | None:
         if self._planned:
+            self.ended = self._out_of_time()
+            if self.ended is not None:
+                return None
             self._planned -= 1
             return self.ledger.optuna.ask()
         if self._fidelity.promote is not None:

@@ -19,7 +19,7 @@ from dcasearch.training import Task
 from dcasearch.trial import Value
 
 EventKind: TypeAlias = Literal[
-    "started", "resumed", "epoch", "complete", "pruned", "infeasible", "duplicate", "failed", "lost", "note"
+    "phase", "started", "resumed", "epoch", "complete", "pruned", "infeasible", "duplicate", "failed", "lost", "note"
 ]
 
 
