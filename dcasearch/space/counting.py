@@ -151,12 +151,12 @@ def count_distinct(space: Space, seconds: float = 5.0) -> Count:
     The estimate is Chao's (1984), a lower bound in expectation: of the networks drawn, f1 were drawn once and
     f2 twice; d distinct ones suggest d + f1² / 2 f2.
     """
-    deadline = time.monotonic() + seconds / 2
-    bound, ids = size(space), set[str]()
-    for point in space.enumerate():
+    started, bound, ids = time.monotonic(), size(space), set[str]()
+    for n, point in enumerate(space.enumerate(), 1):
         ids.add(point.architecture.id)
-        if time.monotonic() > deadline:
-            return _estimate(space, bound, ids, seconds / 2)
+        spent = time.monotonic() - started
+        if spent > seconds / 10 and spent / n * bound > seconds:  # all of them would take too long
+            return _estimate(space, bound, ids, max(seconds - spent, seconds / 10))
     return Count(len(ids), True, bound)
 
 

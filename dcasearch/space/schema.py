@@ -15,7 +15,7 @@ def space_schema() -> dict[str, Any]:
     dimensions: dict[str, Any] = {key: _axis(GRAMMAR[connections.pop(key)]) for key in DIMENSIONS}
     alpha = _part("connections.alpha", {})
     edge = {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 2, "maxItems": 2}
-    edges = _object(dict.fromkeys(DIMENSIONS, {"type": "array", "items": edge}))
+    edges = _object({str(dimension): {"type": "array", "items": edge} for dimension in DIMENSIONS})
     parts = {"granularity": grain, "dimensions": _object(dimensions), "alpha": alpha, "edges": edges}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
