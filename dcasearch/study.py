@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from dcasearch.architecture import Architecture
-from dcasearch.config.study import Fidelity, Study
+from dcasearch.config.study import Fidelity
 from dcasearch.data import DataInfo, describe
 from dcasearch.errors import StudyFailed, UserError
 from dcasearch.evaluation import Protocol as DataProtocol
@@ -33,7 +33,7 @@ from dcasearch.search.trials import Trials
 from dcasearch.search.winner import Winner, winner_of
 from dcasearch.search.work import Event, Observer, Work
 from dcasearch.space import LoadedStudy, load_study
-from dcasearch.store import Store, default_url
+from dcasearch.store import Store, storage_of
 from dcasearch.trial import Value
 
 
@@ -94,11 +94,6 @@ def check_variables(loaded: LoadedStudy) -> None:
     """Raise UserError where the YAML names an environment variable that is not set and has no default."""
     if loaded.missing_variables:
         raise UserError(f"{loaded.path}: not set: {', '.join(sorted(loaded.missing_variables))}")
-
-
-def storage_of(study: Study) -> str:
-    """Return the URL of a study's database: the one it names, else DCASEARCH_STORAGE, else ./dcasearch.db."""
-    return study.storage if "storage" in study.model_fields_set else default_url()
 
 
 class _Run:

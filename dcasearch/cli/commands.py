@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from dcasearch.errors import DcasearchError, Interrupted, UserError
+from dcasearch.cli.console import make_console
+from dcasearch.cli.interruption import Signalled, noted, raising
+from dcasearch.errors import DcasearchError, Interrupted, UserError, nearest
 
 if TYPE_CHECKING:  # commands import their rooms themselves, so that `--help` is instant
+    from rich.console import Console
+
     from dcasearch.store import Store
 
 app = typer.Typer(
@@ -42,15 +40,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 def main() -> None:
     """Run the command line; an error that was foreseen is a message and an exit code, never a traceback."""
     try:
-        app()
-    except DcasearchError as error:
-        console = Console(stderr=True, highlight=False)
-        console.print(str(error), style="red", markup=False, soft_wrap=True)
+        with raising():
+            app()
+    except (DcasearchError, Signalled) as error:
+        make_console(stderr=True).print(str(error), style="red")
         sys.exit(error.exit_code)
-
-
-def _out() -> Console:
-    return Console(highlight=False)
 
 
 @app.command()
@@ -61,9 +55,9 @@ def check(study: StudyFile, storage: Storage = None) -> None:
     from dcasearch.data import describe
     from dcasearch.errors import DataError
     from dcasearch.space import load_study
-    from dcasearch.store import Store, exists
+    from dcasearch.store import Store, exists, storage_of
 
-    console = _out()
+    console = make_console()
     loaded = load_study(study)
     console.print(f"{study}: no mistakes found")
     for variable in sorted(loaded.missing_variables):
@@ -73,9 +67,11 @@ def check(study: StudyFile, storage: Storage = None) -> None:
         try:
             data = describe(loaded.study.data, None)
         except DataError as error:
-            console.print(f"warning: {error}", style="yellow", markup=False)
-    url = storage or loaded.study.storage
-    store = Store.open(url) if exists(url) else None
+            console.print(f"warning: {error}", style="yellow")
+    store = None
+    if not loaded.missing_variables and exists(url := storage or storage_of(loaded.study)):
+        store = Store.open(url)
+        console.print(f"database {store.url}")
     print_forecast(console, forecast(loaded.study, loaded.space, data, store))
 
 
@@ -87,22 +83,25 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Start, resume or extend a study. Ctrl-C is safe: the same command goes on from the checkpoints."""
+    import optuna
+
     from dcasearch import study as study_room
     from dcasearch.cli.live import observer
     from dcasearch.cli.storage import remember
     from dcasearch.executors import LocalExecutor
     from dcasearch.space import load_study
-    from dcasearch.store import Store
+    from dcasearch.store import Store, storage_of
 
-    console = Console(stderr=True, highlight=False) if as_json else _out()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    console = make_console(stderr=as_json)
     loaded = load_study(study)
-    if (executor or loaded.study.executor.name) != "local":
-        raise UserError("executor ray is not there yet in this version; `--executor local` runs the study here")
-    name, url = loaded.study.name, storage or loaded.study.storage
-    store = Store.open(url, create=True)
-    remember(name, url)
-    console.print(f"study {name}, database {store.url}", markup=False)
-    with _interruption() as interrupted, observer(console, as_json=as_json) as observe:
+    _check_executor(executor or loaded.study.executor.name)
+    study_room.check_variables(loaded)
+    name = loaded.study.name
+    store = Store.open(storage or storage_of(loaded.study), create=True)
+    remember(name, store.url)
+    console.print(f"study {name}, database {store.url}")
+    with noted() as interrupted, observer(console, as_json=as_json) as observe:
         local = LocalExecutor(Path(loaded.study.artifacts), loaded.study.executor.max_concurrent, interrupted.event)
         try:
             with local.open():
@@ -112,45 +111,16 @@ def run(
                 f"interrupted; nothing is lost, `dcasearch run {study}` goes on", interrupted.exit_code
             ) from None
     if outcome.stopped:
-        console.print(f"stopped: {outcome.stopped}; `dcasearch run {study}` goes on", markup=False)
+        console.print(f"stopped: {outcome.stopped}; `dcasearch run {study}` goes on")
     if not as_json:
         _print_standing(console, store, name, every_trial=False)
 
 
-class _Interruption:
-    """Set by the first Ctrl-C or SIGTERM; a second Ctrl-C ends the program at once."""
-
-    def __init__(self) -> None:
-        self.event = threading.Event()
-        self.exit_code = 130
-
-    def handle(self, number: int, frame: FrameType | None) -> None:
-        if self.event.is_set():
-            raise KeyboardInterrupt
-        self.exit_code = 128 + number
-        self.event.set()
-
-
-@contextmanager
-def _interruption() -> Iterator[_Interruption]:
-    interruption = _Interruption()
-    before = {number: signal.signal(number, interruption.handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield interruption
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _name_and_url(study: str, storage: str | None) -> tuple[str, str]:
-    """Return a study's name and database, from its name or its YAML."""
-    from dcasearch.cli.storage import storage_of
-    from dcasearch.space import load_study
-
-    if study.endswith((".yaml", ".yml")):
-        loaded = load_study(Path(study)).study
-        return loaded.name, storage or loaded.storage
-    return study, storage_of(study, storage)
+def _check_executor(name: str) -> None:
+    if name == "ray":
+        raise UserError("executor ray is not there yet in this version; `--executor local` runs the study here")
+    if name != "local":
+        raise UserError(f"'{name}' is not an executor; {nearest(name, ['local', 'ray'])}")
 
 
 def _print_standing(console: Console, store: Store, name: str, *, every_trial: bool) -> None:
@@ -165,15 +135,16 @@ def status(study: StudyName, storage: Storage = None, as_json: AsJson = False) -
     """Show the ledger: what became of every trial, the baselines, and who leads by how much."""
     from dcasearch.analysis.standing import standing_of
     from dcasearch.cli.printing import as_json as plain
+    from dcasearch.cli.storage import locate
     from dcasearch.store import Store
 
-    name, url = _name_and_url(study, storage)
+    name, url = locate(study, storage)
     store = Store.open(url)
     if as_json:
         print(json.dumps(plain(standing_of(store, name)), indent=1))
         return
-    console = _out()
-    console.print(f"study {name}, database {store.url}", markup=False)
+    console = make_console()
+    console.print(f"study {name}, database {store.url}")
     _print_standing(console, store, name, every_trial=True)
 
 
@@ -186,13 +157,14 @@ def export(
     storage: Storage = None,
 ) -> None:
     """Write a study's winner as a model spec with its weights."""
+    from dcasearch.cli.storage import locate
     from dcasearch.export import export_winner
     from dcasearch.store import Store
 
-    name, url = _name_and_url(study, storage)
+    name, url = locate(study, storage)
     store = Store.open(url)
-    console = _out()
-    console.print(f"study {name}, database {store.url}", markup=False)
+    console = make_console()
+    console.print(f"study {name}, database {store.url}")
     spec = export_winner(store, name, out, weights, trial)
     console.print(f"{out}: architecture {spec.id}, {spec.parameters:,} parameters, {spec.macs:,} multiply-adds")
     for baseline in spec.baselines:
@@ -213,7 +185,7 @@ def verify(
     from dcasearch.export import verify as verify_spec
 
     checks = verify_spec(spec, data_root=data)
-    print_checks(_out(), checks)
+    print_checks(make_console(), checks)
     if any(check.ok is False for check in checks):
         raise StudyFailed(f"{spec} is not what it says it is")
 
@@ -222,20 +194,35 @@ def verify(
 def inspect(
     spec: SpecFile,
     svg: Annotated[Path | None, typer.Option(help="Write a drawing of the connections.")] = None,
-    resolution: Annotated[int, typer.Option(help="Pixels per side, for the multiply-adds.")] = 224,
-    classes: Annotated[int, typer.Option(help="Width of the classifier.")] = 1000,
+    resolution: Annotated[int | None, typer.Option(help="Pixels per side; else the export's, else 224.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Width of the classifier; else the export's, else 1000.")] = None,
 ) -> None:
     """Show what an architecture builds: id, parameters, multiply-adds, connections."""
     from dcasearch.cli.printing import print_network
-    from dcasearch.config import load_architecture
+    from dcasearch.config import load_architecture, load_yaml
     from dcasearch.models import cost
     from dcasearch.report.drawing import draw
 
-    architecture = load_architecture(spec)
-    print_network(_out(), architecture, cost(architecture, resolution, classes), resolution, classes)
+    architecture, written = load_architecture(spec), load_yaml(spec).data
+    resolution = resolution or int(written.get("resolution", 224))
+    classes = classes or int(written.get("num_classes", 1000))
+    print_network(make_console(), architecture, cost(architecture, resolution, classes), resolution, classes)
     if svg is not None:
         svg.write_text(draw(architecture.network, resolution=resolution), encoding="utf-8")
-        _out().print(f"drawing: {svg}", markup=False)
+        make_console().print(f"drawing: {svg}")
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to, e.g. a new folder.", show_default=False)],
+) -> None:
+    """Copy the shipped studies and search spaces, as a start for your own. Overwrites nothing."""
+    from dcasearch.cli.shipped import copy_shipped
+
+    console = make_console()
+    for file in copy_shipped(folder):
+        console.print(str(file))
+    console.print(f"try: dcasearch run {folder / 'studies' / 'quickstart.yaml'}")
 
 
 @app.command()
@@ -248,7 +235,7 @@ def schema(
 
     schemas = {"study": study_schema, "space": space_schema}
     if kind not in schemas:
-        raise UserError(f"'{kind}' has no schema; Known: space, study.")
+        raise UserError(f"'{kind}' has no schema; {nearest(kind, schemas)}")
     print(json.dumps(schemas[kind](), indent=1))
 
 
@@ -260,22 +247,22 @@ def dashboard(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
 ) -> None:
     """Open a study's database in optuna-dashboard, also while it runs; baselines and winner are in its notes."""
+    from dcasearch.cli.storage import locate
     from dcasearch.report.dashboard import serve
     from dcasearch.store import Store
 
-    name, url = _name_and_url(study, storage)
+    name, url = locate(study, storage)
     store = Store.open(url)
-    _out().print(f"study {name}, database {store.url}, http://{host}:{port}/dashboard", markup=False)
+    make_console().print(f"study {name}, database {store.url}, http://{host}:{port}/dashboard")
     serve(store, name, host, port)
 
 
 @db.command()
 def upgrade(storage: Storage = None) -> None:
     """Bring a database of an older version up to this one, Optuna's tables too."""
-    from dcasearch.cli.storage import storage_of
-    from dcasearch.store import redact
+    from dcasearch.store import default_url, redact
     from dcasearch.store import upgrade as upgrade_database
 
-    url = storage_of("", storage)
+    url = storage or default_url()
     upgrade_database(url)
-    _out().print(f"{redact(url)} is of this version now", markup=False)
+    make_console().print(f"{redact(url)} is of this version now")

@@ -11,11 +11,12 @@ from datetime import timedelta
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from dcasearch.search.work import Event, Observer
-from dcasearch.trial import Value
+from dcasearch.trial import State, Value
 
 _STYLE = {
     "complete": "green",
@@ -25,31 +26,42 @@ _STYLE = {
     "failed": "red",
     "lost": "red",
     "note": "bold",
+    "phase": "bold",
 }
 _QUIET = ("epoch", "started", "resumed", "infeasible", "duplicate")
 """Kinds that a terminal shows in its moving part only."""
+_TRAINED = (State.COMPLETE, State.PRUNED, State.FAILED)
+"""Ends that use up the budget of a phase."""
+_BAR = 20
 
 
 def sentence(event: Event) -> str:
     """Return an event as one plain line."""
+    fields, label = event.fields, event.label
+    match event.kind:
+        case "epoch":
+            return f"{label} epoch {fields['epoch']}/{fields['of']} top-1 {_percent(fields['top1'])}"
+        case "complete":
+            return f"{label} complete: top-1 {_percent(fields['top1'])} in {_duration(fields['seconds'])}"
+        case "pruned":
+            end = f"pruned after epoch {fields['epochs']}"
+            return f"{label} {end}: top-1 {_percent(fields['top1'])} in {_duration(fields['seconds'])}"
+        case "phase":
+            return _announcement(event)
+        case "resumed":
+            return f"{label} goes on from its checkpoint"
+        case "note":
+            return f"{label}: {event.message}"
+        case kind:
+            return f"{label} {kind}" + (f" ({event.message})" if event.message else "")
+
+
+def _announcement(event: Event) -> str:
     fields = event.fields
-    words = [event.label]
-    if event.kind == "epoch":
-        words.append(f"epoch {fields['epoch']}/{fields['of']} top-1 {_percent(fields['top1'])}")
-    elif event.kind in ("complete", "pruned"):
-        end = "complete" if event.kind == "complete" else f"pruned after epoch {fields['epochs']}"
-        words.append(f"{end}: top-1 {_percent(fields['top1'])} in {_duration(fields['seconds'])}")
-    elif event.kind == "resumed":
-        words.append("goes on from its checkpoint")
-    elif event.kind == "note":
-        words[0] += ":"
-    else:
-        words.append(event.kind)
-    return (
-        " ".join(words)
-        + (f" ({event.message})" if event.message and event.kind != "note" else "")
-        + (f" {event.message}" if event.kind == "note" else "")
-    )
+    total = "as many as there are" if fields["total"] is None else str(fields["total"])
+    done = ", ".join(f"{fields[state]} {state}" for state in State if fields.get(state))
+    rungs = f", pruned after epoch {fields['rungs']}" if fields["rungs"] else ""
+    return f"{event.label}: {total}, {fields['epochs']} epochs each{rungs}" + (f"; so far {done}" if done else "")
 
 
 @contextmanager
@@ -58,13 +70,11 @@ def observer(console: Console, *, as_json: bool) -> Iterator[Observer]:
     if as_json:
         yield _print_json
     elif console.is_terminal:
-        view = _LiveView()
+        view = LiveView()
         with Live(view, console=console, refresh_per_second=4, transient=True) as live:
             yield lambda event: view.observe(event, live.console)
     else:
-        yield lambda event: console.print(
-            f"{time.strftime('%H:%M:%S')} {sentence(event)}", highlight=False, soft_wrap=True
-        )
+        yield lambda event: console.print(f"{time.strftime('%H:%M:%S')} {sentence(event)}")
 
 
 def _print_json(event: Event) -> None:
@@ -72,40 +82,90 @@ def _print_json(event: Event) -> None:
     print(json.dumps(line), flush=True)
 
 
-class _LiveView:
-    """What runs now, the best so far, and what became of the rest; finished trials scroll by above it."""
+class LiveView:
+    """What runs now, the best so far, what became of the rest and how long it will take; what ended scrolls above."""
 
     def __init__(self) -> None:
         self._running: dict[str, Event] = {}
-        self._counts: Counter[str] = Counter()
-        self._best: Event | None = None
         self._began = time.monotonic()
+        self._phase = _Phase(Event("phase", "", fields={"total": None, "epochs": 0, "rungs": ""}))
 
     def observe(self, event: Event, console: Console) -> None:
         """Take an event; what is over is printed above the moving part."""
-        if event.kind in ("started", "resumed", "epoch"):
+        if event.kind == "phase":
+            self._phase = _Phase(event)
+        elif event.kind in ("started", "resumed", "epoch"):
             self._running[event.label] = event
         else:
             self._running.pop(event.label, None)
-            self._counts[event.kind] += event.kind != "note"
-        if event.kind == "complete" and " trial " in event.label and self._is_best(event):
-            self._best = event
+            self._phase.take(event)
         if event.kind not in _QUIET:
             console.print(Text(sentence(event), style=_STYLE.get(event.kind, "")))
 
-    def _is_best(self, event: Event) -> bool:
-        return self._best is None or _number(event.fields["top1"]) > _number(self._best.fields["top1"])
-
     def __rich__(self) -> RenderableType:
         running = Table.grid(padding=(0, 2))
-        for label, event in self._running.items():
-            progress = f"epoch {event.fields['epoch']}/{event.fields['of']}" if event.kind == "epoch" else "starts"
-            top1 = f"top-1 {_percent(event.fields['top1'])}" if event.kind == "epoch" else ""
-            running.add_row(f"  {label}", progress, top1)
-        counts = ", ".join(f"{n} {kind}" for kind, n in sorted(self._counts.items()) if n)
-        best = f"best {sentence(self._best)}" if self._best else "no trial complete yet"
-        elapsed = _duration(time.monotonic() - self._began)
-        return Group(running, Text(f"  {elapsed}   {counts or 'nothing ended yet'}   {best}", style="cyan"))
+        for event in self._running.values():
+            running.add_row(*self._phase.progress(event))
+        elapsed = f"{_duration(time.monotonic() - self._began)} elapsed"
+        shares = [_share(event) for event in self._running.values()]
+        lines = [[elapsed, *self._phase.pace(shares)], self._phase.results()]
+        return Group(running, *(Text("  " + " · ".join(words), style="cyan") for words in lines if words))
+
+
+class _Phase:
+    """The baselines, the trials of a fidelity or the final trainings: how far they are."""
+
+    def __init__(self, announced: Event) -> None:
+        fields = announced.fields
+        self._label, self._total = announced.label, fields["total"]
+        self._rungs = [int(rung) for rung in str(fields["rungs"]).split(", ") if rung]
+        self._counts = Counter({state: int(_number(fields[state])) for state in State if state in fields})
+        self._before = self._trained()
+        self._best = (_number(fields["best"]), "an earlier run") if "best" in fields else None
+        self._began = time.monotonic()
+
+    def take(self, event: Event) -> None:
+        """Count what ended."""
+        if event.kind in tuple(State):
+            self._counts[State(event.kind)] += 1
+        if event.kind == "complete" and (self._best is None or _number(event.fields["top1"]) > self._best[0]):
+            self._best = (_number(event.fields["top1"]), event.label)
+
+    def progress(self, event: Event) -> tuple[RenderableType, ...]:
+        """Return the cells of something that runs: who, how far, at which rung, how good."""
+        if event.kind != "epoch":
+            return f"  {event.label}", ProgressBar(1, 0, width=_BAR), "starts", ""
+        epoch, of = event.fields["epoch"], event.fields["of"]
+        rung = sum(rung <= _number(epoch) for rung in self._rungs)
+        passed = f", rung {rung}/{len(self._rungs)}" if self._rungs else ""
+        bar = ProgressBar(1, _share(event), width=_BAR)
+        return f"  {event.label}", bar, f"epoch {epoch}/{of}{passed}", f"top-1 {_percent(event.fields['top1'])}"
+
+    def pace(self, running: list[float]) -> list[str]:
+        """Return how far the phase is and how long it will take; `running` holds how much of each job is done."""
+        of = "" if self._total is None else f" {self._trained()}/{self._total}"
+        return [f"{self._label}{of}", *self._remaining(running)]
+
+    def results(self) -> list[str]:
+        """Return what became of the phase's trainings, and the best of them."""
+        counts = ", ".join(f"{self._counts[state]} {state}" for state in State if self._counts[state])
+        best = f"best top-1 {_percent(self._best[0])} ({self._best[1]})" if self._best else ""
+        return [words for words in (counts, best) if words]
+
+    def _trained(self) -> int:
+        return sum(self._counts[state] for state in _TRAINED)
+
+    def _remaining(self, running: list[float]) -> list[str]:
+        """Return the time left at the speed of this run so far, in words; nothing while there is no telling."""
+        done = self._trained() - self._before + sum(running)
+        left = _number(self._total) - self._before - done
+        if not (done > 0 and left > 0):
+            return []
+        return [f"about {_duration(left * (time.monotonic() - self._began) / done)} left"]
+
+
+def _share(event: Event) -> float:
+    return _number(event.fields["epoch"]) / _number(event.fields["of"]) if event.kind == "epoch" else 0.0
 
 
 def _number(value: Value) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from dcasearch.analysis.forecast import Forecast, Range
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing
@@ -50,14 +51,14 @@ def print_standing(console: Console, standing: Standing, *, every_trial: bool) -
         _print_fidelity(console, standing, fidelity, every_trial=every_trial)
     if standing.finals:
         winner = standing.finals[0] if standing.finals[0].name == "winner" else None
-        console.print("\n[bold]final[/]: trained anew with fresh seeds, on the test split")
+        console.print("\nfinal: trained anew with fresh seeds, on the test split", style="bold")
         console.print(_comparison(standing.finals, winner))
     console.print(f"\nTraining so far: {_time(standing.seconds)} of one worker.")
 
 
 def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStanding, *, every_trial: bool) -> None:
     counts = ", ".join(f"{fidelity.counts[state]} {state}" for state in State if fidelity.counts.get(state))
-    console.print(f"\n[bold]{fidelity.name}[/]: {counts or 'not begun'}")
+    console.print(f"\n{fidelity.name}: {counts or 'not begun'}", style="bold")
     leader = [fidelity.leader] if fidelity.leader else []
     if leader or fidelity.baselines:
         console.print(_comparison([*leader, *fidelity.baselines], fidelity.leader))
@@ -82,13 +83,15 @@ def why(trial: Trial) -> str:
         return f"rung {trial.attributes.get('rung')}"
     if trial.state is State.FAILED:
         return f"{trial.failure}: {trial.message}"
-    return str(trial.attributes.get("reason", "")) if trial.origin.startswith("promoted") else trial.origin
+    if trial.origin.startswith("promoted"):
+        return f"trial {trial.attributes.get('of')} before: {trial.attributes.get('reason')}"
+    return trial.origin
 
 
 def print_checks(console: Console, checks: Iterable[Check]) -> None:
     """Print what `verify` compared."""
     table = _table("check", "state", "expected", "got")
-    words = {True: "[green]equal[/]", False: "[red]DIFFERS[/]", None: "[yellow]not checked[/]"}
+    words = {True: Text("equal", "green"), False: Text("DIFFERS", "red"), None: Text("not checked", "yellow")}
     for check in checks:
         table.add_row(check.name, words[check.ok], str(check.expected), str(check.got))
     console.print(table)
@@ -133,6 +136,7 @@ def as_json(standing: Standing) -> dict[str, Any]:
             for fidelity in standing.fidelities
         ],
         "finals": [asdict(final) for final in standing.finals],
+        "winner": standing.winner.architecture.id if standing.winner else None,
     }
 
 
@@ -172,7 +176,7 @@ def _range(values: Range) -> Iterable[str]:
 
 
 def _short(number: float) -> str:
-    for limit, unit in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+    for limit, unit in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= limit:
             return f"{number / limit:.3g}{unit}"
     return f"{number:.3g}"

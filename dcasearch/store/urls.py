@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from dcasearch.config.study import Study
 from dcasearch.errors import StorageError
 
 VARIABLE = "DCASEARCH_STORAGE"
@@ -19,6 +20,11 @@ _EXAMPLE = "Write e.g. sqlite:///dcasearch.db (in this folder) or sqlite:////dat
 def default_url() -> str:
     """Return the storage of a command that was told none: `DCASEARCH_STORAGE`, else a file in this folder."""
     return os.environ.get(VARIABLE) or DEFAULT
+
+
+def storage_of(study: Study) -> str:
+    """Return the storage of a study: the one that its YAML names, else the default one."""
+    return study.storage if "storage" in study.model_fields_set else default_url()
 
 
 def redact(url: str) -> str:
