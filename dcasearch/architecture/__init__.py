@@ -1,16 +1,16 @@
 """One point of the design space: a frozen specification, the network it resolves to, and its id. No torch.
 
 `specification` is what a user writes, `layouts` the backbones' geometry, `kinds` what each attention
-block sends and receives, `topology` who listens to whom, `network` the resolved network, whose
-canonical form is the id: two specifications of one network share it.
+block sends and receives, `topology` who listens to whom; `resolution` makes of them a `network`, whose
+canonical form is the id: two specifications of one network share it. `point` is the architecture itself.
 """
 
 from dcasearch.architecture.kinds import KINDS, Dimension, Kind, Port
 from dcasearch.architecture.layouts import BACKBONES, BackboneLayout, BlockLayout
-from dcasearch.architecture.network import Block, Edge, Matching, Network, Resize, resolve
+from dcasearch.architecture.network import Block, Edge, Matching, Network, Resize
+from dcasearch.architecture.point import Architecture
 from dcasearch.architecture.specification import (
     Alpha,
-    Architecture,
     Attention,
     Backbone,
     ChannelMatching,
@@ -38,5 +38,4 @@ __all__ = [
     "Network",
     "Port",
     "Resize",
-    "resolve",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
@@ -17,12 +17,9 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
-    ValidationError,
 )
 
 from dcasearch.architecture.layouts import Stem
-from dcasearch.architecture.network import Network, resolve
-from dcasearch.errors import ArchitectureError
 
 
 class Frozen(BaseModel):
@@ -144,52 +141,3 @@ class Connections(Frozen):
     coupling: Literal["decoupled", "coupled"] = "decoupled"
     """`coupled`: the message is the whole gated map, as the released code does for CBAM (a counterfactual)."""
     alpha: Alpha = Alpha()
-
-
-class Architecture(Frozen):
-    """One point of the design space. Equal networks have equal ids; an impossible one cannot be made.
-
-    Raises:
-        ArchitectureError: the specification names no network that can be built.
-    """
-
-    backbone: Backbone
-    attention: Attention = Attention(name="none")
-    connections: Connections | None = None
-
-    def model_post_init(self, context: Any) -> None:
-        """Resolve at birth, so that an impossible architecture cannot exist."""
-        _ = self.network
-
-    @classmethod
-    def parse(cls, source: Mapping[str, Any] | Architecture) -> Architecture:
-        """Return the architecture that a dict (or parsed YAML) spells out.
-
-        Raises:
-            ArchitectureError: with every mistake of the dict, one a line.
-        """
-        if isinstance(source, Architecture):
-            return source
-        try:
-            return cls.model_validate(source)
-        except ValidationError as error:
-            lines = [f"{'.'.join(map(str, e['loc'])) or 'architecture'}: {e['msg']}" for e in error.errors()]
-            raise ArchitectureError("\n".join(lines)) from None
-
-    @cached_property
-    def network(self) -> Network:
-        """The resolved network."""
-        return resolve(self)
-
-    @property
-    def id(self) -> str:
-        """Canonical id: 16 hexadecimal digits, equal for equal networks, whatever was written."""
-        return self.network.id
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the written form with defaults left out, as plain data for YAML and SQL."""
-        return self.model_dump(mode="json", exclude_defaults=True)
-
-    def written_out(self) -> dict[str, Any]:
-        """Return the written form with every choice in it, for what must outlive a change of our defaults."""
-        return self.model_dump(mode="json", exclude_none=True)
