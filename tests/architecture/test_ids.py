@@ -1,0 +1,140 @@
+"""Equal networks share an id, whatever was written; different networks never do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dcasearch.architecture import KINDS, Architecture
+from tests.architecture.support import SE, make
+
+NOBODY = {"dimensions": {"channel": False}}
+CBAM = {"name": "cbam"}
+THREES = {"dimensions": {"channel": {"stages": [True, True, True, True, False, True]}}}
+"""All of MnasNet's stages of three blocks or fewer."""
+EQUAL: dict[str, tuple[Architecture, Architecture]] = {
+    "nothing said is vanilla": (make(SE), make(SE, NOBODY)),
+    "nobody listens, whatever the function": (
+        make(SE),
+        make(SE, {**NOBODY, "function": "softmax", "topology": "tree"}),
+    ),
+    "nobody listens, by stage": (make(SE), make(SE, {"dimensions": {"channel": {"stages": [False] * 4}}})),
+    "no attention": (make({"name": "none"}), make({"name": "none"}, {})),
+    "the first block alone listens": (
+        make(SE),
+        make(SE, {"dimensions": {"channel": {"blocks": [True] + [False] * 7}}}),
+    ),
+    "tree is chain in stages of two": (make(SE, {"topology": "chain"}), make(SE, {"topology": "tree"})),
+    "tree is chain in stages of three": (
+        make(SE, THREES, "mnasnet1_0"),
+        make(SE, {**THREES, "topology": "tree"}, "mnasnet1_0"),
+    ),
+    "dense is chain in stages of two": (make(SE, {}), make(SE, {"topology": "dense"})),
+    "custom that spells a chain": (
+        make(SE, {}),
+        make(SE, {"topology": "custom", "edges": {"channel": [[n, n + 1] for n in range(1, 8)]}}),
+    ),
+    "one grain or another": (make(SE, {}), make(SE, {"dimensions": {"channel": {"blocks": [True] * 8}}})),
+    "attention by stage": (make(SE), make({"stages": [SE] * 4})),
+    "where alpha starts": (make(SE, {}), make(SE, {"alpha": {"init": 0.0}})),
+    "learned owns no alpha": (
+        make(SE, {"function": "learned"}),
+        make(SE, {"function": "learned", "alpha": {"shape": "channel"}}),
+    ),
+    "the options of another matching": (
+        make(SE, {"channel_matching": "fc"}),
+        make(SE, {"channel_matching": {"name": "fc", "reduction": 4}}),
+    ),
+    "no matching between equal channels": (
+        make(SE, {"dimensions": {"channel": {"stages": [True, False, False, False]}}}),
+        make(SE, {"dimensions": {"channel": {"stages": [True, False, False, False]}}, "channel_matching": "fc2"}),
+    ),
+    "a spatial matching between vectors": (make(SE, {}), make(SE, {"spatial_matching": "max"})),
+    "norm_act is short for its parts": (
+        make(SE, {"channel_matching": {"fc": {"norm_act": True}}}),
+        make(SE, {"channel_matching": {"fc": {"bias": True, "norm": "ln", "act": "relu"}}}),
+    ),
+    "reductions of one hidden width": (
+        make({"name": "gc", "reduction": 128}),
+        make({"name": "gc", "reduction": 256}),
+    ),
+    "an option at its default": (make({"name": "se"}), make({"name": "se", "reduction": 16})),
+    "a function at its default": (
+        make(SE, {"function": "weighted"}),
+        make(SE, {"function": {"weighted": {"form": "safe"}}}),
+    ),
+}
+
+
+@pytest.mark.parametrize(("one", "other"), EQUAL.values(), ids=EQUAL)
+def test_equal_networks_share_an_id(one: Architecture, other: Architecture) -> None:
+    assert one.id == other.id
+    assert one.network.canonical == other.network.canonical
+
+
+DIFFERENT: dict[str, Architecture] = {
+    "backbone": make(SE, {}, "resnet34"),
+    "stem": make(SE, {}, {"name": "resnet18", "stem": "small"}),
+    "width": make(SE, {}, {"name": "mobilenet_v2", "width": 0.5}),
+    "width 1": make(SE, {}, "mobilenet_v2"),
+    "vanilla": make(SE),
+    "plain": make({"name": "none"}),
+    "chain": make(SE, {}),
+    "reduction": make({"name": "se", "reduction": 8}, {}),
+    "kind": make({"name": "gc"}, {}),
+    "extent 2": make({"name": "ge_theta", "extent": 2}),
+    "extent 4": make({"name": "ge_theta", "extent": 4}),
+    "a receiver less": make(SE, {"dimensions": {"channel": {"stages": [True, True, True, False]}}}),
+    "another edge": make(SE, {"topology": "custom", "edges": {"channel": [[1, 3]]}}),
+    **{f"function {f}": make(SE, {"function": f}) for f in ("weighted", "softmax", "learned", "concat")},
+    "literal": make(SE, {"function": {"weighted": {"form": "literal"}}}),
+    "bias of learned": make(SE, {"function": {"learned": {"bias": False}}}),
+    "bias": make(SE, {"channel_matching": {"fc": {"bias": True}}}),
+    "norm": make(SE, {"channel_matching": {"fc": {"norm": "bn"}}}),
+    "fc2": make(SE, {"channel_matching": "fc2"}),
+    "fc2, another reduction": make(SE, {"channel_matching": {"fc2": {"reduction": 4}}}),
+    "inner norm": make(SE, {"channel_matching": {"fc2": {"norm": "ln", "norm_at": "inner"}}}),
+    "norm everywhere": make(SE, {"channel_matching": {"fc2": {"norm": "ln", "norm_at": "all"}}}),
+    "alpha per channel": make(SE, {"alpha": {"shape": "channel"}}),
+    "cbam": make(CBAM, {}),
+    "channel alone": make(CBAM, {"dimensions": {"spatial": False}}),
+    "spatial alone": make(CBAM, {"dimensions": {"channel": False}}),
+    "max pooling": make(CBAM, {"spatial_matching": "max"}),
+    "coupled": make(CBAM, {"coupling": "coupled"}),
+}
+
+
+def test_different_networks_never_share_an_id() -> None:
+    ids = {name: architecture.id for name, architecture in DIFFERENT.items()}
+    assert len(set(ids.values())) == len(ids)
+
+
+@pytest.mark.parametrize("architecture", DIFFERENT.values(), ids=DIFFERENT)
+def test_what_is_written_comes_back(architecture: Architecture) -> None:
+    assert Architecture.parse(architecture.to_dict()) == architecture
+    assert Architecture.parse(architecture.written_out()).id == architecture.id
+
+
+def test_dense_is_not_chain_in_stages_of_three() -> None:
+    assert make(SE, {}, "resnet34").id != make(SE, {"topology": "dense"}, "resnet34").id
+
+
+def test_tree_is_not_chain_in_stages_of_four() -> None:
+    assert make(SE, {}, "resnet34").id != make(SE, {"topology": "tree"}, "resnet34").id
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_stands_alone_and_connected(kind: str) -> None:
+    vanilla, connected = make({"name": kind}), make({"name": kind}, {})
+    assert (vanilla.id == connected.id) == (kind == "none")
+
+
+def test_an_id_is_sixteen_hexadecimal_digits_and_the_same_in_every_process() -> None:
+    """Written down once: a change of it orphans every stored result, and needs a new `CANONICAL_FORM`."""
+    assert make(SE, {}).id == "70b9f1cf8e869317"
+
+
+def test_a_list_of_edges_is_read_from_yaml_and_from_json_alike() -> None:
+    written: dict[str, Any] = {"topology": "custom", "edges": {"channel": [[1, 3]]}}
+    assert make(SE, written).id == make(SE, {**written, "edges": {"channel": ((1, 3),)}}).id
