@@ -137,7 +137,7 @@ class _Run:
         self.store.put_study(self.study.name, meaning, self.study.model_dump_json(exclude={"storage"}))
 
     def _baselines(self) -> list[tuple[str, Architecture]]:
-        return [(b.name, b.architecture) for b in self.space.baselines()] if self.study.baselines else []
+        return [(b.name, b.architecture) for b in self.space.baselines(self.study.baselines)]
 
     def _evaluate(
         self,

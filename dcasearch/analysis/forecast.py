@@ -112,7 +112,7 @@ def _range(values: Sequence[int]) -> Range:
 def _phases(
     study: Study, space: Space, points: Sequence[Point], classes: int, images: int, throughput: float | None
 ) -> list[Phase]:
-    baselines = len(space.baselines()) if study.baselines else 0
+    baselines = len(space.baselines(study.baselines))
     phases: list[Phase] = []
     for fidelity in study.fidelities:
         promoted = fidelity.promote.top + fidelity.promote.random if fidelity.promote else 0

@@ -148,8 +148,9 @@ class Study(Frozen):
     constraints: dict[CostMetric, Bound] = Field(default_factory=dict)
     sampler: Sampler = Sampler()
     fidelities: tuple[Fidelity, ...] = Field(min_length=1, strict=False)
-    baselines: bool = True
-    """Plain backbone, vanilla attention and the all-blocks chain, at every fidelity, before sampling."""
+    baselines: bool | tuple[str, ...] = Field(default=True, strict=False)
+    """Plain backbone, vanilla attention and the all-blocks chain, at every fidelity, before sampling; or some of
+    them by name, e.g. `[plain, vanilla se]`."""
     enqueue: tuple[dict[str, Any], ...] = Field(default=(), strict=False)
     """Parameters of the user's own configurations, tried first; what is not given is sampled."""
     on_duplicate: Literal["replay", "new_seed"] = "replay"

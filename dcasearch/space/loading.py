@@ -38,6 +38,7 @@ def load_study(path: File, environ: Mapping[str, str] | None = None) -> LoadedSt
     study = read_study(document)
     if study is not None and space is not None:
         _check_enqueued(study, space, document)
+        _check_baselines(study, space, document)
     problems = [problem for d in documents for problem in d.problems]
     if problems or study is None or space is None:
         raise ConfigError(problems)
@@ -80,3 +81,11 @@ def _check_enqueued(study: Study, space: Space, document: Document) -> None:
             elif not any(value == o.label and type(value) is type(o.label) for o in known[name]):
                 labels = [str(option.label) for option in known[name]]
                 document.report(("enqueue", n, name), f"'{value}' is not a choice; {nearest(value, labels)}")
+
+
+def _check_baselines(study: Study, space: Space, document: Document) -> None:
+    """Check that baselines given by name exist."""
+    known = [baseline.name for baseline in space.baselines()]
+    for n, name in enumerate(() if isinstance(study.baselines, bool) else study.baselines):
+        if name not in known:
+            document.report(("baselines", n), f"'{name}' is not a baseline; {nearest(name, known)}")

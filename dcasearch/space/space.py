@@ -139,11 +139,16 @@ class Space:
         }
         return kinds, options
 
-    def baselines(self) -> tuple[Baseline, ...]:
+    def baselines(self, wanted: bool | Collection[str] = True) -> tuple[Baseline, ...]:
         """Return the plain backbone, vanilla attention and the all-blocks chain, per backbone and kind.
 
-        Everything else is at its first choice. Equal networks appear once.
+        Everything else is at its first choice. Equal networks appear once. `wanted` is all, none, or some by name.
         """
+        if isinstance(wanted, bool):
+            return self._all_baselines() if wanted else ()
+        return tuple(baseline for baseline in self._all_baselines() if baseline.name in wanted)
+
+    def _all_baselines(self) -> tuple[Baseline, ...]:
         names = [option.value for option in self.backbone[0].options]
         found: dict[str, Baseline] = {}
         for backbone in names:
