@@ -148,7 +148,7 @@ class Study(Frozen):
     constraints: dict[CostMetric, Bound] = Field(default_factory=dict)
     sampler: Sampler = Sampler()
     fidelities: tuple[Fidelity, ...] = Field(min_length=1, strict=False)
-    baselines: bool | tuple[str, ...] = Field(default=True, strict=False)
+    baselines: bool | Annotated[tuple[str, ...], Field(strict=False)] = True
     """Plain backbone, vanilla attention and the all-blocks chain, at every fidelity, before sampling; or some of
     them by name, e.g. `[plain, vanilla se]`."""
     enqueue: tuple[dict[str, Any], ...] = Field(default=(), strict=False)
