@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dcasearch.config.checks import DATA_SETS
+from dcasearch.data.sets import DATASETS
+from tests.config.support import FIRST, LATER, good, mistakes
+
+
+def test_the_data_sets_that_a_study_may_name_are_those_that_exist() -> None:
+    import dcasearch.data  # noqa: F401  # registers them
+
+    assert set(DATA_SETS) == set(DATASETS)
+
+
+MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "data set": ({"data": {"name": "cifar"}}, "data.name: 'cifar' is not a data set; did you mean 'cifar10'?"),
+    "no root": ({"data": {"name": "imagenet"}}, "data: imagenet needs a root"),
+    "costs alone": ({"objectives": {"params": "minimize"}}, "objectives: need at least one measured metric"),
+    "empty bound": ({"constraints": {"params": {}}}, "constraints.params: needs min, max or both"),
+    "bounds crossed": (
+        {"constraints": {"macs": {"min": "2G", "max": "1G"}}},
+        "constraints.macs: min 2e+09 is above max 1e+09: nothing is feasible",
+    ),
+    "same name": (
+        {"fidelities": [FIRST, {**LATER, "name": "proxy"}]},
+        "fidelities.1.name: 'proxy' is the name of two fidelities",
+    ),
+    "no rung": (
+        {"fidelities": [{**FIRST, "pruner": {"name": "median", "min_epochs": 4}}]},
+        "fidelities.0.pruner: has no rung: min_epochs 4 of 4 epochs",
+    ),
+    "promotes from nothing": (
+        {"fidelities": [{**FIRST, "promote": {"top": 1}}]},
+        "fidelities.0.promote: the first fidelity has nothing to promote from",
+    ),
+    "no trials": (
+        {"fidelities": [{**FIRST, "trials": None}]},
+        "fidelities.0: the first fidelity needs `trials`",
+    ),
+    "seeds of the first": (
+        {"fidelities": [{**FIRST, "seeds": [0, 1]}]},
+        "fidelities.0.seeds: a sampled trial is one training",
+    ),
+    "no promotion": ({"fidelities": [FIRST, {**LATER, "promote": None}]}, "fidelities.1: needs `promote`"),
+    "promotes nothing": (
+        {"fidelities": [FIRST, {**LATER, "promote": {"top": 0}}]},
+        "fidelities.1.promote: promotes nothing",
+    ),
+    "trials of a later one": (
+        {"fidelities": [FIRST, {**LATER, "trials": 3}]},
+        "fidelities.1.trials: belongs to the first fidelity",
+    ),
+    "resources": (
+        {"executor": {"resources": {"prxy": {"cpu": 2}}}},
+        "executor.resources.prxy: 'prxy' is not a fidelity; did you mean 'proxy'?",
+    ),
+    "deadline": ({"stop": {"deadline": "tomorrow"}}, "stop.deadline: 'tomorrow' is no ISO time"),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_parts_that_do_not_fit_together_are_a_mistake(changes: dict[str, Any], message: str) -> None:
+    [said] = mistakes(**changes)
+    assert message in said
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sampler": {"name": "grid"}, "fidelities": [{**FIRST, "trials": None}]},
+        {"fidelities": [FIRST, {**LATER, "seeds": [0, 1, 2]}]},
+        {"fidelities": [FIRST, {**LATER, "promote": {"top": 0, "random": 2}}]},
+        {"fidelities": [{**FIRST, "pruner": {"name": "none", "min_epochs": 9}}]},
+        {"fidelities": [{**FIRST, "pruner": {"name": "successive_halving", "min_epochs": 3}}]},
+        {"constraints": {"params": {"max": "5.0M"}, "macs": {"min": 1}}},
+        {"objectives": {"top1": "maximize", "macs": "minimize"}},
+        {"data": {"name": "imagefolder", "root": "images"}},
+        {"stop": {"deadline": "2026-12-01T08:00:00", "wall_hours": 1, "no_improvement": 9}},
+        {"executor": {"resources": {"proxy": {"cpu": 2, "gpu": 1}}}},
+    ],
+)
+def test_parts_that_fit_together_are_none(changes: dict[str, Any]) -> None:
+    good(**changes)

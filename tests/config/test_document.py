@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dcasearch.config import Document, Key, load_yaml, plain_report
+from dcasearch.errors import ConfigError, Problem, UserError
+from tests.config.support import places, write
+
+TEXT = """\
+# a comment
+name: tiny
+fidelities:
+  - name: proxy
+    epochs: 3
+  - {name: full, seeds: [0, 1]}
+data: {name: digits}
+"""
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Document:
+    return load_yaml(write(tmp_path, TEXT))
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        (("name",), (2, 7)),
+        (("fidelities",), (3, 1)),
+        (("fidelities", 0), (4, 5)),
+        (("fidelities", 0, "epochs"), (5, 13)),
+        (("fidelities", 1, "name"), (6, 12)),
+        (("fidelities", 1, "seeds"), (6, 18)),
+        (("fidelities", 1, "seeds", 1), (6, 29)),
+        (("data", "name"), (7, 14)),
+    ],
+)
+def test_a_value_has_its_line_and_column_and_a_mapping_those_of_its_key(
+    document: Document, path: tuple[Any, ...], place: tuple[int, int]
+) -> None:
+    assert document.place(path) == place
+
+
+def test_a_key_has_its_own_line_and_column(document: Document) -> None:
+    assert document.place(("fidelities", 0, Key("epochs"))) == (5, 5)
+    assert document.place((Key("name"),)) == (2, 1)
+
+
+def test_what_stands_nowhere_is_at_the_nearest_place_above_it(document: Document) -> None:
+    assert document.place(("fidelities", 0, "recipe", "lr")) == (4, 5)
+    assert document.place(("space",)) == (1, 1) or document.place(("space",)) == (2, 1)
+
+
+def test_a_part_of_a_document_reports_at_its_place(document: Document) -> None:
+    document.under(("fidelities", 0))(("epochs",), "too few")
+    assert document.problems == [Problem(document.file, 5, 13, "fidelities.0.epochs: too few")]
+
+
+def test_a_key_that_stands_twice_is_a_mistake_at_its_second_place(tmp_path: Path) -> None:
+    document = load_yaml(write(tmp_path, "a: 1\nb: {c: 1, d: 2, c: 3}\na: 2\n"))
+    assert [(p.line, p.column, p.message) for p in document.problems] == [
+        (2, 17, "b.c: stands twice"),
+        (3, 1, "a: stands twice"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "message"),
+    [
+        ("a: [1, 2\nb: 3\n", 2, 2, "expected ',' or ']'"),
+        ("a: 1\n b: 2\n", 2, 3, "mapping values are not allowed here"),
+        ("a: *nobody\n", 1, 4, "found undefined alias"),
+        ("a: &a [*a]\n", 1, 4, "an alias to what holds it"),
+        ("? [1, 2]\n: 3\n", 1, 3, "a key must be one word"),
+        ("a: \x01\n", 1, 1, "special characters are not allowed"),
+        ("a: 1\n---\nb: 2\n", 2, 1, "another document"),
+        ("a: !!python/name:os.system x\n", 1, 4, "could not determine a constructor"),
+    ],
+)
+def test_what_is_no_yaml_is_one_mistake_with_its_place(
+    tmp_path: Path, text: str, line: int, column: int, message: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_yaml(write(tmp_path, text))
+    [(at_line, at_column, said)] = places(error.value)
+    assert (at_line, at_column) == (line, column)
+    assert said.startswith("is no YAML: ")
+    assert message in said
+
+
+def test_a_yaml_from_a_stranger_runs_no_code(tmp_path: Path) -> None:
+    target = tmp_path / "made"
+    document = load_yaml(write(tmp_path, f"a: !!python/object/apply:os.mkdir ['{target}']\n"))
+    assert document.data == {"a": [str(target)]}
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("text", ["- 1\n- 2\n", "hello\n", "3\n"])
+def test_a_document_must_be_a_mapping(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="must be a mapping"):
+        load_yaml(write(tmp_path, text))
+
+
+def test_an_empty_document_is_an_empty_mapping(tmp_path: Path) -> None:
+    assert load_yaml(write(tmp_path, "# nothing\n")).data == {}
+
+
+def test_a_file_that_cannot_be_read_is_a_user_s_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere\.yaml: No such file"):
+        load_yaml(tmp_path / "nowhere.yaml")
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"a: \xff\xfe")
+    with pytest.raises(UserError, match="is not UTF-8 text"):
+        load_yaml(binary)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-4", 1e-4),
+        ("-2E3", -2000.0),
+        ("1.0e-4", 1e-4),
+        ("3", 3),
+        ("'1e-4'", "1e-4"),
+        ("e4", "e4"),
+        ("true", True),
+        ("2026-12-01", "2026-12-01"),
+        ("2026-12-01T08:00:00", "2026-12-01T08:00:00"),
+        ("null", None),
+    ],
+)
+def test_scalars_are_read_as_people_mean_them(tmp_path: Path, text: str, value: object) -> None:
+    read = load_yaml(write(tmp_path, f"a: {text}\n")).data["a"]
+    assert read == value
+    assert type(read) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('"${FULL}"', "images"),
+        ('"${FULL}/train"', "images/train"),
+        ('"${EMPTY:-there}"', "there"),
+        ('"${UNSET:-there}"', "there"),
+        ('"${UNSET:-sqlite:///x.db}"', "sqlite:///x.db"),
+        ('"${UNSET:-}"', ""),
+        ('"${EMPTY}"', ""),
+        ('"${FULL} and ${OTHER}"', "images and 7"),
+        ("${OTHER}", 7),
+        ("${UNSET:-3}", 3),
+        ('"${OTHER}"', "7"),
+        ('"$FULL"', "$FULL"),
+    ],
+)
+def test_variables_are_filled_in(tmp_path: Path, text: str, value: object) -> None:
+    document = load_yaml(write(tmp_path, f"a: {text}\n"), {"FULL": "images", "OTHER": "7", "EMPTY": ""})
+    assert document.data["a"] == value
+    assert document.missing == set()
+
+
+def test_variables_that_are_not_set_and_have_no_default_are_named(tmp_path: Path) -> None:
+    document = load_yaml(write(tmp_path, 'a: "${ONE}"\nb: ["${TWO}", "${THREE:-3}"]\n'), {})
+    assert document.missing == {"ONE", "TWO"}
+    assert document.problems == []
+
+
+def test_anchors_and_aliases_repeat_a_part(tmp_path: Path) -> None:
+    document = load_yaml(write(tmp_path, "a: &x {b: 1}\nc: *x\n"))
+    assert document.data == {"a": {"b": 1}, "c": {"b": 1}}
+
+
+def test_mistakes_of_plain_data_are_raised_all_at_once() -> None:
+    def spoil() -> None:
+        with plain_report("space") as report:
+            report(("b",), "wrong")
+            report((), "empty")
+
+    with pytest.raises(ConfigError) as error:
+        spoil()
+    assert str(error.value).splitlines() == ["space: b: wrong", "space: empty"]
