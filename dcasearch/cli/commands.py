@@ -41,7 +41,7 @@ def main() -> None:
     """Run the command line; an error that was foreseen is a message and an exit code, never a traceback."""
     try:
         with raising():
-            app()
+            app(prog_name="dcasearch")
     except (DcasearchError, Signalled) as error:
         make_console(stderr=True).print(str(error), style="red")
         sys.exit(error.exit_code)

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support import make_study
+
+
+@pytest.fixture
+def write_study(tmp_path: Path) -> Callable[..., Path]:
+    """Write the tiny study of `tests.support` as a YAML file in `tmp_path`."""
+
+    def write(name: str = "study.yaml", **changes: Any) -> Path:
+        plain = make_study(**{"artifacts": str(tmp_path / "artifacts"), **changes}).model_dump(
+            mode="json", exclude_unset=True
+        )
+        path = tmp_path / name
+        path.write_text("# tiny\n" + yaml.safe_dump(plain, sort_keys=False))
+        return path
+
+    return write

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dcasearch.data import DataInfo
+from dcasearch.errors import StudyChanged
+from dcasearch.meaning import check_unchanged, meaning_of
+from dcasearch.space import read_space
+from tests.support import make_study
+
+DATA = DataInfo(fingerprint="digits", classes=10, train_images=100, validation_images=10, test_images=10)
+PROXY: dict[str, Any] = {"name": "proxy", "trials": 5, "resolution": 16, "epochs": 4}
+FULL: dict[str, Any] = {"name": "full", "promote": {"top": 2}, "resolution": 32, "epochs": 8}
+COSTLY: dict[str, Any] = {"objectives": {"top1": "maximize", "macs": "minimize"}}
+
+
+def meaning(**changes: Any) -> dict[str, Any]:
+    """A study's meaning as it comes back from the database."""
+    study = make_study(**changes)
+    read: dict[str, Any] = json.loads(json.dumps(meaning_of(study, read_space(study.space), DATA)))
+    return read
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fidelities": [{**PROXY, "trials": 9, "seeds": [0, 1]}]},
+        {"fidelities": [PROXY, FULL]},
+        {"executor": {"max_concurrent": 8, "retries": 0}},
+        {"stop": {"wall_hours": 3}},
+        {"final": {"seeds": [5]}},
+        {"keep_weights": 1, "baselines": True, "storage": "sqlite:///other.db", "artifacts": "elsewhere"},
+        {"enqueue": [{"attention.reduction": 8}]},
+    ],
+)
+def test_what_leaves_values_as_they_are_may_change(changes: dict[str, Any]) -> None:
+    check_unchanged("tiny", meaning(fidelities=[PROXY]), meaning(**{"fidelities": [PROXY], **changes}))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"fidelities": [{**PROXY, "resolution": 32}]}),
+        ({}, {"fidelities": [{**PROXY, "train_fraction": 0.5}]}),
+        ({}, {"fidelities": [{**PROXY, "recipe": {"lr": 0.5}}]}),
+        ({}, {"fidelities": [{**PROXY, "pruner": {"name": "median"}}]}),
+        ({}, {"constraints": {"params": {"max": 5}}}),
+        ({}, {"on_duplicate": "new_seed"}),
+        ({}, {"sampler": {"name": "tpe", "seed": 0}}),
+        (COSTLY, {**COSTLY, "fidelities": [PROXY, FULL]}),
+        (COSTLY, {"objectives": {"macs": "minimize", "top1": "maximize"}}),
+    ],
+)
+def test_what_gives_values_another_meaning_is_refused(before: dict[str, Any], after: dict[str, Any]) -> None:
+    with pytest.raises(StudyChanged, match="'tiny' holds values that mean something else"):
+        check_unchanged(
+            "tiny", meaning(**{"fidelities": [PROXY], **before}), meaning(**{"fidelities": [PROXY], **after})
+        )
+
+
+def test_every_difference_is_told_with_what_is_stored_and_what_is_written() -> None:
+    with pytest.raises(StudyChanged) as caught:
+        check_unchanged("tiny", {"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 4})
+    lines = str(caught.value).splitlines()
+    assert lines[1:3] == ["  b: 2 in the database, 4 in the YAML", "  c: 3 in the database, nothing in the YAML"]
