@@ -16,10 +16,10 @@ quickstart: .venv/.run  ## a real study on real images, to an exported model (ab
 	$(BIN)/dcasearch verify best.yaml
 
 test: .venv/.dev  ## the tests (under 10 minutes on 2 cores)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2
 
 test-all: .venv/.dev  ## all of them: kills, compile, browser too; prints its time
-	time $(BIN)/python -m pytest -q -m "slow or not slow" --timeout 1800 --durations 15
+	time $(BIN)/python -m pytest -q -n 2 -m "slow or not slow" --timeout 1800 --durations 15
 
 lint: .venv/.dev  ## ruff and mypy --strict
 	$(BIN)/ruff check .
