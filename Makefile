@@ -1,4 +1,5 @@
 # Each target does all its own set-up: a virtual environment in .venv and what the target needs in it.
+SHELL := bash
 PYTHON ?= python3
 BIN := .venv/bin
 # Equal thread counts make equal floats; tests set their own where it matters.
