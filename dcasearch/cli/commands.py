@@ -50,15 +50,16 @@ def main() -> None:
 @app.command()
 def check(study: StudyFile, storage: Storage = None) -> None:
     """Find every mistake in a study's YAML, then say what the study will cost. Trains nothing, writes nothing."""
+    from dcasearch.space import load_study
+
+    loaded = load_study(study)  # before torch is imported, so that a mistake is told at once
     from dcasearch.analysis.forecast import forecast
     from dcasearch.cli.printing import print_forecast
     from dcasearch.data import describe
     from dcasearch.errors import DataError
-    from dcasearch.space import load_study
     from dcasearch.store import Store, exists, storage_of
 
     console = make_console()
-    loaded = load_study(study)
     console.print(f"{study}: no mistakes found")
     for variable in sorted(loaded.missing_variables):
         console.print(f"warning: {variable} is not set; `run` needs it", style="yellow")
@@ -83,18 +84,19 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Start, resume or extend a study. Ctrl-C is safe: the same command goes on from the checkpoints."""
+    from dcasearch.space import load_study
+
+    loaded = load_study(study)  # before torch is imported, so that a mistake is told at once
     import optuna
 
     from dcasearch import study as study_room
     from dcasearch.cli.live import observer
     from dcasearch.cli.storage import remember
     from dcasearch.executors import LocalExecutor
-    from dcasearch.space import load_study
     from dcasearch.store import Store, storage_of
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     console = make_console(stderr=as_json)
-    loaded = load_study(study)
     _check_executor(executor or loaded.study.executor.name)
     study_room.check_variables(loaded)
     name = loaded.study.name

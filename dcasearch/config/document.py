@@ -148,7 +148,7 @@ class _Reader:
         if not isinstance(value, str) or not _VARIABLE.search(value):
             return value
         text = _VARIABLE.sub(self._value_of, value)
-        if node.style is not None:
+        if node.style is not None or not text:
             return text
         tag: str = self._loader.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # PyYAML
         return self._loader.construct_object(yaml.ScalarNode(tag, text, node.start_mark, node.end_mark))

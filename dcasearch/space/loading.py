@@ -12,6 +12,7 @@ from dcasearch.config.study import Study
 from dcasearch.errors import ConfigError, UserError, nearest
 from dcasearch.space.reading import read_space
 from dcasearch.space.space import Space
+from dcasearch.trial import Value
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,7 @@ def _check_enqueued(study: Study, space: Space, document: Document) -> None:
                     ("enqueue", n, Key(name)), f"'{name}' is not a parameter of the space; {nearest(name, known)}"
                 )
             elif not any(value == o.label and type(value) is type(o.label) for o in known[name]):
-                labels = [str(option.label) for option in known[name]]
-                document.report(("enqueue", n, name), f"'{value}' is not a choice; {nearest(value, labels)}")
+                document.report(("enqueue", n, name), _no_choice(value, [option.label for option in known[name]]))
 
 
 def _check_baselines(study: Study, space: Space, document: Document) -> None:
@@ -89,3 +89,10 @@ def _check_baselines(study: Study, space: Space, document: Document) -> None:
     for n, name in enumerate(() if isinstance(study.baselines, bool) else study.baselines):
         if name not in known:
             document.report(("baselines", n), f"'{name}' is not a baseline; {nearest(name, known)}")
+
+
+def _no_choice(value: object, labels: list[Value]) -> str:
+    words = [label for label in labels if isinstance(label, str)]
+    if isinstance(value, str) and words:
+        return f"'{value}' is not a choice; {nearest(value, words)}"
+    return f"got {value!r}, expected one of {', '.join(map(str, labels))}"

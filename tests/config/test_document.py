@@ -150,6 +150,7 @@ def test_scalars_are_read_as_people_mean_them(tmp_path: Path, text: str, value: 
         ('"${EMPTY}"', ""),
         ('"${FULL} and ${OTHER}"', "images and 7"),
         ("${OTHER}", 7),
+        ("${EMPTY}", ""),
         ("${UNSET:-3}", 3),
         ('"${OTHER}"', "7"),
         ('"$FULL"', "$FULL"),
