@@ -33,14 +33,17 @@ def connection_parameters(model: DCANet) -> dict[str, nn.Parameter]:
     return {name: p for name, p in model.named_parameters() if name.startswith("connections.")}
 
 
-@pytest.mark.parametrize("places", [WITHIN, ACROSS], ids=["within", "across"])
 @pytest.mark.parametrize(("sender", "receiver"), list(product(KINDS, KINDS)))
-def test_every_kind_sends_to_every_kind_in_channels(sender: str, receiver: str, places: tuple[int, int]) -> None:
-    model = built(pair(sender, receiver, places))
+def test_every_kind_sends_to_every_kind_in_channels_within_a_stage_and_across(sender: str, receiver: str) -> None:
+    blocks: list[dict[str, Any]] = [{"name": "none"}] * 17
+    blocks[3], blocks[4], blocks[7] = KINDS[sender], KINDS[receiver], KINDS[receiver]
+    edges = {"channel": [[1, 2], [1, 3]]}
+    written = spec(topology="custom", edges=edges, dimensions={"spatial": False})
+    model = built(written | {"attention": {"blocks": blocks}})
     perturb(model)
     loss_of(model.double(), images(4, 40).double()).backward()
     parameters = connection_parameters(model)
-    assert len([name for name in parameters if name.endswith("alpha")]) == (2 if receiver == "sk" else 1)
+    assert len([name for name in parameters if name.endswith("alpha")]) == (4 if receiver == "sk" else 2)
     for name, parameter in parameters.items():
         assert parameter.grad is not None
         assert parameter.grad.abs().max() > 1e-12, name

@@ -16,7 +16,7 @@ ROWS = pairwise(
     {
         "kind": list(KINDS),
         "function": [name for name in FUNCTIONS if name != "literal"],
-        "backbone": ["resnet18", "resnet50", "mnasnet0_5", "mobilenet_v2"],
+        "backbone": ["resnet18", "mobilenet_v2"],
         "topology": ["chain", "dense", "tree"],
         "matching": list(MATCHINGS),
         "pixels": [224, 100, 32],
