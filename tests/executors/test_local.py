@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from dcasearch.config.study import Data, Resources
+from dcasearch.data import describe
+from dcasearch.errors import DataError, Interrupted, TrialFailure
+from dcasearch.evaluation import Epoch, Evaluation
+from dcasearch.executors import LocalExecutor
+from dcasearch.search.work import Job
+from dcasearch.training import Task, evaluate
+from tests.training.support import curve, make_task
+
+pytestmark = pytest.mark.usefixtures("_main_that_imports_nothing")
+
+
+@pytest.fixture
+def _main_that_imports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A spawned process imports its parent's main module; pytest's own is no part of the test."""
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+
+
+@dataclass
+class Listed:
+    """A work: a list of tasks, and what became of each."""
+
+    tasks: list[Task]
+    on_epoch: Callable[[Job, Epoch], bool] = lambda job, epoch: True
+    retries: int = 1
+    epochs: list[tuple[int, int, float]] = field(default_factory=list)
+    """(job, epoch, when it was reported)."""
+    finished: dict[int, Evaluation] = field(default_factory=dict)
+    failures: list[tuple[int, TrialFailure]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.ready = [Job(f"job {n}", n, task, Resources()) for n, task in enumerate(self.tasks)]
+
+    def ask(self) -> Job | None:
+        return self.ready.pop(0) if self.ready else None
+
+    def report(self, job: Job, epoch: Epoch) -> bool:
+        self.epochs.append((job.number, epoch.epoch, time.monotonic()))
+        return self.on_epoch(job, epoch)
+
+    def finish(self, job: Job, evaluation: Evaluation) -> None:
+        self.finished[job.number] = evaluation
+
+    def fail(self, job: Job, failure: TrialFailure) -> None:
+        self.failures.append((job.number, failure))
+        if failure.kind == "lost" and len(self.failures) <= self.retries:
+            self.ready.append(job)
+
+
+def workers() -> list[psutil.Process]:
+    """The live worker processes of this process."""
+    children = psutil.Process().children()
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline()) and child.is_running()]
+
+
+def run(work: Listed, artifacts: Path, concurrent: int = 1, interrupted: threading.Event | None = None) -> None:
+    executor = LocalExecutor(artifacts, concurrent, interrupted)
+    with executor.open():
+        executor.run(work)
+
+
+@pytest.fixture(scope="module")
+def one_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalExecutor]:
+    """An executor of one worker, whose start (torch) is waited for once."""
+    with LocalExecutor(tmp_path_factory.mktemp("artifacts"), 1).open() as executor:
+        yield executor
+    assert workers() == []
+
+
+def test_a_job_that_the_work_stops_ends_with_the_epochs_so_far(one_worker: LocalExecutor) -> None:
+    work = Listed([make_task(epochs=6)], lambda job, epoch: epoch.epoch < 2)
+    one_worker.run(work)
+    assert len(work.finished[0].history) == 2
+
+
+def test_a_failing_training_is_reported_and_its_worker_goes_on_to_the_next_job(one_worker: LocalExecutor) -> None:
+    diverging = make_task(recipe={"lr": 1e30})
+    work = Listed([diverging, make_task()])
+    one_worker.run(work)
+    ((number, failure),) = work.failures
+    assert (number, failure.kind) == (0, "nan")
+    assert len(work.finished[1].history) == 3
+
+
+def test_data_that_changed_stops_the_run_and_fails_no_trial(one_worker: LocalExecutor) -> None:
+    data = Data(name="digits")
+    assert describe(data).fingerprint != "other"
+    task = make_task()
+    work = Listed([Task(**{**vars(task), "data_fingerprint": "other"})])
+    with pytest.raises(DataError, match="is not the data of this study"):
+        one_worker.run(work)
+    assert work.failures == []
+
+
+def test_a_worker_that_is_killed_is_lost_and_its_job_goes_on_from_the_checkpoint(tmp_path: Path) -> None:
+    task = make_task()
+    before, killed = workers(), list[int]()
+
+    def kill_once(job: Job, epoch: Epoch) -> bool:
+        if epoch.epoch == 2 and not killed:
+            killed.extend(worker.pid for worker in workers() if worker not in before)
+            os.kill(killed[0], signal.SIGKILL)
+        return True
+
+    work = Listed([task], kill_once)
+    run(work, tmp_path)
+    assert len(killed) == 1
+    ((number, failure),) = work.failures
+    assert (number, failure.kind) == (0, "lost")
+    assert "exit code -9" in str(failure)
+    # The second worker reports the epochs of the checkpoint again, then goes on.
+    assert [epoch for _, epoch, _ in work.epochs] == [1, 2, 1, 2, 3]
+    undisturbed = evaluate(task, artifacts=tmp_path / "undisturbed", report=lambda epoch: True, threads=1, device="cpu")
+    assert curve(work.finished[0]) == curve(undisturbed)
+
+
+def test_two_workers_train_at_the_same_time(tmp_path: Path) -> None:
+    before, seen = workers(), set[int]()
+
+    def look(job: Job, epoch: Epoch) -> bool:
+        seen.update(worker.pid for worker in workers() if worker not in before)
+        return True
+
+    work = Listed([make_task(seed=seed, epochs=4) for seed in range(2)], look)
+    run(work, tmp_path, concurrent=2)
+    assert len(work.finished) == 2
+    assert len(seen) == 2
+    spans = {n: [when for number, _, when in work.epochs if number == n] for n in (0, 1)}
+    assert max(min(spans[0]), min(spans[1])) < min(max(spans[0]), max(spans[1]))
+
+
+def test_an_interruption_ends_the_workers_and_raises(tmp_path: Path) -> None:
+    interrupted = threading.Event()
+
+    def interrupt(job: Job, epoch: Epoch) -> bool:
+        interrupted.set()
+        return True
+
+    before, work = workers(), Listed([make_task(epochs=500)], interrupt)
+    with pytest.raises(Interrupted):
+        run(work, tmp_path, interrupted=interrupted)
+    assert workers() == before
+    assert work.finished == {}
+    assert list((tmp_path / "checkpoints").iterdir())
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from dcasearch.executors import LocalExecutor
+from tests.executors.test_local import Listed
+from tests.training.support import make_task
+
+def say(job, epoch):
+    print(job.number, flush=True)
+    return True
+
+if __name__ == "__main__":
+    executor = LocalExecutor(Path(sys.argv[1]), 2)
+    with executor.open():
+        executor.run(Listed([make_task(seed=seed, epochs=10_000) for seed in range(2)], say))
+"""
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that drives two trainings without end, both under way."""
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    started: Any = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+    with started:
+        seen: set[str] = set()
+        while seen != {"0", "1"}:
+            line = started.stdout.readline().strip()
+            assert line, started.stderr.read()
+            seen.add(line)
+        yield started
+        started.kill()
+
+
+def gone(processes: list[psutil.Process], seconds: float) -> bool:
+    _, alive = psutil.wait_procs(processes, timeout=seconds)
+    return all(process.status() == psutil.STATUS_ZOMBIE for process in alive if process.is_running())
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_driver_that_was_killed(driver: subprocess.Popen[str]) -> None:
+    family = psutil.Process(driver.pid).children(recursive=True)
+    assert len(family) >= 2
+    driver.kill()
+    assert gone(family, 3)
+
+
+@pytest.mark.slow
+def test_workers_take_no_notice_of_a_ctrl_c_that_reaches_the_whole_terminal(driver: subprocess.Popen[str]) -> None:
+    family = psutil.Process(driver.pid).children(recursive=True)
+    os.killpg(driver.pid, signal.SIGINT)
+    _, errors = driver.communicate(timeout=20)
+    assert gone(family, 3)
+    # The driver's own, since this one does not catch it; none of a worker's.
+    assert errors.count("Traceback") == 1
+    assert "KeyboardInterrupt" in errors
