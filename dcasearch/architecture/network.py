@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Literal
 
@@ -91,9 +91,9 @@ class Network:
             "form": CANONICAL_FORM,
             "backbone": self.backbone,
             "attention": [[block.kind, dict(sorted(block.options.items()))] for block in self.blocks],
-            "edges": [asdict(edge) for edge in self.edges],
+            "edges": self.edges,
         }
-        return json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), default=_fields)
 
     @cached_property
     def id(self) -> str:
@@ -103,3 +103,8 @@ class Network:
     def incoming(self, target: int, dimension: Dimension) -> tuple[Edge, ...]:
         """Return the edges into a block in one dimension, by source."""
         return tuple(e for e in self.edges if e.target == target and e.dimension == dimension)
+
+
+def _fields(part: Edge | Matching | Resize) -> dict[str, object]:
+    """Return a part as a mapping; `dataclasses.asdict` copies deeply, which is half the time of a count."""
+    return {field.name: getattr(part, field.name) for field in fields(part)}
