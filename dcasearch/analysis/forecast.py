@@ -20,6 +20,11 @@ SAMPLED = 200
 _PASSES = 3
 """A training step is about three forward passes: one forward, two for the gradients."""
 _BYTES = 4
+_RECENT = 50
+"""Trainings that the speed is measured from."""
+_IMAGENET = (1000, 1_281_167)
+_KNOWN = {"cifar10": (10, 50_000)}
+"""Classes and train images of the sets that are always the same."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,10 @@ class Forecast:
     disk_bytes: int
     """Weights that are kept, and one checkpoint per running trial."""
     classes: int
-    classes_known: bool
+    images: int
+    """In train, the held-out part included."""
+    data_found: bool
+    """False: classes and images are assumed."""
 
 
 def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | None) -> Forecast:
@@ -71,10 +79,10 @@ def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | N
     Args:
         study: The study.
         space: Its space.
-        data: None where the data is not there; ImageNet's size is then assumed for imagenet, else nothing.
+        data: None where the data is not there; the set's known size is then assumed, else ImageNet's.
         store: Its database, where one exists: measured speeds come from it.
     """
-    classes, images = (data.classes, data.train_images) if data else (1000, 1_281_167)
+    classes, images = _size_of(study, data)
     points = _points(space)
     resolution = study.fidelities[-1].resolution
     costs = [cost(point.architecture, resolution, classes) for point in points]
@@ -83,19 +91,29 @@ def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | N
         for metric, bound in study.constraints.items()
     }
     throughput, basis = _throughput(study, store, classes)
+    distinct = count_distinct(space)
     return Forecast(
         written=size(space),
-        distinct=count_distinct(space),
+        distinct=distinct,
         params=_range([c.params for c in costs]),
         macs=_range([c.macs for c in costs]),
         costed=len(costs),
         infeasible=shares,
-        phases=tuple(_phases(study, space, points, classes, images, throughput)),
+        phases=tuple(_phases(study, space, distinct, points, classes, images, throughput)),
         basis=basis,
         disk_bytes=_disk(study, max(costs, key=lambda c: c.params)),
         classes=classes,
-        classes_known=data is not None,
+        images=images,
+        data_found=data is not None,
     )
+
+
+def _size_of(study: Study, data: DataInfo | None) -> tuple[int, int]:
+    """Return the classes and the train images, the held-out part included."""
+    if data is None:
+        return _KNOWN.get(study.data.name, _IMAGENET)
+    held_out = data.validation_images if study.data.protocol == "search" else 0
+    return data.classes, data.train_images + held_out
 
 
 def _points(space: Space) -> list[Point]:
@@ -110,13 +128,21 @@ def _range(values: Sequence[int]) -> Range:
 
 
 def _phases(
-    study: Study, space: Space, points: Sequence[Point], classes: int, images: int, throughput: float | None
+    study: Study,
+    space: Space,
+    distinct: Count,
+    points: Sequence[Point],
+    classes: int,
+    images: int,
+    throughput: float | None,
 ) -> list[Phase]:
     baselines = len(space.baselines(study.baselines))
     phases: list[Phase] = []
     for fidelity in study.fidelities:
         promoted = fidelity.promote.top + fidelity.promote.random if fidelity.promote else 0
-        wanted = fidelity.trials or promoted or size(space)
+        wanted = promoted if fidelity.promote else fidelity.trials or distinct.value
+        if distinct.exact and study.on_duplicate == "replay":
+            wanted = min(wanted, distinct.value)
         trainings = (wanted + baselines) * len(fidelity.seeds)
         phases.append(_phase(fidelity.name, fidelity, trainings, study, points, classes, images, throughput))
     if study.final is not None:
@@ -158,12 +184,12 @@ def _measured(study: Study, store: Store, classes: int) -> float | None:
     """Return the speed of the study's stored trainings; evaluation passes are small change beside them."""
     macs = seconds = 0.0
     for fidelity in study.fidelities:
-        for trial in store.trials(study.name, fidelity.name):
-            if trial.evaluation is not None and trial.duplicate_of is None:
-                record = store.evaluation(trial.evaluation)
-                architecture = store.get_architecture(trial.architecture_id)
-                macs += _PASSES * record.images * cost(architecture, fidelity.resolution, classes).macs
-                seconds += record.seconds
+        trials = [t for t in store.trials(study.name, fidelity.name) if t.evaluation and t.duplicate_of is None]
+        for trial in trials[-_RECENT:]:
+            record = store.evaluation(trial.evaluation or "")
+            architecture = store.get_architecture(trial.architecture_id)
+            macs += _PASSES * record.images * cost(architecture, fidelity.resolution, classes).macs
+            seconds += record.seconds
     return macs / seconds if seconds else None
 
 

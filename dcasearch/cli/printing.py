@@ -41,8 +41,10 @@ def print_forecast(console: Console, forecast: Forecast) -> None:
     console.print(table)
     console.print(f"Time is computed from: {forecast.basis}.")
     console.print(f"Disk: up to {forecast.disk_bytes / 1e9:.2f} GB of weights and checkpoints.")
-    if not forecast.classes_known:
-        console.print("The data was not found: ImageNet's 1,000 classes and 1,281,167 images are assumed.")
+    if not forecast.data_found:
+        console.print(
+            f"The data was not found: {forecast.classes:,} classes and {forecast.images:,} images are assumed."
+        )
 
 
 def print_standing(console: Console, standing: Standing, *, every_trial: bool) -> None:

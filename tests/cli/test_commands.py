@@ -78,7 +78,7 @@ def test_check_warns_of_a_variable_that_is_not_set_and_run_refuses_it(dcasearch:
     checked = dcasearch("check", study)
     assert checked.code == 0
     assert "warning: NO_SUCH_VARIABLE is not set" in checked.out
-    assert "1,281,167 images are assumed" in checked.out
+    assert "1,000 classes and 1,281,167 images are assumed" in checked.out
     ran = dcasearch("run", study)
     assert ran.code == 2
     assert "not set: NO_SUCH_FOLDER, NO_SUCH_VARIABLE" in ran.err

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import statistics
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dcasearch import study as study_room
+from dcasearch.analysis.forecast import Forecast, forecast
+from dcasearch.data import DataInfo, describe
+from dcasearch.evaluation import Evaluation
+from dcasearch.models import cost
+from dcasearch.space import LoadedStudy, read_space
+from dcasearch.store import Store
+from tests.support import SPACE, Simulated, make_study
+
+DATA = DataInfo(fingerprint="digits", classes=10, train_images=900, validation_images=100, test_images=10)
+PROXY: dict[str, Any] = {"name": "proxy", "trials": 5, "resolution": 16, "epochs": 4}
+
+
+def foresee(**changes: Any) -> Forecast:
+    study = make_study(**changes)
+    return forecast(study, read_space(study.space), DATA, None)
+
+
+def test_the_ranges_are_those_of_every_architecture_of_a_small_space() -> None:
+    space = {"backbone": {"name": ["resnet18", "resnet34"], "stem": "small"}, "attention": {"name": "none"}}
+    seen = foresee(space=space)
+    costs = [cost(point.architecture, 16, 10) for point in read_space(space).enumerate()]
+    assert (seen.written, seen.costed, seen.distinct.value) == (2, 2, 2)
+    assert (seen.params.low, seen.params.high) == (min(c.params for c in costs), max(c.params for c in costs))
+    assert seen.macs.median == statistics.median(c.macs for c in costs)
+
+
+def test_costs_are_those_at_the_last_fidelity() -> None:
+    full = {"name": "full", "promote": {"top": 1}, "resolution": 32, "epochs": 4}
+    assert foresee(fidelities=[PROXY, full]).macs.low > 3 * foresee(fidelities=[PROXY]).macs.low
+
+
+def test_the_infeasible_share_is_that_of_each_constraint() -> None:
+    free = foresee()
+    seen = foresee(constraints={"params": {"max": free.params.low}, "macs": {"min": free.macs.low}})
+    assert 0 < seen.infeasible["params"] < 1
+    assert seen.infeasible["macs"] == 0
+
+
+def test_trainings_are_trials_and_baselines_times_seeds_and_no_more_than_the_space_holds() -> None:
+    full = {"name": "full", "promote": {"top": 2, "random": 1}, "resolution": 16, "epochs": 8, "seeds": [0, 1]}
+    settings: dict[str, Any] = {"baselines": True, "final": {"seeds": [7, 8, 9]}}
+    seen = foresee(fidelities=[PROXY, full], **settings)
+    assert [(phase.name, phase.trainings) for phase in seen.phases] == [("proxy", 8), ("full", 12), ("final", 12)]
+    two = {**SPACE, "connections": {}}
+    assert foresee(space=two, fidelities=[{**PROXY, "trials": 500}]).phases[0].trainings == 2
+    again = foresee(space=two, fidelities=[{**PROXY, "trials": 500}], on_duplicate="new_seed")
+    assert again.phases[0].trainings == 500
+
+
+def test_work_is_three_passes_over_train_and_one_over_the_held_out_part() -> None:
+    space = {"backbone": {"name": "resnet18", "stem": "small"}, "attention": {"name": "none"}}
+    (point,) = read_space(space).enumerate()
+    macs = cost(point.architecture, 16, 10).macs
+    seen = foresee(space=space, fidelities=[{**PROXY, "trials": 1, "train_fraction": 0.5}])
+    assert seen.phases[0].macs == pytest.approx(4 * macs * (3 * 450 + 100))
+
+
+def test_time_is_unknown_then_from_the_yaml_then_from_the_studys_own_trainings(tmp_path: Path) -> None:
+    unknown = foresee()
+    assert unknown.phases[0].seconds is None
+    assert "gives no `throughput`" in unknown.basis
+    written = foresee(throughput="1G", executor={"max_concurrent": 2})
+    assert written.phases[0].seconds == pytest.approx(written.phases[0].macs / 1e9 / 2)
+    store = Store.open(f"sqlite:///{tmp_path}/study.db", create=True)
+    study = make_study(artifacts=str(tmp_path), throughput="1G")
+    study_room.run(LoadedStudy(study, read_space(study.space), tmp_path, frozenset()), store, TimedSimulation())
+    measured = forecast(study, read_space(study.space), describe(study.data), store)
+    assert measured.basis == "this study's own trainings so far"
+    architecture = store.get_architecture(store.trials("tiny")[0].architecture_id)
+    speed = 3 * 10 * cost(architecture, 16, 10).macs / 5.0
+    assert measured.phases[0].seconds == pytest.approx(measured.phases[0].macs / speed, rel=0.01)
+
+
+class TimedSimulation(Simulated):
+    """Each training takes five seconds for ten images."""
+
+    def run(self, work: Any) -> None:
+        super().run(Timed(work))
+
+
+class Timed:
+    def __init__(self, work: Any) -> None:
+        self.ask, self.report, self.fail = work.ask, work.report, work.fail
+        self._work = work
+
+    def finish(self, job: Any, evaluation: Evaluation) -> None:
+        self._work.finish(job, replace(evaluation, seconds=5.0))
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"name": "cifar10", "root": "nowhere"}, (10, 50_000)),
+        ({"name": "imagenet", "root": "nowhere"}, (1000, 1_281_167)),
+        ({"name": "imagefolder", "root": "nowhere"}, (1000, 1_281_167)),
+    ],
+)
+def test_data_that_is_not_there_is_assumed_and_said_to_be(data: dict[str, str], expected: tuple[int, int]) -> None:
+    study = make_study(data=data)
+    seen = forecast(study, read_space(study.space), None, None)
+    assert (seen.classes, seen.images, seen.data_found) == (*expected, False)
+
+
+def test_disk_is_kept_weights_and_checkpoints() -> None:
+    seen = foresee(keep_weights=3, executor={"max_concurrent": 2})
+    assert seen.disk_bytes == seen.params.high * 4 * (3 + 2 * 2)
+    ema = foresee(keep_weights=3, fidelities=[{**PROXY, "recipe": {"ema": 0.99}}])
+    assert ema.disk_bytes == ema.params.high * 4 * (3 + 3)

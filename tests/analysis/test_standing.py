@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dcasearch import study as study_room
+from dcasearch.analysis.standing import load_study_of, standing_of
+from dcasearch.errors import TrialFailure, UserError
+from dcasearch.search.work import Job
+from dcasearch.space import LoadedStudy, read_space
+from dcasearch.store import Store
+from dcasearch.trial import State
+from tests.support import DriverDied, Simulated, make_study
+
+PROXY: dict[str, Any] = {"name": "proxy", "trials": 5, "resolution": 16, "epochs": 3}
+FULL: dict[str, Any] = {"name": "full", "promote": {"top": 2}, "resolution": 16, "epochs": 4, "seeds": [0, 1]}
+
+
+def run(folder: Path, executor: Simulated | None = None, **changes: Any) -> Store:
+    study = make_study(
+        **{
+            "artifacts": str(folder),
+            "fidelities": [PROXY, FULL],
+            "baselines": True,
+            "final": {"seeds": [100, 101]},
+            **changes,
+        }
+    )
+    store = Store.open(f"sqlite:///{folder}/study.db", create=True)
+    loaded = LoadedStudy(study, read_space(study.space), folder / "study.yaml", frozenset())
+    study_room.run(loaded, store, executor or Simulated())
+    return store
+
+
+def test_a_finished_study_has_counts_leaders_baselines_and_a_winner_over_its_seeds(tmp_path: Path) -> None:
+    store = run(tmp_path)
+    standing = standing_of(store, "tiny")
+    proxy, full = standing.fidelities
+    assert proxy.counts[State.COMPLETE] == 5
+    best = max(t.values[0] for t in proxy.trials if t.values is not None)
+    assert proxy.leader is not None
+    assert proxy.leader.top1 == (best,)
+    assert [baseline.name for baseline in full.baselines] == ["plain", "vanilla se", "dca se"]
+    assert all(baseline.seeds == (0, 1) for baseline in full.baselines)
+    assert full.leader is not None
+    assert full.leader.seeds == (0, 1)
+    assert standing.winner is not None
+    assert full.leader.architecture_id == standing.winner.architecture.id
+    assert full.leader.mean == pytest.approx(statistics.fmean(full.leader.top1))
+    first, *others = standing.finals
+    assert (first.name, first.seeds) == ("winner", (100, 101))
+    assert [other.name for other in others] == ["plain", "vanilla se", "dca se"]
+
+
+def test_a_failed_baseline_is_told_with_its_reason(tmp_path: Path) -> None:
+    def fail(job: Job) -> TrialFailure | None:
+        return TrialFailure("oom", "9 GB") if "baseline plain" in job.label else None
+
+    standing = standing_of(run(tmp_path, Simulated(fail=fail)), "tiny")
+    assert standing.fidelities[0].baselines[0].failure == "oom: 9 GB"
+    assert standing.fidelities[0].baselines[0].top1 == ()
+
+
+def test_a_study_that_was_cut_off_tells_what_was_running(tmp_path: Path) -> None:
+    with pytest.raises(DriverDied):
+        run(tmp_path, Simulated(die_at=9), baselines=False)
+    standing = standing_of(Store.open(f"sqlite:///{tmp_path}/study.db"), "tiny")
+    proxy, full = standing.fidelities
+    assert len(proxy.suspended) == 1
+    assert (full.trials, full.leader, standing.winner, standing.finals) == ((), None, None, ())
+
+
+def test_an_unknown_study_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    store = run(tmp_path)
+    assert load_study_of(store, "tiny").name == "tiny"
+    with pytest.raises(UserError, match="holds no study 'other'; it holds: tiny"):
+        standing_of(store, "other")
