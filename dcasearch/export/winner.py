@@ -1,4 +1,4 @@
-"""What of a study goes into the spec: its winner (or a trial of the user's choice) with all that it is compared with."""
+"""What of a study goes into the spec: its winner, or a trial of the user's choice, and what it is compared with."""
 
 from __future__ import annotations
 
