@@ -25,7 +25,9 @@ from dcasearch.architecture.layouts import Stem
 class Frozen(BaseModel):
     """Base of every configuration: immutable, no unknown keys, no silent conversion."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, ignored_types=(cached_property,))
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, ignored_types=(cached_property,)
+    )
 
 
 def _named(value: object) -> object:

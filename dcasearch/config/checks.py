@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from dcasearch.config.document import Path, Report
-from dcasearch.config.study import COSTS, Fidelity, Study
+from dcasearch.config.study import COSTS, Direction, Fidelity, Metric, Study
 from dcasearch.errors import nearest
 
 DATA_SETS = ("digits", "cifar10", "imagefolder", "imagenet")
 """Registered in `dcasearch.data`; a test holds the two equal."""
 
+_BETTER: dict[Metric, Direction] = {"top1": "maximize", "top5": "maximize", "loss": "minimize"}
+
 
 def check_study(study: Study, report: Report) -> None:
     """Report every way in which a study's parts do not fit together."""
-    for path, message in [*_data(study), *_goals(study), *_fidelities(study), *_execution(study)]:
+    for path, message in [*_data(study), *_goals(study), *_fidelities(study), *_final(study), *_execution(study)]:
         report(path, message)
 
 
@@ -28,6 +30,10 @@ def _data(study: Study) -> Iterator[tuple[Path, str]]:
 
 
 def _goals(study: Study) -> Iterator[tuple[Path, str]]:
+    for metric, direction in study.objectives.items():
+        better = _BETTER.get(metric, direction)
+        if better != direction:
+            yield ("objectives", metric), f"{direction} would look for the worst; write {metric}: {better}"
     if all(metric in COSTS for metric in study.objectives):
         yield ("objectives",), "need at least one measured metric: top1, top5 or loss"
     for metric, bound in study.constraints.items():
@@ -44,6 +50,8 @@ def _fidelities(study: Study) -> Iterator[tuple[Path, str]]:
         if names.index(fidelity.name) != n:
             yield (*path, "name"), f"'{fidelity.name}' is the name of two fidelities"
         yield from _first(study, fidelity, path) if n == 0 else _later(fidelity, path)
+        if len(set(fidelity.seeds)) < len(fidelity.seeds):
+            yield (*path, "seeds"), "hold a seed twice: that is one training, not two"
         if fidelity.pruner.name != "none" and fidelity.pruner.min_epochs >= fidelity.epochs:
             yield (*path, "pruner"), f"has no rung: min_epochs {fidelity.pruner.min_epochs} of {fidelity.epochs} epochs"
 
@@ -64,6 +72,15 @@ def _later(fidelity: Fidelity, path: Path) -> Iterator[tuple[Path, str]]:
         yield (*path, "promote"), "promotes nothing"
     if fidelity.trials is not None:
         yield (*path, "trials"), "belongs to the first fidelity; here `promote` says how many"
+
+
+def _final(study: Study) -> Iterator[tuple[Path, str]]:
+    if study.final is None:
+        return
+    if len(set(study.final.seeds)) < len(study.final.seeds):
+        yield ("final", "seeds"), "hold a seed twice: that is one training, not two"
+    for seed in sorted({seed for fidelity in study.fidelities for seed in fidelity.seeds} & set(study.final.seeds)):
+        yield ("final", "seeds"), f"must be fresh, but {seed} is a seed of the search"
 
 
 def _execution(study: Study) -> Iterator[tuple[Path, str]]:

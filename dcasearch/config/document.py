@@ -30,11 +30,12 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe; reads 1e-4 as the number it is (YAML 1.1 wants 1.0e-4), and a date as the text it is."""
+    """Safe; reads 1e-4 as the number it is (YAML 1.1 wants 1.0e-4), a date as the text and `<<` as the key it is."""
 
 
+_UNREAD = {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:merge", "tag:yaml.org,2002:value"}
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _UNREAD]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
@@ -101,7 +102,8 @@ def load_yaml(file: File, environ: Mapping[str, str] | None = None) -> Document:
 def _no_yaml(file: str, error: yaml.YAMLError) -> Problem:
     mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    said = error.problem if isinstance(error, yaml.MarkedYAMLError) else str(error).replace("\n", " ")
+    parts = [error.context, error.problem] if isinstance(error, yaml.MarkedYAMLError) else str(error).split("\n")
+    said = ", ".join(part.strip() for part in parts if part)
     return Problem(file, line, column, f"is no YAML: {said}")
 
 

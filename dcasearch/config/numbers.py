@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import BeforeValidator
 
 _UNITS = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+PATTERN = r"^(\d+\.?\d*) *([kMGT])$"
 
 
 def parse_number(value: object) -> object:
     """Return the number that a text such as `5.0M` stands for; anything else as it is."""
-    if isinstance(value, str) and value[-1:] in _UNITS:
-        try:
-            return float(value[:-1]) * _UNITS[value[-1]]
-        except ValueError:
-            return value
-    return value
+    match = re.match(PATTERN, value) if isinstance(value, str) else None
+    return float(match[1]) * _UNITS[match[2]] if match else value
 
 
 Human = Annotated[float, BeforeValidator(parse_number)]

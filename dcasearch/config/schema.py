@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from dcasearch.config.loading import recipe_names
+from dcasearch.config.numbers import PATTERN
 from dcasearch.config.study import Study
 
-_HUMAN = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^[0-9.]+[kMGT]$"}]}
+_HUMAN = {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": PATTERN}]}
 
 
 def study_schema() -> dict[str, Any]:

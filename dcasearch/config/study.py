@@ -42,8 +42,8 @@ class Data(Frozen):
 class Bound(Frozen):
     """A constraint on a cost; checked before any training."""
 
-    min: Human | None = Field(default=None, strict=False)
-    max: Human | None = Field(default=None, strict=False)
+    min: Annotated[Human, Field(gt=0, strict=False)] | None = None
+    max: Annotated[Human, Field(gt=0, strict=False)] | None = None
 
 
 class Sampler(Frozen):

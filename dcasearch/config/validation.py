@@ -36,7 +36,7 @@ def _outdone(detail: Mapping[str, Any], details: Sequence[Mapping[str, Any]]) ->
     if kind == "too_short":
         return bool(detail["ctx"]["actual_length"] != len(detail["input"]))
     beside = [other for other in details if other is not detail and other["loc"][: len(union)] == union]
-    if kind == "model_type":
+    if kind in ("model_type", "tuple_type"):
         return any(other["type"] == "bool_type" and len(other["loc"]) == len(union) + 1 for other in beside)
     return kind == "bool_type" and any(len(other["loc"]) > len(union) + 1 for other in beside)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from dcasearch.config import Path
+from dcasearch.errors import UserError, nearest
 from dcasearch.trial import Value
 
 T = TypeVar("T")
@@ -76,12 +77,18 @@ class Axis:
         option = options[0]
         if len(options) > 1:
             label = suggest(self.name + site, tuple(o.label for o in options))
-            option = next(o for o in options if o.label == label and type(o.label) is type(label))
+            option = self._labelled(label, options)
         if not site:
             chosen[self.name] = option.word
         if not option.nested:
             return option.value
         return {**option.value, **{last_part(axis.name): axis.choose(suggest, chosen) for axis in option.nested}}
+
+    def _labelled(self, label: Value, options: tuple[Option, ...]) -> Option:
+        for option in options:
+            if option.label == label and type(option.label) is type(label):
+                return option
+        raise UserError(f"{self.name}: {label!r} is not a choice; {nearest(label, (str(o.label) for o in options))}")
 
 
 def answers(walk: Callable[[Suggest], T]) -> Iterator[T]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -12,6 +11,8 @@ from dcasearch.architecture.layouts import Stem
 from dcasearch.architecture.topology import TOPOLOGIES
 
 GRAINS = ("network", "stage", "block")
+_LARGEST = 2**53
+"""Beyond it JSON and SQL do not give an integer back as it was."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Values:
             return self.null
         if isinstance(value, str):
             return value in self.words
-        if not isinstance(value, int | float) or not math.isfinite(value):
+        if not isinstance(value, int | float) or not abs(value) < _LARGEST:  # `not <` holds for nan too
             return False
         return (self.number or (self.integer and isinstance(value, int))) and (value > 0 or (self.zero and value == 0))
 

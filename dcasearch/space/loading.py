@@ -36,8 +36,9 @@ def load_study(path: File, environ: Mapping[str, str] | None = None) -> LoadedSt
     document = load_yaml(path, environ)
     documents = [document]
     space = _space(document, documents, environ)
+    sound = not any(d.problems for d in documents)  # of a space with mistakes nothing more can be asked
     study = read_study(document)
-    if study is not None and space is not None:
+    if sound and study is not None and space is not None:
         _check_enqueued(study, space, document)
         _check_baselines(study, space, document)
     problems = [problem for d in documents for problem in d.problems]

@@ -124,6 +124,8 @@ class _Reader:
             wanted = " and ".join(f"`{key}`" for key in missing)
             self._report(path, f"a condition needs {wanted}; it is {{when: …, choose: …, else: …}}")
             return Axis(name, (Option(None, None),))
+        if written["when"] == {}:
+            self._report((*path, "when"), "is empty; name an axis that is chosen before, and its values")
         when = self._when(name, self._part(written, (*path, "when")), (*path, "when"))
         options = self._options(name, GRAMMAR[name], written["choose"], (*path, "choose"))
         otherwise = self._options(name, GRAMMAR[name], written["else"], (*path, "else"))
@@ -165,6 +167,8 @@ class _Reader:
             return self._named(name, values, written, path)
         if not values.fits(written):
             self._report(path, _misfit(values, written))
+            label = repr(written) if isinstance(written, Mapping | list) else written
+            return Option(label, label, path=path)
         return Option(written, written, path=path)
 
     def _named(self, name: str, values: Values, written: Any, path: Path) -> Option:

@@ -47,7 +47,9 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 def _axis(values: Values) -> dict[str, Any]:
     """A scalar, a list of them, or a condition."""
     one, several = {"anyOf": _value(values)}, _several(values)
-    condition = _object({"when": {"type": "object"}, "choose": {"anyOf": [one, several]}, "else": one})
+    condition = _object(
+        {"when": {"type": "object", "minProperties": 1}, "choose": {"anyOf": [one, several]}, "else": one}
+    )
     return {"anyOf": [*_value(values), several, {**condition, "required": ["when", "choose", "else"]}]}
 
 

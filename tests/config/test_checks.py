@@ -19,6 +19,23 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "data set": ({"data": {"name": "cifar"}}, "data.name: 'cifar' is not a data set; did you mean 'cifar10'?"),
     "no root": ({"data": {"name": "imagenet"}}, "data: imagenet needs a root"),
     "costs alone": ({"objectives": {"params": "minimize"}}, "objectives: need at least one measured metric"),
+    "the worst accuracy": (
+        {"objectives": {"top1": "minimize"}},
+        "objectives.top1: minimize would look for the worst; write top1: maximize",
+    ),
+    "the worst loss": (
+        {"objectives": {"top1": "maximize", "loss": "maximize"}},
+        "objectives.loss: maximize would look for the worst; write loss: minimize",
+    ),
+    "seeds": (
+        {"fidelities": [FIRST, {**LATER, "seeds": [1, 2, 1]}]},
+        "fidelities.1.seeds: hold a seed twice: that is one training, not two",
+    ),
+    "last seeds": ({"final": {"seeds": [7, 7]}}, "final.seeds: hold a seed twice"),
+    "last seeds that are not fresh": (
+        {"fidelities": [FIRST, {**LATER, "seeds": [1, 2]}], "final": {"seeds": [2, 1000]}},
+        "final.seeds: must be fresh, but 2 is a seed of the search",
+    ),
     "empty bound": ({"constraints": {"params": {}}}, "constraints.params: needs min, max or both"),
     "bounds crossed": (
         {"constraints": {"macs": {"min": "2G", "max": "1G"}}},
@@ -77,6 +94,7 @@ def test_parts_that_do_not_fit_together_are_a_mistake(changes: dict[str, Any], m
         {"fidelities": [{**FIRST, "pruner": {"name": "successive_halving", "min_epochs": 3}}]},
         {"constraints": {"params": {"max": "5.0M"}, "macs": {"min": 1}}},
         {"objectives": {"top1": "maximize", "macs": "minimize"}},
+        {"final": {"seeds": [1000, 1001]}},
         {"data": {"name": "imagefolder", "root": "images"}},
         {"stop": {"deadline": "2026-12-01T08:00:00", "wall_hours": 1, "no_improvement": 9}},
         {"executor": {"resources": {"proxy": {"cpu": 2, "gpu": 1}}}},

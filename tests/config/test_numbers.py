@@ -7,13 +7,14 @@ from dcasearch.config.numbers import Human, parse_number
 
 
 @pytest.mark.parametrize(
-    ("written", "value"), [("5.0M", 5e6), ("262k", 262e3), ("4G", 4e9), ("1.5T", 1.5e12), (3, 3.0), (2.5, 2.5)]
+    ("written", "value"),
+    [("5.0M", 5e6), ("5 M", 5e6), ("262k", 262e3), ("4G", 4e9), ("1.5T", 1.5e12), (3, 3.0), (2.5, 2.5)],
 )
 def test_numbers_may_have_units(written: object, value: float) -> None:
     assert TypeAdapter(Human).validate_python(written) == value
 
 
-@pytest.mark.parametrize("written", ["5Q", "M", "five", "5 000 M M"])
+@pytest.mark.parametrize("written", ["5Q", "M", "five", "5 000 M M", "-5M", "1.2.3M"])
 def test_what_is_no_number_stays_what_it_is_and_is_refused(written: str) -> None:
     assert parse_number(written) == written
     with pytest.raises(ValidationError):

@@ -45,6 +45,7 @@ def test_what_the_reader_accepts_fits_the_schema(changes: dict[str, Any]) -> Non
         {"sampller": {}},
         {"sampler": {"name": "tpee"}},
         {"constraints": {"params": {"max": "5Q"}}},
+        {"constraints": {"params": {"max": -5}}},
         {"constraints": {"latency": {"max": 5}}},
         {"fidelities": []},
         {"fidelities": [{**FIRST, "recipe": "lite"}]},

@@ -40,6 +40,10 @@ CASES: dict[str, tuple[dict[str, Any], Path, str]] = {
     "name": ({"name": "a b"}, ("name",), "got 'a b'"),
     "mapping": ({"data": ["digits"]}, ("data",), "should be a mapping; got ['digits']"),
     "empty list": ({"fidelities": []}, ("fidelities",), "at least 1 item"),
+    "bound that nothing meets": ({"constraints": {"params": {"max": -1}}}, ("constraints", "params", "max"), "got -1"),
+    "no number": ({"constraints": {"params": {"max": float("nan")}}}, ("constraints", "params", "max"), "got nan"),
+    "infinite": ({"stop": {"wall_hours": float("inf")}}, ("stop", "wall_hours"), "finite number; got inf"),
+    "flag or list": ({"baselines": "plain"}, ("baselines",), "got 'plain'"),
     "bound": ({"constraints": {"params": {"max": "5Q"}}}, ("constraints", "params", "max"), "got '5Q'"),
 }
 

@@ -121,6 +121,38 @@ def test_a_baseline_that_is_wanted_must_exist(tmp_path: Path) -> None:
     assert "did you mean 'vanilla se'?" in said
 
 
+@pytest.mark.parametrize(
+    ("attention", "connections", "place", "message"),
+    [
+        ("{name: [sse, gc]}", "{}", (4, 22), "'sse' is not an attention block; did you mean 'se'?"),
+        ("{name: se, reduction: 8.5}", "{}", (4, 36), "got 8.5, expected a positive integer"),
+        ("{name: se}", "{function: []}", (5, 17), "is an empty list of choices"),
+        ("{name: se}", "{alpha: {shape: matrix}}", (5, 32), "'matrix' is not a shape of alpha"),
+    ],
+)
+def test_mistakes_that_the_space_alone_has_are_told_at_their_places(
+    tmp_path: Path, attention: str, connections: str, place: tuple[int, int], message: str
+) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(
+        f"""\
+name: tiny
+space:
+  backbone: {{name: resnet18}}
+  attention: {attention}
+  connections: {connections}
+data: {{name: digits}}
+enqueue: [{{attention.name: se}}]
+fidelities: [{{name: proxy, trials: 2, resolution: 16, epochs: 2}}]
+"""
+    )
+    with pytest.raises(ConfigError) as error:
+        load_study(path)
+    [problem] = error.value.problems
+    assert (problem.line, problem.column) == place
+    assert message in problem.message
+
+
 BROKEN = """\
 name: broken
 space:

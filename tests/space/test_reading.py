@@ -70,6 +70,12 @@ CASES: dict[str, tuple[dict[str, Any], Path, str]] = {
         "got 0.0, expected a positive number",
     ),
     "infinite": ({"backbone": {"name": "mobilenet_v2", "width": float("inf")}}, ("backbone", "width"), "got inf"),
+    "not a number": ({"backbone": {"name": "mobilenet_v2", "width": float("nan")}}, ("backbone", "width"), "got nan"),
+    "too large to keep": (
+        attentive(**SE, reduction=10**400),
+        ("attention", "reduction"),
+        "expected a positive integer",
+    ),
     "negative alpha": (connected(alpha={"init": -1}), ("connections", "alpha", "init"), "expected a number from 0"),
     "empty list": (connected(function=[]), ("connections", "function"), "is an empty list of choices"),
     "twice": (connected(function=["direct", "softmax", "direct"]), ("connections", "function", 2), "stands twice"),
@@ -106,9 +112,27 @@ CASES: dict[str, tuple[dict[str, Any], Path, str]] = {
         "a condition needs `else`",
     ),
     "condition's key": (
-        connected(function={"when": {}, "choose": FUNCTIONS, "else": "direct", "otherwise": 1}),
+        connected(function={"when": {"attention.name": "se"}, "choose": FUNCTIONS, "else": "direct", "otherwise": 1}),
         ("connections", "function", "otherwise"),
         "Known: choose, else, when.",
+    ),
+    "empty condition": (
+        connected(function={"when": {}, "choose": FUNCTIONS, "else": "direct"}),
+        ("connections", "function", "when"),
+        "is empty; name an axis that is chosen before",
+    ),
+    "condition inside a list of choices": (
+        attentive(**SE, reduction=[4, {"when": {"backbone.name": "resnet18"}, "choose": 8, "else": 16}]),
+        ("attention", "reduction", 1),
+        "expected a positive integer",
+    ),
+    "condition on an axis with a mistake": (
+        {
+            "backbone": {"name": ["resnet18", {"resnet34": {}}]},
+            "attention": {**SE, "reduction": {"when": {"backbone.name": "resnet18"}, "choose": [4, 8], "else": 16}},
+        },
+        ("backbone", "name", 1),
+        "got {'resnet34': {}}, expected one of mnasnet0_5",
     ),
     "condition that is no mapping": (
         connected(function={"when": "se", "choose": FUNCTIONS, "else": "direct"}),

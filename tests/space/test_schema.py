@@ -66,6 +66,7 @@ def test_conditions_and_nested_options_fit_the_schema(written: dict[str, Any]) -
         make(function="directt"),
         make(function=[]),
         make(function={"when": {}, "choose": "direct"}),
+        make(function={"when": {}, "choose": ["direct", "softmax"], "else": "direct"}),
         make(channel_matching={"fc2": {"reductoin": 4}}),
         make(channel_matching={"fc2": {"reduction": 0}}),
         make(granularity="stages"),

@@ -3,10 +3,12 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dcasearch.architecture import Architecture
+from dcasearch.errors import UserError
 from dcasearch.space import Point, Space, read_space
 from dcasearch.trial import Value
 from tests.space.strategies import spaces
@@ -145,6 +147,14 @@ def test_coupling_is_asked_of_cbam_alone() -> None:
     space = make({"name": ["se", "cbam"]}, {"coupling": ["decoupled", "coupled"]})
     assert "connections.coupling" not in asked(space)
     assert "connections.coupling" in asked(space, attention_name="cbam")
+
+
+def test_an_answer_that_is_no_choice_is_refused() -> None:
+    space = make({"name": ["se", "gc"], "reduction": [4, 8]})
+    with pytest.raises(UserError, match=r"attention\.name: 'see' is not a choice; did you mean 'se'\?"):
+        space.point({"attention.name": "see"})
+    with pytest.raises(UserError, match=r"attention\.reduction: 8\.0 is not a choice"):
+        space.point({"attention.reduction": 8.0})
 
 
 def test_points_are_enumerated_in_a_fixed_order_each_once() -> None:
