@@ -6,6 +6,8 @@ import random
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -80,13 +82,16 @@ def ledger(folder: Path) -> dict[str, Any]:
     return {"trials": trials, "roles": roles, "curves": curves, "optuna": told}
 
 
-def killed_run(folder: Path, sent: signal.Signals, moments: random.Random, kills: int) -> int:
-    """Run a study to its end, killing it up to `kills` times on the way; return how often it was killed."""
+def killed_run(folder: Path, sent: signal.Signals, lives: Callable[[], float], kills: int) -> int:
+    """Run a study to its end, killing it up to `kills` times on the way; return how often it was killed.
+
+    `lives` draws the seconds after which it is killed.
+    """
     done = 0
     while True:
         run = start(folder)
         try:
-            output, _ = run.communicate(timeout=moments.uniform(1.0, 15.0) if done < kills else None)
+            output, _ = run.communicate(timeout=lives() if done < kills else None)
         except subprocess.TimeoutExpired:
             run.send_signal(sent)
             output, _ = run.communicate()
@@ -103,8 +108,10 @@ def killed_run(folder: Path, sent: signal.Signals, moments: random.Random, kills
 def test_a_run_that_is_killed_at_random_moments_ends_with_the_ledger_of_an_undisturbed_one(
     sent: signal.Signals, kills: int, tmp_path: Path
 ) -> None:
+    began = time.monotonic()
     undisturbed = start(tmp_path / "undisturbed")
     output, _ = undisturbed.communicate()
+    seconds = time.monotonic() - began
     assert undisturbed.returncode == 0, output
     expected = ledger(tmp_path / "undisturbed")
     assert any(trial.state == "complete" for trial in expected["trials"])
@@ -112,5 +119,5 @@ def test_a_run_that_is_killed_at_random_moments_ends_with_the_ledger_of_an_undis
     done = 0
     while done < kills:  # a run that ends before its last kill is followed by another one
         folder = tmp_path / f"killed after {done}"
-        done += killed_run(folder, sent, moments, kills - done)
+        done += killed_run(folder, sent, lambda: moments.uniform(0.5, seconds / 3), kills - done)
         assert ledger(folder) == expected
