@@ -2,28 +2,61 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+
 import optuna
 
 from dcasearch.analysis.standing import Compared, FidelityStanding, standing_of
-from dcasearch.errors import UserError
+from dcasearch.errors import StorageError, UserError
 from dcasearch.store import Store
+
+logger = logging.getLogger(__name__)
+
+REFRESH_SECONDS = 15.0
+"""How old a note may be while a study runs."""
 
 
 def serve(store: Store, name: str, host: str, port: int) -> None:
-    """Write the notes and serve the dashboard until it is interrupted; safe while a study runs.
+    """Serve the dashboard until it is interrupted, keeping its notes up to date; safe while a study runs.
 
     Raises:
         UserError: optuna-dashboard is not installed, or there is no such study.
     """
     try:
-        from optuna_dashboard import run_server, save_note
+        from optuna_dashboard import run_server
     except ImportError:
         raise UserError("the dashboard is an extra: pip install 'dcasearch[dashboard]'") from None
+    write_notes(store, name)
+    ended = threading.Event()
+    thread = threading.Thread(target=_refresh, args=(store, name, ended), name="notes", daemon=True)
+    thread.start()
+    try:
+        run_server(store.optuna, host=host, port=port)
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _refresh(store: Store, name: str, ended: threading.Event) -> None:
+    while not ended.wait(REFRESH_SECONDS):
+        try:
+            write_notes(store, name)
+        except StorageError as error:
+            logger.warning("The notes of study '%s' were not brought up to date: %s", name, error)
+
+
+def write_notes(store: Store, name: str) -> None:
+    """Write the note of each fidelity that has begun, where it is not written so already or is the user's own."""
+    from optuna_dashboard import get_note, save_note
+
     for fidelity in standing_of(store, name).fidelities:
-        if fidelity.trials:
-            study = optuna.load_study(study_name=f"{name}.{fidelity.name}", storage=store.optuna)
-            save_note(study, note(fidelity))
-    run_server(store.optuna, host=host, port=port)
+        if not fidelity.trials:
+            continue
+        study = optuna.load_study(study_name=f"{name}.{fidelity.name}", storage=store.optuna)
+        written, text = get_note(study), note(fidelity)
+        if written != text and (not written or written.startswith(_head(fidelity))):
+            save_note(study, text)
 
 
 def note(fidelity: FidelityStanding) -> str:
@@ -32,7 +65,12 @@ def note(fidelity: FidelityStanding) -> str:
     lines = ["| | top-1 % | seeds | leader − | architecture |", "|---|---|---|---|---|"]
     lines += [_row(row, fidelity.leader) for row in rows if row.top1]
     counts = ", ".join(f"{n} {state}" for state, n in sorted(fidelity.counts.items()))
-    return f"**{fidelity.name}**: {counts}\n\n" + "\n".join(lines)
+    return f"{_head(fidelity)}: {counts}\n\n" + "\n".join(lines)
+
+
+def _head(fidelity: FidelityStanding) -> str:
+    """Return what our notes begin with; one that does not was written by the user."""
+    return f"**{fidelity.name}**"
 
 
 def _row(row: Compared, leader: Compared | None) -> str:

@@ -1,19 +1,24 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 
 from dcasearch import study as study_room
 from dcasearch.analysis.standing import Compared, FidelityStanding
 from dcasearch.errors import UserError
-from dcasearch.report.dashboard import note, serve
+from dcasearch.report import dashboard
+from dcasearch.report.dashboard import note, serve, write_notes
 from dcasearch.space import LoadedStudy, read_space
 from dcasearch.store import Store
 from dcasearch.trial import State
 from tests.support import Simulated, make_study
+
+PROXY: dict[str, Any] = {"name": "proxy", "trials": 5, "resolution": 16, "epochs": 4}
 
 
 def compared(name: str, *top1: float) -> Compared:
@@ -50,9 +55,40 @@ def test_serve_writes_the_notes_and_serves_the_studys_own_database(
     monkeypatch.setattr(optuna_dashboard, "run_server", lambda *args, **options: served.append((*args, options)))
     serve(store, "tiny", "127.0.0.1", 8081)
     assert served == [(store.optuna, {"host": "127.0.0.1", "port": 8081})]
-    study_id = store.optuna.get_study_id_from_name("tiny.proxy")
-    attributes = store.optuna.get_study_system_attrs(study_id)
-    assert any("vanilla se" in str(value) for name, value in attributes.items() if "note" in name)
+    assert "vanilla se" in stored_note(store)
+
+
+def stored_note(store: Store) -> str:
+    from optuna_dashboard import get_note
+
+    return str(get_note(optuna.load_study(study_name="tiny.proxy", storage=store.optuna)))
+
+
+def test_notes_follow_a_study_that_goes_on_while_the_dashboard_is_open(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import optuna_dashboard
+
+    def serve_while_the_study_goes_on(*arguments: object, **options: object) -> None:
+        longer = make_study(artifacts=str(tmp_path), baselines=True, fidelities=[{**PROXY, "trials": 7}])
+        study_room.run(LoadedStudy(longer, read_space(longer.space), tmp_path, frozenset()), store, Simulated())
+        end = time.monotonic() + 20
+        while "7 complete" not in stored_note(store) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert "7 complete" in stored_note(store)
+
+    monkeypatch.setattr(dashboard, "REFRESH_SECONDS", 0.05)
+    monkeypatch.setattr(optuna_dashboard, "run_server", serve_while_the_study_goes_on)
+    serve(store, "tiny", "127.0.0.1", 8081)
+
+
+def test_a_note_of_the_users_own_is_left_alone(store: Store) -> None:
+    from optuna_dashboard import save_note
+
+    study = optuna.load_study(study_name="tiny.proxy", storage=store.optuna)
+    save_note(study, "mine")
+    write_notes(store, "tiny")
+    assert stored_note(store) == "mine"
 
 
 def test_without_its_extra_serve_says_what_to_install(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

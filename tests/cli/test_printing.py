@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dcasearch.cli.console import make_console
+from dcasearch.cli.printing import print_checks, why
+from dcasearch.export import Check
+from dcasearch.trial import State, Trial
+
+
+def trial(**changes: Any) -> Trial:
+    fields = {
+        "study": "tiny",
+        "fidelity": "proxy",
+        "number": 7,
+        "state": State.COMPLETE,
+        "origin": "sampled",
+        "params": {},
+        "architecture_id": "0" * 16,
+        "seed": 0,
+        **changes,
+    }
+    return Trial(**fields)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "sampled"),
+        ({"state": State.INFEASIBLE, "constraint": "params 9 > 5"}, "params 9 > 5"),
+        ({"state": State.DUPLICATE, "duplicate_of": 3}, "of trial 3"),
+        ({"state": State.WAITING, "duplicate_of": 3}, "of trial 3"),
+        ({"state": State.PRUNED, "attributes": {"rung": 1}}, "rung 1"),
+        ({"state": State.FAILED, "failure": "nan", "message": "epoch 2"}, "nan: epoch 2"),
+        (
+            {"origin": "promoted", "attributes": {"of": 4, "reason": "place 1 by value"}},
+            "trial 4 before: place 1 by value",
+        ),
+    ],
+)
+def test_every_state_is_explained(changes: dict[str, Any], words: str) -> None:
+    assert why(trial(**changes)) == words
+
+
+def test_checks_are_told_as_equal_differing_or_not_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    checks = [Check("id", "a", "a", True), Check("logits", "b", "[c]", False), Check("top-1", "1", "no data", None)]
+    print_checks(make_console(), checks)
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["check state expected got", "id equal a a", "logits DIFFERS b [c]", "top-1 not checked 1 no data"]
