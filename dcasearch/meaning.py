@@ -28,6 +28,7 @@ def meaning_of(study: Study, space: Space, data: DataInfo) -> dict[str, Any]:
     }
     if study.constraints or any(metric in COSTS for metric in study.objectives):
         meaning["resolution of params and macs"] = study.fidelities[-1].resolution
+    meaning["seed of sampled trials"] = study.fidelities[0].seeds[0]
     for fidelity in study.fidelities:
         for name in ("resolution", "epochs", "train_fraction"):
             meaning[f"fidelities.{fidelity.name}.{name}"] = getattr(fidelity, name)

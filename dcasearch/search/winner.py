@@ -26,20 +26,22 @@ class Winner:
 def winner_of(study: Study, store: Store, fidelity: str | None = None) -> Winner:
     """Return the winner by the first objective (further ones break ties) at a fidelity, the last by default.
 
-    Architectures with fewer seeds than the best-covered one are left out: their means do not compare.
+    Architectures with fewer seeds than the fidelity asks for are left out where others have them: their means do
+    not compare.
 
     Raises:
         UserError: no trial is complete there.
     """
-    name = fidelity or study.fidelities[-1].name
+    level = next(f for f in study.fidelities if f.name == (fidelity or study.fidelities[-1].name))
+    name = level.name
     by_architecture: dict[str, list[Trial]] = {}
     for trial in store.trials(study.name, name):
         if trial.state is State.COMPLETE:
             by_architecture.setdefault(trial.architecture_id, []).append(trial)
     if not by_architecture:
         raise UserError(f"study '{study.name}' has no complete trial at fidelity '{name}' yet")
-    seeds = max(len(trials) for trials in by_architecture.values())
-    candidates = [trials for trials in by_architecture.values() if len(trials) == seeds]
+    needed = min(len(level.seeds), max(len(trials) for trials in by_architecture.values()))
+    candidates = [trials for trials in by_architecture.values() if len(trials) >= needed]
     means = [tuple(map(statistics.fmean, zip(*(t.values or () for t in trials), strict=True))) for trials in candidates]
     best = ranking(study.objectives, means, "value")[0]
     trials = tuple(candidates[best])
