@@ -67,7 +67,7 @@ def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStan
     if every_trial and fidelity.trials:
         table = _table("trial", "state", *standing.study.objectives, "epochs", "architecture", "why")
         for trial in fidelity.trials:
-            values = [f"{v:,.4g}" if v < 1e6 else _short(v) for v in trial.values or ()]
+            values = [_short(v, digits=4) for v in trial.values or ()]
             values += [""] * (len(standing.study.objectives) - len(values))
             table.add_row(
                 str(trial.number), str(trial.state), *values, str(trial.epochs), trial.architecture_id, why(trial)
@@ -177,11 +177,11 @@ def _range(values: Range) -> Iterable[str]:
     return map(_short, (values.low, values.median, values.high))
 
 
-def _short(number: float) -> str:
+def _short(number: float, digits: int = 3) -> str:
     for limit, unit in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= limit:
-            return f"{number / limit:.3g}{unit}"
-    return f"{number:.3g}"
+            return f"{number / limit:.{digits}g}{unit}"
+    return f"{number:.{digits}g}"
 
 
 def _time(seconds: float | None) -> str:
