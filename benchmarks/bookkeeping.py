@@ -53,6 +53,7 @@ class OurLoop:
         }
         study = Study.model_validate(written)
         store = Store.open(f"sqlite:///{folder}/ours.db", create=True)
+        store.put_study(study.name, {}, study.model_dump_json(exclude={"storage"}))
         self.trials = Trials(
             study=study,
             fidelity=study.fidelities[0],
@@ -89,7 +90,6 @@ class BareLoop:
     """Optuna's own ask, suggest, report and tell."""
 
     def __init__(self, folder: Path, parameters: int) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         sampler = SAMPLERS["tpe"](Study.model_fields["sampler"].default, 0)
         self.study = optuna.create_study(storage=f"sqlite:///{folder}/bare.db", direction="maximize", sampler=sampler)
         self.parameters = parameters
@@ -114,6 +114,7 @@ def main() -> None:
     parser.add_argument("--block", type=int, default=50)
     options = parser.parse_args()
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
         ours = OurLoop(Path(folder))
         first = [seconds_per_trial(ours, options.block)]
