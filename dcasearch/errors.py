@@ -10,6 +10,7 @@ DcasearchError               exit 1
 ├── StudyLocked              another driver runs this study (exit 2)
 ├── StudyFailed              the study ended without a usable trial
 ├── TrialFailure             one trial failed; the study goes on
+├── Preempted                a training was asked to give way; its checkpoint holds the very step
 └── Interrupted              Ctrl-C or SIGTERM (exit 130 or 143): the same command resumes
 """
 
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
-FailureKind = Literal["oom", "nan", "lost", "bug"]
+FailureKind = Literal["oom", "nan", "lost", "bug", "cancelled"]
 
 
 class DcasearchError(Exception):
@@ -89,7 +90,10 @@ class StudyFailed(DcasearchError):
 
 
 class TrialFailure(DcasearchError):
-    """One trial failed; the study goes on. `oom`, `nan` and `bug` are the model's, `lost` the machine's."""
+    """One trial failed; the study goes on.
+
+    `oom`, `nan` and `bug` are the model's, `lost` the machine's, `cancelled` the user's wish.
+    """
 
     def __init__(self, kind: FailureKind, message: str) -> None:
         self.kind: FailureKind = kind
@@ -97,6 +101,10 @@ class TrialFailure(DcasearchError):
 
     def __reduce__(self) -> tuple[type[TrialFailure], tuple[FailureKind, str]]:
         return type(self), (self.kind, str(self))
+
+
+class Preempted(DcasearchError):
+    """A training was asked to give way, and its checkpoint holds the very step: the same call goes on there."""
 
 
 class Interrupted(DcasearchError):

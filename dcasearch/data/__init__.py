@@ -7,7 +7,7 @@ subsets, `loaders` turns a protocol into loaders: from `memory` for small sets, 
 from dcasearch.data import cifar10, digits, folders  # noqa: F401  # importing them fills DATASETS
 from dcasearch.data.describe import DataInfo, describe
 from dcasearch.data.loaders import Loaders, open_evaluation, open_loaders
-from dcasearch.data.loading import Batch, Loader
+from dcasearch.data.loading import Batch, Loader, Share
 from dcasearch.data.seeds import derived_seed
 from dcasearch.data.sets import DATASETS
 
@@ -17,6 +17,7 @@ __all__ = [
     "DataInfo",
     "Loader",
     "Loaders",
+    "Share",
     "derived_seed",
     "describe",
     "open_evaluation",

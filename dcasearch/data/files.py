@@ -18,7 +18,7 @@ from torchvision.transforms import v2
 from dcasearch.config.recipe import Augmentation
 from dcasearch.data.augment import PAD_SHARE
 from dcasearch.data.images import Corrupt, Unreadable, read_rgb
-from dcasearch.data.loading import Batch, Normalize, full_batches
+from dcasearch.data.loading import WHOLE, Batch, Normalize, Share, full_batches
 from dcasearch.data.seeds import derived_seed
 from dcasearch.data.sets import FilePart
 from dcasearch.data.split import Indices
@@ -89,11 +89,12 @@ class _Files(Dataset[_Item]):
 
 
 class _Batches(Sampler[list[_Place]]):
-    """The batches of the epoch that is set; shuffled where there is a seed."""
+    """The share of the batches of the epoch that is set, from a first one on; shuffled where there is a seed."""
 
-    def __init__(self, indices: Indices, batch_size: int, seed: int | None) -> None:
+    def __init__(self, indices: Indices, batch_size: int, seed: int | None, share: Share) -> None:
         self._indices, self._batch_size, self._seed = torch.from_numpy(indices), batch_size, seed
-        self.epoch = 0
+        self._share = share
+        self.epoch = self.first_batch = 0
 
     def __len__(self) -> int:
         if self._seed is None:
@@ -105,15 +106,15 @@ class _Batches(Sampler[list[_Place]]):
         if self._seed is not None:
             generator = torch.Generator().manual_seed(derived_seed(self._seed, "batches", self.epoch))
             order = order[torch.randperm(len(order), generator=generator)]
-        for chosen in torch.split(order, self._batch_size)[: len(self)]:
-            yield [(self.epoch, index) for index in chosen.tolist()]
+        for chosen in torch.split(order, self._batch_size)[self.first_batch : len(self)]:
+            yield [(self.epoch, index) for index in chosen[self._share.of(len(chosen))].tolist()]
 
 
 def _collate(items: list[_Item]) -> tuple[Tensor, Tensor, list[_Broken]]:
     broken = [item for item in items if isinstance(item, _Broken)]
     images = [item for item in items if not isinstance(item, _Broken)]
     if not images:
-        return torch.empty(0), torch.empty(0, dtype=torch.int64), broken
+        return torch.empty(0, 3, 1, 1), torch.empty(0, dtype=torch.int64), broken
     return torch.stack([image for image, _ in images]), torch.tensor([label for _, label in images]), broken
 
 
@@ -135,8 +136,9 @@ class FileLoader:
         normalize: Normalize,
         device: torch.device,
         corrupt: Corrupt,
+        share: Share = WHOLE,
     ) -> None:
-        self._batches = _Batches(indices, batch_size, seed)
+        self._batches = _Batches(indices, batch_size, seed, share)
         self._loader = DataLoader(
             _Files(part, transform, seed or 0),
             batch_sampler=self._batches,
@@ -151,16 +153,15 @@ class FileLoader:
     def __len__(self) -> int:
         return len(self._batches)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yield the batches of one epoch.
+    def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
+        """Yield the batches of one epoch; the images of those before the first one are not read.
 
         Raises:
             DataError: more images are unreadable than `data.max_corrupt` allows.
         """
-        self._batches.epoch = epoch
+        self._batches.epoch, self._batches.first_batch = epoch, first_batch
         for images, labels, broken in self._loader:
             for item in broken:
                 self._corrupt.add(item.path, item.reason)
-            if len(images):
-                pixels = images.to(self._device, non_blocking=True)
-                yield self._normalize(pixels), labels.to(self._device, non_blocking=True)
+            pixels = images.to(self._device, non_blocking=True)
+            yield self._normalize(pixels), labels.to(self._device, non_blocking=True)

@@ -12,7 +12,7 @@ from dcasearch.config.recipe import Augmentation, Recipe
 from dcasearch.config.study import Data
 from dcasearch.data.files import FileLoader, Transform, evaluation_transform, training_transform
 from dcasearch.data.images import Corrupt
-from dcasearch.data.loading import Loader, Normalize
+from dcasearch.data.loading import WHOLE, Loader, Normalize, Share
 from dcasearch.data.memory import Images, MemoryEvaluation, MemoryTraining
 from dcasearch.data.sets import DataSet, FilePart, MemoryPart, Part, Pixels, open_set
 from dcasearch.data.split import Indices, split_train, stratified_order, subset
@@ -72,9 +72,17 @@ class _Factory:
     """Makes loaders of whichever kind a part needs."""
 
     def __init__(
-        self, data: Data, *, resolution: int, batch_size: int, artifacts: Path | None, device: torch.device
+        self,
+        data: Data,
+        *,
+        resolution: int,
+        batch_size: int,
+        artifacts: Path | None,
+        device: torch.device,
+        share: Share = WHOLE,
     ) -> None:
         self.dataset = open_set(data)
+        self._share = share
         self._data, self._resolution, self._batch_size = data, resolution, batch_size
         self._artifacts, self._device = artifacts, device
         self._normalize = Normalize(self.dataset.mean, self.dataset.std, device)
@@ -94,13 +102,14 @@ class _Factory:
             batch_size=self._batch_size,
             augmentation=augmentation,
             seed=seed,
+            share=self._share,
         )
 
     def evaluation(self, chosen: Chosen) -> Loader:
         if isinstance(chosen.part, FilePart):
             return self._files(chosen.part, chosen.indices, evaluation_transform(self._resolution), None)
         images = self._memory(chosen.part, chosen.indices)
-        return MemoryEvaluation(images, resolution=self._resolution, batch_size=self._batch_size)
+        return MemoryEvaluation(images, resolution=self._resolution, batch_size=self._batch_size, share=self._share)
 
     def _memory(self, part: MemoryPart, indices: Indices) -> Images:
         pixels: Pixels = part.read(self._artifacts)
@@ -119,6 +128,7 @@ class _Factory:
             normalize=self._normalize,
             device=self._device,
             corrupt=self.corrupt,
+            share=self._share,
         )
 
 
@@ -132,6 +142,7 @@ def open_loaders(
     seed: int,
     artifacts: Path | None,
     device: torch.device,
+    share: Share = WHOLE,
 ) -> Loaders:
     """Return the loaders of one training.
 
@@ -144,11 +155,19 @@ def open_loaders(
         seed: of the batch order and the augmentation.
         artifacts: where decoded images of small sets are kept; None keeps nothing.
         device: where the batches are wanted.
+        share: which part of every batch.
 
     Raises:
         DataError: the data is missing, of another layout, or broken.
     """
-    factory = _Factory(data, resolution=resolution, batch_size=recipe.batch_size, artifacts=artifacts, device=device)
+    factory = _Factory(
+        data,
+        resolution=resolution,
+        batch_size=recipe.batch_size,
+        artifacts=artifacts,
+        device=device,
+        share=share,
+    )
     parts = parts_of(factory.dataset, data, protocol)
     each = factory.evaluation(parts.each)
     return Loaders(

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
-"""Normalised float images, shape (batch, 3, R, R), and int64 labels, shape (batch,), both on the device."""
+"""Normalised float images, shape (batch, 3, R, R), and int64 labels, shape (batch,), both on the device.
+Empty where none of its images can be read."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of every batch a loader yields: the `rank`-th of `world` contiguous ones."""
+
+    rank: int = 0
+    world: int = 1
+
+    def of(self, images: int) -> slice:
+        """Return which of so many images; the shares' sizes differ by at most one image."""
+        return slice(images * self.rank // self.world, images * (self.rank + 1) // self.world)
+
+
+WHOLE = Share()
 
 
 class Loader(Protocol):
@@ -18,8 +35,13 @@ class Loader(Protocol):
     def __len__(self) -> int:
         """Return the batches of an epoch."""
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yield the batches of one epoch; evaluation loaders yield every image once, in order."""
+    def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
+        """Yield the batches of one epoch; evaluation loaders yield every image once, in order.
+
+        Args:
+            epoch: from 1.
+            first_batch: from 0; the batches before it are passed over, at no cost but their random numbers.
+        """
 
 
 class Normalize:

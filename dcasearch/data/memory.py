@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from dcasearch.config.recipe import Augmentation
-from dcasearch.data.augment import augment, resize
-from dcasearch.data.loading import Batch, Normalize, full_batches
+from dcasearch.data.augment import augment, draw, resize
+from dcasearch.data.loading import WHOLE, Batch, Normalize, Share, full_batches
 from dcasearch.data.seeds import derived_seed
 from dcasearch.data.sets import Pixels
 from dcasearch.data.split import Indices
@@ -44,38 +44,49 @@ class MemoryTraining:
     """Shuffled, augmented batches of equal size."""
 
     def __init__(
-        self, images: Images, *, resolution: int, batch_size: int, augmentation: Augmentation, seed: int
+        self,
+        images: Images,
+        *,
+        resolution: int,
+        batch_size: int,
+        augmentation: Augmentation,
+        seed: int,
+        share: Share = WHOLE,
     ) -> None:
         self._images, self._indices = images, images.readable()
         self._resolution, self._augmentation, self._seed = resolution, augmentation, seed
-        self._batch_size = batch_size
+        self._batch_size, self._share = batch_size, share
 
     def __len__(self) -> int:
         return full_batches(len(self._indices), self._batch_size)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
+    def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
         """Yield the batches of one epoch."""
         generator = torch.Generator().manual_seed(derived_seed(self._seed, "batches", epoch))
         order = self._indices[torch.randperm(len(self._indices), generator=generator).numpy()]
         for batch in range(len(self)):
-            pixels, labels = self._images.take(order[batch * self._batch_size : (batch + 1) * self._batch_size])
-            augmented = augment(pixels, self._resolution, self._augmentation, generator)
-            yield self._images.normalize(augmented), labels
+            chosen = order[batch * self._batch_size : (batch + 1) * self._batch_size]
+            drawn = draw(len(chosen), self._resolution, self._augmentation, generator)
+            if batch < first_batch:
+                continue
+            mine = self._share.of(len(chosen))
+            pixels, labels = self._images.take(chosen[mine])
+            yield self._images.normalize(augment(pixels, self._resolution, drawn.part(mine))), labels
 
 
 class MemoryEvaluation:
     """Every image once, in order, resized."""
 
-    def __init__(self, images: Images, *, resolution: int, batch_size: int) -> None:
+    def __init__(self, images: Images, *, resolution: int, batch_size: int, share: Share = WHOLE) -> None:
         self._images, self._indices = images, images.readable()
-        self._resolution, self._batch_size = resolution, batch_size
+        self._resolution, self._batch_size, self._share = resolution, batch_size, share
 
     def __len__(self) -> int:
         return -(-len(self._indices) // self._batch_size)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
+    def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
         """Yield every image; all epochs are alike."""
-        for batch in range(len(self)):
+        for batch in range(first_batch, len(self)):
             chosen = self._indices[batch * self._batch_size : (batch + 1) * self._batch_size]
-            pixels, labels = self._images.take(chosen)
+            pixels, labels = self._images.take(chosen[self._share.of(len(chosen))])
             yield self._images.normalize(resize(pixels, self._resolution)), labels

@@ -1,13 +1,16 @@
 """Training: a recipe, a loop, and one picklable function from a task to its evaluation.
 
-Read `evaluate` first, then `loop`. `network` applies a recipe's techniques, `schedule`, `optimizer` and `metrics`
-are what their names say, `checkpoint` makes a training resumable.
+Read `evaluate` first, then `training` and `loop`. `network` applies a recipe's techniques, `schedule`, `optimizer`
+and `metrics` are what their names say, `checkpoint` makes a training resumable, `ranks` lets several processes share
+one.
 """
 
 from dcasearch.training.checkpoint import discard
 from dcasearch.training.evaluate import evaluate
 from dcasearch.training.metrics import Metrics
+from dcasearch.training.ranks import Ranks
 from dcasearch.training.task import Task
+from dcasearch.training.training import Training
 from dcasearch.training.weights import evaluate_weights, sha256_of
 
-__all__ = ["Metrics", "Task", "discard", "evaluate", "evaluate_weights", "sha256_of"]
+__all__ = ["Metrics", "Ranks", "Task", "Training", "discard", "evaluate", "evaluate_weights", "sha256_of"]

@@ -1,27 +1,57 @@
-"""The state of a training after an epoch: what a resumed one goes on from. Read without running any code of it."""
+"""The state of a training, after an epoch or within one: what a resumed one goes on from.
+
+Read without running any code of it.
+"""
 
 from __future__ import annotations
 
+import io
 import logging
 import pickle
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from dcasearch.evaluation import Epoch, EvaluationKey
 from dcasearch.training.files import write_atomically
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 1
+_FORMAT = 2
+_READABLE = (1, 2)
+"""Format 1 has no state within an epoch."""
+
+
+@dataclass(frozen=True, eq=False)
+class RankState:
+    """What one rank alone knows within an epoch."""
+
+    loss: Tensor
+    """Sum over its images."""
+    images: int
+    random: list[Tensor]
+    """State of torch's generators."""
+
+
+@dataclass(frozen=True, eq=False)
+class MidEpoch:
+    """How far the epoch after the history's last one has come."""
+
+    batches: int
+    """Passed to the optimiser."""
+    seconds: float
+    """Spent on it so far."""
+    ranks: tuple[RankState, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """Everything that the epochs to come depend on, and what the past ones measured."""
+    """Everything that the steps to come depend on, and what the past ones measured."""
 
     model: dict[str, Any]
     optimizer: dict[str, Any]
@@ -29,6 +59,8 @@ class Checkpoint:
     history: tuple[Epoch, ...]
     images: tuple[int, ...]
     """Training images seen, per epoch."""
+    middle: MidEpoch | None = None
+    """None between two epochs."""
 
 
 def checkpoint_path(key: EvaluationKey, artifacts: Path) -> Path:
@@ -42,6 +74,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     Raises:
         StorageError: it cannot be written; the one before is still there.
     """
+    middle = checkpoint.middle
     content = {
         "format": _FORMAT,
         "model": checkpoint.model,
@@ -49,29 +82,22 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "ema": checkpoint.ema,
         "history": [asdict(epoch) for epoch in checkpoint.history],
         "images": list(checkpoint.images),
+        "middle": None if middle is None else {**vars(middle), "ranks": [vars(rank) for rank in middle.ranks]},
     }
     write_atomically(path, lambda unfinished: torch.save(content, unfinished))
 
 
-def load_checkpoint(path: Path, device: torch.device) -> Checkpoint | None:
-    """Return the checkpoint at `path`, or None if there is none.
+def read_checkpoint(path: Path) -> bytes | None:
+    """Return the content of the checkpoint at `path`, or None if there is none.
 
-    A broken one is named in a warning and moved aside; the training then starts anew.
+    A broken one, or a newer version's, is named in a warning and moved aside; the training then starts anew.
     """
     if not path.exists():
         return None
+    content = path.read_bytes()
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
-        if content["format"] != _FORMAT:
-            raise ValueError(f"format {content['format']}, not {_FORMAT}")
-        return Checkpoint(
-            model=content["model"],
-            optimizer=content["optimizer"],
-            ema=content["ema"],
-            history=tuple(Epoch(**epoch) for epoch in content["history"]),
-            images=tuple(content["images"]),
-        )
-    # What torch.load and the lines above raise on broken or foreign content.
+        parse_checkpoint(content, torch.device("cpu"))
+    # What torch.load and the lines below raise on broken or foreign content.
     except (
         RuntimeError,
         ValueError,
@@ -84,9 +110,36 @@ def load_checkpoint(path: Path, device: torch.device) -> Checkpoint | None:
         aside = path.with_suffix(".broken")
         path.replace(aside)
         # Not torch's own words: they advise to load it in a way that may run its code.
-        reason = type(error).__name__
+        reason = str(error) if isinstance(error, UnknownFormat) else type(error).__name__
         logger.warning("cannot read checkpoint %s (%s): moved to %s, training starts anew", path, reason, aside.name)
         return None
+    return content
+
+
+class UnknownFormat(ValueError):
+    """A checkpoint of a format that this version does not know."""
+
+
+def parse_checkpoint(content: bytes, device: torch.device) -> Checkpoint:
+    """Return the checkpoint that the bytes hold, its tensors on the device."""
+    loaded = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    if loaded["format"] not in _READABLE:
+        raise UnknownFormat(f"its format is {loaded['format']}, this version knows {_FORMAT}")
+    return Checkpoint(
+        model=loaded["model"],
+        optimizer=loaded["optimizer"],
+        ema=loaded["ema"],
+        history=tuple(Epoch(**epoch) for epoch in loaded["history"]),
+        images=tuple(loaded["images"]),
+        middle=_middle(loaded.get("middle")),
+    )
+
+
+def _middle(content: Mapping[str, Any] | None) -> MidEpoch | None:
+    if content is None:
+        return None
+    ranks = tuple(RankState(**rank) for rank in content["ranks"])
+    return MidEpoch(content["batches"], content["seconds"], ranks)
 
 
 def discard(key: EvaluationKey, artifacts: Path) -> None:

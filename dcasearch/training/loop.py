@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from dcasearch.config.recipe import Recipe
 from dcasearch.data import Batch, derived_seed
 from dcasearch.errors import TrialFailure
 from dcasearch.training.network import TrainedNetwork
 from dcasearch.training.optimizer import set_learning_rate
+from dcasearch.training.ranks import ALONE, Ranks
 
 _STEPS_BETWEEN_CHECKS = 50
 """On an accelerator, where looking at the loss waits for it; on the CPU every step is looked at."""
@@ -28,60 +30,106 @@ class Trained:
     images: int
 
 
+@dataclass
+class Progress:
+    """How far an epoch has come; every step changes it."""
+
+    loss: Tensor
+    """Sum over this rank's images, on the device."""
+    batches: int = 0
+    """Of the loader, also those without a readable image."""
+    images: int = 0
+    """Of this rank."""
+
+
 def train_epoch(
     network: TrainedNetwork,
     optimizer: torch.optim.Optimizer,
     batches: Iterable[Batch],
     rate: Callable[[int], float],
     recipe: Recipe,
+    progress: Progress | None = None,
+    ranks: Ranks = ALONE,
 ) -> Trained:
-    """Train one epoch.
+    """Train one epoch, or what is left of it.
 
     Args:
         network: is changed.
         optimizer: over the network's parameters; is changed.
-        batches: of the epoch.
+        batches: of the epoch, this rank's share of each; those before `progress.batches` left out.
         rate: learning rate of each step of the epoch, from 0.
         recipe: label smoothing and clipping.
+        progress: how far the epoch has come; is changed after every step.
+        ranks: those that train together; all of them make equally many steps.
 
     Raises:
-        TrialFailure: `nan`, as soon as the loss is not finite.
+        TrialFailure: `nan`, as soon as the loss of a rank is not finite.
     """
     network.model.train()
-    total = torch.zeros((), device=network.device)
+    progress = progress or Progress(torch.zeros((), device=network.device))
     check = 1 if network.device.type == "cpu" else _STEPS_BETWEEN_CHECKS
-    images_seen = 0
-    for step, (images, labels) in enumerate(batches):
-        set_learning_rate(optimizer, rate(step))
-        with network.autocast():
-            logits = network.forward(images)
-        loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch's stub has no types here
-        if recipe.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(network.model.parameters(), recipe.clip_norm)
-        optimizer.step()
-        if network.ema is not None:
-            network.ema.update_parameters(network.model)
-        total += loss.detach() * len(labels)
-        images_seen += len(labels)
-        if (step + 1) % check == 0:
-            _check_finite(total, step + 1)
-    _check_finite(total, step + 1)
-    return Trained(total.item() / images_seen, images_seen)
+    for images, labels in batches:
+        sizes = ranks.sizes(len(labels))
+        if min(sizes):
+            set_learning_rate(optimizer, rate(progress.batches))
+            # The mean over the ranks' gradients shall be that of the mean loss over all images.
+            weight = len(labels) * ranks.world / sum(sizes)
+            progress.loss += _step(network, optimizer, images, labels, recipe, weight) * len(labels)
+            progress.images += len(labels)
+        progress.batches += 1
+        if progress.batches % check == 0:
+            _check_finite(progress, ranks)
+    _check_finite(progress, ranks)
+    images_seen = sum(ranks.sizes(progress.images))
+    return Trained(ranks.sum(progress.loss).item() / images_seen, images_seen)
 
 
-def _check_finite(total: torch.Tensor, step: int) -> None:
-    if not torch.isfinite(total):
-        raise TrialFailure("nan", f"the training loss is {total.item()} by step {step} of the epoch")
+def _step(
+    network: TrainedNetwork,
+    optimizer: torch.optim.Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    recipe: Recipe,
+    weight: float,
+) -> Tensor:
+    """Make one optimiser step; return the mean loss over this rank's images."""
+    with network.autocast():
+        logits = network.forward(images)
+    loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+    optimizer.zero_grad(set_to_none=True)
+    (loss * weight if weight != 1 else loss).backward()  # type: ignore[no-untyped-call]  # torch has no types here
+    if recipe.clip_norm is not None:
+        torch.nn.utils.clip_grad_norm_(network.model.parameters(), recipe.clip_norm)
+    optimizer.step()
+    if network.ema is not None:
+        network.ema.update_parameters(network.model)
+    return loss.detach()
+
+
+def _check_finite(progress: Progress, ranks: Ranks) -> None:
+    if ranks.any(not torch.isfinite(progress.loss)):
+        total = ranks.sum(progress.loss).item()
+        raise TrialFailure("nan", f"the training loss is {total} by step {progress.batches} of the epoch")
 
 
 @contextmanager
-def epoch_random_state(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's global generators (dropout) for one epoch; what they were before is put back.
+def epoch_random_state(seed: int, epoch: int, device: torch.device, rank: int = 0) -> Iterator[None]:
+    """Seed torch's global generators (dropout) for one epoch of one rank; what they were before is put back.
 
     So nothing depends on what ran before in the process, nor on whether the training was interrupted.
     """
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(derived_seed(seed, "dropout", epoch))
+        torch.manual_seed(derived_seed(seed, "dropout", epoch, *([rank] if rank else [])))
         yield
+
+
+def random_state(device: torch.device) -> list[Tensor]:
+    """Return the state of torch's global generators: the CPU's, then the accelerator's."""
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
+
+
+def set_random_state(state: list[Tensor], device: torch.device) -> None:
+    """Put torch's global generators into a state; one of another kind of device sets what it can."""
+    torch.set_rng_state(state[0].cpu())
+    if device.type == "cuda" and len(state) > 1:
+        torch.cuda.set_rng_state(state[1].cpu(), device)

@@ -86,6 +86,8 @@ def measure(
     model.eval()
     meter = Meter(classes, device)
     for images, labels in batches:
+        if not len(labels):
+            continue
         with autocast or nullcontext():
             logits = (forward or model)(images)
         meter.update(logits, labels)

@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from dcasearch.evaluation import Epoch
-from dcasearch.training.checkpoint import Checkpoint, checkpoint_path, discard, load_checkpoint, save_checkpoint
+from dcasearch.training.checkpoint import (
+    Checkpoint,
+    checkpoint_path,
+    discard,
+    parse_checkpoint,
+    read_checkpoint,
+    save_checkpoint,
+)
 from tests.training.support import make_task
 
 CPU = torch.device("cpu")
@@ -19,6 +26,12 @@ CHECKPOINT = Checkpoint(
 )
 
 
+def load(path: Path) -> Checkpoint:
+    content = read_checkpoint(path)
+    assert content is not None
+    return parse_checkpoint(content, CPU)
+
+
 class Dangerous:
     """Runs code when it is unpickled."""
 
@@ -29,8 +42,7 @@ class Dangerous:
 def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "checkpoints" / "a.pt"
     save_checkpoint(CHECKPOINT, path)
-    loaded = load_checkpoint(path, CPU)
-    assert loaded is not None
+    loaded = load(path)
     assert torch.equal(loaded.model["weight"], CHECKPOINT.model["weight"])
     assert loaded.model["weight"].stride() == CHECKPOINT.model["weight"].stride()
     assert torch.equal(loaded.optimizer["state"][0]["momentum_buffer"], torch.ones(3))
@@ -38,7 +50,7 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_without_a_checkpoint_there_is_none(tmp_path: Path) -> None:
-    assert load_checkpoint(tmp_path / "a.pt", CPU) is None
+    assert read_checkpoint(tmp_path / "a.pt") is None
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "text", "newer", "other", "flipped"])
@@ -49,14 +61,14 @@ def test_a_broken_checkpoint_is_moved_aside_with_a_warning(
     save_checkpoint(CHECKPOINT, path)
     whole = path.read_bytes()
     if damage == "newer":
-        torch.save({"format": 2}, path)
+        torch.save({"format": 3}, path)
     elif damage == "other":
         torch.save([1, 2], path)
     else:
         half = len(whole) // 2
         path.write_bytes({"cut": whole[:half], "empty": b"", "text": b"hello", "flipped": b"\0" * half}[damage])
     with caplog.at_level(logging.WARNING):
-        assert load_checkpoint(path, CPU) is None
+        assert read_checkpoint(path) is None
     assert "training starts anew" in caplog.text
     assert not path.exists()
     assert path.with_suffix(".broken").exists()
@@ -69,7 +81,7 @@ def test_a_strangers_checkpoint_runs_no_code(tmp_path: Path) -> None:
         lambda: path.write_bytes(pickle.dumps(Dangerous(), protocol=2)),
     ):
         write()
-        assert load_checkpoint(path, CPU) is None
+        assert read_checkpoint(path) is None
         assert not Path(__file__).with_name("pwned").exists()
 
 

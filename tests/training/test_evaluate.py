@@ -1,4 +1,3 @@
-import importlib
 import json
 import subprocess
 import sys
@@ -13,13 +12,13 @@ from dcasearch.config.study import Data
 from dcasearch.data import Batch
 from dcasearch.errors import DataError, TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
-from dcasearch.training import Metrics, Task, discard, loop
+from dcasearch.training import Metrics, Task, discard, evaluate, loop
+from dcasearch.training import training as room
 from dcasearch.training.checkpoint import checkpoint_path
 from dcasearch.training.loop import Trained
 from tests.data.support import write_folder
 from tests.training.support import CONNECTED, VANILLA, curve, make_task, run
 
-ROOM = importlib.import_module("dcasearch.training.evaluate")  # the package's `evaluate` is the function
 EVERYTHING: dict[str, Any] = {
     "ema": 0.5,
     "precision": "bf16",
@@ -157,7 +156,7 @@ def test_a_stop_is_honoured_among_the_epochs_before_an_interruption(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(make_task(), tmp_path, lambda epoch: epoch.epoch < 2)
-    monkeypatch.setattr(ROOM, "train_epoch", never)
+    monkeypatch.setattr(room, "train_epoch", never)
     stopped = run(make_task(), tmp_path, lambda epoch: False)
     assert [epoch.epoch for epoch in stopped.history] == [1]
     assert stopped.images == 4 * 16
@@ -168,7 +167,7 @@ def test_dying_between_the_end_and_the_record_costs_nothing(
 ) -> None:
     first = run(make_task(), tmp_path)
     (tmp_path / str(first.weights)).unlink()
-    monkeypatch.setattr(ROOM, "train_epoch", never)
+    monkeypatch.setattr(room, "train_epoch", never)
     again = run(make_task(), tmp_path)
     assert again.history == first.history
     assert again.weights_sha256 == first.weights_sha256
@@ -197,13 +196,13 @@ def test_two_architectures_see_equal_batches_and_start_from_equal_parameters(
 ) -> None:
     seen: list[tuple[dict[str, torch.Tensor], list[Batch]]] = []
 
-    def record(network: Any, optimizer: Any, batches: Any, rate: Any, recipe: Any) -> Any:
+    def record(network: Any, optimizer: Any, batches: Any, *rest: Any) -> Any:
         kept = list(batches)
         start = {name: value.clone() for name, value in network.model.state_dict().items()}
         seen.append((start, kept))
-        return loop.train_epoch(network, optimizer, kept, rate, recipe)
+        return loop.train_epoch(network, optimizer, kept, *rest)
 
-    monkeypatch.setattr(ROOM, "train_epoch", record)
+    monkeypatch.setattr(room, "train_epoch", record)
     for architecture in (VANILLA, CONNECTED):
         run(make_task(architecture, epochs=2), tmp_path)
     for vanilla, connected in ((seen[0], seen[2]), (seen[1], seen[3])):
@@ -231,7 +230,7 @@ def test_whatever_goes_wrong_in_a_training_is_a_trial_failure(
     def fail(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr(ROOM, place, fail)
+    monkeypatch.setattr(room, place, fail)
     with pytest.raises(TrialFailure) as failure:
         run(make_task(epochs=1, train_fraction=0.01), tmp_path)
     assert failure.value.kind == kind
@@ -255,20 +254,20 @@ def test_other_data_than_the_tasks_is_refused(tmp_path: Path) -> None:
 def test_the_threads_are_the_tasks_and_are_put_back(
     tmp_path: Path, ends_well: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ROOM, "train_epoch", lambda *_: Trained(loss=1.0, images=1))
-    monkeypatch.setattr(ROOM, "measure", lambda *_, **__: Metrics(loss=1.0, top1=0.0, top5=0.0))
     before = torch.get_num_threads()
     inside: list[int] = []
 
-    def report(epoch: Epoch) -> bool:
+    def train_epoch(*_: Any) -> Trained:
         inside.append(torch.get_num_threads())
         if not ends_well:
             raise Killed
-        return True
+        return Trained(loss=1.0, images=1)
 
+    monkeypatch.setattr(room, "train_epoch", train_epoch)
+    monkeypatch.setattr(room, "measure", lambda *_, **__: Metrics(loss=1.0, top1=0.0, top5=0.0))
     task = make_task(epochs=1, train_fraction=0.01)
     try:
-        ROOM.evaluate(task, artifacts=tmp_path, report=report, threads=before + 1, device="cpu")
+        evaluate(task, artifacts=tmp_path, report=lambda epoch: True, threads=before + 1, device="cpu")
     except Killed:
         assert not ends_well
     assert inside == [before + 1]

@@ -1,0 +1,292 @@
+"""One training, epoch by epoch; all of its state is in its checkpoint."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from dcasearch.data import Batch, Loader, describe, open_loaders
+from dcasearch.errors import DataError, Preempted, TrialFailure
+from dcasearch.evaluation import Epoch, Evaluation
+from dcasearch.training.checkpoint import (
+    Checkpoint,
+    MidEpoch,
+    RankState,
+    checkpoint_path,
+    parse_checkpoint,
+    read_checkpoint,
+    save_checkpoint,
+)
+from dcasearch.training.failures import as_trial_failures
+from dcasearch.training.loop import (
+    Progress,
+    Trained,
+    epoch_random_state,
+    random_state,
+    set_random_state,
+    train_epoch,
+)
+from dcasearch.training.metrics import Metrics, measure
+from dcasearch.training.network import choose_device, make_network
+from dcasearch.training.optimizer import make_optimizer
+from dcasearch.training.provenance import device_name, provenance
+from dcasearch.training.ranks import ALONE, Ranks
+from dcasearch.training.schedule import learning_rate
+from dcasearch.training.task import Task
+from dcasearch.training.weights import save_weights, weights_name
+
+
+class _Interruption(Exception):
+    """Raised between two batches: the training has to give way."""
+
+
+class Training:
+    """One training of one task: `next` until it has as many epochs as are wanted, then `evaluation`.
+
+    On the CPU equal tasks, threads and ranks give equal values to the last bit, whatever ran before in the process
+    and however often the training was interrupted. (With more than two ranks the order in which gradients are
+    summed may differ after an interruption.)
+
+    Several ranks make a Training of the same task each and call `next` equally often. Rank 0 writes checkpoints and
+    weights, and its record is the training's; the others get the state from it, not from their own files.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        artifacts: Path,
+        threads: int,
+        device: str = "auto",
+        ranks: Ranks | None = None,
+        interrupted: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Open the data, build the network, and read the checkpoint if there is one.
+
+        Args:
+            task: what to train.
+            artifacts: the artifact store.
+            threads: of CPU computation, of this rank.
+            device: `auto`, `cpu`, `cuda`, `cuda:1` …
+            ranks: this process among those that train together; their process group is initialised by now.
+            interrupted: asked after every optimiser step and every batch that is measured.
+
+        Raises:
+            TrialFailure: there is too little memory, or a bug.
+            DataError: the data is missing, broken, or not what the task was made for.
+        """
+        self._task, self._artifacts, self._threads = task, artifacts, threads
+        self._ranks, self._interrupted = ranks or ALONE, interrupted
+        self._history: list[Epoch] = []
+        self._images: list[int] = []
+        self._middle: MidEpoch | None = None
+        self._returned = 0
+        with self._at_work():
+            self._open(choose_device(device))
+            self._resume()
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Compute with the training's threads, and turn what goes wrong into a failure of the trial."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self._threads)
+        try:
+            with as_trial_failures():
+                yield
+        finally:
+            torch.set_num_threads(before)
+
+    def _open(self, device: torch.device) -> None:
+        task, fidelity = self._task, self._task.fidelity
+        found = describe(task.data, self._artifacts).fingerprint
+        if found != task.data_fingerprint:
+            raise DataError(
+                f"{task.data.name} at {task.data.root} is not the data of this study: fingerprint {found}, "
+                f"not {task.data_fingerprint}"
+            )
+        self._device, self._recipe = device, fidelity.recipe
+        self._loaders = open_loaders(
+            task.data,
+            task.protocol,
+            resolution=fidelity.resolution,
+            train_fraction=fidelity.train_fraction,
+            recipe=self._recipe,
+            seed=task.seed,
+            artifacts=self._artifacts,
+            device=device,
+            share=self._ranks.share,
+        )
+        self._network = make_network(
+            task.architecture, self._recipe, classes=self._loaders.classes, seed=task.seed, device=device
+        )
+        self._optimizer = make_optimizer(self._network.model, self._recipe)
+        self._checkpoint = checkpoint_path(task.key, self._artifacts)
+
+    def _resume(self) -> None:
+        content = self._ranks.from_first(read_checkpoint(self._checkpoint) if self._ranks.first else None)
+        if content is None:
+            return
+        checkpoint = parse_checkpoint(content, self._device)
+        self._network.model.load_state_dict(checkpoint.model)
+        self._optimizer.load_state_dict(checkpoint.optimizer)
+        if self._network.ema is not None and checkpoint.ema is not None:
+            self._network.ema.load_state_dict(checkpoint.ema)
+        self._history, self._images = list(checkpoint.history), list(checkpoint.images)
+        self._middle = checkpoint.middle
+
+    def next(self) -> Epoch:
+        """Train and measure the next epoch and write the checkpoint, or return the next one that it already holds.
+
+        Raises:
+            TrialFailure: the training ran out of memory, diverged, met a bug, or lost a loader process or a rank.
+            DataError: too many images are unreadable.
+            StorageError: the checkpoint cannot be written; the one before is still there.
+            Preempted: `interrupted` said so, and the checkpoint holds the very step.
+            ValueError: there is no further epoch.
+        """
+        if self._returned == self._task.fidelity.epochs:
+            raise ValueError(f"the fidelity has {self._returned} epochs, all of them done")
+        if self._returned == len(self._history):
+            with self._at_work():
+                self._train_next()
+        self._returned += 1
+        return self._history[self._returned - 1]
+
+    def _train_next(self) -> None:
+        epoch = len(self._history) + 1
+        before = 0.0 if self._middle is None else self._middle.seconds
+        started = time.perf_counter() - before
+        try:
+            trained, measured = self._epoch(epoch, lambda: time.perf_counter() - started)
+        except TrialFailure as failure:
+            raise TrialFailure(failure.kind, f"epoch {epoch}: {failure}") from failure
+        self._history.append(
+            Epoch(
+                epoch=epoch,
+                train_loss=trained.loss,
+                loss=measured.loss,
+                top1=measured.top1,
+                top5=measured.top5,
+                seconds=time.perf_counter() - started,
+            )
+        )
+        self._images.append(trained.images)
+        self._middle = None
+        self._save()
+
+    def _epoch(self, epoch: int, seconds: Callable[[], float]) -> tuple[Trained, Metrics]:
+        with epoch_random_state(self._task.seed, epoch, self._device, self._ranks.rank):
+            progress = self._progress()
+            try:
+                return self._train(epoch, progress), self._measure(epoch)
+            except _Interruption:
+                own = RankState(progress.loss.cpu(), progress.images, random_state(self._device))
+                self._middle = MidEpoch(progress.batches, seconds(), tuple(self._ranks.gather(own)))
+                self._save()
+                raise Preempted(f"epoch {epoch}: interrupted after {progress.batches} batches") from None
+
+    def _progress(self) -> Progress:
+        """Return how far the epoch has come, and put the random generators where they were then."""
+        middle, rank = self._middle, self._ranks.rank
+        if middle is None:
+            return Progress(torch.zeros((), device=self._device))
+        if rank < len(middle.ranks):
+            set_random_state(middle.ranks[rank].random, self._device)
+        # Their number may have changed; then the first rank carries what was summed up.
+        mine = middle.ranks[rank : rank + 1] if len(middle.ranks) == self._ranks.world else ()
+        if len(middle.ranks) != self._ranks.world and self._ranks.first:
+            mine = middle.ranks
+        loss = torch.zeros((), device=self._device)
+        for state in mine:
+            loss += state.loss.to(self._device)
+        return Progress(loss, middle.batches, sum(state.images for state in mine))
+
+    def _train(self, epoch: int, progress: Progress) -> Trained:
+        steps = len(self._loaders.train)
+        first = (epoch - 1) * steps
+
+        def rate(step: int) -> float:
+            return learning_rate(
+                first + step,
+                steps_per_epoch=steps,
+                epochs=self._task.fidelity.epochs,
+                peak=self._recipe.lr,
+                schedule=self._recipe.schedule,
+            )
+
+        batches = self._until_interrupted(self._loaders.train.epoch(epoch, progress.batches))
+        return train_epoch(self._network, self._optimizer, batches, rate, self._recipe, progress, self._ranks)
+
+    def _until_interrupted(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        for batch in batches:
+            yield batch
+            if self._ranks.any(self._interrupted()):
+                raise _Interruption
+
+    def _measure(self, epoch: int) -> Metrics:
+        last = epoch == self._task.fidelity.epochs
+        loader: Loader = self._loaders.final if last else self._loaders.each
+        metrics = measure(
+            self._network.evaluated,
+            self._until_interrupted(loader.epoch(0)),
+            classes=self._loaders.classes,
+            device=self._device,
+            forward=self._network.evaluated_forward,
+            autocast=self._network.autocast(),
+        )
+        if not math.isfinite(metrics.loss):
+            raise TrialFailure(
+                "nan",
+                f"the evaluation loss is {metrics.loss} though the training loss is finite: BatchNorm's running "
+                "statistics may lag behind, which a larger recipe.bn_momentum cures",
+            )
+        return metrics
+
+    def _save(self) -> None:
+        if not self._ranks.first:
+            return
+        ema = self._network.ema
+        checkpoint = Checkpoint(
+            model=self._network.model.state_dict(),
+            optimizer=self._optimizer.state_dict(),
+            ema=None if ema is None else ema.state_dict(),
+            history=tuple(self._history),
+            images=tuple(self._images),
+            middle=self._middle,
+        )
+        save_checkpoint(checkpoint, self._checkpoint)
+
+    def evaluation(self) -> Evaluation:
+        """Return the record of the epochs returned so far, with the weights where they are all; for rank 0 to call.
+
+        Raises:
+            TrialFailure: `bug`.
+            StorageError: the weights cannot be written.
+        """
+        with self._at_work():
+            return self._evaluation(self._returned)
+
+    def _evaluation(self, epochs: int) -> Evaluation:
+        weights, digest = None, None
+        if epochs == self._task.fidelity.epochs:
+            weights = weights_name(self._task.key)
+            digest = save_weights(self._network.evaluated, self._artifacts / weights)
+        history = tuple(self._history[:epochs])
+        made_with = provenance(self._threads)
+        if len(self._loaders.corrupt):
+            made_with["unreadable_images"] = str(len(self._loaders.corrupt))
+        return Evaluation(
+            key=self._task.key,
+            history=history,
+            seconds=sum(epoch.seconds for epoch in history),
+            images=sum(self._images[:epochs]),
+            device=device_name(self._device),
+            provenance=made_with,
+            weights=weights,
+            weights_sha256=digest,
+        )

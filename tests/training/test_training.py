@@ -1,0 +1,124 @@
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dcasearch.config.study import Data
+from dcasearch.errors import Preempted
+from dcasearch.evaluation import Epoch, Evaluation
+from dcasearch.training import Task, Training
+from dcasearch.training import loop as loop_room
+from tests.data.support import write_folder
+from tests.training.support import curve, make_task
+
+STEPS = 4
+"""Of one epoch of `make_task()`; as many batches are measured: 9."""
+EVERYTHING: dict[str, Any] = {
+    "ema": 0.5,
+    "precision": "bf16",
+    "clip_norm": 1.0,
+    "label_smoothing": 0.1,
+    "dropout": 0.3,
+    "augmentation": {"crop": "random_resized"},
+}
+
+
+def at_call(number: int) -> Callable[[], bool]:
+    """True at its n-th call, counted from 1."""
+    calls = iter(range(1, 10_000))
+    return lambda: next(calls) == number
+
+
+def train(task: Task, artifacts: Path, interrupted: Callable[[], bool] = lambda: False) -> Evaluation:
+    training = Training(task, artifacts=artifacts, threads=1, device="cpu", interrupted=interrupted)
+    for _ in range(task.fidelity.epochs):
+        training.next()
+    return training.evaluation()
+
+
+def train_interrupted_at(task: Task, artifacts: Path, *calls: int) -> Evaluation:
+    """Interrupt one training after another, each at one of its looks, then let one go on to the end."""
+    for call in calls:
+        with pytest.raises(Preempted):
+            train(task, artifacts, at_call(call))
+    return train(task, artifacts)
+
+
+def assert_equal(one: Evaluation, other: Evaluation) -> None:
+    assert curve(one) == curve(other)
+    assert (one.images, one.weights_sha256) == (other.images, other.weights_sha256)
+
+
+def test_epochs_come_one_at_a_time_and_make_the_record(undisturbed: tuple[Evaluation, Path], tmp_path: Path) -> None:
+    training = Training(make_task(), artifacts=tmp_path, threads=1, device="cpu")
+    epochs = [training.next()]
+    assert training.evaluation().history == tuple(epochs)
+    epochs += [training.next(), training.next()]
+    assert training.evaluation().history == tuple(epochs)
+    assert_equal(training.evaluation(), undisturbed[0])
+
+
+def test_there_are_no_more_epochs_than_the_fidelity_has(tmp_path: Path) -> None:
+    training = Training(make_task(epochs=1), artifacts=tmp_path, threads=1, device="cpu")
+    training.next()
+    with pytest.raises(ValueError, match="has 1 epochs, all of them done"):
+        training.next()
+
+
+def test_epochs_of_the_checkpoint_come_first_and_cost_nothing(
+    undisturbed: tuple[Evaluation, Path], tmp_path: Path
+) -> None:
+    first = Training(make_task(), artifacts=tmp_path, threads=1, device="cpu")
+    before: list[Epoch] = [first.next(), first.next()]
+    again = Training(make_task(), artifacts=tmp_path, threads=1, device="cpu")
+    assert [again.next(), again.next()] == before
+    again.next()
+    assert_equal(again.evaluation(), undisturbed[0])
+
+
+# 1 is the first step, STEPS the last of an epoch, STEPS + 1 the first batch that is measured.
+@pytest.mark.parametrize("call", [1, STEPS, STEPS + 1, *random.Random(0).sample(range(STEPS + 2, 30), 2)])
+def test_a_training_that_gives_way_goes_on_at_that_very_step(
+    undisturbed: tuple[Evaluation, Path], tmp_path: Path, call: int
+) -> None:
+    assert_equal(train_interrupted_at(make_task(), tmp_path, call), undisturbed[0])
+
+
+def test_no_step_is_made_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[float] = []
+    original = loop_room.set_learning_rate
+    monkeypatch.setattr(
+        loop_room, "set_learning_rate", lambda optimizer, rate: made.append(rate) or original(optimizer, rate)
+    )
+    train_interrupted_at(make_task(epochs=2), tmp_path, 2, 1, STEPS)
+    assert len(made) == 2 * STEPS
+    assert made == sorted(made, reverse=True)
+
+
+def test_every_technique_goes_on_at_that_very_step(tmp_path: Path) -> None:
+    # At 16 pixels PyTorch's CPU kernel leaves parts of the bf16 gradient of 1x1 maps unset.
+    task = make_task(recipe=EVERYTHING, resolution=32, epochs=2)
+    whole = train(task, tmp_path / "whole")
+    assert_equal(train_interrupted_at(task, tmp_path / "killed", 1, 2), whole)
+
+
+@pytest.mark.parametrize(("name", "workers"), [("cifar10", 0), ("imagefolder", 0), ("imagefolder", 2)])
+def test_image_folders_go_on_at_that_very_step(tmp_path: Path, name: str, workers: int) -> None:
+    write_folder(tmp_path / "data", images=8)
+    (tmp_path / "data" / "train" / "cat" / "03.jpg").write_bytes(b"")
+    data = Data(name=name, root=str(tmp_path / "data"), validation_fraction=0.25, max_corrupt=0.1, workers=workers)
+    task = make_task(data=data, epochs=2, train_fraction=1.0, recipe={"batch_size": 6})
+    whole = train(task, tmp_path / "whole")
+    assert_equal(train_interrupted_at(task, tmp_path / "killed", 2), whole)
+
+
+def test_the_seconds_before_an_interruption_count(tmp_path: Path) -> None:
+    with pytest.raises(Preempted, match="epoch 1: interrupted after 2 batches"):
+        train(make_task(epochs=1), tmp_path, at_call(2))
+    training = Training(make_task(epochs=1), artifacts=tmp_path, threads=1, device="cpu")
+    middle = training._middle
+    assert middle is not None
+    assert middle.seconds > 0
+    assert training.next().seconds > middle.seconds
