@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
@@ -18,6 +19,8 @@ from dcasearch.search.work import Job, Work
 
 _POLL_SECONDS = 0.2
 """How long an interruption may go unseen."""
+GRACE_SECONDS = 30.0
+"""What a worker has to end its step and write its checkpoint."""
 
 
 class _Worker:
@@ -53,10 +56,9 @@ class _Worker:
             self.process.join()
             return TrialFailure("lost", f"its worker process ended with exit code {self.process.exitcode}")
 
-    def stop(self) -> None:
-        """End the process; its checkpoint stays."""
-        self.process.terminate()
-        self.process.join(timeout=5)
+    def stop(self, seconds: float) -> None:
+        """Wait for the end of a process that was told to end, but not for longer; its checkpoint stays."""
+        self.process.join(timeout=max(0.0, seconds))
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
@@ -91,8 +93,11 @@ class LocalExecutor:
         try:
             yield self
         finally:
+            deadline = time.monotonic() + GRACE_SECONDS
             for worker in self._workers:
-                worker.stop()
+                worker.process.terminate()
+            for worker in self._workers:
+                worker.stop(deadline - time.monotonic())
             self._workers.clear()
 
     def run(self, work: Work) -> None:

@@ -1,21 +1,25 @@
 """One worker process: takes jobs from a pipe, trains, reports every epoch and waits for the answer.
 
-It holds no database. It ignores Ctrl-C, which reaches every process of a terminal (the driver ends it), and
-ends itself when its driver is gone.
+It holds no database. It ignores Ctrl-C, which reaches every process of a terminal (the driver ends it), on
+SIGTERM writes a checkpoint of the very step and ends, and ends itself when its driver is gone.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TypeAlias
+from types import FrameType
+from typing import NoReturn, TypeAlias
 
-from dcasearch.errors import FailureKind, TrialFailure, UserError
+from dcasearch.errors import FailureKind, Preempted, TrialFailure, UserError
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.search.work import Job
 from dcasearch.training import evaluate
@@ -34,26 +38,65 @@ Message: TypeAlias = Epoch | Evaluation | Failed | UserError
 disk is full) is nobody's trial's fault and stops the run."""
 
 
+class _Termination:
+    """SIGTERM: noted while a training runs, which then gives way; the end at once where the process only waits."""
+
+    def __init__(self) -> None:
+        self.noted = self._waits = False
+        signal.signal(signal.SIGTERM, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.noted = True
+        if self._waits:
+            self.end()
+
+    def end(self) -> NoReturn:
+        """End the process."""
+        sys.exit(128 + signal.SIGTERM)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Enclose what may be left at any moment."""
+        self._waits = True
+        try:
+            if self.noted:
+                self.end()
+            yield
+        finally:
+            self._waits = False
+
+
 def main(pipe: Connection, artifacts: Path) -> None:
     """Serve jobs until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    termination = _Termination()
     _end_with_parent()
 
     def report(epoch: Epoch) -> bool:
-        pipe.send(epoch)
-        return bool(pipe.recv())
+        with termination.at_once():
+            pipe.send(epoch)
+            return bool(pipe.recv())
 
     while True:
         try:
-            job: Job = pipe.recv()
+            with termination.at_once():
+                job: Job = pipe.recv()
         except EOFError:
             return
         try:
-            answer: Message = evaluate(job.task, artifacts=artifacts, report=report, threads=job.resources.cpu)
+            answer: Message = evaluate(
+                job.task,
+                artifacts=artifacts,
+                report=report,
+                threads=job.resources.cpu,
+                interrupted=lambda: termination.noted,
+            )
         except TrialFailure as failure:
             answer = Failed(failure.kind, str(failure))
         except UserError as error:
             answer = error
+        except Preempted:
+            termination.end()
         pipe.send(answer)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
 
 from dcasearch.config.study import Data, Resources
 from dcasearch.data import describe
@@ -21,6 +22,7 @@ from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.executors import LocalExecutor
 from dcasearch.search.work import Job
 from dcasearch.training import Task, evaluate
+from dcasearch.training.checkpoint import checkpoint_path, parse_checkpoint, read_checkpoint
 from tests.training.support import curve, make_task
 
 pytestmark = pytest.mark.usefixtures("_main_that_imports_nothing")
@@ -57,6 +59,9 @@ class Listed:
 
     def finish(self, job: Job, evaluation: Evaluation) -> None:
         self.finished[job.number] = evaluation
+
+    def attend(self) -> list[Job]:
+        return []
 
     def fail(self, job: Job, failure: TrialFailure) -> None:
         self.failures.append((job.number, failure))
@@ -127,6 +132,38 @@ def test_a_worker_that_is_killed_is_lost_and_its_job_goes_on_from_the_checkpoint
     assert "exit code -9" in str(failure)
     # The second worker reports the epochs of the checkpoint again, then goes on.
     assert [epoch for _, epoch, _ in work.epochs] == [1, 2, 1, 2, 3]
+    undisturbed = evaluate(task, artifacts=tmp_path / "undisturbed", report=lambda epoch: True, threads=1, device="cpu")
+    assert curve(work.finished[0]) == curve(undisturbed)
+
+
+def test_a_worker_that_is_told_to_end_leaves_a_checkpoint_within_its_epoch(tmp_path: Path) -> None:
+    task = make_task(epochs=2, train_fraction=1.0)
+    before, steps, ends = workers(), list[int](), list[float]()
+
+    def end(job: Job, epoch: Epoch) -> bool:
+        if not ends:
+            (worker,) = (worker for worker in workers() if worker not in before)
+            timer = threading.Timer(0.2, worker.terminate)
+            timer.start()
+            ends.append(time.monotonic())
+        return True
+
+    @dataclass
+    class Looking(Listed):
+        def fail(self, job: Job, failure: TrialFailure) -> None:
+            ends.append(time.monotonic())
+            content = read_checkpoint(checkpoint_path(job.task.key, tmp_path))
+            assert content is not None
+            middle = parse_checkpoint(content, torch.device("cpu")).middle
+            assert middle is not None
+            steps.append(middle.batches)
+            super().fail(job, failure)
+
+    work = Looking([task], end)
+    run(work, tmp_path)
+    assert "exit code 143" in str(work.failures[0][1])
+    assert ends[1] - ends[0] < 10
+    assert steps[0] > 0
     undisturbed = evaluate(task, artifacts=tmp_path / "undisturbed", report=lambda epoch: True, threads=1, device="cpu")
     assert curve(work.finished[0]) == curve(undisturbed)
 
