@@ -4,9 +4,9 @@
 """
 
 from dcasearch.store.lease import Lease
-from dcasearch.store.records import StoredStudy
+from dcasearch.store.records import Request, StoredStudy
 from dcasearch.store.schema import exists, upgrade
 from dcasearch.store.store import Store
 from dcasearch.store.urls import default_url, redact, storage_of
 
-__all__ = ["Lease", "Store", "StoredStudy", "default_url", "exists", "redact", "storage_of", "upgrade"]
+__all__ = ["Lease", "Request", "Store", "StoredStudy", "default_url", "exists", "redact", "storage_of", "upgrade"]

@@ -1,4 +1,4 @@
-"""How a database is spoken to: connections, pragmas, short transactions, and errors without passwords."""
+"""How a database is spoken to: its engine, and transactions that no other writer comes between."""
 
 from __future__ import annotations
 
@@ -6,33 +6,85 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError, InternalError, OperationalError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 
 from dcasearch.errors import StorageError
-from dcasearch.store.urls import redact
 
 BUSY_SECONDS = 30
-"""How long a writer waits for another one, e.g. the dashboard, before it gives up."""
+"""How long a writer of a SQLite file waits for another one, e.g. the dashboard, before it tries anew."""
 _PRAGMAS = (
     f"busy_timeout = {BUSY_SECONDS * 1000}",
     "journal_mode = WAL",  # readers and the one writer do not block each other
     "synchronous = NORMAL",  # in WAL a crash of the process loses nothing, of the machine at most the last commits
     "foreign_keys = ON",
 )
+_POSTGRESQL = {  # libpq's own waits for ever on a host that went away; each of them may stand in the URL too
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+    "application_name": "dcasearch",
+}
+_LOCK = 0xDCA  # any number that nobody else takes
+
+
+def engine_options(url: URL) -> dict[str, Any]:
+    """Return what `create_engine` is given, for us and for Optuna.
+
+    Raises:
+        StorageError: the database's driver is not installed.
+    """
+    if url.get_backend_name() == "sqlite":
+        return {}
+    try:
+        import psycopg  # noqa: F401  # only asked whether it is there, its C library included
+    except ImportError:
+        raise StorageError("PostgreSQL needs its driver: `pip install dcasearch[postgres]`.") from None
+    options = {name: value for name, value in _POSTGRESQL.items() if name not in url.query}
+    return {"pool_pre_ping": True, "connect_args": options}
 
 
 def make_engine(url: URL) -> Engine:
-    """Return an engine whose transactions are SQLite's own, DDL included."""
-    engine = create_engine(url)
-    set_pragmas(engine)
-    event.listen(engine, "connect", _leave_transactions_to_us)
-    event.listen(engine, "begin", _begin)
+    """Return an engine; SQLite's transactions are SQLite's own, DDL included.
+
+    Raises:
+        StorageError: the database's driver is not installed.
+    """
+    engine = create_engine(url, **engine_options(url))
+    if is_sqlite(engine):
+        set_pragmas(engine)
+        event.listen(engine, "connect", _leave_transactions_to_us)
+        event.listen(engine, "begin", _begin)
     return engine
 
 
+def is_sqlite(engine: Engine) -> bool:
+    """Tell whether the database is a file of this machine."""
+    return engine.dialect.name == "sqlite"
+
+
+def writer(engine: Engine) -> Engine:
+    """Return the engine for transactions in which no other writer comes between what is read and what is written.
+
+    SQLite's writers wait for each other; of PostgreSQL's that meet, all but one fail and are repeated.
+    """
+    if is_sqlite(engine):
+        return engine.execution_options(writes=True)
+    return engine.execution_options(isolation_level="SERIALIZABLE")
+
+
+@contextmanager
+def changing_tables(engine: Engine) -> Iterator[Connection]:
+    """One transaction that makes or alters tables; of several processes at once each waits for the other."""
+    with engine.execution_options(writes=True).begin() as connection:
+        if not is_sqlite(engine):
+            connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+        yield connection
+
+
 def set_pragmas(engine: Engine) -> None:
-    """Let every new connection of an engine, ours or Optuna's, start with the same pragmas."""
+    """Let every new connection of an engine of SQLite, ours or Optuna's, start with the same pragmas."""
     event.listen(engine, "connect", _on_connect)
 
 
@@ -52,14 +104,3 @@ def _begin(connection: Connection) -> None:
     # (SQLITE_BUSY_SNAPSHOT, which no timeout helps against), so writers take the lock when they begin.
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-@contextmanager
-def translated(url: str) -> Iterator[None]:
-    """Turn what a database cannot do (gone, full, locked, read-only, no database) into a StorageError."""
-    try:
-        yield
-    except DatabaseError as error:
-        if type(error) not in (DatabaseError, OperationalError, InternalError):
-            raise  # a constraint or a statement of ours: a bug, with its traceback
-        raise StorageError(f"{redact(url)}: {error.orig}") from error

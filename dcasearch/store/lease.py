@@ -6,18 +6,21 @@ import logging
 import os
 import socket
 import threading
+import time
+import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self, TypeAlias
 
 import psutil
-from sqlalchemy import ColumnElement, CursorResult, delete, update
+from sqlalchemy import CursorResult, delete, func, select, type_coerce, update
 from sqlalchemy.orm import Session
 
 from dcasearch.errors import StorageError, StudyLocked
-from dcasearch.store.tables import LeaseRow, now
+from dcasearch.store.outage import outlasting
+from dcasearch.store.tables import LeaseRow, UtcTime
 
 HEARTBEAT = timedelta(seconds=10)
 STALE = timedelta(seconds=60)
@@ -32,10 +35,12 @@ class Lease:
     """A context in which this process alone drives a study.
 
     On the same host a holder is alive if its process is (same pid, same start time), so that a killed
-    driver's lease is taken over at once; on another host if its heartbeat is younger than `STALE`.
+    driver's lease is taken over at once; on another host if its heartbeat is younger than `STALE`, by the
+    database's clock. Transactions that write are serial, so of two that take a lease at once one is refused.
 
     Raises on entering:
         StudyLocked: a living driver holds the study; the message says which, where and since when.
+        StorageError: the database is away for too long.
     """
 
     def __init__(self, writing: Writing, study: str, *, host: str | None = None) -> None:
@@ -43,28 +48,14 @@ class Lease:
         self._study = study
         self._host = host or socket.gethostname()
         self._started = psutil.Process().create_time()
+        self._token = uuid.uuid4().hex
+        self._renewed = 0.0
         self._ended = threading.Event()
         self._lost = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name=f"lease {study}", daemon=True)
+        self._thread = threading.Thread(target=self._beat, name=f"lease {study}", daemon=True)
 
     def __enter__(self) -> Self:
-        with self._writing() as session:
-            holder = session.get(LeaseRow, self._study)
-            if holder is not None and self._lives(holder):
-                raise StudyLocked(
-                    f"Study '{self._study}' is run by process {holder.pid} on {holder.host} since "
-                    f"{holder.since.astimezone():%Y-%m-%d %H:%M:%S}. Wait until it ends, or stop it there."
-                )
-            moment = now()
-            mine = LeaseRow(
-                study=self._study,
-                host=self._host,
-                pid=os.getpid(),
-                process_started=self._started,
-                since=moment,
-                heartbeat=moment,
-            )
-            session.merge(mine)
+        self._take()
         self._thread.start()
         return self
 
@@ -73,17 +64,48 @@ class Lease:
     ) -> None:
         self._ended.set()
         self._thread.join()
-        with self._writing() as session:
-            session.execute(delete(LeaseRow).where(*self._mine()))
+        try:
+            with self._writing() as session:
+                session.execute(delete(LeaseRow).where(LeaseRow.token == self._token))
+        except StorageError as failure:  # this process ends, or is soon not heard of any more: both free the study
+            logger.warning("The lease of study '%s' was not given back: %s", self._study, failure)
 
     def check(self) -> None:
-        """Raise StudyLocked if another driver took the study over while this process was not heard of."""
+        """Raise StudyLocked if another driver took the study over while this process was not heard of.
+
+        After a silence in which that may have happened (a stopped process, a database that was away) the
+        database is asked.
+        """
+        if time.monotonic() - self._renewed > STALE.total_seconds() / 2:
+            outlasting(self._renew)()
         if self._lost.is_set():
             raise StudyLocked(f"Study '{self._study}' was taken over by another driver; this one was silent too long.")
 
-    def _lives(self, holder: LeaseRow) -> bool:
+    @outlasting
+    def _take(self) -> None:
+        with self._writing() as session:
+            moment = _moment(session)
+            holder = session.get(LeaseRow, self._study)
+            if holder is not None and holder.token != self._token and self._lives(holder, moment):
+                raise StudyLocked(
+                    f"Study '{self._study}' is run by process {holder.pid} on {holder.host} since "
+                    f"{holder.since.astimezone():%Y-%m-%d %H:%M:%S}. Wait until it ends, or stop it there."
+                )
+            mine = LeaseRow(
+                study=self._study,
+                token=self._token,
+                host=self._host,
+                pid=os.getpid(),
+                process_started=self._started,
+                since=moment,
+                heartbeat=moment,
+            )
+            session.merge(mine)
+        self._renewed = time.monotonic()
+
+    def _lives(self, holder: LeaseRow, moment: datetime) -> bool:
         if holder.host != self._host:
-            return now() - holder.heartbeat < STALE
+            return moment - holder.heartbeat < STALE
         try:
             process = psutil.Process(holder.pid)
             same = abs(process.create_time() - holder.process_started) < _SAME_START
@@ -91,22 +113,22 @@ class Lease:
         except psutil.NoSuchProcess:
             return False
 
-    def _mine(self) -> tuple[ColumnElement[bool], ...]:
-        return (
-            LeaseRow.study == self._study,
-            LeaseRow.host == self._host,
-            LeaseRow.pid == os.getpid(),
-            LeaseRow.process_started == self._started,
-        )
-
-    def _renew(self) -> None:
-        while not self._ended.wait(HEARTBEAT.total_seconds()):
+    def _beat(self) -> None:
+        while not self._ended.wait(HEARTBEAT.total_seconds()) and not self._lost.is_set():
             try:
-                with self._writing() as session:
-                    result = session.execute(update(LeaseRow).where(*self._mine()).values(heartbeat=now()))
+                self._renew()
             except StorageError as error:
                 logger.warning("The lease of study '%s' was not renewed: %s", self._study, error)
-            else:
-                if isinstance(result, CursorResult) and result.rowcount == 0:
-                    self._lost.set()
-                    return
+
+    def _renew(self) -> None:
+        with self._writing() as session:
+            renewal = update(LeaseRow).where(LeaseRow.token == self._token)
+            result = session.execute(renewal.values(heartbeat=_moment(session)))
+        self._renewed = time.monotonic()
+        if isinstance(result, CursorResult) and result.rowcount == 0:
+            self._lost.set()
+
+
+def _moment(session: Session) -> datetime:
+    """Return this moment by the database's clock, which all hosts share."""
+    return session.scalars(select(type_coerce(func.current_timestamp(), UtcTime))).one()

