@@ -31,7 +31,7 @@ from dcasearch.store.tables import (
     StudyRow,
     TrialRow,
 )
-from dcasearch.store.urls import parse, redact, whole
+from dcasearch.store.urls import parse, password_of, redact, whole
 from dcasearch.trial import Role, State, Trial
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class Store:
     @property
     def secret(self) -> str | None:
         """The database's password, for those who must keep it from others."""
-        return make_url(self._url).password
+        return password_of(self._url)
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"

@@ -38,7 +38,7 @@ def redact(url: str) -> str:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         return "the given storage URL"
-    secret = [name for name in parsed.query if "pass" in name.lower()]
+    secret = [name for name in parsed.query if _is_secret(name)]
     return parsed.update_query_dict(dict.fromkeys(secret, _HIDDEN)).render_as_string(hide_password=True)
 
 
@@ -71,3 +71,14 @@ def parse(url: str) -> URL:
 def whole(url: str) -> str:
     """Return a URL as it is given to a driver, its password in it: never to be shown."""
     return parse(url).render_as_string(hide_password=False)
+
+
+def password_of(url: str) -> str | None:
+    """Return the password in a URL, before its host or among its options, or None."""
+    parsed = parse(url)
+    options = (value for name, value in parsed.query.items() if _is_secret(name) and isinstance(value, str))
+    return parsed.password or next(options, None)
+
+
+def _is_secret(option: str) -> bool:
+    return "pass" in option.lower()
