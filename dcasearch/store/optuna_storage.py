@@ -65,8 +65,10 @@ def upgrade(url: str) -> None:
     """Bring Optuna's tables to the installed Optuna's version."""
     with translated(url):
         storage = OptunaStorage(url, skip_compatibility_check=True)
-        storage.upgrade()
-        storage.engine.dispose()
+        try:
+            storage.upgrade()
+        finally:
+            storage.close()
 
 
 class OptunaStorage(RDBStorage):
@@ -79,13 +81,23 @@ class OptunaStorage(RDBStorage):
         self._newest = -1
         """The newest trial when the last one was begun to be made."""
         escaped = whole(url).replace("{", "{{").replace("}", "}}")  # Optuna fills templates in its URLs
-        super().__init__(escaped, engine_options(parse(url)), skip_compatibility_check)
+        try:
+            super().__init__(escaped, engine_options(parse(url)), skip_compatibility_check)
+        except BaseException:
+            self.close()
+            raise
         if is_sqlite(self.engine):
             set_pragmas(self.engine)
             self.engine.dispose()  # the connections of the creation have none of the pragmas
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a storage stays in its process: its pickle would hold the database's password")
+
+    def close(self) -> None:
+        """Close the connections; the storage can be used no more."""
+        if "scoped_session" in vars(self):  # not where the driver is missing
+            self.remove_session()
+            self.engine.dispose()
 
     def flush(self) -> None:
         """Write what is kept."""

@@ -114,8 +114,7 @@ class Store:
     def close(self) -> None:
         """Close the connections; the store can be used no more."""
         if self._optuna is not None:
-            self._optuna.remove_session()
-            self._optuna.engine.dispose()
+            self._optuna.close()
         self._engine.dispose()
 
     def __enter__(self) -> Self:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import sqlite3
-
 import optuna
 import pytest
 from optuna.storages import RDBStorage
@@ -9,8 +7,9 @@ from sqlalchemy import text
 
 from dcasearch.errors import StorageError
 from dcasearch.store import Store
-from dcasearch.store.urls import parse
+from tests.store import sql
 from tests.store.samples import STUDY, with_study
+from tests.store.sql import plain_optuna
 
 
 def objective(trial: optuna.Trial) -> float:
@@ -20,24 +19,27 @@ def objective(trial: optuna.Trial) -> float:
 def test_plain_optuna_opens_a_study_in_a_database_that_we_made(store: Store, url: str) -> None:
     with_study(store)
     optuna.create_study(storage=store.optuna, study_name="digits.proxy").optimize(objective, n_trials=3)
-    assert len(optuna.load_study(study_name="digits.proxy", storage=url).trials) == 3
+    with plain_optuna(url) as storage:
+        assert len(optuna.load_study(study_name="digits.proxy", storage=storage).trials) == 3
     assert store.get_study(STUDY) is not None
 
 
 def test_our_tables_are_added_to_a_database_that_optuna_made(url: str) -> None:
-    optuna.create_study(storage=url, study_name="theirs").optimize(objective, n_trials=2)
+    with plain_optuna(url) as storage:
+        optuna.create_study(storage=storage, study_name="theirs").optimize(objective, n_trials=2)
     with pytest.raises(StorageError, match="holds no study yet"):
         Store.open(url)
     with Store.open(url, create=True) as store:
         with_study(store)
         assert len(optuna.load_study(study_name="theirs", storage=store.optuna).trials) == 2
-    assert len(optuna.load_study(study_name="theirs", storage=url).trials) == 2
+    with plain_optuna(url) as storage:
+        assert len(optuna.load_study(study_name="theirs", storage=storage).trials) == 2
 
 
-def test_optuna_speaks_with_the_same_pragmas_as_we_do(store: Store) -> None:
-    storage = store.optuna._backend  # type: ignore[attr-defined]  # no public way from the cache to its engine
+def test_optuna_speaks_with_the_same_pragmas_as_we_do(sqlite_store: Store) -> None:
+    storage = sqlite_store.optuna._backend  # type: ignore[attr-defined]  # no public way from the cache to its engine
     assert isinstance(storage, RDBStorage)
-    for engine in (store._engine, storage.engine):
+    for engine in (sqlite_store._engine, storage.engine):
         with engine.connect() as connection:
             names = ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
             assert [connection.execute(text(f"PRAGMA {n}")).scalar() for n in names] == ["wal", 1, 30000, 1]
@@ -46,10 +48,7 @@ def test_optuna_speaks_with_the_same_pragmas_as_we_do(store: Store) -> None:
 def test_optunas_tables_of_another_version_are_a_storage_error(store: Store, url: str) -> None:
     assert store.optuna
     store.close()
-    connection = sqlite3.connect(str(parse(url).database))
-    connection.execute("UPDATE alembic_version SET version_num = 'v99'")
-    connection.commit()
-    connection.close()
+    sql.run(url, "UPDATE alembic_version SET version_num = 'v99'")
     with Store.open(url) as opened, pytest.raises(StorageError, match="upgrade Optuna"):
         assert opened.optuna
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import optuna
@@ -13,20 +13,13 @@ from dcasearch.store import Store, exists, schema, upgrade
 from dcasearch.store.engine import make_engine
 from dcasearch.store.tables import Base, is_ours
 from dcasearch.store.urls import parse
+from tests.store import sql
 from tests.store.samples import STUDY, with_study
+from tests.store.sql import plain_optuna
 
 
 def set_revision(url: str, revision: str) -> None:
-    with sqlite3.connect(str(parse(url).database)) as connection:
-        connection.execute(f"UPDATE {schema.VERSION_TABLE} SET version_num = ?", (revision,))
-    connection.close()
-
-
-def tables(url: str) -> set[str]:
-    connection = sqlite3.connect(str(parse(url).database))
-    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    connection.close()
-    return names
+    sql.run(url, f"UPDATE {schema.VERSION_TABLE} SET version_num = :revision", revision=revision)
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_models(store: Store, url: str) -> None:
@@ -51,9 +44,9 @@ def test_a_migration_that_fails_leaves_nothing_behind(url: str, monkeypatch: pyt
         patch.setattr(v0001_first.sa, "UniqueConstraint", None)
         with pytest.raises(TypeError):
             schema.migrate(engine)
-    assert tables(url) == set()
+    assert sql.tables(url) == set()
     schema.migrate(engine)
-    assert "dca_trials" in tables(url)
+    assert "dca_trials" in sql.tables(url)
     engine.dispose()
 
 
@@ -64,7 +57,9 @@ def test_a_database_of_an_older_version_says_how_to_upgrade(store: Store, url: s
     older = type("Older", (), {"revision": "0000"})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schema.ScriptDirectory, "walk_revisions", lambda self: [*versions(self), older])
-        with pytest.raises(StorageError, match=r"older dcasearch .*`dcasearch db upgrade --storage sqlite:"):
+        with pytest.raises(
+            StorageError, match=r"older dcasearch .*`dcasearch db upgrade --storage (sqlite|postgresql)"
+        ):
             Store.open(url, create=True)
 
 
@@ -88,20 +83,50 @@ def test_upgrade_keeps_everything_and_can_be_repeated(store: Store, url: str) ->
 
 
 def test_upgrade_brings_an_optuna_database_to_our_version(url: str) -> None:
-    optuna.create_study(storage=url, study_name="theirs")
+    with plain_optuna(url) as storage:
+        optuna.create_study(storage=storage, study_name="theirs")
     upgrade(url)
     with Store.open(url) as opened:
         assert opened.studies() == []
 
 
-def test_asking_whether_a_database_exists_does_not_make_it(url: str) -> None:
+def test_asking_whether_there_is_something_to_read_makes_nothing(url: str) -> None:
     assert not exists(url)
     assert not exists(url)
     Store.open(url, create=True).close()
     assert exists(url)
 
 
-def test_upgrade_of_a_missing_database_makes_no_file(url: str) -> None:
+def test_upgrade_of_a_missing_database_makes_no_file(sqlite_url: str) -> None:
     with pytest.raises(StorageError, match="There is no database"):
-        upgrade(url)
-    assert not Path(str(parse(url).database)).exists()
+        upgrade(sqlite_url)
+    assert not Path(str(parse(sqlite_url).database)).exists()
+
+
+def test_a_database_of_the_first_version_is_upgraded_with_what_it_holds(url: str) -> None:
+    engine = make_engine(parse(url))
+    schema.migrate(engine, "0001")
+    engine.dispose()
+    sql.run(
+        url,
+        "INSERT INTO dca_studies (name, meaning, yaml, created) VALUES ('old', '{}', '', '2026-01-01 00:00:00')",
+    )
+    with pytest.raises(StorageError, match="older dcasearch"):
+        Store.open(url)
+    upgrade(url)
+    with Store.open(url) as opened:
+        assert [study.name for study in opened.studies()] == ["old"]
+        assert opened.request("old", "stop") == opened.requests("old")[0]
+        with opened.lease("old"):
+            pass
+
+
+def test_two_that_start_at_once_on_an_empty_database_make_its_tables_once(url: str) -> None:
+    def start(_: int) -> None:
+        with Store.open(url, create=True) as opened:
+            opened.put_study(STUDY, {}, "")
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(start, range(4)))
+    with Store.open(url) as opened:
+        assert [study.name for study in opened.studies()] == [STUDY]
