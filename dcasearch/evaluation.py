@@ -46,6 +46,9 @@ class Epoch:
     """Percent."""
     seconds: float
     """Of this epoch, training and evaluation."""
+    device: str = ""
+    """Device type that values and seconds are from, e.g. `cpu` or `NVIDIA H100`; where a training went on elsewhere
+    within the epoch, where it ended. Empty in records that do not know it."""
 
     @property
     def finite(self) -> bool:
@@ -82,9 +85,9 @@ class Evaluation:
     images: int
     """Training images seen."""
     device: str
-    """Device type, e.g. `cpu` or `NVIDIA H100`."""
+    """Device type of the last epoch, e.g. `cpu` or `NVIDIA H100`."""
     provenance: Mapping[str, str] = field(default_factory=dict)
-    """Versions of dcasearch, torch, torchvision, Python; commit; threads."""
+    """Versions of dcasearch, torch, torchvision, Python; commit; threads; ranks."""
     weights: str | None = None
     """Path of the trained weights (safetensors), relative to the artifact store."""
     weights_sha256: str | None = None

@@ -61,4 +61,6 @@ class Recipe(Frozen):
     """BatchNorm's momentum; unset keeps the backbone's (MnasNet's 3e-4 needs thousands of steps)."""
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Before the classifier; unset keeps the backbone's."""
+    sync_batchnorm: bool = False
+    """BatchNorm's statistics over the whole batch of a training that several GPUs share, not over each one's part."""
     augmentation: Augmentation = Augmentation()

@@ -79,10 +79,11 @@ class Corrupt:
 
     def __init__(self, images: int, share: float) -> None:
         self._images, self._share = images, share
-        self._reasons: dict[str, str] = {}
+        self.reasons: dict[str, str] = {}
+        """Path -> why it cannot be read."""
 
     def __len__(self) -> int:
-        return len(self._reasons)
+        return len(self.reasons)
 
     def add(self, path: str, reason: str) -> None:
         """Count and name one image that was skipped.
@@ -90,14 +91,14 @@ class Corrupt:
         Raises:
             DataError: with the list, where more than the share are unreadable.
         """
-        if path in self._reasons:
+        if path in self.reasons:
             return
-        self._reasons[path] = reason
+        self.reasons[path] = reason
         logger.warning("skipped an unreadable image: %s (%s)", path, reason)
-        if len(self._reasons) > self._share * self._images:
-            shown = [f"  {name}: {why}" for name, why in list(self._reasons.items())[:_SHOWN]]
-            more = len(self._reasons) - len(shown)
+        if len(self.reasons) > self._share * self._images:
+            shown = [f"  {name}: {why}" for name, why in list(self.reasons.items())[:_SHOWN]]
+            more = len(self.reasons) - len(shown)
             raise DataError(
-                f"{len(self._reasons)} of {self._images} images are unreadable, more than data.max_corrupt "
+                f"{len(self.reasons)} of {self._images} images are unreadable, more than data.max_corrupt "
                 f"({self._share:g} of them) allows:\n" + "\n".join(shown) + (f"\n  and {more} more" if more else "")
             )

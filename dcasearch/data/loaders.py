@@ -16,6 +16,7 @@ from dcasearch.data.loading import WHOLE, Loader, Normalize, Share
 from dcasearch.data.memory import Images, MemoryEvaluation, MemoryTraining
 from dcasearch.data.sets import DataSet, FilePart, MemoryPart, Part, Pixels, open_set
 from dcasearch.data.split import Indices, split_train, stratified_order, subset
+from dcasearch.errors import UserError
 from dcasearch.evaluation import Protocol
 
 
@@ -83,6 +84,8 @@ class _Factory:
     ) -> None:
         self.dataset = open_set(data)
         self._share = share
+        if share.world > batch_size:
+            raise UserError(f"{share.world} ranks cannot share batches of {batch_size} images")
         self._data, self._resolution, self._batch_size = data, resolution, batch_size
         self._artifacts, self._device = artifacts, device
         self._normalize = Normalize(self.dataset.mean, self.dataset.std, device)
@@ -94,6 +97,7 @@ class _Factory:
 
     def training(self, indices: Indices, augmentation: Augmentation, seed: int) -> Loader:
         part = self.dataset.train
+        self._check(indices)
         if isinstance(part, FilePart):
             return self._files(part, indices, training_transform(self._resolution, augmentation), seed)
         return MemoryTraining(
@@ -106,10 +110,15 @@ class _Factory:
         )
 
     def evaluation(self, chosen: Chosen) -> Loader:
+        self._check(chosen.indices)
         if isinstance(chosen.part, FilePart):
             return self._files(chosen.part, chosen.indices, evaluation_transform(self._resolution), None)
         images = self._memory(chosen.part, chosen.indices)
         return MemoryEvaluation(images, resolution=self._resolution, batch_size=self._batch_size, share=self._share)
+
+    def _check(self, indices: Indices) -> None:
+        if len(indices) < self._share.world:
+            raise UserError(f"{self._share.world} ranks cannot share {len(indices)} images")
 
     def _memory(self, part: MemoryPart, indices: Indices) -> Images:
         pixels: Pixels = part.read(self._artifacts)
@@ -159,6 +168,7 @@ def open_loaders(
 
     Raises:
         DataError: the data is missing, of another layout, or broken.
+        UserError: there are more shares than images to share.
     """
     factory = _Factory(
         data,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+import torch.distributed as dist
 
 from dcasearch.errors import DcasearchError, TrialFailure
 
@@ -15,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def as_trial_failures() -> Iterator[None]:
-    """Turn out-of-memory into TrialFailure `oom`, a killed loader process into `lost`, the unexpected into `bug`.
+    """Turn out-of-memory into TrialFailure `oom`, a killed loader or rank into `lost`, the unexpected into `bug`.
 
     What dcasearch raises on purpose (data that is missing, a full disk) passes: it is not this trial's fault.
     """
@@ -26,10 +27,18 @@ def as_trial_failures() -> Iterator[None]:
     except Exception as error:
         if _is_out_of_memory(error):
             raise TrialFailure("oom", _in_one_line(error)) from error
-        if str(error).startswith("DataLoader worker"):  # torch's words for a loader process that was killed
+        if _is_lost(error):
             raise TrialFailure("lost", _in_one_line(error)) from error
         logger.exception("a training failed")
         raise TrialFailure("bug", f"{type(error).__name__}: {_in_one_line(error)}") from error
+
+
+def _is_lost(error: Exception) -> bool:
+    """Return whether a process that the training needs has gone: one of its loaders, or another rank."""
+    if isinstance(error, dist.DistError):
+        return True
+    # What torch says where it has no exception of its own.
+    return str(error).startswith("DataLoader worker") or "gloo" in str(error)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -1,7 +1,7 @@
 """The network of a training with every technique applied from outside, in one fixed order.
 
-Build, initialise, overrides of the recipe (BatchNorm momentum, dropout), device, memory format, moving average,
-compile. The model knows of none of them.
+Build, initialise, overrides of the recipe (BatchNorm momentum, dropout), synchronised BatchNorm, device, memory
+format, moving average, exchange of gradients between ranks (DDP), compile. The model knows of none of them.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dcasearch.architecture import Architecture
 from dcasearch.config.recipe import Recipe
 from dcasearch.errors import UserError
 from dcasearch.models import build_model, initialize
+from dcasearch.training.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +29,13 @@ class TrainedNetwork:
 
     model: nn.Module
     forward: Callable[[Tensor], Tensor]
-    """The model, or its compiled form."""
+    """What training calls: the model or its compiled form, with gradients that are those of all ranks."""
     ema: AveragedModel | None
     """Moving average of parameters and buffers."""
     device: torch.device
     precision: str
+    local: Callable[[Tensor], Tensor] | None = None
+    """What measuring calls where it is not `forward`: no gradients, nothing to exchange."""
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return what the forward pass runs under."""
@@ -47,20 +51,29 @@ class TrainedNetwork:
     @property
     def evaluated_forward(self) -> Callable[[Tensor], Tensor]:
         """What measuring calls."""
-        return self.forward if self.ema is None else self.ema.module
+        return (self.local or self.forward) if self.ema is None else self.ema.module
 
 
 def make_network(
-    architecture: Architecture, recipe: Recipe, *, classes: int, seed: int, device: torch.device
+    architecture: Architecture,
+    recipe: Recipe,
+    *,
+    classes: int,
+    seed: int,
+    device: torch.device,
+    ranks: Ranks = ALONE,
 ) -> TrainedNetwork:
     """Return an architecture's network, drawn from the seed, with the recipe's techniques applied.
 
     Raises:
-        UserError: the recipe asks for dropout and the backbone has no such layer.
+        UserError: the recipe asks for dropout and the backbone has no such layer, or for synchronised BatchNorm on
+            the CPU.
     """
     model: nn.Module = build_model(architecture, num_classes=classes)
     initialize(model, seed)
     _override(model, recipe)
+    if recipe.sync_batchnorm:
+        model = _synchronized(model, device, ranks)
     model = model.to(device)
     if recipe.channels_last:
         model = model.to(memory_format=torch.channels_last)
@@ -68,9 +81,11 @@ def make_network(
     if recipe.ema is not None:
         average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]  # torch has no types here
         ema = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+    shared = _shared(model, device) if ranks.world > 1 else model
     return TrainedNetwork(
         model=model,
-        forward=torch.compile(model) if recipe.compile else model,
+        forward=torch.compile(shared) if recipe.compile else shared,
+        local=None if shared is model else torch.compile(model) if recipe.compile else model,
         ema=ema,
         device=device,
         precision=recipe.precision if _has_bf16(device) else "fp32",
@@ -88,6 +103,20 @@ def _override(model: nn.Module, recipe: Recipe) -> None:
             raise UserError(f"recipe.dropout: {recipe.dropout} cannot be applied, the backbone has no dropout layer")
         for layer in layers:
             layer.p = recipe.dropout
+
+
+def _synchronized(model: nn.Module, device: torch.device, ranks: Ranks) -> nn.Module:
+    if device.type == "cpu":
+        raise UserError("recipe.sync_batchnorm: true needs GPUs, PyTorch has it for no CPU; leave it out")
+    if ranks.world == 1:
+        return model
+    converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]  # no types
+    return converted
+
+
+def _shared(model: nn.Module, device: torch.device) -> nn.Module:
+    devices = [device] if device.type == "cuda" else None
+    return DistributedDataParallel(model, device_ids=devices, gradient_as_bucket_view=True)
 
 
 def _has_bf16(device: torch.device) -> bool:

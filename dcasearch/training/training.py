@@ -122,7 +122,12 @@ class Training:
             share=self._ranks.share,
         )
         self._network = make_network(
-            task.architecture, self._recipe, classes=self._loaders.classes, seed=task.seed, device=device
+            task.architecture,
+            self._recipe,
+            classes=self._loaders.classes,
+            seed=task.seed,
+            device=device,
+            ranks=self._ranks,
         )
         self._optimizer = make_optimizer(self._network.model, self._recipe)
         self._checkpoint = checkpoint_path(task.key, self._artifacts)
@@ -163,6 +168,7 @@ class Training:
         started = time.perf_counter() - before
         try:
             trained, measured = self._epoch(epoch, lambda: time.perf_counter() - started)
+            self._share_unreadable()
         except TrialFailure as failure:
             raise TrialFailure(failure.kind, f"epoch {epoch}: {failure}") from failure
         self._history.append(
@@ -173,6 +179,7 @@ class Training:
                 top1=measured.top1,
                 top5=measured.top5,
                 seconds=time.perf_counter() - started,
+                device=device_name(self._device),
             )
         )
         self._images.append(trained.images)
@@ -189,6 +196,12 @@ class Training:
                 self._middle = MidEpoch(progress.batches, seconds(), tuple(self._ranks.gather(own)))
                 self._save()
                 raise Preempted(f"epoch {epoch}: interrupted after {progress.batches} batches") from None
+
+    def _share_unreadable(self) -> None:
+        """Let every rank know which images the others could not read, so that all of them stop where one does."""
+        for found in self._ranks.gather(self._loaders.corrupt.reasons):
+            for path, reason in found.items():
+                self._loaders.corrupt.add(path, reason)
 
     def _progress(self) -> Progress:
         """Return how far the epoch has come, and put the random generators where they were then."""
@@ -229,6 +242,7 @@ class Training:
                 raise _Interruption
 
     def _measure(self, epoch: int) -> Metrics:
+        self._ranks.share_buffers(self._network.evaluated)
         last = epoch == self._task.fidelity.epochs
         loader: Loader = self._loaders.final if last else self._loaders.each
         metrics = measure(
@@ -277,7 +291,7 @@ class Training:
             weights = weights_name(self._task.key)
             digest = save_weights(self._network.evaluated, self._artifacts / weights)
         history = tuple(self._history[:epochs])
-        made_with = provenance(self._threads)
+        made_with = provenance(self._threads) | {"ranks": str(self._ranks.world)}
         if len(self._loaders.corrupt):
             made_with["unreadable_images"] = str(len(self._loaders.corrupt))
         return Evaluation(

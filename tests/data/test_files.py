@@ -7,9 +7,10 @@ import torch
 from PIL import Image
 
 from dcasearch.config.recipe import Augmentation
+from dcasearch.data import files
 from dcasearch.data.files import FileLoader, Transform, evaluation_transform, training_transform
 from dcasearch.data.images import Corrupt
-from dcasearch.data.loading import Batch, Normalize
+from dcasearch.data.loading import WHOLE, Batch, Normalize, Share
 from dcasearch.data.sets import FilePart
 from dcasearch.errors import DataError
 from tests.data.support import write_image
@@ -28,7 +29,13 @@ def part(tmp_path: Path) -> FilePart:
 
 
 def loader(
-    part: FilePart, transform: Transform | None = None, *, seed: int | None = 0, workers: int = 0, share: float = 1.0
+    part: FilePart,
+    transform: Transform | None = None,
+    *,
+    seed: int | None = 0,
+    workers: int = 0,
+    max_corrupt: float = 1.0,
+    share: Share = WHOLE,
 ) -> FileLoader:
     return FileLoader(
         part,
@@ -39,7 +46,8 @@ def loader(
         workers=workers,
         normalize=Normalize((0.0,) * 3, (1 / 255,) * 3, CPU),
         device=CPU,
-        corrupt=Corrupt(COUNT, share),
+        corrupt=Corrupt(COUNT, max_corrupt),
+        share=share,
     )
 
 
@@ -94,7 +102,7 @@ def test_too_many_unreadable_images_stop_the_loader_with_their_list(part: FilePa
     for n in (5, 6):
         Path(part.paths[n]).write_bytes(b"")
     with pytest.raises(DataError, match=r"2 of 10 images are unreadable(.|\n)*5\.jpg(.|\n)*6\.jpg"):
-        list(loader(part, evaluation_transform(16), seed=None, share=0.1).epoch(0))
+        list(loader(part, evaluation_transform(16), seed=None, max_corrupt=0.1).epoch(0))
 
 
 def test_a_batch_of_unreadable_images_is_empty(part: FilePart) -> None:
@@ -119,3 +127,24 @@ def test_each_crop_gives_the_resolution(crop: str, zeros: bool) -> None:
     crops = torch.stack([transform(white) for _ in range(20)])
     assert crops.shape == (20, 3, 16, 16)
     assert bool((crops == 0).any()) == zeros
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_epoch_from_a_later_batch_on_is_the_rest_of_the_whole(part: FilePart, workers: int) -> None:
+    made = loader(part, workers=workers)
+    assert equal(list(made.epoch(1, first_batch=1)), list(made.epoch(1))[1:])
+
+
+def test_images_that_are_passed_over_are_not_read(part: FilePart, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    original = files.read_rgb
+    monkeypatch.setattr(files, "read_rgb", lambda path: read.append(str(path)) or original(path))
+    list(loader(part).epoch(1, first_batch=1))
+    assert len(read) == 4
+
+
+def test_the_shares_of_all_ranks_are_the_batches_of_one(part: FilePart) -> None:
+    whole = list(loader(part).epoch(1))
+    shares = [list(loader(part, share=Share(rank, 3)).epoch(1)) for rank in range(3)]
+    joined = [tuple(map(torch.cat, zip(*parts, strict=True))) for parts in zip(*shares, strict=True)]
+    assert equal(joined, whole)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from dcasearch.config.recipe import Augmentation
-from dcasearch.data.loading import Batch, Normalize
+from dcasearch.data.loading import WHOLE, Batch, Normalize, Share
 from dcasearch.data.memory import Images, MemoryEvaluation, MemoryTraining
 from dcasearch.data.sets import Pixels
 
@@ -22,9 +22,19 @@ def some_images(count: int = 10, unreadable: tuple[int, ...] = ()) -> Images:
     )
 
 
-def training(images: Images, seed: int = 0, batch_size: int = 4) -> MemoryTraining:
-    plain = Augmentation(crop="none", flip=False)
-    return MemoryTraining(images, resolution=4, batch_size=batch_size, augmentation=plain, seed=seed)
+PLAIN = Augmentation(crop="none", flip=False)
+
+
+def training(
+    images: Images, seed: int = 0, batch_size: int = 4, augmentation: Augmentation = PLAIN, share: Share = WHOLE
+) -> MemoryTraining:
+    return MemoryTraining(
+        images, resolution=4, batch_size=batch_size, augmentation=augmentation, seed=seed, share=share
+    )
+
+
+def equal(first: list[Batch], second: list[Batch]) -> bool:
+    return all(torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) for a, b in zip(first, second, strict=True))
 
 
 def labels(batches: list[Batch]) -> list[list[int]]:
@@ -84,3 +94,27 @@ def test_pixels_are_normalised_per_channel() -> None:
     normalize = Normalize((0.5, 0.0, 1.0), (0.5, 1.0, 0.25), CPU)
     pixels = torch.tensor([0.0, 255.0, 127.5]).view(1, 3, 1, 1)
     torch.testing.assert_close(normalize(pixels).flatten(), torch.tensor([-1.0, 1.0, -2.0]))
+
+
+@pytest.mark.parametrize("crop", ["none", "pad", "random_resized"])
+def test_an_epoch_from_a_later_batch_on_is_the_rest_of_the_whole(crop: str) -> None:
+    loader = training(some_images(20), augmentation=Augmentation(crop=crop))
+    assert equal(list(loader.epoch(1, first_batch=2)), list(loader.epoch(1))[2:])
+
+
+@pytest.mark.parametrize("crop", ["none", "pad", "random_resized"])
+def test_the_shares_of_all_ranks_are_the_batches_of_one(crop: str) -> None:
+    augmentation, images = Augmentation(crop=crop), some_images(11)
+    whole = list(training(images, batch_size=5, augmentation=augmentation).epoch(1))
+    shares = [
+        list(training(images, batch_size=5, augmentation=augmentation, share=Share(rank, 2)).epoch(1))
+        for rank in (0, 1)
+    ]
+    joined = [tuple(map(torch.cat, zip(*parts, strict=True))) for parts in zip(*shares, strict=True)]
+    assert equal(joined, whole)
+
+
+def test_the_shares_of_an_evaluation_are_every_image_once() -> None:
+    images = some_images(11)
+    shares = [MemoryEvaluation(images, resolution=4, batch_size=5, share=Share(rank, 3)) for rank in range(3)]
+    assert sorted(flat([batch for share in shares for batch in share.epoch(0)])) == list(range(11))

@@ -8,6 +8,8 @@ import torch
 from dcasearch.evaluation import Epoch
 from dcasearch.training.checkpoint import (
     Checkpoint,
+    MidEpoch,
+    RankState,
     checkpoint_path,
     discard,
     parse_checkpoint,
@@ -21,8 +23,9 @@ CHECKPOINT = Checkpoint(
     model={"weight": torch.arange(24.0).view(2, 3, 2, 2).to(memory_format=torch.channels_last)},
     optimizer={"state": {0: {"momentum_buffer": torch.ones(3)}}, "param_groups": [{"lr": 0.1, "params": [0]}]},
     ema=None,
-    history=(Epoch(epoch=1, train_loss=0.1, loss=float("1e-9"), top1=33.3333, top5=100.0, seconds=0.2),),
+    history=(Epoch(epoch=1, train_loss=0.1, loss=float("1e-9"), top1=33.3333, top5=100.0, seconds=0.2, device="cpu"),),
     images=(64,),
+    middle=MidEpoch(3, 0.5, (RankState(torch.tensor(1.5), 48, [torch.get_rng_state()]),)),
 )
 
 
@@ -47,6 +50,29 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
     assert loaded.model["weight"].stride() == CHECKPOINT.model["weight"].stride()
     assert torch.equal(loaded.optimizer["state"][0]["momentum_buffer"], torch.ones(3))
     assert (loaded.history, loaded.images, loaded.ema) == (CHECKPOINT.history, (64,), None)
+
+
+def test_the_state_within_an_epoch_comes_back_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    save_checkpoint(CHECKPOINT, path)
+    before, middle = CHECKPOINT.middle, load(path).middle
+    assert before is not None
+    assert middle is not None
+    assert (middle.batches, middle.seconds, len(middle.ranks)) == (3, 0.5, 1)
+    assert (middle.ranks[0].loss.item(), middle.ranks[0].images) == (1.5, 48)
+    assert torch.equal(middle.ranks[0].random[0], before.ranks[0].random[0])
+
+
+def test_a_checkpoint_of_the_first_format_is_one_between_two_epochs(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    save_checkpoint(CHECKPOINT, path)
+    content = torch.load(path, weights_only=True)
+    del content["middle"], content["history"][0]["device"]
+    torch.save({**content, "format": 1}, path)
+    loaded = load(path)
+    assert loaded.middle is None
+    assert loaded.history[0].top1 == CHECKPOINT.history[0].top1
+    assert loaded.history[0].device == ""
 
 
 def test_without_a_checkpoint_there_is_none(tmp_path: Path) -> None:
