@@ -7,13 +7,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from dcasearch.evaluation import Epoch, Evaluation, EvaluationKey
-from dcasearch.store.tables import EvaluationRow, RoleRow, StudyRow, TrialRow
+from dcasearch.store.tables import EvaluationRow, RequestRow, RoleRow, StudyRow, TrialRow
 from dcasearch.trial import Role, State, Trial
 
 logger = logging.getLogger(__name__)
+RequestKind: TypeAlias = Literal["stop", "cancel"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,24 @@ class StoredStudy:
     yaml: str
     """The text of its YAML file."""
     created: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a user asked of a running study from elsewhere; it stands until the driver answers it."""
+
+    id: int
+    study: str
+    kind: RequestKind
+    fidelity: str | None
+    """Of the trial to cancel; None to stop the study."""
+    number: int | None
+    made: datetime
+
+
+def request_of(row: RequestRow) -> Request:
+    """Return the request of a row."""
+    return Request(**{field.name: getattr(row, field.name) for field in fields(Request)})
 
 
 def study_of(row: StudyRow) -> StoredStudy:
