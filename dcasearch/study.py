@@ -12,36 +12,31 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from dcasearch.architecture import Architecture
 from dcasearch.config.study import Fidelity
 from dcasearch.data import DataInfo, describe
 from dcasearch.errors import StudyFailed, UserError
 from dcasearch.evaluation import Protocol as DataProtocol
-from dcasearch.evaluation import fingerprint
-from dcasearch.executors import LocalExecutor
+from dcasearch.executors import Executor, open_executor
 from dcasearch.meaning import check_unchanged, meaning_of
 from dcasearch.search.costing import Costs
 from dcasearch.search.ledger import Ledger
-from dcasearch.search.promotion import promote
+from dcasearch.search.pipeline import Part, Pipeline
+from dcasearch.search.planning import Promoter, plan_users
 from dcasearch.search.pruning import rungs
+from dcasearch.search.requests import Requests
 from dcasearch.search.roles import Roles
 from dcasearch.search.stopping import out_of_time
 from dcasearch.search.trials import Trials
 from dcasearch.search.winner import Winner, winner_of
-from dcasearch.search.work import Event, Observer, Work
+from dcasearch.search.work import Event, Observer, Source
 from dcasearch.space import LoadedStudy, load_study
 from dcasearch.store import Store, storage_of
 from dcasearch.trial import Value
-
-
-class Executor(Protocol):
-    """What runs a work to its end; see `dcasearch.executors`."""
-
-    def run(self, work: Work) -> None:
-        """Return when the work has no more jobs and none is running."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +60,7 @@ def run(
     Args:
         study: The study, or its YAML.
         store: Its database; else the one it names.
-        executor: Where its jobs run; else this machine.
+        executor: Where its jobs run; else the one it names.
         observe: Is told what happens.
 
     Raises:
@@ -79,9 +74,7 @@ def run(
     with ExitStack() as stack:
         store = store or stack.enter_context(Store.open(storage_of(loaded.study), create=True))
         lease = stack.enter_context(store.lease(loaded.study.name))
-        executor = executor or stack.enter_context(
-            LocalExecutor(Path(loaded.study.artifacts), loaded.study.executor.max_concurrent).open()
-        )
+        executor = executor or stack.enter_context(open_executor(loaded.study, secret=store.secret))
 
         def watched(event: Event) -> None:
             lease.check()
@@ -97,7 +90,7 @@ def check_variables(loaded: LoadedStudy) -> None:
 
 
 class _Run:
-    """One run of one study: what every step of it needs."""
+    """One run of one study: what every part of it needs."""
 
     def __init__(self, loaded: LoadedStudy, store: Store, executor: Executor, observe: Observer) -> None:
         self.loaded, self.store, self.executor, self.observe = loaded, store, executor, observe
@@ -111,21 +104,26 @@ class _Run:
 
     def run(self) -> Outcome:
         self._register()
-        trials: Trials | None = None
+        requests = Requests(self.store, self.study.name, self.observe)
+        self.executor.run(Pipeline(self._parts(), requests.attend, lambda: self.stopped is not None))
+        return Outcome(None if self.stopped is not None else winner_of(self.study, self.store), self.stopped)
+
+    def _parts(self) -> list[Part]:
+        """Return the study as a pipeline: per fidelity its baselines and its trials, then the final trainings."""
+        parts: list[Part] = []
+        previous: Part | None = None
         for fidelity in self.study.fidelities:
-            self._evaluate("baseline", fidelity, self._baselines(), fidelity.seeds, self.study.data.protocol)
-            trials = self._search(fidelity, trials)
-            if self.stopped is not None:
-                return Outcome(None, self.stopped)
-            if not trials.ledger.complete():
-                raise StudyFailed(
-                    f"{fidelity.name}: no trial was completed; `dcasearch status {self.study.name}` says why"
-                )
-        winner = winner_of(self.study, self.store)
-        if self.study.final is not None:
-            candidates = [("winner", winner.architecture), *self._baselines()]
-            self._evaluate("final", self.study.fidelities[-1], candidates, self.study.final.seeds, "test")
-        return Outcome(winner, self.stopped)
+            parts.append(Part(partial(self._baselines_of, fidelity)))
+            early = fidelity.promote is not None and fidelity.promote.asynchronous
+            part = Part(
+                partial(self._trials, fidelity, previous), after=() if previous is None or early else (previous,)
+            )
+            part.end = partial(self._end_trials, part)
+            parts.append(part)
+            previous = part
+        if self.study.final is not None and previous is not None:
+            parts.append(Part(partial(self._finals, self.study.final.seeds), (previous,)))
+        return parts
 
     def _register(self) -> None:
         """Store what the study means, or refuse it if its database holds something else under its name."""
@@ -139,17 +137,27 @@ class _Run:
     def _baselines(self) -> list[tuple[str, Architecture]]:
         return [(b.name, b.architecture) for b in self.space.baselines(self.study.baselines)]
 
-    def _evaluate(
+    def _baselines_of(self, fidelity: Fidelity) -> Source:
+        return self._roles("baseline", fidelity, self._baselines(), fidelity.seeds, self.study.data.protocol)
+
+    def _finals(self, seeds: tuple[int, ...]) -> Source:
+        winner = winner_of(self.study, self.store)
+        candidates = [("winner", winner.architecture), *self._baselines()]
+        return self._roles("final", self.study.fidelities[-1], candidates, seeds, "test")
+
+    def _roles(
         self,
         role: Literal["baseline", "final"],
         fidelity: Fidelity,
         candidates: list[tuple[str, Architecture]],
         seeds: tuple[int, ...],
         protocol: DataProtocol,
-    ) -> None:
-        if not candidates:
-            return
-        roles = Roles(
+    ) -> Source:
+        done = [r for r in self.store.roles(self.study.name) if (r.role, r.fidelity) == (role, fidelity.name)]
+        ended = sum(r.evaluation is not None or r.failure is not None for r in done)
+        if candidates:
+            self._begin(f"{fidelity.name} {role}s", fidelity, len(candidates) * len(seeds), {"complete": ended})
+        return Roles(
             study=self.study,
             fidelity=fidelity,
             role=role,
@@ -162,20 +170,18 @@ class _Run:
             observe=self.observe,
             out_of_time=self._out_of_time,
         )
-        done = [r for r in self.store.roles(self.study.name) if (r.role, r.fidelity) == (role, fidelity.name)]
-        ended = sum(r.evaluation is not None or r.failure is not None for r in done)
-        self._begin(f"{fidelity.name} {role}s", fidelity, len(candidates) * len(seeds), {"complete": ended})
-        self.executor.run(roles)
 
-    def _search(self, fidelity: Fidelity, previous: Trials | None) -> Trials:
-        """Run the trials of one fidelity; `previous` are those of the fidelity before it."""
+    def _trials(self, fidelity: Fidelity, previous: Part | None) -> Source:
+        """Return the trials of one fidelity; `previous` are those of the fidelity before it."""
         ledger = Ledger(self.store, self.study, fidelity)
+        promoter = None
         if previous is None:
-            self._enqueue_users(ledger)
+            plan_users(self.study, ledger)
         else:
-            self._promote(previous.ledger, ledger)
+            promoter = Promoter(self.study, _trials_of(previous).ledger, ledger, lambda: previous.ended)
+            promoter()
         self._begin_search(ledger)
-        trials = Trials(
+        return Trials(
             study=self.study,
             fidelity=fidelity,
             space=self.space,
@@ -185,11 +191,24 @@ class _Run:
             artifacts=self.artifacts,
             observe=self.observe,
             out_of_time=self._out_of_time,
+            ledger=ledger,
+            plan=promoter or (lambda: 0),
         )
-        self.executor.run(trials)
+
+    def _end_trials(self, part: Part) -> None:
+        """Say why the trials of a fidelity ended.
+
+        Raises:
+            StudyFailed: none of them was completed.
+        """
+        trials = _trials_of(part)
+        ledger = trials.ledger
         if trials.ended is not None:
-            self.observe(Event("note", fidelity.name, trials.ended))
-        return trials
+            self.observe(Event("note", ledger.fidelity.name, trials.ended))
+        if not ledger.complete():
+            raise StudyFailed(
+                f"{ledger.fidelity.name}: no trial was completed; `dcasearch status {self.study.name}` says why"
+            )
 
     def _begin_search(self, ledger: Ledger) -> None:
         """Say how many trials there will be, and what is known of those that ended already."""
@@ -197,8 +216,11 @@ class _Run:
         records = self.store.evaluations(t.evaluation for t in ledger.complete() if t.evaluation is not None)
         if records:
             counts["best"] = max(record.last.top1 for record in records.values())
-        planned = len(ledger.planned()) + len(ledger.trials)
-        total = planned if ledger.fidelity.promote is not None else ledger.fidelity.trials
+        promotion, total = ledger.fidelity.promote, ledger.fidelity.trials
+        if promotion is not None and promotion.asynchronous:
+            total = (promotion.top + promotion.random) * len(ledger.fidelity.seeds)
+        elif promotion is not None:
+            total = len(ledger.planned()) + len(ledger.trials)
         self._begin(f"{ledger.fidelity.name} trials", ledger.fidelity, total, counts)
 
     def _begin(self, label: str, fidelity: Fidelity, total: int | None, known: Mapping[str, Value]) -> None:
@@ -207,32 +229,12 @@ class _Run:
         fields = {"total": total, "epochs": fidelity.epochs, "rungs": ", ".join(map(str, steps)), **known}
         self.observe(Event("phase", label, fields=fields))
 
-    def _enqueue_users(self, ledger: Ledger) -> None:
-        """Plan the user's own configurations, each once, whatever their order in the YAML is by now."""
-        known = ledger.attributes("enqueued")
-        for params in self.study.enqueue:
-            if fingerprint(params) not in known:
-                ledger.enqueue(params, origin="enqueued", enqueued=fingerprint(params))
-
-    def _promote(self, previous: Ledger, ledger: Ledger) -> None:
-        """Plan the promoted trials that are not planned yet, one per seed."""
-        promotion = ledger.fidelity.promote
-        if promotion is None:
-            raise RuntimeError("a later fidelity without `promote` passed the check of the YAML")
-        known = ledger.attributes("of", "seed")
-        chosen = promote(list(previous.trials.values()), promotion, self.study.objectives, self.study.sampler.seed)
-        for promoted in chosen:
-            for seed in ledger.fidelity.seeds:
-                if (promoted.trial.number, seed) not in known:
-                    ledger.enqueue(
-                        promoted.trial.params,
-                        origin=promoted.origin,
-                        seed=seed,
-                        of=promoted.trial.number,
-                        reason=promoted.reason,
-                        probability=promoted.probability,
-                    )
-
     def _out_of_time(self) -> str | None:
         self.stopped = out_of_time(self.study.stop, self.started, datetime.now().astimezone())
         return self.stopped
+
+
+def _trials_of(part: Part) -> Trials:
+    if not isinstance(part.source, Trials):
+        raise RuntimeError("the part was not begun, or holds no trials")
+    return part.source

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,5 +56,11 @@ def test_what_describes_an_architecture_or_stores_it_needs_no_torch(path: Path) 
 
 
 def test_only_one_room_knows_ray() -> None:
-    users = {room_of(path) for path in MODULES if any(name.split(".")[0] == "ray" for name in imported(path))}
-    assert users <= {"executors"}
+    users = {path for path in MODULES if any(name.split(".")[0] == "ray" for name in imported(path))}
+    assert users
+    assert all(path.parent == PACKAGE / "executors" / "ray" for path in users)
+
+
+def test_ray_is_imported_only_once_it_is_used() -> None:
+    code = "import sys, dcasearch, dcasearch.cli, dcasearch.study; sys.exit('ray' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

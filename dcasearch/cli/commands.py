@@ -16,6 +16,7 @@ from dcasearch.errors import DcasearchError, Interrupted, UserError, nearest
 if TYPE_CHECKING:  # commands import their rooms themselves, so that `--help` is instant
     from rich.console import Console
 
+    from dcasearch.config.study import Study
     from dcasearch.store import Store
 
 app = typer.Typer(
@@ -48,7 +49,13 @@ def main() -> None:
 
 
 @app.command()
-def check(study: StudyFile, storage: Storage = None) -> None:
+def check(
+    study: StudyFile,
+    storage: Storage = None,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Also run one small task on every node of the study's Ray cluster.")
+    ] = False,
+) -> None:
     """Find every mistake in a study's YAML, then say what the study will cost. Trains nothing, writes nothing."""
     from dcasearch.space import load_study
 
@@ -74,13 +81,28 @@ def check(study: StudyFile, storage: Storage = None) -> None:
         store = Store.open(url)
         console.print(f"database {store.url}")
     print_forecast(console, forecast(loaded.study, loaded.space, data, store))
+    if cluster:
+        _check_cluster(console, loaded.study, None if store is None else store.secret)
+
+
+def _check_cluster(console: Console, study: Study, secret: str | None) -> None:
+    from dcasearch.cli.printing import print_preflight
+    from dcasearch.executors.ray import connected, preflight
+
+    with connected(study.executor.address, secret):
+        found = preflight(study)
+    print_preflight(console, found)
+    if found.problems:
+        raise UserError("\n".join(found.problems))
 
 
 @app.command()
 def run(
     study: StudyFile,
     storage: Storage = None,
-    executor: Annotated[str | None, typer.Option(help="Where trials run, in place of the study's: local.")] = None,
+    executor: Annotated[
+        str | None, typer.Option(help="Where trials run, in place of the study's: local or ray.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Start, resume or extend a study. Ctrl-C is safe: the same command goes on from the checkpoints."""
@@ -92,25 +114,26 @@ def run(
     from dcasearch import study as study_room
     from dcasearch.cli.live import observer
     from dcasearch.cli.storage import remember
-    from dcasearch.executors import LocalExecutor
+    from dcasearch.executors import open_executor
     from dcasearch.store import Store, storage_of
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     console = make_console(stderr=as_json)
-    _check_executor(executor or loaded.study.executor.name)
+    _check_executor(executor)
     study_room.check_variables(loaded)
     name = loaded.study.name
     store = Store.open(storage or storage_of(loaded.study), create=True)
     remember(name, store.url)
     console.print(f"study {name}, database {store.url}")
     with noted() as interrupted, observer(console, as_json=as_json) as observe:
-        local = LocalExecutor(Path(loaded.study.artifacts), loaded.study.executor.max_concurrent, interrupted.event)
         try:
-            with local.open():
-                outcome = study_room.run(loaded, store, local, observe)
-        except Interrupted:
+            with open_executor(
+                loaded.study, name=executor, interrupted=interrupted.event, secret=store.secret
+            ) as opened:
+                outcome = study_room.run(loaded, store, opened, observe)
+        except Interrupted as error:
             raise Interrupted(
-                f"interrupted; nothing is lost, `dcasearch run {study}` goes on", interrupted.exit_code
+                f"{error}; nothing is lost, `dcasearch run {study}` goes on", interrupted.exit_code
             ) from None
     if outcome.stopped:
         console.print(f"stopped: {outcome.stopped}; `dcasearch run {study}` goes on")
@@ -118,10 +141,8 @@ def run(
         _print_standing(console, store, name, every_trial=False)
 
 
-def _check_executor(name: str) -> None:
-    if name == "ray":
-        raise UserError("executor ray is not there yet in this version; `--executor local` runs the study here")
-    if name != "local":
+def _check_executor(name: str | None) -> None:
+    if name not in (None, "local", "ray"):
         raise UserError(f"'{name}' is not an executor; {nearest(name, ['local', 'ray'])}")
 
 
@@ -130,6 +151,40 @@ def _print_standing(console: Console, store: Store, name: str, *, every_trial: b
     from dcasearch.cli.printing import print_standing
 
     print_standing(console, standing_of(store, name), every_trial=every_trial)
+
+
+@app.command()
+def stop(study: StudyName, storage: Storage = None) -> None:
+    """Stop a running study from anywhere: its trials write checkpoints, and `run` goes on later."""
+    from dcasearch.cli.storage import locate
+    from dcasearch.errors import StudyFailed
+    from dcasearch.search.requests import WAITED_FOR_SECONDS, ask_stop
+    from dcasearch.store import Store
+
+    name, url = locate(study, storage)
+    store = Store.open(url)
+    console = make_console()
+    console.print(f"study {name}, database {store.url}: asked to stop, waiting for its checkpoints")
+    if not ask_stop(store, name):
+        raise StudyFailed(f"it has not stopped within {WAITED_FOR_SECONDS:g} s; it will when it next looks")
+    console.print(f"stopped; `dcasearch run {study if study.endswith(('.yaml', '.yml')) else 'STUDY.yaml'}` goes on")
+
+
+@app.command()
+def cancel(
+    study: StudyName,
+    trial: Annotated[int, typer.Argument(help="Number of a running trial.", show_default=False)],
+    fidelity: Annotated[str | None, typer.Option(help="Its fidelity, where several have such a trial.")] = None,
+    storage: Storage = None,
+) -> None:
+    """End one running trial for good; it becomes failed (cancelled) and the study goes on."""
+    from dcasearch.cli.storage import locate
+    from dcasearch.search.requests import ask_cancel
+    from dcasearch.store import Store
+
+    name, url = locate(study, storage)
+    found = ask_cancel(Store.open(url), name, trial, fidelity)
+    make_console().print(f"asked: {found} trial {trial} ends within seconds; `dcasearch status {name}` shows it")
 
 
 @app.command()

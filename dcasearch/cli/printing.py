@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -18,6 +18,9 @@ from dcasearch.architecture import Architecture
 from dcasearch.evaluation import Cost
 from dcasearch.export import Check
 from dcasearch.trial import State, Trial
+
+if TYPE_CHECKING:  # ray is imported by those who use it
+    from dcasearch.executors.ray import Preflight
 
 _WORDS = ("state", "architecture", "why", "attention", "receives from", "expected", "got")
 """Columns that are no numbers."""
@@ -186,3 +189,16 @@ def _short(number: float, digits: int = 3) -> str:
 
 def _time(seconds: float | None) -> str:
     return "unknown" if seconds is None else str(timedelta(seconds=round(seconds)))
+
+
+def print_preflight(console: Console, found: Preflight) -> None:
+    """Print what each node of a cluster has."""
+    table = _table("node", "resources", "device", "data", "version", "scratch", "artifacts")
+    for column in table.columns:
+        column.justify, column.overflow = "left", "fold"
+    for report in found.nodes:
+        cells = (report.resources, report.device, report.data, report.version, report.scratch, report.artifacts)
+        table.add_row(report.node, *cells)
+    console.print(table)
+    if not found.problems:
+        console.print(f"{len(found.nodes)} nodes, all ready")

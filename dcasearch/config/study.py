@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from dcasearch.architecture.specification import Frozen
 from dcasearch.config.numbers import Human
@@ -78,6 +78,8 @@ class Promotion(Frozen):
     """The first objective, or the Pareto rank over all of them."""
     random: NonNegativeInt = 0
     """Further trials drawn at random, one from each quantile of the rest: they say what the proxy is worth."""
+    asynchronous: bool = False
+    """Promote while the fidelity before this one still runs: of n trials that ended out of N the best top·n/N."""
 
 
 class Fidelity(Frozen):
@@ -103,8 +105,31 @@ class Resources(Frozen):
     """What one trial holds while it runs."""
 
     cpu: PositiveInt = 1
-    """Also its number of threads."""
+    """Of the whole trial; its ranks share them, and each has as many threads as its share."""
     gpu: Annotated[float, Field(ge=0, strict=False)] = 0
+    """Of the whole trial; below 1 several trials share a GPU. ray only."""
+    ranks: PositiveInt | None = None
+    """Processes that train one network together (DDP), each with its share of every batch; else one per whole GPU.
+    ray only."""
+
+    @property
+    def world(self) -> int:
+        """The number of ranks."""
+        return self.ranks or max(1, int(self.gpu))
+
+    @property
+    def threads(self) -> int:
+        """Threads of each rank."""
+        return max(1, self.cpu // self.world)
+
+    @model_validator(mode="after")
+    def _shares(self) -> Self:
+        if self.cpu < self.world:
+            raise ValueError(f"{self.world} ranks need at least {self.world} CPUs, not {self.cpu}")
+        share = self.gpu / self.world
+        if share > 1 and share != int(share):
+            raise ValueError(f"{self.gpu:g} GPUs cannot be shared by {self.world} ranks")
+        return self
 
 
 class Executor(Frozen):
@@ -116,6 +141,9 @@ class Executor(Frozen):
     max_concurrent: PositiveInt = 1
     retries: NonNegativeInt = 3
     """How often a trial that lost its worker goes on from its checkpoint."""
+    epoch_seconds: Annotated[PositiveFloat, Field(strict=False)] | None = None
+    """Time limit of one epoch, evaluation and start-up included; a trial that exceeds it has hung and lost its
+    worker."""
     resources: dict[str, Resources] = Field(default_factory=dict)
     """Per fidelity."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from dcasearch.errors import Interrupted, TrialFailure, UserError
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.executors.worker import Failed, Message, main
-from dcasearch.search.work import Job, Work
+from dcasearch.search.work import ATTEND_SECONDS, Job, Work
 
 _POLL_SECONDS = 0.2
 """How long an interruption may go unseen."""
@@ -35,11 +35,19 @@ class _Worker:
             self.process.start()
         theirs.close()
         self.job: Job | None = None
+        self._heard = 0.0
 
     def start(self, job: Job) -> None:
         """Hand over a job. A worker that is dead already is noticed by `message`."""
         self.job = job
+        self._heard = time.monotonic()
         self.send(job)
+
+    @property
+    def hangs(self) -> bool:
+        """Whether its job's epoch takes longer than it may."""
+        limit = None if self.job is None else self.job.epoch_seconds
+        return limit is not None and time.monotonic() - self._heard > limit
 
     def send(self, answer: Job | bool) -> None:
         try:
@@ -49,6 +57,7 @@ class _Worker:
 
     def message(self) -> Message | TrialFailure:
         """Return what the worker sent, or the failure if it died instead."""
+        self._heard = time.monotonic()
         try:
             received: Message = self.pipe.recv()
             return received
@@ -56,13 +65,16 @@ class _Worker:
             self.process.join()
             return TrialFailure("lost", f"its worker process ended with exit code {self.process.exitcode}")
 
+    def kill(self) -> None:
+        """End the process at once; its last checkpoint stays."""
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
     def stop(self, seconds: float) -> None:
         """Wait for the end of a process that was told to end, but not for longer; its checkpoint stays."""
         self.process.join(timeout=max(0.0, seconds))
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
-        self.pipe.close()
+        self.kill()
 
 
 @contextmanager
@@ -107,13 +119,23 @@ class LocalExecutor:
             UserError: what stops every trial: broken data, a full disk; the job is asked for again by the next run.
             Interrupted: `interrupted` was set; jobs that were running are asked for again by the next run.
         """
+        attended = time.monotonic()
         while not self._interrupted.is_set():
+            if time.monotonic() - attended >= ATTEND_SECONDS:
+                cancelled = [(job.source, job.number) for job in work.attend()]
+                for worker, job in self._busy():
+                    if (job.source, job.number) in cancelled:
+                        self._end(work, worker, job, TrialFailure("cancelled", "by `dcasearch cancel`"))
+                attended = time.monotonic()
             self._fill(work)
-            busy = {worker.pipe: worker for worker in self._workers if worker.job is not None}
+            busy = {worker.pipe: worker for worker, _ in self._busy()}
             if not busy:
                 return
             for pipe in wait(list(busy), timeout=_POLL_SECONDS):
                 self._handle(work, busy[pipe])  # type: ignore[index]  # only connections were waited for
+            for worker, job in self._busy():
+                if worker.hangs:
+                    self._end(work, worker, job, TrialFailure("lost", f"no epoch ended within {job.epoch_seconds:g} s"))
         raise Interrupted("interrupted")
 
     def _fill(self, work: Work) -> None:
@@ -122,6 +144,15 @@ class LocalExecutor:
             if job is None:
                 return
             self._idle_worker().start(job)
+
+    def _busy(self) -> list[tuple[_Worker, Job]]:
+        return [(worker, worker.job) for worker in self._workers if worker.job is not None]
+
+    def _end(self, work: Work, worker: _Worker, job: Job, failure: TrialFailure) -> None:
+        """End a worker whose job is of no use any more, without waiting for it."""
+        self._workers.remove(worker)
+        worker.kill()
+        work.fail(job, failure)
 
     def _idle_worker(self) -> _Worker:
         for worker in self._workers:

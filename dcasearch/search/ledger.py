@@ -48,6 +48,8 @@ class Ledger:
         self.trials: dict[int, Trial] = {t.number: t for t in store.trials(study.name, fidelity.name)}
         self.curves: dict[int, list[float]] = {}
         """Per number the values of the curve metric so far, duplicates left out."""
+        self.settled = 0
+        """Trials that ended since this ledger was opened."""
         self._metric = curve_metric(study, fidelity.pruner.metric)
         originals = [t for t in self.trials.values() if t.evaluation is not None and t.state is not State.DUPLICATE]
         records = store.evaluations(t.evaluation for t in originals if t.evaluation is not None)
@@ -99,6 +101,7 @@ class Ledger:
         else:
             self._store.record_and_put(evaluation, trial)
         self.trials[trial.number] = trial
+        self.settled += 1
         self.tell(trial, violation)
 
     def tell(self, trial: Trial, violation: Mapping[CostMetric, float] | None = None) -> None:

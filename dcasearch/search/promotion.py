@@ -40,6 +40,19 @@ def promote(
     return best + _one_per_quantile(ranked[promotion.top :], promotion.random, seed)
 
 
+def promote_early(
+    trials: Sequence[Trial], promotion: Promotion, objectives: Mapping[Metric, Direction], planned: int
+) -> list[Promoted]:
+    """Return those that may go on while the others still run: of n ended trials out of `planned` the best top·n/N.
+
+    A trial that leads early and is overtaken later was promoted all the same, as in asynchronous successive
+    halving (Li et al., 2020), so the best `top` of all may be more than are trained; the caller counts.
+    """
+    ended = sum(trial.state in (State.COMPLETE, State.PRUNED, State.FAILED) for trial in trials)
+    so_far = promotion.model_copy(update={"top": min(promotion.top, promotion.top * ended // planned), "random": 0})
+    return promote(trials, so_far, objectives, seed=0)
+
+
 def _one_per_quantile(ranked: Sequence[Trial], quantiles: int, seed: int) -> list[Promoted]:
     quantiles = min(quantiles, len(ranked))
     chosen = []

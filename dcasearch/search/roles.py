@@ -66,8 +66,10 @@ class Roles:
             store.put_role(entry)
             self._roles[number] = entry
             resources = study.executor.resources.get(fidelity.name, Resources())
-            label = f"{fidelity.name} {role} {name}" + (f" seed {seed}" if role == "final" else "")
-            self._ready.append(Job(label, number, task, resources, resumed=role_key in known))
+            several = role == "final" or len(fidelity.seeds) > 1
+            label = f"{fidelity.name} {role} {name}" + (f" seed {seed}" if several else "")
+            limit = study.executor.epoch_seconds
+            self._ready.append(Job(label, number, task, resources, limit, resumed=role_key in known))
 
     def ask(self) -> Job | None:
         """Return the next training, while there is time; one whose record exists is settled on the way."""
@@ -110,3 +112,7 @@ class Roles:
         failed = dataclasses.replace(self._roles[job.number], failure=failure.kind, message=str(failure))
         self._store.put_role(failed)
         self._observe(Event("failed", job.label, f"{failure.kind}: {failure}"))
+
+    def put_back(self, job: Job) -> None:
+        """Hand this job out again by and by: its training runs already for someone else."""
+        self._ready.append(job)

@@ -50,14 +50,16 @@ class Trials:
         artifacts: Path,
         observe: Observer,
         out_of_time: Callable[[], str | None] = lambda: None,
+        ledger: Ledger | None = None,
+        plan: Callable[[], int] = lambda: 0,
     ) -> None:
         self._study, self._fidelity, self._space, self._store = study, fidelity, space, store
         self._costs, self._data_fingerprint, self._observe = costs, data_fingerprint, observe
-        self._out_of_time = out_of_time
+        self._out_of_time, self._plan = out_of_time, plan
         self._grid: Iterator[Point] | None = distinct(space) if study.sampler.name == "grid" else None
         self._ready: deque[Job] = deque()
         self._rungs = rungs(fidelity.pruner, fidelity.epochs)
-        self.ledger = Ledger(store, study, fidelity)
+        self.ledger = ledger or Ledger(store, study, fidelity)
         self._originals: dict[tuple[str, int], int] = {}
         for trial in self.ledger.trials.values():
             self._remember(trial)
@@ -71,12 +73,17 @@ class Trials:
 
     def ask(self) -> Job | None:
         """Return the next job; infeasible and duplicate suggestions are settled on the way."""
-        while not self._ready:
-            trial = self._next()
-            if trial is None:
-                return None
-            self._admit(trial)
-        job = self._ready.popleft()
+        while True:
+            while not self._ready:
+                trial = self._next()
+                if trial is None:
+                    return None
+                self._admit(trial)
+            job = self._ready.popleft()
+            known = self._store.find(job.task.key)
+            if known is None or len(known.history) < self._fidelity.epochs:
+                break
+            self._reuse(job, known)
         self._observe(Event("resumed" if job.resumed else "started", job.label, fields={"number": job.number}))
         return job
 
@@ -120,9 +127,14 @@ class Trials:
         self._observe(Event("failed", job.label, f"{failure.kind}: {failure}"))
         self._settle_waiting(row)
 
+    def put_back(self, job: Job) -> None:
+        """Hand this job out again by and by: its training runs already for someone else."""
+        self._ready.append(job)
+
     # Which trial is next
 
     def _next(self) -> optuna.trial.Trial | None:
+        self._planned += self._plan()
         if self._planned:
             self.ended = self._out_of_time()
             if self.ended is not None:
@@ -256,12 +268,16 @@ class Trials:
             seed=trial.seed,
         )
         resources = self._study.executor.resources.get(self._fidelity.name, Resources())
-        job = Job(self._label(trial.number), trial.number, task, resources, resumed)
-        known = self._store.find(task.key)
-        if known is not None and len(known.history) == self._fidelity.epochs:
-            self._reuse(job, known)
-        else:
-            self._ready.append(job)
+        job = Job(
+            self._label(trial.number),
+            trial.number,
+            task,
+            resources,
+            epoch_seconds=self._study.executor.epoch_seconds,
+            resumed=resumed,
+            trial=True,
+        )
+        self._ready.append(job)
 
     def _reuse(self, job: Job, known: Evaluation) -> None:
         """Take over a record that a baseline, or another study of this database, already made."""
@@ -307,7 +323,7 @@ class Trials:
     def _remember(self, trial: Trial) -> None:
         """Make a trial the original of its (architecture, seed), unless its machine failed."""
         key = (trial.architecture_id, trial.seed)
-        if trial.state in (State.RUNNING, State.COMPLETE, State.PRUNED) or trial.failure in ("oom", "nan", "bug"):
+        if trial.state in (State.RUNNING, State.COMPLETE, State.PRUNED) or trial.failure not in (None, "lost"):
             if trial.duplicate_of is None:
                 self._originals[key] = trial.number
         elif trial.failure == "lost" and self._originals.get(key) == trial.number:

@@ -1,14 +1,14 @@
-"""What passes between the search and an executor: a job, what it reports, and the four calls that carry it.
+"""What passes between the search and an executor: a job, what it reports, and the five calls that carry it.
 
 An executor runs a `Work` to its end: it asks for a job whenever it has a free slot, reports each epoch of a
-job (and stops the job where the answer is False), and finishes or fails it. All calls come from one thread,
-the driver's. A job that was asked for and never finished, because the driver died, is asked for again by the
-next driver and goes on from its checkpoint.
+job (and stops the job where the answer is False), and finishes or fails it. Every second or so it attends to
+what was asked for from outside. All calls come from one thread, the driver's. A job that was asked for and
+never finished, because the driver died, is asked for again by the next driver and goes on from its checkpoint.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
@@ -21,6 +21,8 @@ from dcasearch.trial import Value
 EventKind: TypeAlias = Literal[
     "phase", "started", "resumed", "epoch", "complete", "pruned", "infeasible", "duplicate", "failed", "lost", "note"
 ]
+ATTEND_SECONDS = 1.0
+"""How often an executor calls `Work.attend`."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,24 @@ class Job:
     """Identifies the job among those its work has handed out."""
     task: Task
     resources: Resources
+    epoch_seconds: float | None = None
+    """Time limit of one epoch; whoever exceeds it has hung."""
     resumed: bool = False
     """Whether an earlier driver or worker had already begun it."""
+    source: int = 0
+    """Which of several works, run as one, handed it out."""
+    trial: bool = False
+    """Whether `number` is a trial's, not a baseline's or a final training's."""
 
 
-class Work(Protocol):
-    """A source of jobs; `dcasearch.search.trials` and `dcasearch.search.roles` implement it."""
+class Source(Protocol):
+    """Hands out jobs; `dcasearch.search.trials` and `dcasearch.search.roles` implement it."""
 
     def ask(self) -> Job | None:
         """Return the next job, or None: nothing to start now. With nothing running, None means the end."""
+
+    def put_back(self, job: Job) -> None:
+        """Take back a job that was just asked for, since its very training runs already for someone else."""
 
     def report(self, job: Job, epoch: Epoch) -> bool:
         """Take one epoch (again, after a resume); False says that the job shall stop."""
@@ -64,3 +75,26 @@ class Work(Protocol):
 
     def fail(self, job: Job, failure: TrialFailure) -> None:
         """Take the failure of a job; a `lost` one may be handed out again by `ask`."""
+
+
+class Work(Protocol):
+    """What an executor runs to its end; `dcasearch.search.pipeline` implements it over sources."""
+
+    def ask(self) -> Job | None:
+        """As `Source.ask`."""
+
+    def report(self, job: Job, epoch: Epoch) -> bool:
+        """As `Source.report`."""
+
+    def finish(self, job: Job, evaluation: Evaluation) -> None:
+        """As `Source.finish`."""
+
+    def fail(self, job: Job, failure: TrialFailure) -> None:
+        """As `Source.fail`."""
+
+    def attend(self) -> Sequence[Job]:
+        """Return the running jobs that a user cancelled: the executor ends them and fails them as `cancelled`.
+
+        Raises:
+            Interrupted: a user asked, from elsewhere, that the run stops.
+        """

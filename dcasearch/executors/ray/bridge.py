@@ -1,0 +1,221 @@
+"""Tune's searcher, scheduler and stopper over one work: they pass on what they are told and decide nothing.
+
+Tune calls them from one thread, the driver's. Whatever they raise is kept and raised again after Tune has ended its
+trials, since Tune would wrap it in an error of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from ray.tune import Stopper
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from dcasearch.errors import Interrupted, TrialFailure, UserError
+from dcasearch.evaluation import Evaluation
+from dcasearch.executors.ray.actor import GRACE_SECONDS, GaveWay, Message, Ticket
+from dcasearch.executors.ray.cluster import capacity, nodes
+from dcasearch.executors.ray.signals import Signals
+from dcasearch.executors.worker import Failed
+from dcasearch.search.work import ATTEND_SECONDS, Work
+
+_LOOK_SECONDS = 5.0
+"""How often the cluster is asked how much it holds."""
+
+
+class Bridge:
+    """One run of a work, as Tune's three parts see it."""
+
+    def __init__(
+        self,
+        work: Work,
+        artifacts: str,
+        max_concurrent: int,
+        interrupted: threading.Event,
+        signals: Signals,
+    ) -> None:
+        self._work, self._artifacts = work, artifacts
+        self._max_concurrent, self._interrupted, self._signals = max_concurrent, interrupted, signals
+        self._live: dict[str, Ticket] = {}
+        """By Tune's id of the trial."""
+        self._cancelled: set[str] = set()
+        self._attended = self._looked = 0.0
+        self._room = 0
+        self._deadline: float | None = None
+        self.error: BaseException | None = None
+        """What ended the run early."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave everything out of the pickle that Tune makes of its searcher and never reads again."""
+        return {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Return the next job as a trial's configuration, None where there is none now, FINISHED at the end."""
+        with self._kept():
+            if self._ending() or len(self._live) >= self._max_concurrent:
+                return None if self._live else Searcher.FINISHED
+            if self._live and len(self._live) > self._capacity():
+                return None  # one more than there is room for, so that a cluster that grows by demand sees some
+            job = self._work.ask()
+            if job is not None:
+                self._live[trial_id] = Ticket(job, self._artifacts, self._signals.name)
+                return {"ticket": self._live[trial_id]}
+        return None if self._live else Searcher.FINISHED
+
+    def result(self, trial_id: str, message: Message) -> bool:
+        """Take what a step returned; return whether the trial goes on."""
+        with self._kept():
+            ticket = self._live[trial_id]
+            if isinstance(message, Evaluation) and not self._gave_up(ticket):
+                job = ticket.job
+                goes_on = self._work.report(job, message.last)
+                if goes_on and len(message.history) < job.task.fidelity.epochs:
+                    return True
+                del self._live[trial_id]
+                self._work.finish(job, message)
+                return False
+            del self._live[trial_id]
+            self._ended(ticket, message)
+        return False
+
+    def _gave_up(self, ticket: Ticket) -> bool:
+        return ticket.id in self._cancelled or self._ending()
+
+    def _ended(self, ticket: Ticket, message: Message) -> None:
+        if isinstance(message, UserError):
+            raise message
+        if ticket.id in self._cancelled:
+            self._cancelled.discard(ticket.id)
+            self._work.fail(ticket.job, TrialFailure("cancelled", "by `dcasearch cancel`"))
+        elif isinstance(message, Failed):
+            self._work.fail(ticket.job, TrialFailure(message.kind, message.message))
+        elif not self._ending():
+            self._work.fail(ticket.job, TrialFailure("lost", "its machine was taken away (SIGTERM)"))
+
+    def lost(self, trial_id: str, reason: str) -> None:
+        """Take the loss of a worker."""
+        with self._kept():
+            ticket = self._live.pop(trial_id, None)
+            if ticket is None or self._ending():
+                return
+            if ticket.id in self._cancelled:
+                self._ended(ticket, GaveWay())
+            else:
+                self._work.fail(ticket.job, TrialFailure("lost", reason))
+
+    def attend(self) -> None:
+        """Look, once a second, at what was asked from outside."""
+        if self._ending() or time.monotonic() - self._attended < ATTEND_SECONDS:
+            return
+        self._attended = time.monotonic()
+        with self._kept():
+            cancelled = {f"{job.source} {job.number}" for job in self._work.attend()} - self._cancelled
+            if cancelled:
+                self._cancelled |= cancelled
+                self._signals.end(sorted(cancelled))
+
+    def over(self) -> bool:
+        """Whether Tune shall end what still runs: after an error or an interruption, with all checkpoints written."""
+        if not self._ending():
+            return False
+        if self._deadline is None:
+            self._deadline = time.monotonic() + GRACE_SECONDS
+            self._signals.end([ticket.id for ticket in self._live.values()])
+        return not self._live or time.monotonic() > self._deadline
+
+    def _ending(self) -> bool:
+        if self._interrupted.is_set() and self.error is None:
+            self.error = Interrupted("interrupted")
+        return self.error is not None
+
+    def _capacity(self) -> int:
+        """Return how many trials like those that run the cluster holds; nodes may come and go."""
+        if time.monotonic() - self._looked > _LOOK_SECONDS:
+            self._looked = time.monotonic()
+            needs = {ticket.job.resources for ticket in self._live.values()}
+            self._room = max((capacity(resources, nodes().values()) for resources in needs), default=0)
+        return self._room
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # raised again by the executor
+            self.error = self.error or error
+
+
+class BridgeSearcher(Searcher):
+    """Asks the work for jobs."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__()
+        self._bridge = bridge
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
+        """Accept whatever Tune says: the objectives are the study's."""
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """Return the next job, or at the end `Searcher.FINISHED`, a string that Ray's own annotation leaves out."""
+        return cast("dict[str, Any] | None", self._bridge.suggest(trial_id))
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Do nothing: the scheduler has seen the end, the last step included."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write nothing: the database is the only truth."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Read nothing."""
+
+    def get_state(self) -> dict[str, Any]:
+        """Return nothing to be pickled."""
+        return {}
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Write nothing."""
+
+
+class BridgeScheduler(FIFOScheduler):
+    """Passes every result on, and every loss of a worker."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # ray has no types here
+        self._bridge = bridge
+
+    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
+        """Return whether the trial goes on."""
+        goes_on = self._bridge.result(trial.trial_id, result["message"])
+        return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
+
+    def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
+        """Take the loss of the trial's worker."""
+        error = trial.get_pickled_error() or trial.get_error()
+        reason = str(error).strip().splitlines() if error is not None else []
+        self._bridge.lost(trial.trial_id, reason[0] if reason else "its worker has died")
+
+    def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
+        """Tune asks this in every turn of its loop."""
+        self._bridge.attend()
+        return super().choose_trial_to_run(tune_controller)
+
+
+class BridgeStopper(Stopper):
+    """Ends Tune's loop after an error or an interruption."""
+
+    def __init__(self, over: Callable[[], bool]) -> None:
+        self._over = over
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Leave single trials to the scheduler."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Return whether everything ends now."""
+        return self._over()

@@ -1,0 +1,133 @@
+"""The connection to a Ray cluster, and what its nodes can hold."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+import ray
+
+from dcasearch.config.study import Resources
+from dcasearch.errors import UserError
+
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # the study has a live view of its own
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the command line has one
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # Tune's own state is never read again
+    "TUNE_FORCE_TRIAL_CLEANUP_S": "10",
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",  # the searcher itself says when there is room
+}
+Bundle = dict[str, float]
+
+
+@contextmanager
+def connected(address: str | None, secret: str | None = None) -> Iterator[None]:
+    """Connect to a cluster, or start a Ray of this machine, and leave it at the end.
+
+    Args:
+        address: `auto`, `host:port`, or None for a local Ray.
+        secret: the storage's password; processes that are started here do not inherit it.
+
+    Raises:
+        UserError: no cluster there; or the password stands in the command line, which Ray shows to everyone.
+    """
+    if secret is not None and any(secret in argument for argument in psutil.Process().cmdline()):
+        raise UserError(
+            "the storage's password stands in the command line, which Ray shows on its dashboard; "
+            "give the URL in DCASEARCH_STORAGE, or keep the password in ~/.pgpass"
+        )
+    before = dict(os.environ)
+    os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in before})
+    hidden = {name: value for name, value in before.items() if secret is not None and secret in value}
+    for name in hidden:
+        del os.environ[name]
+    try:
+        with _signals_kept():
+            _init(address)
+        os.environ.update(hidden)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _init(address: str | None) -> None:
+    try:
+        ray.init(
+            address=address or "local",
+            include_dashboard=False if address is None else None,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=False,
+            namespace="dcasearch",
+        )
+    except (ConnectionError, TimeoutError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"no Ray cluster at executor.address '{address}' ({reason}). Start one (`ray start --head` on this "
+            "machine, `ray start --address=HOST:6379` on the others) or leave `address` out: then Ray runs on this "
+            "machine alone"
+        ) from error
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Put the signal handlers back that `ray.init` replaces by its own."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def bundles(resources: Resources) -> list[Bundle]:
+    """Return what each rank of a trial holds; the first bundle is that of rank 0, which leads the others."""
+    share: Bundle = {"CPU": resources.cpu / resources.world}
+    if resources.gpu:
+        share["GPU"] = resources.gpu / resources.world
+    return [dict(share) for _ in range(resources.world)]
+
+
+def nodes() -> dict[str, Mapping[str, float]]:
+    """Return the resources of every living node, by its id."""
+    return {node["NodeID"]: node["Resources"] for node in _all_nodes() if node["Alive"]}
+
+
+def capacity(resources: Resources, known: Iterable[Mapping[str, float]]) -> int:
+    """Return how many such trials these nodes hold together, if nothing else runs there."""
+    ranks = bundles(resources)
+    # Ray counts in ten-thousandths.
+    places = sum(min(int((node.get(name, 0.0) + 1e-4) / amount) for name, amount in ranks[0].items()) for node in known)
+    return places // len(ranks)
+
+
+def remote(thing: Any, **options: Any) -> Any:
+    """Return a class or a function as Ray runs it elsewhere; its stubs cannot type what that has."""
+    return ray.remote(**options)(thing)
+
+
+def _all_nodes() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # ray has no types here
+    return found
+
+
+def own_address() -> str:
+    """Return this node's address, as the other nodes see it."""
+    return str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]  # ray has no types here

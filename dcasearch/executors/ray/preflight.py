@@ -1,0 +1,147 @@
+"""What `check --cluster` finds out: one small task on every node, before anything is spent."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import tempfile
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+import dcasearch
+from dcasearch.config.study import Data, Resources, Study
+from dcasearch.data import describe
+from dcasearch.errors import DcasearchError
+from dcasearch.executors.ray.cluster import bundles, capacity, nodes, own_address, remote
+from dcasearch.training.network import choose_device
+from dcasearch.training.provenance import commit, device_name
+
+_SECONDS = 600
+"""A first look at the data lists its files, which takes a while on shared storage."""
+
+
+@dataclass(frozen=True)
+class NodeReport:
+    """What one node has; a text that starts with `no` names what is missing."""
+
+    node: str
+    """Host name."""
+    resources: str
+    data: str
+    """Fingerprint as the node reads it."""
+    version: str
+    """Of the package, with its commit."""
+    device: str
+    scratch: str
+    artifacts: str
+
+    def problems(self, driver: NodeReport) -> list[str]:
+        """Return what keeps trials of this driver from running there."""
+        found = [
+            f"{self.node}: {name}: {value}"
+            for name, value in (("data", self.data), ("scratch", self.scratch), ("artifacts", self.artifacts))
+            if value.startswith("no")
+        ]
+        if self.version != driver.version:
+            found.append(f"{self.node}: runs {self.version}, the driver {driver.version}")
+        if not self.data.startswith("no") and not driver.data.startswith("no") and self.data != driver.data:
+            found.append(f"{self.node}: its data has fingerprint {self.data}, the driver's {driver.data}")
+        return found
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What the cluster is ready for."""
+
+    driver: NodeReport
+    nodes: tuple[NodeReport, ...]
+    problems: tuple[str, ...]
+    """Empty where the study can run."""
+
+
+def preflight(study: Study) -> Preflight:
+    """Ask every living node; a Ray connection is open (see `dcasearch.executors.ray.cluster.connected`)."""
+    token = f"preflight-{uuid.uuid4().hex}"
+    mark = Path(study.artifacts) / token
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.write_text(token, encoding="utf-8")
+    try:
+        known = nodes()
+        look = remote(_look, num_cpus=0)
+        asked = [
+            look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(
+                study.data, study.artifacts, token, dict(resources)
+            )
+            for node, resources in known.items()
+        ]
+        reports = tuple(sorted(ray.get(asked, timeout=_SECONDS), key=lambda report: report.node))
+    finally:
+        mark.unlink(missing_ok=True)
+    driver = _look(study.data, study.artifacts, None, {})
+    problems = [problem for report in reports for problem in report.problems(driver)]
+    problems += unholdable(study, list(known.values()))
+    return Preflight(driver, reports, tuple(problems))
+
+
+def unholdable(study: Study, known: Sequence[Mapping[str, float]]) -> list[str]:
+    """Return which fidelities ask for what these nodes, all idle, cannot hold."""
+    found = []
+    for fidelity in study.fidelities:
+        resources = study.executor.resources.get(fidelity.name, Resources())
+        if capacity(resources, known) == 0:
+            ranks = bundles(resources)
+            each = ", ".join(f"{amount:g} {name}" for name, amount in ranks[0].items())
+            have = "; ".join(f"{node.get('CPU', 0):g} CPU, {node.get('GPU', 0):g} GPU" for node in known)
+            found.append(
+                f"executor.resources.{fidelity.name}: a trial needs {len(ranks)} x ({each}), each within one node, and "
+                f"the nodes have {have}"
+            )
+    return found
+
+
+def _look(data: Data, artifacts: str, token: str | None, resources: Mapping[str, float]) -> NodeReport:
+    revision = commit()
+    return NodeReport(
+        node=socket.gethostname() if not resources else f"{socket.gethostname()} {own_address()}",
+        resources=", ".join(f"{resources[name]:g} {name}" for name in ("CPU", "GPU") if name in resources),
+        data=_data(data),
+        version=dcasearch.__version__ + ("" if revision is None else f" {revision[:8]}"),
+        device=device_name(choose_device("auto")),
+        scratch=_scratch(),
+        artifacts=_artifacts(Path(artifacts), token),
+    )
+
+
+def _data(data: Data) -> str:
+    try:
+        return describe(data, None).fingerprint
+    except DcasearchError as error:
+        return f"no: {error}"
+
+
+def _scratch() -> str:
+    """Write a file where a node keeps what only it needs."""
+    folder = tempfile.gettempdir()
+    try:
+        with tempfile.NamedTemporaryFile(prefix="dcasearch-"):
+            return f"{folder}, {shutil.disk_usage(folder).free / 2**30:,.0f} GiB free"
+    except OSError as error:
+        return f"no: {error}"
+
+
+def _artifacts(folder: Path, token: str | None) -> str:
+    """Read what the driver wrote there, and write."""
+    try:
+        if token is not None and not (folder / token).exists():
+            return f"no: {folder} is not the driver's folder of that name; it must be shared by all nodes"
+        mine = folder / f"preflight-{uuid.uuid4().hex}"
+        mine.write_text("written by a check of the cluster", encoding="utf-8")
+        mine.unlink()
+    except OSError as error:
+        return f"no: {error}"
+    return str(folder)

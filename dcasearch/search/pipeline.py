@@ -1,0 +1,117 @@
+"""Several sources of jobs as one work: the parts of a study in their order, each begun when it can be.
+
+Earlier parts come first. While the jobs of one part still run and it has no further ones to hand out, free
+slots go to a later part that does not wait for it, e.g. the baselines of the next fidelity. A training that
+two parts ask for, e.g. a baseline that is promoted too, runs once; the other waits for its record.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from dcasearch.errors import TrialFailure
+from dcasearch.evaluation import Epoch, Evaluation, EvaluationKey
+from dcasearch.search.work import Job, Source
+
+
+@dataclass(eq=False)
+class Part:
+    """One source of a pipeline, made when it is begun."""
+
+    begin: Callable[[], Source]
+    after: tuple[Part, ...] = ()
+    """Parts that must have ended before: what they found decides what this one does."""
+    end: Callable[[], None] = lambda: None
+    """Called once, when the part has no more jobs and none of its jobs runs."""
+    source: Source | None = field(default=None, init=False)
+    running: int = field(default=0, init=False)
+    waiting: list[Job] = field(default_factory=list, init=False)
+    """Jobs whose training runs already for another part."""
+    ended: bool = field(default=False, init=False)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of it runs or waits."""
+        return self.running == 0 and not self.waiting
+
+
+class Pipeline:
+    """See `dcasearch.search.work.Work`.
+
+    Args:
+        parts: in their order.
+        attend: returns those of the running jobs that are cancelled.
+        stopped: whether no further part is begun or ended, since time is over.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        attend: Callable[[Sequence[Job]], Sequence[Job]] = lambda running: (),
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._parts = tuple(parts)
+        self._attend, self._stopped = attend, stopped
+        self._running: dict[EvaluationKey, Job] = {}
+
+    def ask(self) -> Job | None:
+        """Return the next job of the first part that has one."""
+        ended = True  # all parts so far
+        for number, part in enumerate(self._parts):
+            if part.ended:
+                continue
+            if self._stopped() or not all(needed.ended for needed in part.after):
+                return None
+            job = self._ask(part)
+            if job is not None:
+                part.running += 1
+                job = dataclasses.replace(job, source=number)
+                self._running[job.task.key] = job
+                return job
+            if ended and part.idle and not self._stopped():
+                part.ended = True
+                part.end()
+            ended = part.ended
+        return None
+
+    def _ask(self, part: Part) -> Job | None:
+        part.source = part.source or part.begin()
+        free = [job for job in part.waiting if job.task.key not in self._running]
+        part.waiting = [job for job in part.waiting if job.task.key in self._running]
+        for waited in free:
+            part.source.put_back(waited)
+        while (job := part.source.ask()) is not None:
+            if job.task.key not in self._running:
+                return job
+            part.waiting.append(job)
+        return None
+
+    def report(self, job: Job, epoch: Epoch) -> bool:
+        """Pass an epoch on to the part that the job is of."""
+        return self._source(job).report(job, epoch)
+
+    def finish(self, job: Job, evaluation: Evaluation) -> None:
+        """Pass a record on to the part that the job is of."""
+        self._source(job).finish(job, evaluation)
+        self._over(job)
+
+    def fail(self, job: Job, failure: TrialFailure) -> None:
+        """Pass a failure on to the part that the job is of."""
+        self._source(job).fail(job, failure)
+        self._over(job)
+
+    def attend(self) -> Sequence[Job]:
+        """Return the running jobs that a user cancelled."""
+        return self._attend(list(self._running.values()))
+
+    def _source(self, job: Job) -> Source:
+        source = self._parts[job.source].source
+        if source is None:
+            raise RuntimeError(f"{job.label} is of a part that was never begun")
+        return source
+
+    def _over(self, job: Job) -> None:
+        self._parts[job.source].running -= 1
+        del self._running[job.task.key]
