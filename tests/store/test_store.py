@@ -6,8 +6,11 @@ import dataclasses
 import json
 import logging
 import math
+import pickle
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import optuna
 import pytest
 from sqlalchemy.exc import IntegrityError
 
@@ -16,6 +19,7 @@ from dcasearch.errors import StorageError
 from dcasearch.evaluation import Cost
 from dcasearch.store import Store
 from dcasearch.trial import State
+from tests.postgres import PASSWORD
 from tests.store import sql
 from tests.store.samples import ARCHITECTURE, STUDY, curve, evaluation, role, trial, with_study
 
@@ -218,3 +222,56 @@ def test_writers_wait_for_each_other(store: Store, url: str) -> None:
     with ThreadPoolExecutor() as pool:
         list(pool.map(write, ("proxy", "full")))
     assert store.counts(STUDY) == {"proxy": {State.RUNNING: 30}, "full": {State.RUNNING: 30}}
+
+
+def test_a_request_stands_until_it_is_answered(store: Store) -> None:
+    with_study(store)
+    stop = store.request(STUDY, "stop")
+    cancel = store.request(STUDY, "cancel", "proxy", 3)
+    assert (cancel.study, cancel.kind, cancel.fidelity, cancel.number) == (STUDY, "cancel", "proxy", 3)
+    assert cancel.made.utcoffset() is not None
+    assert store.requests(STUDY) == [stop, cancel]
+    assert store.requests("other") == []
+    store.answer(stop)
+    store.answer(stop)
+    assert store.requests(STUDY) == [cancel]
+
+
+def test_asking_for_the_same_again_is_one_request(store: Store) -> None:
+    with_study(store)
+    assert store.request(STUDY, "cancel", "proxy", 3) == store.request(STUDY, "cancel", "proxy", 3)
+    assert store.request(STUDY, "stop") == store.request(STUDY, "stop")
+    assert len(store.requests(STUDY)) == 2
+
+
+def test_a_request_to_a_study_that_is_not_stored_is_refused(store: Store) -> None:
+    with pytest.raises(IntegrityError):
+        store.request("nobody's", "stop")
+
+
+def test_two_drivers_that_store_the_same_at_once_both_succeed(url: str) -> None:
+    barrier = threading.Barrier(4)
+
+    def write(seconds: int) -> None:
+        with Store.open(url) as own:
+            for seed in range(10):
+                barrier.wait()
+                own.put_architecture(ARCHITECTURE)
+                own.put_cost(ARCHITECTURE.id, seed, 10, Cost(1, 2))
+                own.record(evaluation(*[50.0] * (1 + seconds), seed=seed, seconds=float(seconds)))
+                own.put_role(role(f"chain {seed}"))
+
+    with Store.open(url, create=True) as store:
+        store.put_study(STUDY, {}, "")
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(write, range(4)))
+        assert len(store.roles(STUDY)) == 10
+        records = store.evaluations(evaluation(1.0, seed=seed).key.id for seed in range(10))
+        assert {len(record.history) for record in records.values()} == {4}  # the longest, whoever came last
+
+
+def test_a_store_has_no_pickle_and_shows_no_password(store: Store) -> None:
+    for secretive in (store, store.optuna, optuna.create_study(storage=store.optuna)):
+        with pytest.raises(TypeError, match="password"):
+            pickle.dumps(secretive)
+        assert PASSWORD not in repr(secretive)
