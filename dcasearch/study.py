@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from dcasearch.architecture import Architecture
+from dcasearch.artifacts import open_artifacts
 from dcasearch.config.study import Fidelity
 from dcasearch.data import DataInfo, describe
 from dcasearch.errors import StudyFailed, UserError
@@ -95,8 +96,8 @@ class _Run:
     def __init__(self, loaded: LoadedStudy, store: Store, executor: Executor, observe: Observer) -> None:
         self.loaded, self.store, self.executor, self.observe = loaded, store, executor, observe
         self.study, self.space = loaded.study, loaded.space
-        self.artifacts = Path(self.study.artifacts)
-        self.data: DataInfo = describe(self.study.data, self.artifacts)
+        self.artifacts = open_artifacts(self.study.artifacts)
+        self.data: DataInfo = describe(self.study.data)
         self.costs = Costs(store, self.study.fidelities[-1].resolution, self.data.classes)
         self.started = datetime.now().astimezone()
         self.stopped: str | None = None

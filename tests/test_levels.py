@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "dcasearch"
 LEVELS = [
-    {"errors", "registry", "architecture", "evaluation", "trial"},
+    {"errors", "registry", "architecture", "artifacts", "evaluation", "trial"},
     {"config"},
     {"space"},
     {"models"},
@@ -22,7 +22,7 @@ LEVELS = [
 ]
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__")
-WITHOUT_TORCH = {"errors", "registry", "architecture", "evaluation", "trial", "config", "space", "store"}
+WITHOUT_TORCH = {"errors", "registry", "architecture", "artifacts", "evaluation", "trial", "config", "space", "store"}
 
 
 def room_of(path: Path) -> str:

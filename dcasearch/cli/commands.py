@@ -73,7 +73,7 @@ def check(
     data = None
     if not loaded.missing_variables:
         try:
-            data = describe(loaded.study.data, None)
+            data = describe(loaded.study.data)
         except DataError as error:
             console.print(f"warning: {error}", style="yellow")
     store = None

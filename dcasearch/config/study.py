@@ -35,6 +35,12 @@ class Data(Frozen):
     split_seed: NonNegativeInt = 0
     workers: NonNegativeInt = 2
     """Loader processes per trial, for image folders; small data sets are held in memory."""
+    scratch: str | None = None
+    """Folder of each machine for decoded images; else `artifacts` where that is a folder, else a temporary one."""
+    stage: str | None = None
+    """Folder of each machine that `root` is copied to once, before the first training there, and read from."""
+    stage_limit: Annotated[Human, Field(gt=0, strict=False)] | None = None
+    """Bytes, e.g. 200G: more than that is not copied but an error."""
     max_corrupt: Annotated[float, Field(ge=0, le=1, strict=False)] = 0.001
     """Share of unreadable images over which a run stops with their list."""
 
@@ -186,8 +192,11 @@ class Study(Frozen):
     stop: Stop = Stop()
     keep_weights: NonNegativeInt = 5
     """Best evaluations of each fidelity whose weights stay on disk."""
+    disk: Annotated[Human, Field(gt=0, strict=False)] | None = None
+    """Bytes, e.g. 50G, that the study's checkpoints and weights may take: weights beyond it go, worst first."""
     throughput: Annotated[Human, Field(gt=0, strict=False)] | None = None
     """Multiply-adds per second of one trial (training, forward and backward), for the estimate of `check`."""
     executor: Executor = Executor()
     storage: str = "sqlite:///dcasearch.db"
     artifacts: str = "./artifacts"
+    """Where checkpoints and weights are stored: a folder, or a URL that fsspec knows, e.g. s3://bucket/folder."""

@@ -1,15 +1,18 @@
 """Data sets by name, their splits, and the batches of one training.
 
 `sets` says what a data set is, `digits`, `cifar10` and `folders` are the known ones, `split` holds out and
-subsets, `loaders` turns a protocol into loaders: from `memory` for small sets, from `files` for folders.
+subsets, `loaders` turns a protocol into loaders: from `memory` for small sets, from `files` for folders. `scratch` and
+`staging` are what a node keeps of them.
 """
 
 from dcasearch.data import cifar10, digits, folders  # noqa: F401  # importing them fills DATASETS
 from dcasearch.data.describe import DataInfo, describe
 from dcasearch.data.loaders import Loaders, open_evaluation, open_loaders
 from dcasearch.data.loading import Batch, Loader, Share
+from dcasearch.data.scratch import scratch_of
 from dcasearch.data.seeds import derived_seed
 from dcasearch.data.sets import DATASETS
+from dcasearch.data.staging import root_of, stage
 
 __all__ = [
     "DATASETS",
@@ -22,4 +25,7 @@ __all__ = [
     "describe",
     "open_evaluation",
     "open_loaders",
+    "root_of",
+    "scratch_of",
+    "stage",
 ]

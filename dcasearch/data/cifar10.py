@@ -48,10 +48,10 @@ def _open_images(root: Path) -> DataSet:
     identity = fingerprint_of(listings)
 
     def part(name: str) -> MemoryPart:
-        def read(artifacts: Path | None) -> Pixels:
-            if artifacts is None:
+        def read(scratch: Path | None) -> Pixels:
+            if scratch is None:
                 return _decode(listings[name])
-            return cached(artifacts / "cache" / identity / name, lambda: _decode(listings[name]))
+            return cached(scratch / "cache" / identity / name, lambda: _decode(listings[name]))
 
         return MemoryPart(labels_of(listings[name]), read)
 
@@ -111,4 +111,4 @@ def _records(files: list[Path]) -> NDArray[np.uint8]:
 
 def _binary_part(records: NDArray[np.uint8]) -> MemoryPart:
     pixels = Pixels(records[:, 1:].reshape(-1, 3, _SIDE, _SIDE), {})
-    return MemoryPart(records[:, 0].astype(np.int64), lambda artifacts: pixels)
+    return MemoryPart(records[:, 0].astype(np.int64), lambda scratch: pixels)

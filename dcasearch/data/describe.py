@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from dcasearch.config.study import Data
 from dcasearch.data.loaders import parts_of
@@ -26,7 +25,7 @@ class DataInfo:
     channels: int = 3
 
 
-def describe(data: Data, artifacts: Path | None = None) -> DataInfo:
+def describe(data: Data) -> DataInfo:
     """Return what a study needs to know of its data; lists files, decodes no image.
 
     Raises:

@@ -32,7 +32,7 @@ def open_digits(root: Path | None) -> DataSet:
 
     def part(indices: Indices) -> MemoryPart:
         pixels = Pixels(array[indices], {})
-        return MemoryPart(labels[indices], lambda artifacts: pixels)
+        return MemoryPart(labels[indices], lambda scratch: pixels)
 
     test = part(np.sort(order[:held_out]))
     content = hashlib.sha256(gray.tobytes() + labels.tobytes() + order.tobytes())

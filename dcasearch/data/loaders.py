@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
+from dcasearch.artifacts import Place
 from dcasearch.config.recipe import Augmentation, Recipe
 from dcasearch.config.study import Data
 from dcasearch.data.files import FileLoader, Transform, evaluation_transform, training_transform
 from dcasearch.data.images import Corrupt
 from dcasearch.data.loading import WHOLE, Loader, Normalize, Share
 from dcasearch.data.memory import Images, MemoryEvaluation, MemoryTraining
+from dcasearch.data.scratch import scratch_of
 from dcasearch.data.sets import DataSet, FilePart, MemoryPart, Part, Pixels, open_set
 from dcasearch.data.split import Indices, split_train, stratified_order, subset
 from dcasearch.errors import UserError
@@ -78,7 +79,7 @@ class _Factory:
         *,
         resolution: int,
         batch_size: int,
-        artifacts: Path | None,
+        artifacts: Place | None,
         device: torch.device,
         share: Share = WHOLE,
     ) -> None:
@@ -87,7 +88,8 @@ class _Factory:
         if share.world > batch_size:
             raise UserError(f"{share.world} ranks cannot share batches of {batch_size} images")
         self._data, self._resolution, self._batch_size = data, resolution, batch_size
-        self._artifacts, self._device = artifacts, device
+        self._scratch = None if artifacts is None else scratch_of(data, artifacts)
+        self._device = device
         self._normalize = Normalize(self.dataset.mean, self.dataset.std, device)
         self.corrupt = Corrupt(self._images(), data.max_corrupt)
 
@@ -121,7 +123,7 @@ class _Factory:
             raise UserError(f"{self._share.world} ranks cannot share {len(indices)} images")
 
     def _memory(self, part: MemoryPart, indices: Indices) -> Images:
-        pixels: Pixels = part.read(self._artifacts)
+        pixels: Pixels = part.read(self._scratch)
         for path, reason in pixels.unreadable.values():
             self.corrupt.add(path, reason)
         return Images(pixels, part.labels, indices, self._normalize, self._device)
@@ -149,7 +151,7 @@ def open_loaders(
     train_fraction: float,
     recipe: Recipe,
     seed: int,
-    artifacts: Path | None,
+    artifacts: Place | None,
     device: torch.device,
     share: Share = WHOLE,
 ) -> Loaders:
@@ -162,7 +164,8 @@ def open_loaders(
         train_fraction: stratified share of the images to train on; the same images for every seed.
         recipe: batch size and augmentation.
         seed: of the batch order and the augmentation.
-        artifacts: where decoded images of small sets are kept; None keeps nothing.
+        artifacts: the artifact store; decoded images of small sets are kept under it, or in `data.scratch`. None
+            keeps nothing.
         device: where the batches are wanted.
         share: which part of every batch.
 
@@ -190,7 +193,7 @@ def open_loaders(
 
 
 def open_evaluation(
-    data: Data, protocol: Protocol, *, resolution: int, batch_size: int, artifacts: Path | None, device: torch.device
+    data: Data, protocol: Protocol, *, resolution: int, batch_size: int, artifacts: Place | None, device: torch.device
 ) -> Loader:
     """Return the images that a protocol's numbers are measured on.
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dcasearch.config.study import Data
 from dcasearch.data.split import Indices
+from dcasearch.data.staging import root_of
 from dcasearch.errors import DataError
 from dcasearch.registry import Registry
 
@@ -40,7 +41,7 @@ class MemoryPart:
 
     labels: Indices
     read: Callable[[Path | None], Pixels]
-    """Takes the artifact store, where decoded images are kept between processes; None keeps nothing."""
+    """Takes the folder where decoded images are kept between processes; None keeps nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ def open_set(data: Data) -> DataSet:
         UserError: no such data set.
         DataError: its files are missing or of another layout.
     """
-    return _open(data.name, data.root)
+    return _open(data.name, root_of(data))
 
 
 @lru_cache(maxsize=4)

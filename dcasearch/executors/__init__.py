@@ -6,8 +6,8 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
+from dcasearch.artifacts import open_artifacts
 from dcasearch.config.study import Resources, Study
 from dcasearch.executors.local import LocalExecutor
 from dcasearch.executors.protocol import Executor
@@ -38,12 +38,12 @@ def open_executor(
     if (name or settings.name) == "ray":
         from dcasearch.executors.ray import RayExecutor  # ray is imported by those who use it
 
-        with RayExecutor(str(Path(study.artifacts).absolute()), settings, interrupted).open(secret) as ray_executor:
+        with RayExecutor(str(open_artifacts(study.artifacts)), settings, interrupted).open(secret) as ray_executor:
             yield ray_executor
         return
     concurrent = settings.max_concurrent
     if settings.name != "local":  # meant for a cluster: here there is room for fewer
         needed = max((settings.resources.get(f.name, Resources()).cpu for f in study.fidelities), default=1)
         concurrent = max(1, min(concurrent, (os.cpu_count() or 1) // needed))
-    with LocalExecutor(Path(study.artifacts), concurrent, interrupted).open() as local:
+    with LocalExecutor(open_artifacts(study.artifacts), concurrent, interrupted).open() as local:
         yield local

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
 
+from dcasearch.artifacts import Place
 from dcasearch.errors import Interrupted, TrialFailure, UserError
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.executors.worker import Failed, Message, main
@@ -26,7 +26,7 @@ GRACE_SECONDS = 30.0
 class _Worker:
     """One process and the job it runs."""
 
-    def __init__(self, artifacts: Path) -> None:
+    def __init__(self, artifacts: Place) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe: Connection
         self.pipe, theirs = context.Pipe()
@@ -93,7 +93,7 @@ class LocalExecutor:
     Use as a context manager: leaving it ends the workers.
     """
 
-    def __init__(self, artifacts: Path, max_concurrent: int, interrupted: threading.Event | None = None) -> None:
+    def __init__(self, artifacts: Place, max_concurrent: int, interrupted: threading.Event | None = None) -> None:
         self._artifacts = artifacts
         self._max_concurrent = max_concurrent
         self._interrupted = interrupted or threading.Event()

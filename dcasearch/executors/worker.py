@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TypeAlias
 
+from dcasearch.artifacts import Place
 from dcasearch.errors import FailureKind, Preempted, TrialFailure, UserError
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.search.work import Job
@@ -66,7 +66,7 @@ class _Termination:
             self._waits = False
 
 
-def main(pipe: Connection, artifacts: Path) -> None:
+def main(pipe: Connection, artifacts: Place) -> None:
     """Serve jobs until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     termination = _Termination()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dcasearch.analysis.standing import load_study_of
 from dcasearch.architecture import Architecture
+from dcasearch.artifacts import open_artifacts
 from dcasearch.config.study import Study
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Evaluation
@@ -40,7 +41,7 @@ def export_winner(store: Store, name: str, path: Path, weights: Path | None = No
         resolution=fidelity.resolution,
         cost=cost(architecture, fidelity.resolution, classes),
         evaluation=exported,
-        artifacts=Path(study.artifacts),
+        artifacts=open_artifacts(study.artifacts),
         winner=trained,
         baselines=_baselines(store, study),
         data=study.data,

@@ -6,12 +6,14 @@ import os
 import shutil
 import statistics
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from dcasearch import __version__
 from dcasearch.architecture import Architecture
+from dcasearch.artifacts import Place, local_copy
 from dcasearch.config.study import Data
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Cost, Evaluation
@@ -43,7 +45,7 @@ def export(
     resolution: int,
     cost: Cost,
     evaluation: Evaluation,
-    artifacts: Path,
+    artifacts: Place,
     winner: Sequence[Candidate],
     baselines: Sequence[Candidate],
     data: Data,
@@ -72,49 +74,51 @@ def export(
     target = weights or path.with_suffix(".safetensors")
     if target.resolve().parent != path.resolve().parent or target.suffix != ".safetensors":
         raise UserError(f"the weights must be a .safetensors file beside {path}; got {target}")
-    source = _trained_weights(evaluation, artifacts)
-    model = load_weights(build_model(architecture, num_classes), source)
-    spec = Spec(
-        schema_version=1,
-        id=architecture.id,
-        architecture=architecture.written_out(),
-        num_classes=num_classes,
-        resolution=resolution,
-        parameters=cost.params,
-        macs=cost.macs,
-        weights=Weights(file=target.name, sha256=sha256_of(source)),
-        evaluation=evaluation.key.id,
-        metrics=tuple(map(_metric, winner)),
-        baselines=tuple(_compare(winner, baselines)),
-        data=DataSpec(
-            name=data.name,
-            fingerprint=evaluation.key.data,
-            validation_fraction=data.validation_fraction,
-            split_seed=data.split_seed,
-            protocol=data.protocol,
-        ),
-        provenance={
-            **provenance,
-            "exported_by": f"dcasearch {__version__}",
-            "device": evaluation.device,
-            **evaluation.provenance,
-        },
-        probe=ask(model, resolution),
-    )
-    _write(path, target, source, spec)
+    with _trained_weights(evaluation, artifacts) as source:
+        model = load_weights(build_model(architecture, num_classes), source)
+        spec = Spec(
+            schema_version=1,
+            id=architecture.id,
+            architecture=architecture.written_out(),
+            num_classes=num_classes,
+            resolution=resolution,
+            parameters=cost.params,
+            macs=cost.macs,
+            weights=Weights(file=target.name, sha256=sha256_of(source)),
+            evaluation=evaluation.key.id,
+            metrics=tuple(map(_metric, winner)),
+            baselines=tuple(_compare(winner, baselines)),
+            data=DataSpec(
+                name=data.name,
+                fingerprint=evaluation.key.data,
+                validation_fraction=data.validation_fraction,
+                split_seed=data.split_seed,
+                protocol=data.protocol,
+            ),
+            provenance={
+                **provenance,
+                "exported_by": f"dcasearch {__version__}",
+                "device": evaluation.device,
+                **evaluation.provenance,
+            },
+            probe=ask(model, resolution),
+        )
+        _write(path, target, source, spec)
     return spec
 
 
-def _trained_weights(evaluation: Evaluation, artifacts: Path) -> Path:
+@contextmanager
+def _trained_weights(evaluation: Evaluation, artifacts: Place) -> Iterator[Path]:
+    """Give the local path of an evaluation's weights, or of a copy."""
     if evaluation.weights is None or not (artifacts / evaluation.weights).is_file():
         raise UserError(
             f"the weights of evaluation {evaluation.key.id} are not in {artifacts}: "
-            "only the best `keep_weights` of a fidelity are kept"
+            "only the best `keep_weights` of a fidelity are kept, and no more than `disk` has room for"
         )
-    source = artifacts / evaluation.weights
-    if sha256_of(source) != evaluation.weights_sha256:
-        raise UserError(f"{source} is not what evaluation {evaluation.key.id} recorded: its sha256 differs")
-    return source
+    with local_copy(artifacts / evaluation.weights) as source:
+        if sha256_of(source) != evaluation.weights_sha256:
+            raise UserError(f"{source} is not what evaluation {evaluation.key.id} recorded: its sha256 differs")
+        yield source
 
 
 def _metric(candidate: Candidate) -> Metric:

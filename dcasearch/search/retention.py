@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
+from dcasearch.artifacts import Place
 from dcasearch.config.study import Direction, Metric
 from dcasearch.evaluation import Evaluation
 from dcasearch.search.objectives import ranking
@@ -16,7 +16,7 @@ class Retention:
     """Deletes what no longer needs to be kept; safe to repeat after a driver died."""
 
     def __init__(
-        self, artifacts: Path, keep: int, objectives: Mapping[Metric, Direction], trials: Iterable[Trial]
+        self, artifacts: Place, keep: int, objectives: Mapping[Metric, Direction], trials: Iterable[Trial]
     ) -> None:
         self._artifacts, self._keep, self._objectives = artifacts, keep, objectives
         self._kept = [trial for trial in trials if trial.state is State.COMPLETE]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Literal
 
 from dcasearch.architecture import Architecture
+from dcasearch.artifacts import Place
 from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation, Protocol
@@ -32,7 +32,7 @@ class Roles:
         protocol: Protocol,
         store: Store,
         data_fingerprint: str,
-        artifacts: Path,
+        artifacts: Place,
         observe: Observer,
         out_of_time: Callable[[], str | None] = lambda: None,
     ) -> None:

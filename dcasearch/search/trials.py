@@ -10,11 +10,11 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import optuna
 
 from dcasearch.architecture import Architecture
+from dcasearch.artifacts import Place
 from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
@@ -47,7 +47,7 @@ class Trials:
         store: Store,
         costs: Costs,
         data_fingerprint: str,
-        artifacts: Path,
+        artifacts: Place,
         observe: Observer,
         out_of_time: Callable[[], str | None] = lambda: None,
         ledger: Ledger | None = None,

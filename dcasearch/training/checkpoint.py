@@ -11,14 +11,13 @@ import pickle
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from dcasearch.artifacts import Place, delete, move, read_bytes, write_atomically
 from dcasearch.evaluation import Epoch, EvaluationKey
-from dcasearch.training.files import write_atomically
 
 logger = logging.getLogger(__name__)
 
@@ -63,12 +62,12 @@ class Checkpoint:
     """None between two epochs."""
 
 
-def checkpoint_path(key: EvaluationKey, artifacts: Path) -> Path:
+def checkpoint_path(key: EvaluationKey, artifacts: Place) -> Place:
     """Return where a training's checkpoint lies."""
     return artifacts / "checkpoints" / f"{key.id}.pt"
 
 
-def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+def save_checkpoint(checkpoint: Checkpoint, path: Place) -> None:
     """Replace the checkpoint at `path`.
 
     Raises:
@@ -87,14 +86,14 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     write_atomically(path, lambda unfinished: torch.save(content, unfinished))
 
 
-def read_checkpoint(path: Path) -> bytes | None:
+def read_checkpoint(path: Place) -> bytes | None:
     """Return the content of the checkpoint at `path`, or None if there is none.
 
     A broken one, or a newer version's, is named in a warning and moved aside; the training then starts anew.
     """
-    if not path.exists():
+    content = read_bytes(path)
+    if content is None:
         return None
-    content = path.read_bytes()
     try:
         parse_checkpoint(content, torch.device("cpu"))
     # What torch.load and the lines below raise on broken or foreign content.
@@ -108,7 +107,7 @@ def read_checkpoint(path: Path) -> bytes | None:
         zipfile.BadZipFile,
     ) as error:
         aside = path.with_suffix(".broken")
-        path.replace(aside)
+        move(path, aside.name)
         # Not torch's own words: they advise to load it in a way that may run its code.
         reason = str(error) if isinstance(error, UnknownFormat) else type(error).__name__
         logger.warning("cannot read checkpoint %s (%s): moved to %s, training starts anew", path, reason, aside.name)
@@ -142,8 +141,8 @@ def _middle(content: Mapping[str, Any] | None) -> MidEpoch | None:
     return MidEpoch(content["batches"], content["seconds"], ranks)
 
 
-def discard(key: EvaluationKey, artifacts: Path) -> None:
+def discard(key: EvaluationKey, artifacts: Place) -> None:
     """Delete a training's checkpoint: to be called once its evaluation is recorded. Safe to repeat."""
     path = checkpoint_path(key, artifacts)
-    for file in (path, path.with_suffix(".broken"), *path.parent.glob(f"{path.name}.*.tmp")):
-        file.unlink(missing_ok=True)
+    delete(path)
+    delete(path.with_suffix(".broken"))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
+from dcasearch.artifacts import Place
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.training.ranks import Ranks
 from dcasearch.training.task import Task
@@ -14,7 +14,7 @@ from dcasearch.training.training import Training
 def evaluate(
     task: Task,
     *,
-    artifacts: Path,
+    artifacts: Place,
     report: Callable[[Epoch], bool],
     threads: int,
     device: str = "auto",

@@ -6,11 +6,11 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 
-from dcasearch.data import Batch, Loader, describe, open_loaders
+from dcasearch.artifacts import Place
+from dcasearch.data import Batch, Loader, describe, open_loaders, root_of, stage
 from dcasearch.errors import DataError, Preempted, TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.training.checkpoint import (
@@ -60,7 +60,7 @@ class Training:
         self,
         task: Task,
         *,
-        artifacts: Path,
+        artifacts: Place,
         threads: int,
         device: str = "auto",
         ranks: Ranks | None = None,
@@ -103,10 +103,11 @@ class Training:
 
     def _open(self, device: torch.device) -> None:
         task, fidelity = self._task, self._task.fidelity
-        found = describe(task.data, self._artifacts).fingerprint
+        stage(task.data)
+        found = describe(task.data).fingerprint
         if found != task.data_fingerprint:
             raise DataError(
-                f"{task.data.name} at {task.data.root} is not the data of this study: fingerprint {found}, "
+                f"{task.data.name} at {root_of(task.data)} is not the data of this study: fingerprint {found}, "
                 f"not {task.data_fingerprint}"
             )
         self._device, self._recipe = device, fidelity.recipe

@@ -10,11 +10,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from dcasearch.architecture import Architecture
+from dcasearch.artifacts import Place, local_copy, write_atomically
 from dcasearch.config.study import Data
 from dcasearch.data import describe, open_evaluation
 from dcasearch.evaluation import EvaluationKey, Protocol
 from dcasearch.models import build_model
-from dcasearch.training.files import write_atomically
 from dcasearch.training.metrics import Metrics, measure
 
 
@@ -23,32 +23,38 @@ def weights_name(key: EvaluationKey) -> str:
     return f"weights/{key.id}.safetensors"
 
 
-def save_weights(model: nn.Module, path: Path) -> str:
+def save_weights(model: nn.Module, path: Place) -> str:
     """Write a model's parameters and buffers; return the file's SHA-256.
 
     Raises:
         StorageError: the file cannot be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    write_atomically(path, lambda unfinished: save_file(tensors, unfinished))
-    return sha256_of(path)
+    digests: list[str] = []
+
+    def write(unfinished: Path) -> None:
+        save_file(tensors, unfinished)
+        digests.append(sha256_of(unfinished))
+
+    write_atomically(path, write)
+    return digests[-1]
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Place) -> str:
     """Return a file's SHA-256 in hexadecimal."""
-    with path.open("rb") as file:
+    with local_copy(path) as local, local.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def evaluate_weights(
     architecture: Architecture,
-    weights: Path,
+    weights: Place,
     data: Data,
     protocol: Protocol,
     *,
     resolution: int,
     batch_size: int = 256,
-    artifacts: Path | None = None,
+    artifacts: Place | None = None,
     device: str = "cpu",
 ) -> Metrics:
     """Measure trained weights on the images that a protocol's numbers come from.
@@ -69,9 +75,10 @@ def evaluate_weights(
         RuntimeError: the weights are another network's.
     """
     where = torch.device(device)
-    classes = describe(data, artifacts).classes
+    classes = describe(data).classes
     model = build_model(architecture, num_classes=classes)
-    model.load_state_dict(load_file(weights))
+    with local_copy(weights) as local:
+        model.load_state_dict(load_file(local))
     batches = open_evaluation(
         data, protocol, resolution=resolution, batch_size=batch_size, artifacts=artifacts, device=where
     )

@@ -1,3 +1,5 @@
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,16 +23,24 @@ def test_images_are_decoded_once(tmp_path: Path) -> None:
     for pixels in (first, again):
         np.testing.assert_array_equal(pixels.array, PIXELS.array)
         assert pixels.unreadable == PIXELS.unreadable
-    assert [path.name for path in (tmp_path / "set").iterdir()] == ["train"]
+    assert sorted(path.name for path in (tmp_path / "set").iterdir()) == [".train.lock", "train"]
 
 
-def test_of_two_processes_that_decode_at_once_one_wins(tmp_path: Path) -> None:
-    def other_is_faster() -> Pixels:
-        cached(tmp_path / "train", lambda: PIXELS)
-        return Pixels(np.zeros((1, 3, 2, 2), np.uint8), {})
+def test_of_two_processes_one_decodes_and_the_other_waits(tmp_path: Path) -> None:
+    decoding, decoded = threading.Event(), list[str]()
 
-    np.testing.assert_array_equal(cached(tmp_path / "train", other_is_faster).array, PIXELS.array)
-    assert [path.name for path in tmp_path.iterdir()] == ["train"]
+    def slowly() -> Pixels:
+        decoding.set()
+        time.sleep(0.2)
+        decoded.append("here")
+        return PIXELS
+
+    first = threading.Thread(target=cached, args=(tmp_path / "train", slowly))
+    first.start()
+    assert decoding.wait(10)
+    np.testing.assert_array_equal(cached(tmp_path / "train", refuse).array, PIXELS.array)
+    assert decoded == ["here"]
+    first.join()
 
 
 def test_a_process_that_dies_while_it_writes_leaves_no_half_cache(

@@ -12,23 +12,25 @@ from tests.training.support import curve, make_task, run
 
 TRAIN = """
 import json, sys
-from pathlib import Path
+from upath import UPath
 from tests.training.support import curve, make_task, run
 
 def report(epoch):
     print(epoch.epoch, flush=True)
     return True
 
-evaluation = run(make_task(epochs=6), Path(sys.argv[1]), report)
+evaluation = run(make_task(epochs=6), UPath(sys.argv[1]), report)
 print(json.dumps([curve(evaluation), evaluation.weights_sha256]))
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("delay", [0.0, 0.1, 0.25])
-def test_a_killed_process_is_followed_by_one_that_ends_with_equal_values(tmp_path: Path, delay: float) -> None:
+@pytest.mark.parametrize(("delay", "protocol"), [(0.0, ""), (0.1, ""), (0.25, ""), (0.1, "file://")])
+def test_a_killed_process_is_followed_by_one_that_ends_with_equal_values(
+    tmp_path: Path, delay: float, protocol: str
+) -> None:
     whole = run(make_task(epochs=6), tmp_path / "whole")
-    command = [sys.executable, "-c", TRAIN, str(tmp_path / "killed")]
+    command = [sys.executable, "-c", TRAIN, f"{protocol}{tmp_path / 'killed'}"]
     for epoch in ("1", "3", "5"):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None

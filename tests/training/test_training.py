@@ -1,14 +1,18 @@
+import errno
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from upath import UPath
 
+from dcasearch.artifacts import Place
 from dcasearch.config.study import Data
-from dcasearch.errors import Preempted
+from dcasearch.errors import Preempted, StorageError
 from dcasearch.evaluation import Epoch, Evaluation
-from dcasearch.training import Task, Training
+from dcasearch.training import Task, Training, discard, evaluate_weights, sha256_of
 from dcasearch.training import loop as loop_room
 from tests.data.support import write_folder
 from tests.training.support import curve, make_task
@@ -31,14 +35,14 @@ def at_call(number: int) -> Callable[[], bool]:
     return lambda: next(calls) == number
 
 
-def train(task: Task, artifacts: Path, interrupted: Callable[[], bool] = lambda: False) -> Evaluation:
+def train(task: Task, artifacts: Place, interrupted: Callable[[], bool] = lambda: False) -> Evaluation:
     training = Training(task, artifacts=artifacts, threads=1, device="cpu", interrupted=interrupted)
     for _ in range(task.fidelity.epochs):
         training.next()
     return training.evaluation()
 
 
-def train_interrupted_at(task: Task, artifacts: Path, *calls: int) -> Evaluation:
+def train_interrupted_at(task: Task, artifacts: Place, *calls: int) -> Evaluation:
     """Interrupt one training after another, each at one of its looks, then let one go on to the end."""
     for call in calls:
         with pytest.raises(Preempted):
@@ -112,6 +116,55 @@ def test_image_folders_go_on_at_that_very_step(tmp_path: Path, name: str, worker
     task = make_task(data=data, epochs=2, train_fraction=1.0, recipe={"batch_size": 6})
     whole = train(task, tmp_path / "whole")
     assert_equal(train_interrupted_at(task, tmp_path / "killed", 2), whole)
+
+
+@pytest.mark.parametrize("protocol", ["memory", "file"])
+def test_checkpoints_and_weights_may_lie_behind_a_url(
+    undisturbed: tuple[Evaluation, Path], tmp_path: Path, protocol: str
+) -> None:
+    store = UPath(f"{protocol}://{tmp_path}")
+    evaluation = train_interrupted_at(make_task(), store, 2, 7)
+    assert_equal(evaluation, undisturbed[0])
+    weights = store / str(evaluation.weights)
+    assert sha256_of(weights) == evaluation.weights_sha256
+    task = make_task()
+    measured = evaluate_weights(task.architecture, weights, task.data, "search", resolution=16, batch_size=16)
+    assert measured.top1 == evaluation.last.top1
+    discard(task.key, store)
+    assert list((store / "checkpoints").iterdir()) == []
+    store.fs.rm(store.path, recursive=True)
+
+
+def test_a_store_that_cannot_be_written_is_nobodys_trials_fault_and_costs_no_epoch(
+    undisturbed: tuple[Evaluation, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(path: Path, target: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    training = Training(make_task(), artifacts=tmp_path, threads=1, device="cpu")
+    training.next()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", read_only)
+        with pytest.raises(StorageError, match="Read-only file system"):
+            training.next()
+    again = Training(make_task(), artifacts=tmp_path, threads=1, device="cpu")
+    assert len(again._history) == 1
+    for _ in range(3):
+        again.next()
+    assert_equal(again.evaluation(), undisturbed[0])
+
+
+def test_a_training_reads_the_staged_copy_of_its_data(tmp_path: Path) -> None:
+    write_folder(tmp_path / "data", images=8)
+    data = Data(name="imagefolder", root=str(tmp_path / "data"), validation_fraction=0.25, workers=0)
+    staged = Data.model_validate({**data.model_dump(), "stage": str(tmp_path / "node")})
+    tasks = [make_task(data=d, epochs=1, train_fraction=1.0, recipe={"batch_size": 6}) for d in (data, staged)]
+    assert tasks[0].key == tasks[1].key
+    plain = train(tasks[0], tmp_path / "plain")
+    training = Training(tasks[1], artifacts=tmp_path / "staged", threads=1, device="cpu")
+    shutil.rmtree(tmp_path / "data")
+    training.next()
+    assert_equal(training.evaluation(), plain)
 
 
 def test_the_seconds_before_an_interruption_count(tmp_path: Path) -> None:

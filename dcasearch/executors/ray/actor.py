@@ -14,12 +14,12 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import Any, TypeAlias
 
 from ray import tune
 
+from dcasearch.artifacts import open_artifacts
 from dcasearch.errors import Preempted, TrialFailure, UserError
 from dcasearch.evaluation import Evaluation
 from dcasearch.executors.ray.ranks import Group
@@ -115,7 +115,7 @@ class TrainingActor(tune.Trainable):
         job = self._ticket.job
         return Training(
             job.task,
-            artifacts=Path(self._ticket.artifacts),
+            artifacts=open_artifacts(self._ticket.artifacts),
             threads=job.resources.threads,
             device="auto" if job.resources.gpu else "cpu",
             ranks=self._group.ranks,

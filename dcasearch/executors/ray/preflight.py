@@ -8,14 +8,14 @@ import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import dcasearch
+from dcasearch.artifacts import open_artifacts
 from dcasearch.config.study import Data, Resources, Study
-from dcasearch.data import describe
+from dcasearch.data import describe, scratch_of
 from dcasearch.errors import DcasearchError
 from dcasearch.executors.ray.cluster import bundles, capacity, nodes, own_address, remote
 from dcasearch.training.network import choose_device
@@ -67,7 +67,7 @@ class Preflight:
 def preflight(study: Study) -> Preflight:
     """Ask every living node; a Ray connection is open (see `dcasearch.executors.ray.cluster.connected`)."""
     token = f"preflight-{uuid.uuid4().hex}"
-    mark = Path(study.artifacts) / token
+    mark = open_artifacts(study.artifacts) / token
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.write_text(token, encoding="utf-8")
     try:
@@ -112,36 +112,38 @@ def _look(data: Data, artifacts: str, token: str | None, resources: Mapping[str,
         data=_data(data),
         version=dcasearch.__version__ + ("" if revision is None else f" {revision[:8]}"),
         device=device_name(choose_device("auto")),
-        scratch=_scratch(),
-        artifacts=_artifacts(Path(artifacts), token),
+        scratch=_scratch(data, artifacts),
+        artifacts=_artifacts(artifacts, token),
     )
 
 
 def _data(data: Data) -> str:
     try:
-        return describe(data, None).fingerprint
+        return describe(data).fingerprint
     except DcasearchError as error:
         return f"no: {error}"
 
 
-def _scratch() -> str:
+def _scratch(data: Data, artifacts: str) -> str:
     """Write a file where a node keeps what only it needs."""
-    folder = tempfile.gettempdir()
     try:
-        with tempfile.NamedTemporaryFile(prefix="dcasearch-"):
+        folder = scratch_of(data, open_artifacts(artifacts))
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix="dcasearch-", dir=folder):
             return f"{folder}, {shutil.disk_usage(folder).free / 2**30:,.0f} GiB free"
-    except OSError as error:
+    except (OSError, DcasearchError) as error:
         return f"no: {error}"
 
 
-def _artifacts(folder: Path, token: str | None) -> str:
+def _artifacts(location: str, token: str | None) -> str:
     """Read what the driver wrote there, and write."""
     try:
+        folder = open_artifacts(location)
         if token is not None and not (folder / token).exists():
             return f"no: {folder} is not the driver's folder of that name; it must be shared by all nodes"
         mine = folder / f"preflight-{uuid.uuid4().hex}"
         mine.write_text("written by a check of the cluster", encoding="utf-8")
         mine.unlink()
-    except OSError as error:
+    except (OSError, DcasearchError) as error:
         return f"no: {error}"
     return str(folder)

@@ -11,13 +11,13 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import ray
 from ray.util.placement_group import get_current_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from dcasearch.artifacts import open_artifacts
 from dcasearch.errors import Preempted, TrialFailure
 from dcasearch.executors.ray.cluster import bundles, own_address, remote
 from dcasearch.executors.worker import Failed
@@ -48,7 +48,7 @@ class _Rank:
                 ranks = self._open.enter_context(init_ranks(address, self._rank, job.resources.world, device))
                 self._training = Training(
                     job.task,
-                    artifacts=Path(self._artifacts),
+                    artifacts=open_artifacts(self._artifacts),
                     threads=job.resources.threads,
                     device=device.type,
                     ranks=ranks,

@@ -1,0 +1,145 @@
+"""The artifact store: checkpoints, trained weights. A folder, local or on NFS, or any URL that fsspec knows.
+
+What is written appears complete or not at all: locally by a rename; elsewhere a finished local file is copied under a
+temporary name and moved. Elsewhere needs fsspec's package for it, e.g. s3fs for s3://bucket/folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeAlias
+
+from safetensors import SafetensorError
+from upath import UPath
+
+from dcasearch.errors import StorageError, UserError
+
+Place: TypeAlias = Path | UPath
+"""A file or folder of the store."""
+
+
+def open_artifacts(location: str | Place) -> Place:
+    """Return the store at a folder or URL; a relative folder becomes an absolute one.
+
+    Raises:
+        UserError: the URL's kind is unknown, or its package is not installed.
+    """
+    try:
+        place = UPath(location)
+        place.fs  # noqa: B018  # opened here, so that what is missing is said at once
+    except (ImportError, ValueError) as error:
+        raise UserError(f"artifacts: cannot open {location}: {error}") from error
+    # A folder that is written as a URL is a folder all the same.
+    return UPath(place.path).absolute() if place.protocol in ("file", "local") else place.absolute()
+
+
+def is_local(place: Place) -> bool:
+    """Return whether it is a path of this machine's file system (which may be a mounted, shared one)."""
+    return isinstance(place, Path)
+
+
+def write_atomically(place: Place, write: Callable[[Path], None]) -> None:
+    """Write a file under a temporary name, make it durable and give it its name.
+
+    Args:
+        place: of the file; missing folders are made.
+        write: is given the local path to write to.
+
+    Raises:
+        StorageError: it cannot be written, e.g. the disk is full or read-only; what was there before still is.
+    """
+    # Nodes that share the store may have processes of equal number.
+    unfinished = place.with_name(f"{place.name}.{socket.gethostname()}-{os.getpid()}.tmp")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(unfinished, Path):
+            _write_durably(unfinished, write)
+        else:
+            _put(unfinished, write)
+        move(unfinished, place.name)
+    # torch and safetensors have their own words for a write that failed.
+    except (OSError, RuntimeError, SafetensorError) as error:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        free = free_bytes(place)
+        room = "" if free is None else f"; {free / 2**20:,.0f} MiB are free there"
+        raise StorageError(
+            f"cannot write {place}: {error}{room}. Make room or make it writable, then run the same command: "
+            "it goes on from what was written before"
+        ) from error
+
+
+def _write_durably(path: Path, write: Callable[[Path], None]) -> None:
+    write(path)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _put(place: UPath, write: Callable[[Path], None]) -> None:
+    with tempfile.TemporaryDirectory(prefix="dcasearch-") as folder:
+        local = Path(folder) / "file"
+        write(local)
+        place.fs.put_file(str(local), place.path)
+
+
+def read_bytes(place: Place) -> bytes | None:
+    """Return a file's content, or None if there is no such file.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    try:
+        return place.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(f"cannot read {place}: {error}") from error
+
+
+@contextmanager
+def local_copy(place: Place) -> Iterator[Path]:
+    """Give a local path to read a file by: its own, or a copy's for the length of the block."""
+    if isinstance(place, Path):
+        yield place
+        return
+    with tempfile.TemporaryDirectory(prefix="dcasearch-") as folder:
+        local = Path(folder) / place.name
+        place.fs.get_file(place.path, str(local))
+        yield local
+
+
+def move(place: Place, name: str) -> None:
+    """Give a file another name in its folder; what bears it is replaced."""
+    if isinstance(place, Path):
+        place.replace(place.with_name(name))
+    else:
+        place.fs.mv(place.path, place.with_name(name).path)
+
+
+def delete(place: Place) -> None:
+    """Delete a file and what unfinished writes of it have left; safe to repeat."""
+    place.unlink(missing_ok=True)
+    for left in place.parent.glob(f"{place.name}.*.tmp"):
+        left.unlink(missing_ok=True)
+
+
+def size_of(place: Place) -> int:
+    """Return a file's bytes, 0 if there is none."""
+    try:
+        return place.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def free_bytes(place: Place) -> int | None:
+    """Return what is free where a file lies or would lie, None where that has no meaning, as in an object store."""
+    if not isinstance(place, Path):
+        return None
+    existing = next(folder for folder in (place, *place.absolute().parents) if folder.is_dir())
+    return shutil.disk_usage(existing).free
