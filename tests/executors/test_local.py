@@ -6,8 +6,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,13 @@ import psutil
 import pytest
 import torch
 
-from dcasearch.config.study import Data, Resources
-from dcasearch.data import describe
-from dcasearch.errors import DataError, Interrupted, TrialFailure
-from dcasearch.evaluation import Epoch, Evaluation
+from dcasearch.errors import Interrupted, TrialFailure
+from dcasearch.evaluation import Epoch
 from dcasearch.executors import LocalExecutor
 from dcasearch.search.work import Job
-from dcasearch.training import Task, evaluate
+from dcasearch.training import evaluate
 from dcasearch.training.checkpoint import checkpoint_path, parse_checkpoint, read_checkpoint
+from tests.executors.support import Listed
 from tests.training.support import curve, make_task
 
 pytestmark = pytest.mark.usefixtures("_main_that_imports_nothing")
@@ -35,40 +34,6 @@ def _main_that_imports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
 
 
-@dataclass
-class Listed:
-    """A work: a list of tasks, and what became of each."""
-
-    tasks: list[Task]
-    on_epoch: Callable[[Job, Epoch], bool] = lambda job, epoch: True
-    retries: int = 1
-    epochs: list[tuple[int, int, float]] = field(default_factory=list)
-    """(job, epoch, when it was reported)."""
-    finished: dict[int, Evaluation] = field(default_factory=dict)
-    failures: list[tuple[int, TrialFailure]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.ready = [Job(f"job {n}", n, task, Resources()) for n, task in enumerate(self.tasks)]
-
-    def ask(self) -> Job | None:
-        return self.ready.pop(0) if self.ready else None
-
-    def report(self, job: Job, epoch: Epoch) -> bool:
-        self.epochs.append((job.number, epoch.epoch, time.monotonic()))
-        return self.on_epoch(job, epoch)
-
-    def finish(self, job: Job, evaluation: Evaluation) -> None:
-        self.finished[job.number] = evaluation
-
-    def attend(self) -> list[Job]:
-        return []
-
-    def fail(self, job: Job, failure: TrialFailure) -> None:
-        self.failures.append((job.number, failure))
-        if failure.kind == "lost" and len(self.failures) <= self.retries:
-            self.ready.append(job)
-
-
 def workers() -> list[psutil.Process]:
     """The live worker processes of this process."""
     children = psutil.Process().children()
@@ -79,39 +44,6 @@ def run(work: Listed, artifacts: Path, concurrent: int = 1, interrupted: threadi
     executor = LocalExecutor(artifacts, concurrent, interrupted)
     with executor.open():
         executor.run(work)
-
-
-@pytest.fixture(scope="module")
-def one_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalExecutor]:
-    """An executor of one worker, whose start (torch) is waited for once."""
-    with LocalExecutor(tmp_path_factory.mktemp("artifacts"), 1).open() as executor:
-        yield executor
-    assert workers() == []
-
-
-def test_a_job_that_the_work_stops_ends_with_the_epochs_so_far(one_worker: LocalExecutor) -> None:
-    work = Listed([make_task(epochs=6)], lambda job, epoch: epoch.epoch < 2)
-    one_worker.run(work)
-    assert len(work.finished[0].history) == 2
-
-
-def test_a_failing_training_is_reported_and_its_worker_goes_on_to_the_next_job(one_worker: LocalExecutor) -> None:
-    diverging = make_task(recipe={"lr": 1e30})
-    work = Listed([diverging, make_task()])
-    one_worker.run(work)
-    ((number, failure),) = work.failures
-    assert (number, failure.kind) == (0, "nan")
-    assert len(work.finished[1].history) == 3
-
-
-def test_data_that_changed_stops_the_run_and_fails_no_trial(one_worker: LocalExecutor) -> None:
-    data = Data(name="digits")
-    assert describe(data).fingerprint != "other"
-    task = make_task()
-    work = Listed([Task(**{**vars(task), "data_fingerprint": "other"})])
-    with pytest.raises(DataError, match="is not the data of this study"):
-        one_worker.run(work)
-    assert work.failures == []
 
 
 def test_a_worker_that_is_killed_is_lost_and_its_job_goes_on_from_the_checkpoint(tmp_path: Path) -> None:
@@ -202,7 +134,7 @@ DRIVER = """
 import sys
 from pathlib import Path
 from dcasearch.executors import LocalExecutor
-from tests.executors.test_local import Listed
+from tests.executors.support import Listed
 from tests.training.support import make_task
 
 def say(job, epoch):

@@ -58,30 +58,36 @@ class Bridge:
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next job as a trial's configuration, None where there is none now, FINISHED at the end."""
         with self._kept():
-            if self._ending() or len(self._live) >= self._max_concurrent:
-                return None if self._live else Searcher.FINISHED
+            if self._ending():
+                return Searcher.FINISHED
+            if len(self._live) >= self._max_concurrent:
+                return None
             if self._live and len(self._live) > self._capacity():
                 return None  # one more than there is room for, so that a cluster that grows by demand sees some
             job = self._work.ask()
             if job is not None:
                 self._live[trial_id] = Ticket(job, self._artifacts, self._signals.name)
                 return {"ticket": self._live[trial_id]}
-        return None if self._live else Searcher.FINISHED
+        # Nothing runs and nothing is to come, or an error: Tune would wait within this call for ever.
+        return None if self._live and self.error is None else Searcher.FINISHED
 
     def result(self, trial_id: str, message: Message) -> bool:
         """Take what a step returned; return whether the trial goes on."""
+        goes_on = False
         with self._kept():
-            ticket = self._live[trial_id]
-            if isinstance(message, Evaluation) and not self._gave_up(ticket):
-                job = ticket.job
-                goes_on = self._work.report(job, message.last)
-                if goes_on and len(message.history) < job.task.fidelity.epochs:
-                    return True
-                del self._live[trial_id]
-                self._work.finish(job, message)
-                return False
+            goes_on = self._result(self._live[trial_id], message)
+        if not goes_on:
             del self._live[trial_id]
+        return goes_on
+
+    def _result(self, ticket: Ticket, message: Message) -> bool:
+        if not isinstance(message, Evaluation) or self._gave_up(ticket):
             self._ended(ticket, message)
+            return False
+        job = ticket.job
+        if self._work.report(job, message.last) and len(message.history) < job.task.fidelity.epochs:
+            return True
+        self._work.finish(job, message)
         return False
 
     def _gave_up(self, ticket: Ticket) -> bool:

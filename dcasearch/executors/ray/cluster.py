@@ -65,6 +65,7 @@ def connected(address: str | None, secret: str | None = None) -> Iterator[None]:
 
 
 def _init(address: str | None) -> None:
+    logging.getLogger("ray").setLevel(logging.ERROR)  # it announces by a warning that its tokens are on, as they should
     try:
         ray.init(
             address=address or "local",

@@ -1,0 +1,314 @@
+"""What every executor does alike: the same states, curves, values, failure kinds, cancellation and resume."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import optuna
+import psutil
+import pytest
+
+from dcasearch import study as study_room
+from dcasearch.config.study import Executor as Settings
+from dcasearch.config.study import Resources
+from dcasearch.errors import DataError, Interrupted, TrialFailure
+from dcasearch.evaluation import Epoch
+from dcasearch.executors import Executor, LocalExecutor
+from dcasearch.search.work import Job
+from dcasearch.space import load_study
+from dcasearch.store import Store
+from dcasearch.training import Task, evaluate
+from tests.executors.support import Listed, faulty
+from tests.training.support import curve, make_task
+
+Run: TypeAlias = Callable[..., None]
+WAITING = 30.0
+
+
+@dataclass
+class Bench:
+    """One kind of executor; its workers are kept from test to test, as they are from job to job."""
+
+    name: str
+    artifacts: Path
+    local: LocalExecutor | None = None
+    opened: list[Any] = field(default_factory=list)
+
+    def make(self, artifacts: Path, concurrent: int = 1, interrupted: threading.Event | None = None) -> Executor:
+        if self.name == "local":
+            executor = LocalExecutor(artifacts, concurrent, interrupted)
+            self.opened.append(executor.open())
+            return self.opened[-1].__enter__()
+        from dcasearch.executors.ray import RayExecutor
+
+        return RayExecutor(str(artifacts), Settings(name="ray", max_concurrent=concurrent), interrupted)
+
+    def run(self, work: Listed, artifacts: Path | None = None, **options: Any) -> None:
+        if self.local is not None and artifacts is None and not options:
+            self.local.run(work)
+            return
+        executor = self.make(artifacts or self.artifacts, **options)
+        try:
+            executor.run(work)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        while self.opened:
+            self.opened.pop().__exit__(None, None, None)
+
+
+@pytest.fixture(scope="module", params=["local", pytest.param("ray", marks=pytest.mark.ray)])
+def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    bench = Bench(request.param, tmp_path_factory.mktemp("artifacts"))
+    if bench.name == "local":
+        main = __import__("sys").modules["__main__"]
+        with pytest.MonkeyPatch.context() as patch:
+            # A spawned process imports its parent's main module; pytest's own is no part of the test.
+            patch.delattr(main, "__file__", raising=False)
+            patch.setattr(main, "__spec__", None)
+            with LocalExecutor(bench.artifacts, 1).open() as bench.local:
+                yield bench
+        return
+    from dcasearch.executors.ray import connected
+
+    with connected(None):
+        yield bench
+
+
+def test_every_epoch_is_reported_in_order_and_the_record_is_that_of_evaluate(bench: Bench, tmp_path: Path) -> None:
+    tasks = [make_task(seed=seed) for seed in (0, 1)]
+    work = Listed(tasks)
+    bench.run(work)
+    assert [(job, epoch) for job, epoch, _ in work.epochs] == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
+    for number, task in enumerate(tasks):
+        alone = evaluate(task, artifacts=tmp_path, report=lambda epoch: True, threads=1, device="cpu")
+        assert curve(work.finished[number]) == curve(alone)
+        assert work.finished[number].weights_sha256 == alone.weights_sha256
+
+
+def test_a_job_that_the_work_stops_ends_with_the_epochs_so_far(bench: Bench) -> None:
+    work = Listed([make_task(epochs=6)], lambda job, epoch: epoch.epoch < 2)
+    bench.run(work)
+    assert len(work.finished[0].history) == 2
+    assert work.finished[0].weights is None
+
+
+def test_a_failing_training_is_reported_and_its_worker_goes_on_to_the_next_job(bench: Bench) -> None:
+    work = Listed([make_task(recipe={"lr": 1e30}), make_task(seed=7)])
+    bench.run(work)
+    ((number, failure),) = work.failures
+    assert (number, failure.kind) == (0, "nan")
+    assert len(work.finished[1].history) == 3
+
+
+@pytest.mark.parametrize(("fault", "kind", "words"), [("raise", "bug", "on purpose"), ("oom", "oom", "simulated")])
+def test_what_a_training_raises_is_the_trials_failure(bench: Bench, fault: Any, kind: str, words: str) -> None:
+    work = Listed([faulty(fault), make_task(seed=8)])
+    bench.run(work)
+    ((number, failure),) = work.failures
+    assert (number, failure.kind) == (0, kind)
+    assert words in str(failure)
+    assert 1 in work.finished
+
+
+def test_a_training_that_hangs_loses_its_worker_after_the_time_limit_of_an_epoch(bench: Bench) -> None:
+    work = Listed([faulty("hang"), make_task(seed=9)], retries=0)
+    work.limit(0, 3.0)
+    bench.run(work)
+    ((number, failure),) = work.failures
+    assert (number, failure.kind) == (0, "lost")
+    assert 1 in work.finished
+
+
+def test_data_that_changed_stops_the_run_and_fails_no_trial(bench: Bench) -> None:
+    work = Listed([Task(**{**vars(make_task()), "data_fingerprint": "other"})])
+    with pytest.raises(DataError, match="is not the data of this study"):
+        bench.run(work)
+    assert work.failures == []
+
+
+def test_an_error_of_the_work_itself_ends_the_run_and_is_raised(bench: Bench) -> None:
+    def break_down(job: Job, epoch: Epoch) -> bool:
+        raise ZeroDivisionError("in the driver")
+
+    with pytest.raises(ZeroDivisionError, match="in the driver"):
+        bench.run(Listed([make_task(seed=10)], break_down))
+
+
+def workers(bench: Bench) -> list[psutil.Process]:
+    """The processes that train for this one."""
+    family = psutil.Process().children(recursive=True)
+    name = "spawn_main" if bench.name == "local" else "ray::"
+    return [p for p in family if _is_worker(p, name)]
+
+
+def _is_worker(process: psutil.Process, name: str) -> bool:
+    try:
+        line = " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return False
+    return name in line and (name != "ray::" or "TrainingActor" in line)
+
+
+def test_a_worker_that_is_killed_is_lost_and_its_job_goes_on_from_the_checkpoint(bench: Bench, tmp_path: Path) -> None:
+    task, killed = make_task(seed=11), list[int]()
+    before = {p.pid for p in workers(bench)} if bench.name == "local" else set()
+
+    def kill_once(job: Job, epoch: Epoch) -> bool:
+        if epoch.epoch == 2 and not killed:
+            killed.extend(p.pid for p in workers(bench) if p.pid not in before)
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
+        return True
+
+    work = Listed([task], kill_once)
+    bench.run(work, tmp_path / "artifacts")
+    assert killed
+    ((number, failure),) = work.failures
+    assert (number, failure.kind) == (0, "lost")
+    # The second worker reports the epochs of the checkpoint again, then goes on.
+    assert [epoch for _, epoch, _ in work.epochs] in ([1, 2, 1, 2, 3], [1, 2, 1, 2, 3, 3])
+    alone = evaluate(task, artifacts=tmp_path, report=lambda epoch: True, threads=1, device="cpu")
+    assert curve(work.finished[0]) == curve(alone)
+
+
+def test_a_cancelled_job_ends_within_its_epoch_and_fails_as_cancelled(bench: Bench) -> None:
+    endless = make_task(seed=12, epochs=10_000)
+    work = Listed([endless, make_task(seed=13)])
+    seen = threading.Event()
+
+    def note(job: Job, epoch: Epoch) -> bool:
+        seen.set()
+        return True
+
+    work.on_epoch = note
+    work.cancel = lambda: [job for job in work.running if job.number == 0 and seen.is_set()]
+    bench.run(work)
+    ((number, failure),) = work.failures
+    assert (number, failure.kind) == (0, "cancelled")
+    assert 1 in work.finished
+
+
+def test_an_interruption_ends_the_run_and_the_next_one_goes_on_at_the_very_step(bench: Bench, tmp_path: Path) -> None:
+    interrupted, task = threading.Event(), make_task(seed=14, epochs=4, train_fraction=0.3)
+
+    def interrupt(job: Job, epoch: Epoch) -> bool:
+        if epoch.epoch == 2:
+            threading.Timer(0.1, interrupted.set).start()
+        return True
+
+    artifacts = tmp_path / "artifacts"
+    first = Listed([task], interrupt)
+    with pytest.raises(Interrupted):
+        bench.run(first, artifacts, interrupted=interrupted)
+    assert first.failures == []
+    second = Listed([task])
+    bench.run(second, artifacts)
+    alone = evaluate(task, artifacts=tmp_path, report=lambda epoch: True, threads=1, device="cpu")
+    assert curve(second.finished[0]) == curve(alone)
+    assert second.finished[0].weights_sha256 == alone.weights_sha256
+
+
+def ledger(store: Store) -> dict[str, Any]:
+    """All that is stored of the study, but for measured seconds and for times of day."""
+    trials, roles = store.trials("tiny"), store.roles("tiny")
+    ids = {item.evaluation for item in [*trials, *roles] if item.evaluation is not None}
+    curves = {id: [*curve(record), record.weights_sha256] for id, record in store.evaluations(ids).items()}
+    told = optuna.load_study(study_name="tiny.proxy", storage=store.optuna).trials
+    return {
+        "trials": trials,
+        "roles": roles,
+        "curves": curves,
+        "optuna": [(t.number, t.state, t.params, t.values, t.intermediate_values, t.user_attrs) for t in told],
+    }
+
+
+STUDY: dict[str, Any] = {
+    "space": {
+        "backbone": {"name": "mobilenet_v2", "width": 0.1, "stem": "small"},
+        "attention": {"name": "se", "reduction": [4, 8]},
+        "connections": {"granularity": "stage", "dimensions": {"channel": [True, False]}},
+    },
+    "sampler": {"name": "tpe", "seed": 2, "startup": 3},
+    "fidelities": [
+        {
+            "name": "proxy",
+            "trials": 6,
+            "resolution": 16,
+            "epochs": 3,
+            "train_fraction": 0.05,
+            "recipe": {"batch_size": 16, "lr": 0.05, "bn_momentum": 0.3},
+            "pruner": {"name": "successive_halving", "startup": 2, "reduction_factor": 2},
+        }
+    ],
+    "baselines": True,
+}
+
+
+@pytest.fixture(scope="module")
+def simplest(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[..., Path]], dict[str, Any]]:
+    """The ledger of the same study with every training in this process."""
+    known: list[dict[str, Any]] = []
+
+    class InProcess:
+        def __init__(self, artifacts: Path) -> None:
+            self.artifacts = artifacts
+
+        def run(self, work: Any) -> None:
+            while (job := work.ask()) is not None:
+                try:
+                    record = evaluate(
+                        job.task,
+                        artifacts=self.artifacts,
+                        report=lambda epoch, job=job: work.report(job, epoch),
+                        threads=1,
+                        device="cpu",
+                    )
+                except TrialFailure as failure:
+                    work.fail(job, failure)
+                else:
+                    work.finish(job, record)
+
+    def run(write_study: Callable[..., Path]) -> dict[str, Any]:
+        if not known:
+            folder = tmp_path_factory.mktemp("simplest")
+            with Store.open(f"sqlite:///{folder}/study.db", create=True) as store:
+                study_room.run(load_study(write_study(**STUDY)), store, InProcess(folder))
+                known.append(ledger(store))
+        return known[0]
+
+    return run
+
+
+def test_a_study_with_one_worker_has_the_same_ledger_everywhere_to_the_last_bit(
+    bench: Bench, tmp_path: Path, write_study: Callable[..., Path], simplest: Callable[..., dict[str, Any]]
+) -> None:
+    expected = simplest(write_study)
+    assert {str(t.state) for t in expected["trials"]} >= {"complete", "pruned"}
+    with Store.open(f"sqlite:///{tmp_path}/study.db", create=True) as store:
+        try:
+            study_room.run(load_study(write_study(**STUDY)), store, bench.make(tmp_path / "artifacts"))
+        finally:
+            bench.close()
+        assert ledger(store) == expected
+
+
+def test_two_jobs_run_at_once(bench: Bench, tmp_path: Path) -> None:
+    met: set[int] = set()
+    work = Listed([make_task(seed=seed, epochs=500) for seed in (15, 16)])
+
+    def until_both(job: Job, epoch: Epoch) -> bool:
+        met.add(job.number)
+        return len(met) < 2
+
+    work.on_epoch = until_both
+    work.ready = [job for job in work.ready if job.resources == Resources()]
+    bench.run(work, tmp_path, concurrent=2)
+    assert set(work.finished) == {0, 1}
