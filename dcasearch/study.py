@@ -30,6 +30,7 @@ from dcasearch.search.pipeline import Part, Pipeline
 from dcasearch.search.planning import Promoter, plan_users
 from dcasearch.search.pruning import rungs
 from dcasearch.search.requests import Requests
+from dcasearch.search.retention import Disk
 from dcasearch.search.roles import Roles
 from dcasearch.search.stopping import out_of_time
 from dcasearch.search.trials import Trials
@@ -106,7 +107,9 @@ class _Run:
     def run(self) -> Outcome:
         self._register()
         requests = Requests(self.store, self.study.name, self.observe)
-        self.executor.run(Pipeline(self._parts(), requests.attend, lambda: self.stopped is not None))
+        disk = Disk(self.study, self.store, self.artifacts, self.data.fingerprint)
+        disk.clear()
+        self.executor.run(Pipeline(self._parts(), requests.attend, lambda: self.stopped is not None, disk.make_room))
         return Outcome(None if self.stopped is not None else winner_of(self.study, self.store), self.stopped)
 
     def _parts(self) -> list[Part]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from dcasearch.config.study import CostMetric, Fidelity, Study
 from dcasearch.data import DataInfo
-from dcasearch.evaluation import Cost
 from dcasearch.models import cost
 from dcasearch.search.objectives import violation
 from dcasearch.space import Count, Point, Space, count_distinct, size
@@ -66,11 +65,28 @@ class Forecast:
     """What the time is computed from."""
     disk_bytes: int
     """Weights that are kept, and one checkpoint per running trial."""
+    checkpoint_bytes: int
+    """The checkpoints' part of it."""
+    disk_budget: float | None
+    """The study's `disk`."""
     classes: int
     images: int
     """In train, the held-out part included."""
     data_found: bool
     """False: classes and images are assumed."""
+
+    @property
+    def disk_problem(self) -> str | None:
+        """What the budget of disk cannot hold, if anything."""
+        budget = self.disk_budget
+        if budget is None or self.disk_bytes <= budget:
+            return None
+        if self.checkpoint_bytes > budget:
+            return (
+                f"disk: {budget / 1e9:.2f} GB cannot hold the {self.checkpoint_bytes / 1e9:.2f} GB of checkpoints of "
+                "running trials: the run would stop; raise `disk` or lower executor.max_concurrent"
+            )
+        return f"disk: {budget / 1e9:.2f} GB cannot hold all weights that are to be kept: the worst ones will go"
 
 
 def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | None) -> Forecast:
@@ -90,6 +106,8 @@ def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | N
         metric: sum(violation({metric: bound}, c)[metric] > 0 for c in costs) / len(costs)
         for metric, bound in study.constraints.items()
     }
+    weights = max(c.params for c in costs) * _BYTES
+    checkpoints = _copies(study) * weights * study.executor.max_concurrent
     throughput, basis = _throughput(study, store, classes)
     distinct = count_distinct(space)
     return Forecast(
@@ -101,7 +119,9 @@ def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | N
         infeasible=shares,
         phases=tuple(_phases(study, space, distinct, points, classes, images, throughput)),
         basis=basis,
-        disk_bytes=_disk(study, max(costs, key=lambda c: c.params)),
+        disk_bytes=_weights(study, space) * weights + checkpoints,
+        checkpoint_bytes=checkpoints,
+        disk_budget=study.disk,
         classes=classes,
         images=images,
         data_found=data is not None,
@@ -193,9 +213,13 @@ def _measured(study: Study, store: Store, classes: int) -> float | None:
     return macs / seconds if seconds else None
 
 
-def _disk(study: Study, largest: Cost) -> int:
-    """Weights of the best few per fidelity and the final ones; a checkpoint is weights, momentum and perhaps EMA."""
-    finals = len(study.final.seeds) * 4 if study.final else 0
-    kept = study.keep_weights * len(study.fidelities) + finals
-    checkpoint = 3 if any(f.recipe.ema for f in study.fidelities) else 2
-    return largest.params * _BYTES * (kept + checkpoint * study.executor.max_concurrent)
+def _weights(study: Study, space: Space) -> int:
+    """Return how many trainings' weights are kept: the best few of each fidelity, its baselines', the final ones'."""
+    baselines = len(space.baselines(study.baselines))
+    kept = sum(study.keep_weights + baselines * len(fidelity.seeds) for fidelity in study.fidelities)
+    return kept + ((1 + baselines) * len(study.final.seeds) if study.final else 0)
+
+
+def _copies(study: Study) -> int:
+    """Return the copies of the parameters in a checkpoint: weights, momentum and perhaps their average."""
+    return 3 if any(fidelity.recipe.ema for fidelity in study.fidelities) else 2

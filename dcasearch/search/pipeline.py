@@ -8,7 +8,7 @@ two parts ask for, e.g. a baseline that is promoted too, runs once; the other wa
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from dcasearch.errors import TrialFailure
@@ -44,6 +44,7 @@ class Pipeline:
         parts: in their order.
         attend: returns those of the running jobs that are cancelled.
         stopped: whether no further part is begun or ended, since time is over.
+        make_room: is given what runs and what is about to, before each job; it raises where there is no room for it.
     """
 
     def __init__(
@@ -51,9 +52,10 @@ class Pipeline:
         parts: Sequence[Part],
         attend: Callable[[Sequence[Job]], Sequence[Job]] = lambda running: (),
         stopped: Callable[[], bool] = lambda: False,
+        make_room: Callable[[Collection[EvaluationKey]], None] = lambda running: None,
     ) -> None:
         self._parts = tuple(parts)
-        self._attend, self._stopped = attend, stopped
+        self._attend, self._stopped, self._make_room = attend, stopped, make_room
         self._running: dict[EvaluationKey, Job] = {}
 
     def ask(self) -> Job | None:
@@ -66,6 +68,7 @@ class Pipeline:
                 return None
             job = self._ask(part)
             if job is not None:
+                self._make_room([*self._running, job.task.key])
                 part.running += 1
                 job = dataclasses.replace(job, source=number)
                 self._running[job.task.key] = job

@@ -1,15 +1,21 @@
-"""Which trained weights stay on disk: the best few of a fidelity; a checkpoint goes once its record is stored."""
+"""What stays in the artifact store: the checkpoints of trainings that run, and the weights of the best few.
+
+A checkpoint goes once its record is stored, weights once better ones are there; where a study has a budget of disk,
+weights beyond it go too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from dcasearch.artifacts import Place
-from dcasearch.config.study import Direction, Metric
-from dcasearch.evaluation import Evaluation
+from dcasearch.artifacts import Place, size_of
+from dcasearch.config.study import Direction, Metric, Study
+from dcasearch.errors import StorageError, TrialFailure
+from dcasearch.evaluation import Evaluation, EvaluationKey
 from dcasearch.search.objectives import ranking
-from dcasearch.training import discard
-from dcasearch.trial import State, Trial
+from dcasearch.store import Store
+from dcasearch.training import Task, checkpoint_path, discard, weights_path
+from dcasearch.trial import Role, State, Trial
 
 
 class Retention:
@@ -31,6 +37,10 @@ class Retention:
         else:
             self._delete_weights(trial)
 
+    def failed(self, key: EvaluationKey, failure: TrialFailure) -> None:
+        """Delete the checkpoint of a training that failed."""
+        discard_failed(key, failure, self._artifacts)
+
     def _drop(self) -> None:
         order = ranking(self._objectives, [trial.values or () for trial in self._kept], "value")
         for n in order[self._keep :]:
@@ -38,4 +48,99 @@ class Retention:
         self._kept = [self._kept[n] for n in order[: self._keep]]
 
     def _delete_weights(self, trial: Trial) -> None:
-        (self._artifacts / "weights" / f"{trial.evaluation}.safetensors").unlink(missing_ok=True)
+        weights_path(self._artifacts, trial.evaluation or "").unlink(missing_ok=True)
+
+
+def discard_failed(key: EvaluationKey, failure: TrialFailure, artifacts: Place) -> None:
+    """Delete the checkpoint of a training that failed, but for its machine's fault: then another may go on from it."""
+    if failure.kind != "lost":
+        discard(key, artifacts)
+
+
+class Disk:
+    """A study's share of the artifact store, held within its budget (`disk`) where it has one."""
+
+    def __init__(self, study: Study, store: Store, artifacts: Place, data_fingerprint: str) -> None:
+        self._study, self._store, self._artifacts = study, store, artifacts
+        self._data_fingerprint = data_fingerprint
+
+    def clear(self) -> None:
+        """Delete the checkpoints of this study's trainings that have ended: a driver that died left them behind."""
+        folder = self._artifacts / "checkpoints"
+        left = {place.name.split(".")[0] for place in folder.iterdir()} if folder.is_dir() else set()
+        if not left:
+            return
+        trials, roles = self._store.trials(self._study.name), self._store.roles(self._study.name)
+        entries: list[Trial | Role] = [*trials, *roles]
+        recorded = [entry.evaluation for entry in entries if entry.evaluation in left]
+        ended = {record.key for record in self._store.evaluations(filter(None, recorded)).values()}
+        ended |= {self._key(entry) for entry in entries if entry.failure is not None}
+        # A training may have ended as one trial and run as another, after its machine failed.
+        for key in ended - {self._key(entry) for entry in entries if _unfinished(entry)}:
+            if key.id in left:
+                discard(key, self._artifacts)
+
+    def _key(self, entry: Trial | Role) -> EvaluationKey:
+        fidelity = next(fidelity for fidelity in self._study.fidelities if fidelity.name == entry.fidelity)
+        final = isinstance(entry, Role) and entry.role == "final"
+        return Task(
+            architecture=self._store.get_architecture(entry.architecture_id),
+            fidelity=fidelity,
+            data=self._study.data,
+            data_fingerprint=self._data_fingerprint,
+            protocol="test" if final else self._study.data.protocol,
+            seed=entry.seed,
+        ).key
+
+    def make_room(self, running: Iterable[EvaluationKey]) -> None:
+        """Delete the least wanted weights until the study's files are within its budget.
+
+        Baselines' go first, then those of trials, from the first fidelity to the last and from worst to best; those
+        of the final trainings last. Checkpoints of running trainings stay.
+
+        Args:
+            running: the trainings that run, or are about to.
+
+        Raises:
+            StorageError: the checkpoints alone are larger than the budget.
+        """
+        budget = self._study.disk
+        if budget is None:
+            return
+        checkpoints = [size_of(checkpoint_path(key, self._artifacts)) for key in running]
+        if sum(checkpoints) > budget:
+            raise StorageError(
+                f"disk: the checkpoints of {len(checkpoints)} running trainings take {sum(checkpoints) / 1e9:,.2f} GB, "
+                f"more than the budget of {budget / 1e9:,.2f} GB; raise `disk` or lower executor.max_concurrent, then "
+                "run the same command"
+            )
+        folder = self._artifacts / "weights"
+        sizes = {place.stem: size_of(place) for place in folder.glob("*.safetensors")} if folder.is_dir() else {}
+        if sum(checkpoints) + sum(sizes.values()) <= budget:
+            return
+        order = [id for id in self._least_wanted_first() if id in sizes]
+        used = sum(checkpoints) + sum(sizes[id] for id in order)
+        for id in order:
+            if used <= budget:
+                return
+            weights_path(self._artifacts, id).unlink(missing_ok=True)
+            used -= sizes[id]
+
+    def _least_wanted_first(self) -> list[str]:
+        """Return the evaluations of this study that may have weights, each once."""
+        roles = self._store.roles(self._study.name)
+        order = [role.evaluation for role in roles if role.role == "baseline"]
+        for fidelity in self._study.fidelities:
+            complete = [t for t in self._store.trials(self._study.name, fidelity.name) if t.state is State.COMPLETE]
+            best_first = ranking(self._study.objectives, [trial.values or () for trial in complete], "value")
+            order += [complete[n].evaluation for n in reversed(best_first)]
+        order += [role.evaluation for role in roles if role.role == "final"]
+        # A training that is two things is as wanted as the better of them.
+        last_first = dict.fromkeys(id for id in reversed(order) if id is not None)
+        return list(reversed(last_first))
+
+
+def _unfinished(entry: Trial | Role) -> bool:
+    if isinstance(entry, Trial):
+        return entry.state in (State.RUNNING, State.WAITING)
+    return entry.evaluation is None and entry.failure is None

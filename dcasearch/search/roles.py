@@ -12,6 +12,7 @@ from dcasearch.artifacts import Place
 from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation, Protocol
+from dcasearch.search.retention import discard_failed
 from dcasearch.search.work import Event, Job, Observer
 from dcasearch.store import Store
 from dcasearch.training import Task, discard
@@ -111,6 +112,7 @@ class Roles:
             return
         failed = dataclasses.replace(self._roles[job.number], failure=failure.kind, message=str(failure))
         self._store.put_role(failed)
+        discard_failed(job.task.key, failure, self._artifacts)
         self._observe(Event("failed", job.label, f"{failure.kind}: {failure}"))
 
     def put_back(self, job: Job) -> None:

@@ -124,6 +124,7 @@ class Trials:
         # No record, no curve: a driver that starts anew reads the curves from the records.
         self.ledger.curves.pop(job.number, None)
         self.ledger.settle(row)
+        self._retention.failed(job.task.key, failure)
         self._observe(Event("failed", job.label, f"{failure.kind}: {failure}"))
         self._settle_waiting(row)
 

@@ -5,12 +5,23 @@ and `metrics` are what their names say, `checkpoint` makes a training resumable,
 one.
 """
 
-from dcasearch.training.checkpoint import discard
+from dcasearch.training.checkpoint import checkpoint_path, discard
 from dcasearch.training.evaluate import evaluate
 from dcasearch.training.metrics import Metrics
 from dcasearch.training.ranks import Ranks
 from dcasearch.training.task import Task
 from dcasearch.training.training import Training
-from dcasearch.training.weights import evaluate_weights, sha256_of
+from dcasearch.training.weights import evaluate_weights, sha256_of, weights_path
 
-__all__ = ["Metrics", "Ranks", "Task", "Training", "discard", "evaluate", "evaluate_weights", "sha256_of"]
+__all__ = [
+    "Metrics",
+    "Ranks",
+    "Task",
+    "Training",
+    "checkpoint_path",
+    "discard",
+    "evaluate",
+    "evaluate_weights",
+    "sha256_of",
+    "weights_path",
+]

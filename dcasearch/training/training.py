@@ -289,7 +289,7 @@ class Training:
     def _evaluation(self, epochs: int) -> Evaluation:
         weights, digest = None, None
         if epochs == self._task.fidelity.epochs:
-            weights = weights_name(self._task.key)
+            weights = weights_name(self._task.key.id)
             digest = save_weights(self._network.evaluated, self._artifacts / weights)
         history = tuple(self._history[:epochs])
         made_with = provenance(self._threads) | {"ranks": str(self._ranks.world)}

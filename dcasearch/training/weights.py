@@ -13,14 +13,19 @@ from dcasearch.architecture import Architecture
 from dcasearch.artifacts import Place, local_copy, write_atomically
 from dcasearch.config.study import Data
 from dcasearch.data import describe, open_evaluation
-from dcasearch.evaluation import EvaluationKey, Protocol
+from dcasearch.evaluation import Protocol
 from dcasearch.models import build_model
 from dcasearch.training.metrics import Metrics, measure
 
 
-def weights_name(key: EvaluationKey) -> str:
-    """Return where a training's weights lie, relative to the artifact store."""
-    return f"weights/{key.id}.safetensors"
+def weights_name(id: str) -> str:
+    """Return where the weights of the evaluation of that id lie, relative to the artifact store."""
+    return f"weights/{id}.safetensors"
+
+
+def weights_path(artifacts: Place, id: str) -> Place:
+    """Return where the weights of the evaluation of that id lie."""
+    return artifacts / weights_name(id)
 
 
 def save_weights(model: nn.Module, path: Place) -> str:

@@ -116,3 +116,24 @@ def test_disk_is_kept_weights_and_checkpoints() -> None:
     assert seen.disk_bytes == seen.params.high * 4 * (3 + 2 * 2)
     ema = foresee(keep_weights=3, fidelities=[{**PROXY, "recipe": {"ema": 0.99}}])
     assert ema.disk_bytes == ema.params.high * 4 * (3 + 3)
+
+
+def test_disk_counts_the_weights_of_baselines_and_final_trainings() -> None:
+    plain = foresee(keep_weights=3)
+    more = foresee(keep_weights=3, baselines=True, final={"seeds": [1000, 1001]})
+    baselines = len(read_space(make_study().space).baselines(True))
+    assert baselines >= 2
+    assert more.disk_bytes - plain.disk_bytes == more.params.high * 4 * (baselines + 2 * (1 + baselines))
+
+
+def test_a_budget_of_disk_that_cannot_hold_the_study_is_said() -> None:
+    needed = foresee(keep_weights=3)
+    checkpoints = needed.checkpoint_bytes
+    assert needed.disk_problem is None
+    assert foresee(keep_weights=3, disk=needed.disk_bytes).disk_problem is None
+    tight = foresee(keep_weights=3, disk=needed.disk_bytes - 1).disk_problem
+    assert tight is not None
+    assert "the worst ones will go" in tight
+    hopeless = foresee(keep_weights=3, disk=checkpoints - 1).disk_problem
+    assert hopeless is not None
+    assert "the run would stop; raise `disk` or lower executor.max_concurrent" in hopeless

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dcasearch.artifacts import Place
+from dcasearch.config.study import Study
+from dcasearch.errors import StorageError, TrialFailure
+from dcasearch.evaluation import Epoch, Evaluation
+from dcasearch.search.retention import Disk, Retention, discard_failed
+from dcasearch.space import read_space
+from dcasearch.store import Store
+from dcasearch.training import Task, checkpoint_path, weights_path
+from dcasearch.trial import Role, State, Trial
+from tests.support import make_study
+
+SIZE = 1000
+"""Bytes of every checkpoint and of all weights."""
+
+
+class Shelf:
+    """A study's database and artifact store; every training leaves a checkpoint, and weights where it is complete."""
+
+    def __init__(self, folder: Path, **changes: Any) -> None:
+        two = [
+            {"name": "proxy", "trials": 5, "resolution": 16, "epochs": 4},
+            {"name": "full", "promote": {"top": 2}, "resolution": 32, "epochs": 4},
+        ]
+        self.artifacts: Place = folder / "artifacts"
+        self.study: Study = make_study(fidelities=two, **changes)
+        self.store = Store.open(f"sqlite:///{folder}/study.db", create=True)
+        self.store.put_study(self.study.name, {}, self.study.model_dump_json(exclude={"storage"}))
+        points = read_space(self.study.space).enumerate()
+        self._architectures = list({point.architecture.id: point.architecture for point in points}.values())
+
+    def disk(self) -> Disk:
+        return Disk(self.study, self.store, self.artifacts, "digits")
+
+    def task(self, number: int, fidelity: str, protocol: Any = "search") -> Task:
+        architecture = self._architectures[number]
+        self.store.put_architecture(architecture)
+        return Task(
+            architecture=architecture,
+            fidelity=next(f for f in self.study.fidelities if f.name == fidelity),
+            data=self.study.data,
+            data_fingerprint="digits",
+            protocol=protocol,
+            seed=0,
+        )
+
+    def write(self, place: Place, size: int = SIZE) -> None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(bytes(size))
+
+    def checkpoint(self, task: Task) -> Task:
+        self.write(checkpoint_path(task.key, self.artifacts))
+        return task
+
+    def record(self, task: Task, top1: float) -> Evaluation:
+        epoch = Epoch(epoch=1, train_loss=1.0, loss=1.0, top1=top1, top5=100.0, seconds=0.0)
+        made = Evaluation(key=task.key, history=(epoch,), seconds=0.0, images=10, device="cpu")
+        self.checkpoint(task)
+        self.write(weights_path(self.artifacts, task.key.id))
+        return made
+
+    def trial(self, number: int, state: State, fidelity: str = "proxy", top1: float = 0.0, **changes: Any) -> Trial:
+        """Put a trial of the n-th architecture, with its record and its files where it has ended."""
+        task = self.task(number, fidelity)
+        row = Trial(
+            study=self.study.name,
+            fidelity=fidelity,
+            number=number,
+            state=state,
+            origin="sampled",
+            params={},
+            architecture_id=task.architecture.id,
+            seed=0,
+            **changes,
+        )
+        if state in (State.COMPLETE, State.PRUNED):
+            made = self.record(task, top1)
+            values = (top1,) if state is State.COMPLETE else None
+            row = dataclasses.replace(row, evaluation=made.key.id, values=values)
+            self.store.record_and_put(made, row)
+        else:
+            self.checkpoint(task)
+            self.store.put_trial(row)
+        return row
+
+    def role(self, number: int, role: Any, top1: float | None) -> str:
+        fidelity = "full" if role == "final" else "proxy"
+        task = self.task(number, fidelity, "test" if role == "final" else "search")
+        entry = Role(
+            study=self.study.name,
+            fidelity=fidelity,
+            role=role,
+            name=f"{role} {number}",
+            architecture_id=task.architecture.id,
+            seed=0,
+        )
+        if top1 is None:
+            self.checkpoint(task)
+        else:
+            made = self.store.record(self.record(task, top1))
+            entry = dataclasses.replace(entry, evaluation=made.key.id)
+        self.store.put_role(entry)
+        return task.key.id
+
+    def checkpoints(self) -> set[str]:
+        return {place.stem for place in (self.artifacts / "checkpoints").iterdir()}
+
+    def weights(self) -> set[str]:
+        return {place.stem for place in (self.artifacts / "weights").iterdir()}
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path)
+
+
+def ids(*trials: Trial) -> set[str]:
+    return {trial.evaluation or "" for trial in trials}
+
+
+def test_the_best_weights_of_a_fidelity_stay_and_checkpoints_of_recorded_trainings_go(shelf: Shelf) -> None:
+    retention = Retention(shelf.artifacts, 2, shelf.study.objectives, [])
+    trials = [shelf.trial(n, State.COMPLETE, top1=top1) for n, top1 in enumerate((50.0, 70.0, 60.0))]
+    for trial in trials:
+        retention.ended(trial, shelf.store.evaluation(trial.evaluation or ""))
+    assert shelf.weights() == ids(trials[1], trials[2])
+    assert shelf.checkpoints() == set()
+
+
+def test_a_new_driver_keeps_the_same_weights(shelf: Shelf) -> None:
+    trials = [shelf.trial(n, State.COMPLETE, top1=top1) for n, top1 in enumerate((50.0, 70.0, 60.0))]
+    Retention(shelf.artifacts, 1, shelf.study.objectives, trials)
+    assert shelf.weights() == ids(trials[1])
+
+
+@pytest.mark.parametrize(("kind", "stays"), [("nan", False), ("oom", False), ("bug", False), ("lost", True)])
+def test_the_checkpoint_of_a_failed_training_goes_unless_its_machine_failed(
+    shelf: Shelf, kind: Any, stays: bool
+) -> None:
+    task = shelf.checkpoint(shelf.task(0, "proxy"))
+    discard_failed(task.key, TrialFailure(kind, "why"), shelf.artifacts)
+    assert (task.key.id in shelf.checkpoints()) == stays
+
+
+def test_checkpoints_that_ended_trainings_left_behind_are_deleted_and_others_are_not(shelf: Shelf) -> None:
+    shelf.trial(0, State.COMPLETE)
+    shelf.trial(1, State.PRUNED)
+    shelf.trial(2, State.FAILED, failure="lost")
+    running = shelf.trial(3, State.RUNNING)
+    shelf.role(4, "baseline", 50.0)
+    coming = shelf.role(5, "baseline", None)
+    shelf.write(shelf.artifacts / "checkpoints" / "anotherstudys.pt")
+    shelf.disk().clear()
+    assert shelf.checkpoints() == {shelf.task(running.number, "proxy").key.id, coming, "anotherstudys"}
+
+
+def test_a_training_that_ended_as_one_trial_and_runs_as_another_keeps_its_checkpoint(shelf: Shelf) -> None:
+    failed = shelf.trial(2, State.FAILED, failure="lost")
+    shelf.store.put_trial(dataclasses.replace(failed, number=9, state=State.RUNNING, failure=None))
+    shelf.disk().clear()
+    assert shelf.checkpoints() == {shelf.task(2, "proxy").key.id}
+
+
+def test_clearing_a_store_without_checkpoints_is_safe(shelf: Shelf) -> None:
+    shelf.disk().clear()
+
+
+def test_without_a_budget_nothing_is_deleted(shelf: Shelf) -> None:
+    trial = shelf.trial(0, State.COMPLETE)
+    shelf.disk().make_room([])
+    assert shelf.weights() == ids(trial)
+
+
+def test_weights_beyond_the_budget_go_baselines_and_early_fidelities_first_and_the_worst_of_each(
+    tmp_path: Path,
+) -> None:
+    shelf = Shelf(tmp_path)
+    baseline = shelf.role(4, "baseline", 90.0)
+    proxy = [shelf.trial(n, State.COMPLETE, top1=top1) for n, top1 in enumerate((50.0, 70.0, 60.0))]
+    full = [shelf.trial(n, State.COMPLETE, "full", top1=top1) for n, top1 in enumerate((40.0, 30.0))]
+    final = shelf.role(5, "final", 10.0)
+    running = shelf.checkpoint(shelf.task(5, "proxy")).key
+    order = [baseline, *(trial.evaluation for trial in (proxy[0], proxy[2], proxy[1], full[1], full[0])), final]
+    for gone in range(len(order) + 1):
+        shelf.study = shelf.study.model_copy(update={"disk": float(SIZE * (1 + len(order) - gone))})
+        shelf.disk().make_room([running])
+        assert shelf.weights() == set(order[gone:])
+    assert running.id in shelf.checkpoints()
+
+
+def test_another_studys_weights_count_for_nothing_and_stay(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, disk=2 * SIZE)
+    shelf.write(shelf.artifacts / "weights" / "anotherstudys.safetensors", 10 * SIZE)
+    trials = [shelf.trial(n, State.COMPLETE, top1=float(n)) for n in range(2)]
+    shelf.disk().make_room([])
+    assert shelf.weights() == ids(*trials) | {"anotherstudys"}
+
+
+def test_checkpoints_alone_beyond_the_budget_stop_the_run(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, disk=1.5 * SIZE)
+    running = [shelf.checkpoint(shelf.task(n, "proxy")).key for n in range(2)]
+    trial = shelf.trial(4, State.COMPLETE)
+    shelf.disk().make_room(running[:1])
+    assert shelf.weights() == set()
+    with pytest.raises(StorageError, match=r"checkpoints of 2 running trainings take .* raise `disk`"):
+        shelf.disk().make_room(running)
+    assert {key.id for key in running} <= shelf.checkpoints()
+    assert trial.evaluation is not None
