@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from dcasearch.data import Share
 
-TIMEOUT = timedelta(minutes=10)
-"""How long a rank waits for the others; above what rank 0 needs to write a checkpoint to slow storage."""
+TIMEOUT = timedelta(hours=2)
+"""How long a rank waits for the others, one of which may be copying the data to its node. That one has died is told by
+its closed connection, at once; that one hangs, by the executor's time limit."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ def init_ranks(address: str, rank: int, world: int, device: torch.device) -> Ite
     """
     backend = "gloo"
     if device.type == "cuda":
-        torch.cuda.set_device(device)
+        if device.index is not None:
+            torch.cuda.set_device(device)
         backend = "cpu:gloo,cuda:nccl"
     dist.init_process_group(backend, init_method=address, rank=rank, world_size=world, timeout=TIMEOUT)
     try:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from upath import UPath
 
 from dcasearch.architecture import Architecture
 from dcasearch.config.study import Data
@@ -39,6 +40,18 @@ def test_the_weights_lie_beside_the_spec_under_their_recorded_hash(
     assert spec.weights.file == "best.safetensors"
     assert hashlib.sha256(written).hexdigest() == spec.weights.sha256 == trained.evaluation.weights_sha256
     assert sorted(file.name for file in tmp_path.iterdir()) == ["best.safetensors", "best.yaml"]
+
+
+def test_weights_behind_a_url_are_exported(exported: Exporter, trained: Trained, tmp_path: Path) -> None:
+    store = UPath(f"memory://{tmp_path.name}")
+    assert trained.evaluation.weights is not None
+    weights = store / trained.evaluation.weights
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes((trained.artifacts / trained.evaluation.weights).read_bytes())
+    spec = exported(artifacts=store)
+    written = (tmp_path / spec.weights.file).read_bytes()
+    assert hashlib.sha256(written).hexdigest() == trained.evaluation.weights_sha256
+    store.fs.rm(store.path, recursive=True)
 
 
 def test_the_spec_says_what_was_measured_on_what_and_where_it_comes_from(

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from dcasearch.artifacts import Place
-from dcasearch.config.study import Study
+from dcasearch.config.study import Resources, Study
 from dcasearch.errors import StorageError, TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
+from dcasearch.search.pipeline import Part, Pipeline
 from dcasearch.search.retention import Disk, Retention, discard_failed
+from dcasearch.search.work import Job
 from dcasearch.space import read_space
 from dcasearch.store import Store
 from dcasearch.training import Task, checkpoint_path, weights_path
@@ -201,6 +203,26 @@ def test_another_studys_weights_count_for_nothing_and_stay(tmp_path: Path) -> No
     trials = [shelf.trial(n, State.COMPLETE, top1=float(n)) for n in range(2)]
     shelf.disk().make_room([])
     assert shelf.weights() == ids(*trials) | {"anotherstudys"}
+
+
+class OneJob:
+    """A source of one job."""
+
+    def __init__(self, job: Job) -> None:
+        self.jobs = [job]
+
+    def ask(self) -> Job | None:
+        return self.jobs.pop() if self.jobs else None
+
+
+def test_room_is_made_before_each_job_and_a_run_without_room_stops(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, disk=1.5 * SIZE)
+    jobs = [Job(f"job {n}", n, shelf.checkpoint(shelf.task(n, "proxy")), Resources()) for n in range(2)]
+    parts = [Part(lambda job=job: OneJob(job)) for job in jobs]
+    pipeline = Pipeline(parts, make_room=shelf.disk().make_room)
+    assert pipeline.ask() is not None
+    with pytest.raises(StorageError, match="checkpoints of 2 running trainings"):
+        pipeline.ask()
 
 
 def test_checkpoints_alone_beyond_the_budget_stop_the_run(tmp_path: Path) -> None:
