@@ -59,6 +59,8 @@ class Sampler(Frozen):
     seed: NonNegativeInt = 0
     startup: NonNegativeInt = 10
     """tpe only: random trials before the model is used."""
+    window: PositiveInt = 1000
+    """tpe only: its model is made of so many of the latest ended trials, and of the best before them."""
     population: PositiveInt = 50
     """nsga2 only."""
 
