@@ -154,6 +154,64 @@ def _print_standing(console: Console, store: Store, name: str, *, every_trial: b
 
 
 @app.command()
+def chaos(
+    study: StudyFile,
+    kills: Annotated[int, typer.Option(min=1, help="How often something is killed.")] = 10,
+    seed: Annotated[int, typer.Option(help="Of the moments and of who is killed.")] = 0,
+    executor: Annotated[
+        str | None, typer.Option(help="Where trials run, in place of the study's: local, or ray on this machine.")
+    ] = None,
+    concurrent: Annotated[int | None, typer.Option(min=1, help="Trials at a time; else the study's.")] = None,
+    workers: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the kills that hit a worker; the others hit the driver.")
+    ] = 0.5,
+    sample: Annotated[int, typer.Option(min=0, help="With several workers: trials to train anew at the end.")] = 3,
+    keep: Annotated[Path | None, typer.Option(help="A new folder for the copies, which is kept.")] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="URL of an empty database for the copy; else a SQLite file of its own.")
+    ] = None,
+) -> None:
+    """Kill a copy of a study (SIGKILL) at random moments, run it again until it ends, and say whether it is whole.
+
+    Your own database and artifacts are not touched. With one trial at a time the ledger must equal that of an
+    undisturbed run to the last bit; with several, what must hold in any order is checked. A trial whose worker is
+    killed goes on at the cost of a retry, so the copy has plenty, and `retries`, seconds, times of day and
+    provenance are not compared.
+    """
+    from dcasearch.space import load_study
+
+    loaded = load_study(study)  # before torch is imported, so that a mistake is told at once
+    from dcasearch import study as study_room
+    from dcasearch.chaos import Settings
+    from dcasearch.chaos import chaos as cause_chaos
+    from dcasearch.cli.chaos import Scratch, print_verdict, watcher
+    from dcasearch.errors import StudyFailed
+
+    _check_executor(executor)
+    study_room.check_variables(loaded)
+    console = make_console()
+    settings = Settings(
+        kills=kills,
+        seed=seed,
+        executor=executor,
+        concurrent=concurrent,
+        workers=workers,
+        sample=sample,
+        storage=storage,
+    )
+    with Scratch(keep) as scratch:
+        console.print(f"study {loaded.study.name}, copied to {scratch.folder}")
+        with watcher(console) as audience:
+            verdict = cause_chaos(loaded, settings, scratch.folder, audience)
+        scratch.kept = scratch.kept or not verdict.whole
+        print_verdict(console, verdict)
+        where = f"; the copies are in {scratch.folder}" if scratch.kept else ""
+        if not verdict.whole:
+            raise StudyFailed(f"NOT whole{where}")
+        console.print(f"whole, after {verdict.drivers} kills of the driver and {verdict.workers} of a worker{where}")
+
+
+@app.command()
 def stop(study: StudyName, storage: Storage = None) -> None:
     """Stop a running study from anywhere: its trials write checkpoints, and `run` goes on later."""
     from dcasearch.cli.storage import locate
