@@ -82,15 +82,14 @@ def standing_of(store: Store, name: str) -> Standing:
     roles = store.roles(name)
     fidelities = tuple(_fidelity(study, store, f.name, roles) for f in study.fidelities)
     finals = compare(store, [role for role in roles if role.role == "final"])
-    complete = any(trial.state is State.COMPLETE for trial in fidelities[-1].trials)
+    last = fidelities[-1]
     ids = {t.evaluation for f in fidelities for t in f.trials} | {role.evaluation for role in roles}
-    records = store.evaluations(id for id in ids if id is not None)
     return Standing(
         study=study,
         fidelities=fidelities,
         finals=tuple(sorted(finals, key=lambda c: c.name != "winner")),
-        winner=winner_of(study, store) if complete else None,
-        seconds=sum(record.seconds for record in records.values()),
+        winner=winner_of(study, store, last.name, last.trials) if last.counts.get(State.COMPLETE) else None,
+        seconds=store.seconds(id for id in ids if id is not None),
     )
 
 
@@ -123,7 +122,7 @@ def _fidelity(study: Study, store: Store, name: str, roles: Sequence[Role]) -> F
     trials = tuple(store.trials(study.name, name))
     leader = None
     if any(trial.state is State.COMPLETE for trial in trials):
-        best = winner_of(study, store, name)
+        best = winner_of(study, store, name, trials)
         records = [(t.seed, store.evaluation(t.evaluation)) for t in best.trials if t.evaluation is not None]
         leader = _compared(f"trial {best.trials[0].number}", best.architecture.id, records)
     return FidelityStanding(

@@ -52,11 +52,10 @@ class Ledger:
         """Trials that ended since this ledger was opened."""
         self._metric = curve_metric(study, fidelity.pruner.metric)
         originals = [t for t in self.trials.values() if t.evaluation is not None and t.state is not State.DUPLICATE]
-        records = store.evaluations(t.evaluation for t in originals if t.evaluation is not None)
+        curves = store.curves((t.evaluation for t in originals if t.evaluation is not None), self._metric)
         for trial in originals:
             # Up to where the trial went: another study may have trained the same network longer.
-            history = records[trial.evaluation or ""].history[: trial.epochs]
-            self.curves[trial.number] = [getattr(epoch, self._metric) for epoch in history]
+            self.curves[trial.number] = curves[trial.evaluation or ""][: trial.epochs]
 
     def unfinished(self) -> list[FrozenTrial]:
         """Return the trials that Optuna holds as RUNNING, by number."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dcasearch.architecture import Architecture
@@ -23,11 +24,17 @@ class Winner:
     """Per objective, the mean over the seeds."""
 
 
-def winner_of(study: Study, store: Store, fidelity: str | None = None) -> Winner:
+def winner_of(study: Study, store: Store, fidelity: str | None = None, trials: Iterable[Trial] | None = None) -> Winner:
     """Return the winner by the first objective (further ones break ties) at a fidelity, the last by default.
 
     Architectures with fewer seeds than the fidelity asks for are left out where others have them: their means do
     not compare.
+
+    Args:
+        study: The study.
+        store: Its database.
+        fidelity: The level.
+        trials: Its trials, where they are at hand; else they are read.
 
     Raises:
         UserError: no trial is complete there.
@@ -35,7 +42,7 @@ def winner_of(study: Study, store: Store, fidelity: str | None = None) -> Winner
     level = next(f for f in study.fidelities if f.name == (fidelity or study.fidelities[-1].name))
     name = level.name
     by_architecture: dict[str, list[Trial]] = {}
-    for trial in store.trials(study.name, name):
+    for trial in store.trials(study.name, name) if trials is None else trials:
         if trial.state is State.COMPLETE:
             by_architecture.setdefault(trial.architecture_id, []).append(trial)
     if not by_architecture:
@@ -44,5 +51,5 @@ def winner_of(study: Study, store: Store, fidelity: str | None = None) -> Winner
     candidates = [trials for trials in by_architecture.values() if len(trials) >= needed]
     means = [tuple(map(statistics.fmean, zip(*(t.values or () for t in trials), strict=True))) for trials in candidates]
     best = ranking(study.objectives, means, "value")[0]
-    trials = tuple(candidates[best])
-    return Winner(store.get_architecture(trials[0].architecture_id), trials, means[best])
+    seeds = tuple(candidates[best])
+    return Winner(store.get_architecture(seeds[0].architecture_id), seeds, means[best])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
@@ -58,12 +58,16 @@ def trial_row(trial: Trial) -> TrialRow:
     return TrialRow(**values, params=dict(trial.params), attributes=dict(trial.attributes))
 
 
-def trial_of(row: TrialRow) -> Trial:
-    """Return the trial of a row."""
-    values = {name: getattr(row, name) for name in _TRIAL}
-    values["state"] = State(row.state)
-    values["values"] = None if row.values is None else tuple(row.values)
-    return Trial(**values, params=row.params, attributes=row.attributes)
+TRIAL_COLUMNS = tuple(getattr(TrialRow, field.name) for field in fields(Trial))
+"""What `trial_of` takes, in its order."""
+
+
+def trial_of(columns: Sequence[Any]) -> Trial:
+    """Return the trial of a row's columns; ten thousand of them are read at once, too many for objects of rows."""
+    values = dict(zip(_TRIAL_NAMES, columns, strict=True))
+    values["state"] = State(values["state"])
+    values["values"] = None if values["values"] is None else tuple(values["values"])
+    return Trial(**values)
 
 
 def role_values(role: Role) -> dict[str, Any]:
@@ -107,6 +111,11 @@ def evaluation_of(row: EvaluationRow) -> Evaluation:
     )
 
 
+def curve_of(history: Sequence[Mapping[str, Any]], metric: str) -> list[float]:
+    """Return one metric of the stored epochs."""
+    return [float(entry[metric]) for entry in history]
+
+
 def merged(stored: Evaluation, new: Evaluation) -> Evaluation:
     """Return what to keep of two records of one key (see `Store.record`)."""
     old_curve, new_curve = _curve(stored), _curve(new)
@@ -120,6 +129,7 @@ def merged(stored: Evaluation, new: Evaluation) -> Evaluation:
     return stored
 
 
+_TRIAL_NAMES = [field.name for field in fields(Trial)]
 _TRIAL = [field.name for field in fields(Trial) if field.name not in ("params", "attributes")]
 _EVALUATION = ("seconds", "images", "device", "weights", "weights_sha256")
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, NoReturn, Self, TypeVar
 
 from optuna.storages import BaseStorage, get_storage
-from sqlalchemy import Engine, delete, func, select
+from sqlalchemy import Engine, Select, delete, func, select
 from sqlalchemy.orm import Session
 
 from dcasearch.architecture import Architecture
+from dcasearch.config.study import Metric
 from dcasearch.errors import StorageError
 from dcasearch.evaluation import Cost, Evaluation, EvaluationKey
 from dcasearch.store import records, schema
@@ -219,12 +220,19 @@ class Store:
     @outlasting
     def evaluations(self, ids: Iterable[str]) -> dict[str, Evaluation]:
         """Return by id those of the asked evaluations that are stored."""
-        wanted, found = sorted(set(ids)), {}
-        with self._reading() as session:
-            for start in range(0, len(wanted), _AT_ONCE):
-                query = select(EvaluationRow).where(EvaluationRow.id.in_(wanted[start : start + _AT_ONCE]))
-                found.update({row.id: records.evaluation_of(row) for row in session.scalars(query)})
-        return found
+        rows = self._by_id(ids, EvaluationRow)
+        return {row.id: records.evaluation_of(row) for (row,) in rows}
+
+    @outlasting
+    def curves(self, ids: Iterable[str], metric: Metric) -> dict[str, list[float]]:
+        """Return by id one measured metric, epoch by epoch, of those of the asked evaluations that are stored."""
+        rows = self._by_id(ids, EvaluationRow.id, EvaluationRow.history)
+        return {id: records.curve_of(history, metric) for id, history in rows}
+
+    @outlasting
+    def seconds(self, ids: Iterable[str]) -> float:
+        """Return how long the stored ones of these evaluations took together."""
+        return float(sum(seconds for (seconds,) in self._by_id(ids, EvaluationRow.seconds)))
 
     # The ledger
 
@@ -248,17 +256,15 @@ class Store:
     def trial(self, study: str, fidelity: str, number: int) -> Trial | None:
         """Return one row of the ledger, or None."""
         with self._reading() as session:
-            row = session.get(TrialRow, (study, fidelity, number))
+            row = session.execute(_trials(study=study, fidelity=fidelity, number=number)).one_or_none()
             return None if row is None else records.trial_of(row)
 
     @outlasting
     def trials(self, study: str, fidelity: str | None = None) -> list[Trial]:
         """Return a study's ledger, or one fidelity's, by fidelity and number."""
-        query = select(TrialRow).where(TrialRow.study == study).order_by(TrialRow.fidelity, TrialRow.number)
-        if fidelity is not None:
-            query = query.where(TrialRow.fidelity == fidelity)
+        where = {"study": study} if fidelity is None else {"study": study, "fidelity": fidelity}
         with self._reading() as session:
-            return [records.trial_of(row) for row in session.scalars(query)]
+            return [records.trial_of(row) for row in session.execute(_trials(**where))]
 
     @outlasting
     def counts(self, study: str) -> dict[str, dict[State, int]]:
@@ -316,6 +322,13 @@ class Store:
         with self._reading() as session:
             return [records.role_of(row) for row in session.scalars(query)]
 
+    def _by_id(self, ids: Iterable[str], *columns: Any) -> Iterator[Sequence[Any]]:
+        wanted = sorted(set(ids))
+        with self._reading() as session:
+            for start in range(0, len(wanted), _AT_ONCE):
+                query = select(*columns).where(EvaluationRow.id.in_(wanted[start : start + _AT_ONCE]))
+                yield from session.execute(query)
+
     @contextmanager
     def _reading(self) -> Iterator[Session]:
         with translated(self._url), Session(self._engine) as session:
@@ -335,6 +348,11 @@ class Store:
         if row is None:
             raise StorageError(f"{self.url} has no {what} {id}.")
         return row
+
+
+def _trials(**where: str | int) -> Select[Any]:
+    query = select(*records.TRIAL_COLUMNS).filter_by(**where)
+    return query.order_by(TrialRow.fidelity, TrialRow.number)
 
 
 def _record(session: Session, evaluation: Evaluation) -> Evaluation:

@@ -73,6 +73,7 @@ def test_of_many_that_take_a_dead_drivers_lease_at_once_one_drives(postgres_stor
         except StudyLocked:
             return None
 
+    drivers = []
     for dead in (False, True):
         if dead:
             with postgres_store._writing() as session:
@@ -80,7 +81,9 @@ def test_of_many_that_take_a_dead_drivers_lease_at_once_one_drives(postgres_stor
         with ThreadPoolExecutor() as pool:
             leases = [lease for lease in pool.map(take, "abcdef") if lease is not None]
         assert len(leases) == 1
-    leases[0].__exit__(None, None, None)
+        drivers += leases
+    for lease in drivers:
+        lease.__exit__(None, None, None)
 
 
 def test_a_heartbeat_is_read_by_the_databases_clock(postgres_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
