@@ -92,6 +92,8 @@ class Trials:
         curve = self.ledger.report(job.number, epoch)
         fields: dict[str, Value] = {"epoch": epoch.epoch, "of": self._fidelity.epochs, "top1": epoch.top1}
         self._observe(Event("epoch", job.label, fields=fields))
+        if epoch.epoch not in self._rungs:
+            return True
         others = [other for number, other in self.ledger.curves.items() if number != job.number]
         return goes_on(self._fidelity.pruner, self._fidelity.epochs, curve, others)
 
