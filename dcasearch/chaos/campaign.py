@@ -74,8 +74,8 @@ class Audience(Protocol):
 
 
 @dataclass(frozen=True)
-class _Moment:
-    """When the next kill comes."""
+class Moment:
+    """When a kill comes."""
 
     epochs: int
     """So many have been reported of the copy; 0: however many."""
@@ -88,7 +88,7 @@ class _Copy:
     """A copy that is being killed."""
 
     copy: Copy
-    moments: list[_Moment]
+    moments: list[Moment]
     """Of its kills that are to come, the next one last."""
     epochs: set[tuple[str, int]] = field(default_factory=set)
     """Reported so far, by whichever run."""
@@ -96,6 +96,25 @@ class _Copy:
     """Seconds of the epochs that were found in checkpoints, by evaluation."""
     failures: list[str] = field(default_factory=list)
     outlived: list[str] = field(default_factory=list)
+
+
+def draw_moments(draw: random.Random, kills: int, startup: float, seconds: float, epochs: int) -> list[Moment]:
+    """Spread kills over a whole study, in the middle of an epoch or between two; some come while a run starts.
+
+    Args:
+        draw: where the moments are drawn from.
+        kills: how many.
+        startup: seconds from the start of a run to its first epoch.
+        seconds: of an undisturbed run.
+        epochs: of an undisturbed run.
+    """
+    moments = []
+    for n in range(kills):
+        reached = int(epochs * _REACH * (n + draw.random()) / kills)
+        within = Moment(reached, draw.uniform(0, 2 * seconds / max(1, epochs)))
+        early = Moment(0, draw.uniform(0, startup))
+        moments.append(early if draw.random() < _EARLY else within)
+    return moments
 
 
 def chaos(loaded: LoadedStudy, settings: Settings, folder: Path, audience: Audience) -> Verdict:
@@ -200,24 +219,15 @@ class _Campaign:
     def _disturbed(self, number: int) -> _Copy:
         if number > 1:
             self._say("the study has ended before the last kill: once more, from the start")
-        killed = _Copy(self._new_copy(f"killed-{number}", self._settings.storage), self._draw_moments())
+        left = self._settings.kills - len(self._killed)
+        moments = draw_moments(self._random, left, self._startup, self._seconds, self._epochs)
+        killed = _Copy(self._new_copy(f"killed-{number}", self._settings.storage), moments[::-1])
         ended = False
         while not ended:
             with started(killed.copy) as run:
                 ended = self._life(run, killed)
                 killed.epochs |= run.epochs
         return killed
-
-    def _draw_moments(self) -> list[_Moment]:
-        """Spread the kills that are left over the whole study, the next one last; some come while a run starts."""
-        left = self._settings.kills - len(self._killed)
-        draw, moments = self._random, []
-        for n in range(left):
-            epochs = int(self._epochs * _REACH * (n + draw.random()) / left)
-            mid_epoch = _Moment(epochs, draw.uniform(0, 2 * self._seconds / max(1, self._epochs)))
-            at_start = _Moment(0, draw.uniform(0, self._startup))
-            moments.append(at_start if draw.random() < _EARLY else mid_epoch)
-        return moments[::-1]
 
     def _life(self, run: Run, killed: _Copy) -> bool:
         """Follow one run until it has ended by itself (True) or was killed."""
@@ -240,7 +250,7 @@ class _Campaign:
 
     def _until(self, run: Run, killed: _Copy) -> int | None:
         """Wait for the next moment of a kill; return the exit code if the run ends before."""
-        moment = killed.moments[-1] if killed.moments else _Moment(0, float("inf"))
+        moment = killed.moments[-1] if killed.moments else Moment(0, float("inf"))
         since = time.monotonic()
         while run.seconds < self._limit:
             now = time.monotonic()

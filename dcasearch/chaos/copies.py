@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ class Copy:
             "DCASEARCH_STORAGE": self.storage,
             "XDG_STATE_HOME": str(self.file.parent / "state"),
             "CUDA_VISIBLE_DEVICES": "",  # values are compared to the last bit, which GPUs do not promise
+            "TMPDIR": str(self.file.parent / "tmp"),  # what killed processes cannot clear away goes with the copy
+            "RAY_TMPDIR": os.environ.get("RAY_TMPDIR", tempfile.gettempdir()),  # its sockets want short paths
         }
 
 
@@ -73,6 +76,7 @@ def make_copy(study: Study, folder: Path, executor: str, concurrent: int, storag
         artifacts=folder / "artifacts",
         log=folder / "run.log",
     )
+    Path(copy.environment["TMPDIR"]).mkdir()
     written = study.model_dump(mode="json", exclude_unset=True)
     written.pop("storage", None)
     written["artifacts"] = str(copy.artifacts)
