@@ -7,13 +7,16 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
+
+import psutil
 
 from dcasearch.config.study import Resources
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation, EvaluationKey
 from dcasearch.search.work import Job
-from dcasearch.training import Task
+from dcasearch.training import Task, evaluate
 from tests.training.support import make_task
 
 
@@ -88,3 +91,42 @@ def go_wrong(fault: str) -> None:
 
 def faulty(fault: Literal["raise", "oom", "hang", "die"], **changes: Any) -> Faulty:
     return Faulty(**vars(make_task(**changes)), fault=fault, maker=os.getpid())
+
+
+class InProcess:
+    """An executor that trains in this very process, one job after another: the simplest there can be."""
+
+    def __init__(self, artifacts: Path) -> None:
+        self.artifacts = artifacts
+
+    def run(self, work: Any) -> None:
+        while (job := work.ask()) is not None:
+            try:
+                record = evaluate(
+                    job.task,
+                    artifacts=self.artifacts,
+                    report=lambda epoch, job=job: work.report(job, epoch),
+                    threads=1,
+                    device="cpu",
+                )
+            except TrialFailure as failure:
+                work.fail(job, failure)
+            else:
+                work.finish(job, record)
+
+
+def training_actors(family: list[psutil.Process]) -> list[psutil.Process]:
+    """Those of these processes that serve as Tune trials; Ray writes into its workers' titles what they do."""
+    return [p for p in family if _title(p).startswith("ray::") and _is_trial(_title(p))]
+
+
+def _is_trial(title: str) -> bool:
+    # The class between two calls, and what Tune wraps it in while a call runs.
+    return "TrainingActor" in title or "ResourceTrainable" in title
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-import optuna
 import psutil
 import pytest
 
 from dcasearch import study as study_room
+from dcasearch.analysis.wholeness import Rows, differences, ledger_of
 from dcasearch.config.study import Executor as Settings
 from dcasearch.config.study import Resources
-from dcasearch.errors import DataError, Interrupted, TrialFailure
+from dcasearch.errors import DataError, Interrupted
 from dcasearch.evaluation import Epoch
 from dcasearch.executors import Executor, LocalExecutor
 from dcasearch.search.work import Job
 from dcasearch.space import load_study
 from dcasearch.store import Store
 from dcasearch.training import Task, evaluate
-from tests.executors.support import Listed, faulty
+from tests.executors.support import InProcess, Listed, faulty, training_actors
 from tests.training.support import curve, make_task
-
-Run: TypeAlias = Callable[..., None]
-WAITING = 30.0
 
 
 @dataclass
@@ -64,11 +62,11 @@ class Bench:
             self.opened.pop().__exit__(None, None, None)
 
 
-@pytest.fixture(scope="module", params=["local", pytest.param("ray", marks=pytest.mark.ray)])
+@pytest.fixture(scope="module", params=["local", pytest.param("ray", marks=[pytest.mark.ray, pytest.mark.slow])])
 def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     bench = Bench(request.param, tmp_path_factory.mktemp("artifacts"))
     if bench.name == "local":
-        main = __import__("sys").modules["__main__"]
+        main = sys.modules["__main__"]
         with pytest.MonkeyPatch.context() as patch:
             # A spawned process imports its parent's main module; pytest's own is no part of the test.
             patch.delattr(main, "__file__", raising=False)
@@ -145,16 +143,9 @@ def test_an_error_of_the_work_itself_ends_the_run_and_is_raised(bench: Bench) ->
 def workers(bench: Bench) -> list[psutil.Process]:
     """The processes that train for this one."""
     family = psutil.Process().children(recursive=True)
-    name = "spawn_main" if bench.name == "local" else "ray::"
-    return [p for p in family if _is_worker(p, name)]
-
-
-def _is_worker(process: psutil.Process, name: str) -> bool:
-    try:
-        line = " ".join(process.cmdline())
-    except (psutil.NoSuchProcess, psutil.ZombieProcess):
-        return False
-    return name in line and (name != "ray::" or "TrainingActor" in line)
+    if bench.name == "ray":
+        return training_actors(family)
+    return [process for process in family if "spawn_main" in " ".join(process.cmdline())]
 
 
 def test_a_worker_that_is_killed_is_lost_and_its_job_goes_on_from_the_checkpoint(bench: Bench, tmp_path: Path) -> None:
@@ -216,20 +207,6 @@ def test_an_interruption_ends_the_run_and_the_next_one_goes_on_at_the_very_step(
     assert second.finished[0].weights_sha256 == alone.weights_sha256
 
 
-def ledger(store: Store) -> dict[str, Any]:
-    """All that is stored of the study, but for measured seconds and for times of day."""
-    trials, roles = store.trials("tiny"), store.roles("tiny")
-    ids = {item.evaluation for item in [*trials, *roles] if item.evaluation is not None}
-    curves = {id: [*curve(record), record.weights_sha256] for id, record in store.evaluations(ids).items()}
-    told = optuna.load_study(study_name="tiny.proxy", storage=store.optuna).trials
-    return {
-        "trials": trials,
-        "roles": roles,
-        "curves": curves,
-        "optuna": [(t.number, t.state, t.params, t.values, t.intermediate_values, t.user_attrs) for t in told],
-    }
-
-
 STUDY: dict[str, Any] = {
     "space": {
         "backbone": {"name": "mobilenet_v2", "width": 0.1, "stem": "small"},
@@ -253,51 +230,32 @@ STUDY: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def simplest(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[..., Path]], dict[str, Any]]:
+def simplest(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[..., Path]], Rows]:
     """The ledger of the same study with every training in this process."""
-    known: list[dict[str, Any]] = []
+    known: list[Rows] = []
 
-    class InProcess:
-        def __init__(self, artifacts: Path) -> None:
-            self.artifacts = artifacts
-
-        def run(self, work: Any) -> None:
-            while (job := work.ask()) is not None:
-                try:
-                    record = evaluate(
-                        job.task,
-                        artifacts=self.artifacts,
-                        report=lambda epoch, job=job: work.report(job, epoch),
-                        threads=1,
-                        device="cpu",
-                    )
-                except TrialFailure as failure:
-                    work.fail(job, failure)
-                else:
-                    work.finish(job, record)
-
-    def run(write_study: Callable[..., Path]) -> dict[str, Any]:
+    def run(write_study: Callable[..., Path]) -> Rows:
         if not known:
             folder = tmp_path_factory.mktemp("simplest")
             with Store.open(f"sqlite:///{folder}/study.db", create=True) as store:
                 study_room.run(load_study(write_study(**STUDY)), store, InProcess(folder))
-                known.append(ledger(store))
+                known.append(ledger_of(store, "tiny"))
         return known[0]
 
     return run
 
 
 def test_a_study_with_one_worker_has_the_same_ledger_everywhere_to_the_last_bit(
-    bench: Bench, tmp_path: Path, write_study: Callable[..., Path], simplest: Callable[..., dict[str, Any]]
+    bench: Bench, tmp_path: Path, write_study: Callable[..., Path], simplest: Callable[..., Rows]
 ) -> None:
     expected = simplest(write_study)
-    assert {str(t.state) for t in expected["trials"]} >= {"complete", "pruned"}
+    assert {str(row.get("state")) for row in expected.values()} >= {"complete", "pruned"}
     with Store.open(f"sqlite:///{tmp_path}/study.db", create=True) as store:
         try:
             study_room.run(load_study(write_study(**STUDY)), store, bench.make(tmp_path / "artifacts"))
         finally:
             bench.close()
-        assert ledger(store) == expected
+        assert differences(expected, ledger_of(store, "tiny")) == []
 
 
 def test_two_jobs_run_at_once(bench: Bench, tmp_path: Path) -> None:

@@ -38,6 +38,10 @@ class GaveWay:
     """The checkpoint is written and the job may go on elsewhere."""
 
 
+class TakenAway(Exception):
+    """The process was told to end; the checkpoint is written."""
+
+
 Message: TypeAlias = Evaluation | Failed | UserError | GaveWay
 """What a step returns, under `message`: the record up to this epoch, or how the job ended without one."""
 
@@ -95,6 +99,8 @@ class TrainingActor(tune.Trainable):
         except TrialFailure as failure:
             message = Failed(failure.kind, str(failure))
         except Preempted:
+            if self._terminated.is_set():  # raised, so that this process gets no further job
+                raise TakenAway("its machine was taken away (SIGTERM)") from None
             message = GaveWay()
         except UserError as error:
             message = error

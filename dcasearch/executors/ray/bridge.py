@@ -10,8 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
+from ray import cloudpickle
 from ray.tune import Stopper
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -101,8 +103,6 @@ class Bridge:
             self._work.fail(ticket.job, TrialFailure("cancelled", "by `dcasearch cancel`"))
         elif isinstance(message, Failed):
             self._work.fail(ticket.job, TrialFailure(message.kind, message.message))
-        elif not self._ending():
-            self._work.fail(ticket.job, TrialFailure("lost", "its machine was taken away (SIGTERM)"))
 
     def lost(self, trial_id: str, reason: str) -> None:
         """Take the loss of a worker."""
@@ -202,9 +202,7 @@ class BridgeScheduler(FIFOScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
         """Take the loss of the trial's worker."""
-        error = trial.get_pickled_error() or trial.get_error()
-        reason = str(error).strip().splitlines() if error is not None else []
-        self._bridge.lost(trial.trial_id, reason[0] if reason else "its worker has died")
+        self._bridge.lost(trial.trial_id, _reason(trial))
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
         """Tune asks this in every turn of its loop."""
@@ -225,3 +223,13 @@ class BridgeStopper(Stopper):
     def stop_all(self) -> bool:
         """Return whether everything ends now."""
         return self._over()
+
+
+def _reason(trial: TuneTrial) -> str:
+    """Return in one line why a trial's worker was lost, as far as Ray knows."""
+    file = trial.pickled_error_file
+    if file is None or not Path(file).exists():
+        return "its worker has died"
+    error = cloudpickle.loads(Path(file).read_bytes())  # written by Tune in this very process
+    lines = str(getattr(error, "cause", None) or error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
