@@ -7,13 +7,13 @@ import pytest
 from optuna.trial import TrialState
 
 from dcasearch.config.study import Sampler
-from dcasearch.search.samplers import SAMPLERS, SeededPerTrial
+from dcasearch.search.samplers import SAMPLERS, SeededPerTrial, _Window
 
 NAMES = [name for name in SAMPLERS if name != "grid"]
 
 
-def open_study(name: str, storage: Any = None, directions: int = 1) -> optuna.Study:
-    sampler = SeededPerTrial(Sampler(name=name, seed=3, startup=4, population=4))  # type: ignore[arg-type]  # registry names
+def open_study(name: str, storage: Any = None, directions: int = 1, window: int = 1000) -> optuna.Study:
+    sampler = SeededPerTrial(Sampler(name=name, seed=3, startup=4, population=4, window=window))  # type: ignore[arg-type]  # registry names
     return optuna.create_study(
         storage=storage or optuna.storages.InMemoryStorage(),
         sampler=sampler,
@@ -100,3 +100,50 @@ def test_tpe_learns_from_violated_constraints() -> None:
             tell(study, trial, values)
     late = [trial.params["a"] for trial in study.trials[30:]]
     assert late.count(2) > len(late) / 2  # one in four by chance
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+def test_within_its_window_tpe_suggests_what_it_would_without_one(directions: int) -> None:
+    suggestions = []
+    for window in (40, 1000):
+        study = open_study("tpe", directions=directions, window=window)
+        made: list[list[int]] = []
+        for _ in range(40):
+            trial = study.ask()
+            made.append(suggest(trial))
+            tell(study, trial, made[-1])
+        suggestions.append(made)
+    assert suggestions[0] == suggestions[1]
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+def test_beyond_its_window_tpe_sees_the_latest_the_best_and_the_running(directions: int) -> None:
+    study = open_study("tpe", directions=directions, window=20)
+    for _ in range(60):
+        trial = study.ask()
+        tell(study, trial, suggest(trial))
+    study.tell(study.ask(), state=TrialState.FAIL)
+    running = study.ask()
+    trials = study.get_trials(deepcopy=False)
+    seen = {t.number for t in _Window(study, 20).get_trials(deepcopy=False)}
+    assert seen >= {*range(40, 60), running.number}
+    assert 60 not in seen
+    before = seen & set(range(40))
+    assert before
+    assert len(before) <= 20
+    left_out = set(range(40)) - before
+    assert max(trials[n].values for n in before) >= max(trials[n].values for n in left_out)
+
+
+def test_a_new_driver_suggests_the_same_beyond_the_window(tmp_path: Any) -> None:
+    undisturbed = open_study("tpe", f"sqlite:///{tmp_path}/a.db", window=5)
+    expected = []
+    for _ in range(14):
+        trial = undisturbed.ask()
+        expected.append(suggest(trial, "ab"))
+        tell(undisturbed, trial, expected[-1])
+    for number in range(14):
+        study = open_study("tpe", f"sqlite:///{tmp_path}/b.db", window=5)
+        trial = study.ask()
+        assert suggest(trial, "ab") == expected[number]
+        tell(study, trial, expected[number])

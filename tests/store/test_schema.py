@@ -8,6 +8,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from dcasearch.config.study import Sampler
 from dcasearch.errors import StorageError
 from dcasearch.store import Store, exists, schema, upgrade
 from dcasearch.store.engine import make_engine
@@ -109,13 +110,15 @@ def test_a_database_of_the_first_version_is_upgraded_with_what_it_holds(url: str
     engine.dispose()
     sql.run(
         url,
-        "INSERT INTO dca_studies (name, meaning, yaml, created) VALUES ('old', '{}', '', '2026-01-01 00:00:00')",
+        "INSERT INTO dca_studies (name, meaning, yaml, created) VALUES ('old', :meaning, '', '2026-01-01 00:00:00')",
+        meaning='{"space": "x", "sampler": {"name": "tpe", "seed": 3}}',
     )
     with pytest.raises(StorageError, match="older dcasearch"):
         Store.open(url)
     upgrade(url)
     with Store.open(url) as opened:
-        assert [study.name for study in opened.studies()] == ["old"]
+        [old] = opened.studies()
+        assert old.meaning == {"space": "x", "sampler": {"name": "tpe", "seed": 3, "window": Sampler().window}}
         assert opened.request("old", "stop") == opened.requests("old")[0]
         with opened.lease("old"):
             pass

@@ -145,6 +145,20 @@ def test_many_evaluations_are_found_at_once(store: Store) -> None:
     assert store.evaluations(wanted) == {made[0].key.id: made[0], made[2].key.id: made[2]}
 
 
+def test_curves_and_seconds_are_read_without_their_records(store: Store) -> None:
+    with_study(store)
+    diverged = dataclasses.replace(curve(5.0)[0], loss=math.inf)
+    made = [
+        store.record(evaluation(50.0, 200 / 3, seconds=0.1)),
+        store.record(dataclasses.replace(evaluation(5.0, seed=1, seconds=0.2), history=(diverged,))),
+    ]
+    ids = [record.key.id for record in made]
+    assert store.curves([*ids, "0" * 16], "top1") == {ids[0]: [50.0, 200 / 3], ids[1]: [5.0]}
+    assert store.curves(ids, "loss")[ids[1]] == [math.inf]
+    assert store.seconds([*ids, ids[0], "0" * 16]) == pytest.approx(0.3)
+    assert store.seconds([]) == 0
+
+
 def test_a_trial_comes_back_as_it_was_stored(store: Store) -> None:
     with_study(store)
     full = trial(

@@ -1,4 +1,4 @@
-"""For a cluster: what a user asks of a driver from elsewhere, and a lease that knows its own holder."""
+"""For a cluster: what a user asks of a driver from elsewhere, a lease that knows its own holder, tpe's window."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -33,3 +33,13 @@ def upgrade() -> None:
         sa.Column("heartbeat", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("study", name="pk_dca_leases"),
     )
+    _give_samplers_a_window()
+
+
+def _give_samplers_a_window() -> None:
+    """Let the studies of the first version mean what they mean now: their tpe saw all trials, these are fewer."""
+    studies = sa.table("dca_studies", sa.column("name", sa.String), sa.column("meaning", sa.JSON))
+    for name, meaning in op.get_bind().execute(sa.select(studies.c.name, studies.c.meaning)).all():
+        if "sampler" in meaning:
+            widened = {**meaning, "sampler": {"window": 1000, **meaning["sampler"]}}
+            op.execute(sa.update(studies).where(studies.c.name == name).values(meaning=widened))
