@@ -34,7 +34,7 @@ PROXY = {
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedStudy:
     """A study that was trained for real."""
     folder = tmp_path_factory.mktemp("trained")
-    study = make_study(space=SPACE, fidelities=[PROXY], artifacts=str(folder))
+    study = make_study(space=SPACE, objectives={"loss": "minimize"}, fidelities=[PROXY], artifacts=str(folder))
     loaded = LoadedStudy(study, read_space(study.space), folder / "study.yaml", frozenset())
     with Store.open(f"sqlite:///{folder}/study.db", create=True) as store:
         study_room.run(loaded, store, InProcess(folder))
