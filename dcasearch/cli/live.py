@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
+from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -68,7 +70,9 @@ def _announcement(event: Event) -> str:
 def observer(console: Console, *, as_json: bool) -> Iterator[Observer]:
     """Yield what shows the events of a run, as fits where the output goes."""
     if as_json:
-        yield _print_json
+        events = sys.stdout
+        with redirect_stdout(sys.stderr):  # whatever a library prints is no event
+            yield lambda event: _print_json(event, events)
     elif console.is_terminal:
         view = LiveView()
         with Live(view, console=console, refresh_per_second=4, transient=True) as live:
@@ -77,9 +81,9 @@ def observer(console: Console, *, as_json: bool) -> Iterator[Observer]:
         yield lambda event: console.print(f"{time.strftime('%H:%M:%S')} {sentence(event)}")
 
 
-def _print_json(event: Event) -> None:
+def _print_json(event: Event, file: TextIO) -> None:
     line = {"event": event.kind, "label": event.label, "message": event.message, **event.fields}
-    print(json.dumps(line), flush=True)
+    print(json.dumps(line), file=file, flush=True)
 
 
 class LiveView:

@@ -22,6 +22,11 @@ def distinct(space: Space) -> Iterator[Point]:
             yield point
 
 
+def architectures(space: Space) -> set[str] | None:
+    """Return the ids of all architectures of a space of up to `ENUMERABLE` points; None of a larger one."""
+    return {point.architecture.id for point in distinct(space)} if size(space) <= ENUMERABLE else None
+
+
 def draw_unvisited(
     space: Space, visited: Collection[str], feasible: Callable[[Point], bool], seed: str
 ) -> Point | None:

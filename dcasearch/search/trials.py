@@ -18,7 +18,7 @@ from dcasearch.artifacts import Place
 from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
-from dcasearch.search.candidates import distinct, draw_unvisited
+from dcasearch.search.candidates import architectures, distinct, draw_unvisited
 from dcasearch.search.costing import Costs
 from dcasearch.search.ledger import Ledger
 from dcasearch.search.objectives import values_of, violation
@@ -33,6 +33,8 @@ from dcasearch.trial import Origin, State, Trial, Value
 
 UNUSABLE_IN_A_ROW = 200
 """Infeasible or duplicate suggestions after which one unvisited architecture is drawn at random."""
+REPEATS_BEFORE_COUNTING = 10
+"""Such suggestions after which a small space is looked through for anything that is left."""
 
 
 class Trials:
@@ -58,6 +60,8 @@ class Trials:
         self._out_of_time, self._plan = out_of_time, plan
         self._grid: Iterator[Point] | None = distinct(space) if study.sampler.name == "grid" else None
         self._ready: deque[Job] = deque()
+        self._untried: set[str] | None = None
+        """Ids of a small space that no trial has met; None before anyone has counted."""
         self._rungs = rungs(fidelity.pruner, fidelity.epochs)
         self.ledger = ledger or Ledger(store, study, fidelity)
         self._originals: dict[tuple[str, int], int] = {}
@@ -149,7 +153,11 @@ class Trials:
         self.ended = self._why_ended()
         if self.ended is not None:
             return None
-        if self._grid is not None or self._unusable_in_a_row() >= UNUSABLE_IN_A_ROW:
+        unusable = self._unusable_in_a_row()
+        if unusable >= REPEATS_BEFORE_COUNTING and self._used_up():
+            self.ended = "the space is used up: every architecture was tried"
+            return None
+        if self._grid is not None or unusable >= UNUSABLE_IN_A_ROW:
             point = self._unvisited()
             if point is None:
                 self.ended = "the space is used up: every feasible architecture was tried"
@@ -173,8 +181,22 @@ class Trials:
             run += 1
         return run
 
+    def _used_up(self) -> bool:
+        """Return whether a small space holds nothing that was not tried; of a large one nobody can say."""
+        if self._study.on_duplicate == "new_seed":
+            return False
+        if self._untried is None:
+            self._untried = architectures(self._space)
+        if self._untried is None:
+            return False
+        self._untried -= self._visited()
+        return not self._untried
+
+    def _visited(self) -> set[str]:
+        return {trial.architecture_id for trial in self.ledger.trials.values()}
+
     def _unvisited(self) -> Point | None:
-        visited = {trial.architecture_id for trial in self.ledger.trials.values()}
+        visited = self._visited()
         if self._grid is not None:
             return next((point for point in self._grid if point.architecture.id not in visited), None)
         seed = f"{self._study.sampler.seed} unvisited {len(self.ledger.trials)}"
