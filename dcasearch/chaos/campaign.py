@@ -174,7 +174,7 @@ class _Campaign:
     def _checks(self, killed: _Copy, undisturbed: Rows) -> list[Check]:
         faults = [
             Check("the same command, run again, ends", tuple(killed.failures)),
-            Check("nothing outlives its driver", tuple(killed.outlived)),
+            Check("no training outlives its driver", tuple(killed.outlived)),
         ]
         with Store.open(killed.copy.storage) as store:
             checks = ledger_checks(store, self._study.name, killed.saved)
@@ -275,7 +275,7 @@ class _Campaign:
         else:
             pid = run.pid
             left = run.kill_driver()
-            killed.outlived += [f"process {process.pid} outlived its driver {pid}" for process in left]
+            killed.outlived += [f"process {process} outlived its driver {pid}" for process in left]
         killed.saved.update(_saved(killed.copy))
         self._killed.append("worker" if workers else "driver")
         self._say(

@@ -17,10 +17,12 @@ import psutil
 from dcasearch.chaos.copies import Copy
 
 LINGER_SECONDS = 30.0
-"""How long what a dead driver has started may outlive it."""
+"""How long a training may outlive its driver."""
+_SHOWN = 60
+"""Characters of a command line."""
 _LOCAL_WORKER = "multiprocessing.spawn"
-_RAY_WORKER = ("ray::TrainingActor", "ray::_Rank")
-"""How the command lines of training processes begin, or what stands in them."""
+_RAY_WORKER = ("ray::TrainingActor", "ray::ResourceTrainable")
+"""What stands in the command lines of processes that train, or how they begin; the second one while a call runs."""
 
 
 class Run:
@@ -76,14 +78,16 @@ class Run:
         """Return the processes that train, oldest first; none once the driver is gone."""
         return sorted((p for p in self._family() if _trains(p)), key=lambda process: process.pid)
 
-    def kill_driver(self) -> list[psutil.Process]:
-        """Kill the driver alone (SIGKILL) and return those of its processes that outlive it for too long."""
+    def kill_driver(self) -> list[str]:
+        """Kill the driver alone (SIGKILL) and name those of its processes that train for too long without it."""
         family = self._family()
+        training = self.workers()
         self._process.kill()
         self._process.wait()
-        _, alive = psutil.wait_procs(family, timeout=LINGER_SECONDS)
-        _kill(alive)
-        return alive
+        _, alive = psutil.wait_procs(training, timeout=LINGER_SECONDS)
+        names = [f"{process.pid} ({_command(process)[:_SHOWN]})" for process in alive]
+        _kill(family)  # what is left of Ray itself, e.g. agents that wait for their raylet
+        return names
 
     def end(self) -> None:
         """Kill whatever is left of it."""
@@ -110,11 +114,16 @@ def started(copy: Copy) -> Iterator[Run]:
 
 
 def _trains(process: psutil.Process) -> bool:
-    try:
-        command = " ".join(process.cmdline())
-    except (psutil.NoSuchProcess, psutil.ZombieProcess):
-        return False
+    command = _command(process)
     return _LOCAL_WORKER in command or command.startswith(_RAY_WORKER)
+
+
+def _command(process: psutil.Process) -> str:
+    """Return a process's command line; nothing if it is gone."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def kill_worker(process: psutil.Process) -> None:

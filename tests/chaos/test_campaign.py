@@ -91,9 +91,9 @@ class SimulatedRun:
     def workers(self) -> list[Any]:
         return []
 
-    def kill_driver(self) -> list[Any]:
+    def kill_driver(self) -> list[str]:
         self.world.killed += 1
-        return [self] * self.world.orphans
+        return ["7 (a worker)"] * self.world.orphans
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_a_run_that_hangs_after_a_kill_makes_the_study_not_whole(campaign: Campa
 
 def test_a_process_that_outlives_its_driver_makes_the_study_not_whole(campaign: Campaign) -> None:
     verdict, _ = campaign(World(orphans=1))
-    assert "process 1 outlived its driver 1" in problems(verdict)
+    assert "process 7 (a worker) outlived its driver 1" in problems(verdict)
 
 
 @pytest.mark.parametrize("code", [1, 2])
