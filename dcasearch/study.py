@@ -217,9 +217,9 @@ class _Run:
     def _begin_search(self, ledger: Ledger) -> None:
         """Say how many trials there will be, and what is known of those that ended already."""
         counts: dict[str, Value] = {str(s): n for s, n in Counter(t.state for t in ledger.trials.values()).items()}
-        records = self.store.evaluations(t.evaluation for t in ledger.complete() if t.evaluation is not None)
-        if records:
-            counts["best"] = max(record.last.top1 for record in records.values())
+        curves = self.store.curves([t.evaluation for t in ledger.complete() if t.evaluation is not None], "top1")
+        if curves:
+            counts["best"] = max(curve[-1] for curve in curves.values())
         promotion, total = ledger.fidelity.promote, ledger.fidelity.trials
         if promotion is not None and promotion.asynchronous:
             total = (promotion.top + promotion.random) * len(ledger.fidelity.seeds)

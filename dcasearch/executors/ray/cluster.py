@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 import ray
@@ -41,14 +42,15 @@ def connected(address: str | None, secret: str | None = None) -> Iterator[None]:
     Raises:
         UserError: no cluster there; or the password stands in the command line, which Ray shows to everyone.
     """
-    if secret is not None and any(secret in argument for argument in psutil.Process().cmdline()):
+    secrets = () if secret is None else (secret, quote(secret, safe=""))  # URLs spell some characters otherwise
+    if any(word in argument for word in secrets for argument in psutil.Process().cmdline()):
         raise UserError(
             "the storage's password stands in the command line, which Ray shows on its dashboard; "
             "give the URL in DCASEARCH_STORAGE, or keep the password in ~/.pgpass"
         )
     before = dict(os.environ)
     os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in before})
-    hidden = {name: value for name, value in before.items() if secret is not None and secret in value}
+    hidden = {name: value for name, value in before.items() if any(word in value for word in secrets)}
     for name in hidden:
         del os.environ[name]
     try:

@@ -23,8 +23,14 @@ from dcasearch.search.work import Work
 class RayExecutor:
     """Runs jobs as Ray Tune trials, in processes that are reused from job to job."""
 
-    def __init__(self, artifacts: str, settings: Executor, interrupted: threading.Event | None = None) -> None:
-        self._artifacts, self._settings = artifacts, settings
+    def __init__(
+        self,
+        artifacts: str,
+        settings: Executor,
+        interrupted: threading.Event | None = None,
+        trainable: type[TrainingActor] = TrainingActor,
+    ) -> None:
+        self._artifacts, self._settings, self._trainable = artifacts, settings, trainable
         self._interrupted = interrupted or threading.Event()
 
     @contextmanager
@@ -51,7 +57,7 @@ class RayExecutor:
         logging.getLogger("ray.tune").setLevel(logging.ERROR)
         with tempfile.TemporaryDirectory(prefix="dcasearch-tune-") as scratch:
             tune.Tuner(
-                tune.with_resources(TrainingActor, _placement),
+                tune.with_resources(self._trainable, _placement),
                 tune_config=tune.TuneConfig(
                     search_alg=BridgeSearcher(bridge),
                     scheduler=BridgeScheduler(bridge),
