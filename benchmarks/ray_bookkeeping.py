@@ -135,6 +135,7 @@ class StopTheFirst:
 
     def __init__(self) -> None:
         data = Data(name="digits")
+        self.watching = threading.Thread()
         self.stopped = self.began = self.stopped_too = self.freed = 0.0
         self.ready = [Job(f"job {n}", n, _task(data, n), Resources(cpu=2, ranks=2)) for n in range(2)]
 
@@ -147,7 +148,8 @@ class StopTheFirst:
             return False
         if job.number == 1 and epoch.epoch == 1:
             self.began = self.stopped_too = time.perf_counter()
-            threading.Thread(target=self._watch, daemon=True).start()
+            self.watching = threading.Thread(target=self._watch)
+            self.watching.start()
             return False
         return True
 
@@ -188,6 +190,7 @@ def stopping() -> tuple[float, float]:
         work = StopTheFirst()
         with connected(str(cluster.address)), tempfile.TemporaryDirectory() as folder:
             RayExecutor(folder, Settings(name="ray", max_concurrent=2)).run(work)
+            work.watching.join()
     finally:
         cluster.shutdown()
     return work.freed - work.stopped_too, work.began - work.stopped
