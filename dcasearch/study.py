@@ -118,10 +118,11 @@ class _Run:
         previous: Part | None = None
         for fidelity in self.study.fidelities:
             parts.append(Part(partial(self._baselines_of, fidelity)))
-            early = fidelity.promote is not None and fidelity.promote.asynchronous
-            part = Part(
-                partial(self._trials, fidelity, previous), after=() if previous is None or early else (previous,)
-            )
+            part = Part(partial(self._trials, fidelity, previous))
+            if previous is not None and fidelity.promote is not None and fidelity.promote.asynchronous:
+                part.overtakes = previous
+            elif previous is not None:
+                part.after = (previous,)
             part.end = partial(self._end_trials, part)
             parts.append(part)
             previous = part

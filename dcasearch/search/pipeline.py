@@ -25,6 +25,8 @@ class Part:
     """Parts that must have ended before: what they found decides what this one does."""
     end: Callable[[], None] = lambda: None
     """Called once, when the part has no more jobs and none of its jobs runs."""
+    overtakes: Part | None = None
+    """Once that part has begun, this one is asked before all others."""
     source: Source | None = field(default=None, init=False)
     running: int = field(default=0, init=False)
     waiting: list[Job] = field(default_factory=list, init=False)
@@ -59,25 +61,41 @@ class Pipeline:
         self._running: dict[EvaluationKey, Job] = {}
 
     def ask(self) -> Job | None:
-        """Return the next job of the first part that has one."""
+        """Return the next job of the first part that has one; of those that overtake others first."""
+        if self._stopped():
+            return None
+        for number, part in enumerate(self._parts):
+            if part.overtakes is not None and part.overtakes.source is not None and not part.ended:
+                job = self._next(number, part)
+                if job is not None:
+                    return job
+        return self._ask_in_order()
+
+    def _ask_in_order(self) -> Job | None:
         ended = True  # all parts so far
         for number, part in enumerate(self._parts):
             if part.ended:
                 continue
             if self._stopped() or not all(needed.ended for needed in part.after):
                 return None
-            job = self._ask(part)
+            job = self._next(number, part)
             if job is not None:
-                self._make_room([*self._running, job.task.key])
-                part.running += 1
-                job = dataclasses.replace(job, source=number)
-                self._running[job.task.key] = job
                 return job
             if ended and part.idle and not self._stopped():
                 part.ended = True
                 part.end()
             ended = part.ended
         return None
+
+    def _next(self, number: int, part: Part) -> Job | None:
+        job = self._ask(part)
+        if job is None:
+            return None
+        self._make_room([*self._running, job.task.key])
+        part.running += 1
+        job = dataclasses.replace(job, source=number)
+        self._running[job.task.key] = job
+        return job
 
     def _ask(self, part: Part) -> Job | None:
         part.source = part.source or part.begin()

@@ -48,14 +48,20 @@ class Promoter:
         trials = list(self._previous.trials.values())
         if not ended:
             total = self._previous.fidelity.trials or len(trials)
-            return promote_early(trials, self._promotion, self._study.objectives, total)
+            leaders = promote_early(trials, self._promotion, self._study.objectives, total)
+            return self._within(leaders, len(leaders), known)
         chosen = promote(trials, self._promotion, self._study.objectives, self._study.sampler.seed)
         if not self._promotion.asynchronous:
             return chosen
-        # Those that went on early fill places of the best, whatever became of them since.
-        places = self._promotion.top - len(known)
-        late = [p for p in chosen if p.origin == "promoted" and p.trial.number not in known][: max(places, 0)]
-        return [p for p in chosen if p.trial.number in known or p in late or p.origin == "promoted_random"]
+        best = [promoted for promoted in chosen if promoted.origin == "promoted"]
+        drawn = [promoted for promoted in chosen if promoted.origin != "promoted"]
+        return [*self._within(best, self._promotion.top, known), *drawn]
+
+    def _within(self, ranked: list[Promoted], places: int, known: set[object]) -> list[Promoted]:
+        """Return the best for whom a place is left; whoever went on before fills one, whatever became of it since."""
+        again = [promoted for promoted in ranked if promoted.trial.number in known]
+        others = [promoted for promoted in ranked if promoted.trial.number not in known]
+        return [*again, *others[: max(0, places - len(known))]]
 
     def _plan(self, promoted: Promoted, seed: int) -> None:
         self._ledger.enqueue(

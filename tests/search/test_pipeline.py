@@ -176,3 +176,14 @@ def test_what_is_attended_to_are_the_running_jobs() -> None:
     finish(pipeline, dataclasses.replace(first, resumed=True))
     pipeline.attend()
     assert seen == [["first 0", "first 1"], ["first 1"]]
+
+
+def test_a_part_that_overtakes_another_is_asked_first_once_that_one_has_begun() -> None:
+    first, second = Few("first", tasks(0, 1)), Few("second", [])
+    before = Part(lambda: first)
+    pipeline = Pipeline([before, Part(lambda: second, overtakes=before)])
+    job = pipeline.ask()
+    assert job is not None
+    assert job.label == "first 0"  # nothing has begun before
+    second.ready.append(Job("second 0", 0, make_task(seed=9), Resources()))
+    assert labels(pipeline) == ["second 0", "first 1"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ray import cloudpickle
-from ray.tune import Stopper
+from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -27,6 +27,8 @@ from dcasearch.executors.ray.signals import Signals
 from dcasearch.executors.worker import Failed
 from dcasearch.search.work import ATTEND_SECONDS, Work
 
+_PATIENCE_SECONDS = 30.0
+"""How long a trial may wait for a place before no smaller one is started in its stead."""
 _LOOK_SECONDS = 5.0
 """How often the cluster is asked how much it holds."""
 
@@ -46,6 +48,8 @@ class Bridge:
         self._max_concurrent, self._interrupted, self._signals = max_concurrent, interrupted, signals
         self._live: dict[str, Ticket] = {}
         """By Tune's id of the trial."""
+        self._waiting: dict[str, float] = {}
+        """Since when those that have no place yet wait for one."""
         self._cancelled: set[str] = set()
         self._attended = self._looked = 0.0
         self._room = 0
@@ -66,12 +70,19 @@ class Bridge:
                 return None
             if self._live and len(self._live) > self._capacity():
                 return None  # one more than there is room for, so that a cluster that grows by demand sees some
+            if any(time.monotonic() - since > _PATIENCE_SECONDS for since in self._waiting.values()):
+                return None  # else small trials would take every place that a large one waits for
             job = self._work.ask()
             if job is not None:
+                self._waiting[trial_id] = time.monotonic()
                 self._live[trial_id] = Ticket(job, self._artifacts, self._signals.name)
                 return {"ticket": self._live[trial_id]}
         # Nothing runs and nothing is to come, or an error: Tune would wait within this call for ever.
         return None if self._live and self.error is None else Searcher.FINISHED
+
+    def started(self, trial_id: str) -> None:
+        """Note that a trial has a place."""
+        self._waiting.pop(trial_id, None)
 
     def result(self, trial_id: str, message: Message) -> bool:
         """Take what a step returned; return whether the trial goes on."""
@@ -108,6 +119,7 @@ class Bridge:
         """Take the loss of a worker."""
         with self._kept():
             ticket = self._live.pop(trial_id, None)
+            self._waiting.pop(trial_id, None)
             if ticket is None or self._ending():
                 return
             if ticket.id in self._cancelled:
@@ -208,6 +220,17 @@ class BridgeScheduler(FIFOScheduler):
         """Tune asks this in every turn of its loop."""
         self._bridge.attend()
         return super().choose_trial_to_run(tune_controller)
+
+
+class BridgeCallback(Callback):
+    """Notes which trials have a place."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+
+    def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Tune calls this when the trial's process is there."""
+        self._bridge.started(trial.trial_id)
 
 
 class BridgeStopper(Stopper):

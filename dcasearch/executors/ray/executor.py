@@ -14,7 +14,7 @@ from ray.tune.execution.placement_groups import PlacementGroupFactory
 
 from dcasearch.config.study import Executor
 from dcasearch.executors.ray.actor import TrainingActor
-from dcasearch.executors.ray.bridge import Bridge, BridgeScheduler, BridgeSearcher, BridgeStopper
+from dcasearch.executors.ray.bridge import Bridge, BridgeCallback, BridgeScheduler, BridgeSearcher, BridgeStopper
 from dcasearch.executors.ray.cluster import bundles, connected
 from dcasearch.executors.ray.signals import Signals
 from dcasearch.search.work import Work
@@ -71,6 +71,7 @@ class RayExecutor:
                     name="run",
                     verbose=0,
                     stop=BridgeStopper(bridge.over),
+                    callbacks=[BridgeCallback(bridge)],
                     # A training writes its own, where every node finds it.
                     checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 ),
