@@ -53,7 +53,16 @@ class RayExecutor:
             UserError: what stops every trial: broken data, a full disk; the job is asked for again by the next run.
             Interrupted: `interrupted` was set; jobs that were running are asked for again by the next run.
         """
-        bridge = Bridge(work, self._artifacts, self._settings.max_concurrent, self._interrupted, Signals())
+        signals = Signals()
+        bridge = Bridge(work, self._artifacts, self._settings.max_concurrent, self._interrupted, signals)
+        try:
+            self._fit(bridge)
+        finally:
+            signals.close()
+        if bridge.error is not None:
+            raise bridge.error
+
+    def _fit(self, bridge: Bridge) -> None:
         logging.getLogger("ray.tune").setLevel(logging.ERROR)
         with tempfile.TemporaryDirectory(prefix="dcasearch-tune-") as scratch:
             tune.Tuner(
@@ -76,8 +85,6 @@ class RayExecutor:
                     checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 ),
             ).fit()
-        if bridge.error is not None:
-            raise bridge.error
 
 
 def _placement(config: dict[str, Any]) -> PlacementGroupFactory:

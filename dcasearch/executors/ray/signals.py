@@ -48,6 +48,10 @@ class Signals:
         """Tell the workers of these jobs to write a checkpoint and give way."""
         self._board.end.remote(jobs)
 
+    def close(self) -> None:
+        """End the board; whoever still listens is done."""
+        ray.kill(self._board)
+
 
 class Listener:
     """A worker's side: knows whether its job shall end. One thread waits, however many jobs pass."""
