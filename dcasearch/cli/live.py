@@ -92,27 +92,36 @@ class LiveView:
     def __init__(self) -> None:
         self._running: dict[str, Event] = {}
         self._began = time.monotonic()
-        self._phase = _Phase(Event("phase", "", fields={"total": None, "epochs": 0, "rungs": ""}))
+        self._phases = {"": _Phase(Event("phase", "", fields={"total": None, "epochs": 0, "rungs": ""}))}
+        """By how the labels of what they train begin: the baselines of a fidelity may run beside the last proxies."""
 
     def observe(self, event: Event, console: Console) -> None:
         """Take an event; what is over is printed above the moving part."""
         if event.kind == "phase":
-            self._phase = _Phase(event)
+            self._phases[event.label.removesuffix("s")] = _Phase(event)
         elif event.kind in ("started", "resumed", "epoch"):
             self._running[event.label] = event
         else:
             self._running.pop(event.label, None)
-            self._phase.take(event)
+            self._phase_of(event.label).take(event)
         if event.kind not in _QUIET:
             console.print(Text(sentence(event), style=_STYLE.get(event.kind, "")))
+
+    def _phase_of(self, label: str) -> _Phase:
+        return next(self._phases[begins] for begins in reversed(self._phases) if label.startswith(begins))
 
     def __rich__(self) -> RenderableType:
         running = Table.grid(padding=(0, 2))
         for event in self._running.values():
-            running.add_row(*self._phase.progress(event))
-        elapsed = f"{_duration(time.monotonic() - self._began)} elapsed"
-        shares = [_share(event) for event in self._running.values()]
-        lines = [[elapsed, *self._phase.pace(shares)], self._phase.results()]
+            running.add_row(*self._phase_of(event.label).progress(event))
+        now = f"{_duration(time.monotonic() - self._began)} elapsed"
+        lines: list[list[str]] = []
+        latest = next(reversed(self._phases.values()))
+        for begins, phase in self._phases.items():
+            shares = [_share(event) for label, event in self._running.items() if label.startswith(begins)]
+            if phase is latest or (begins and shares):
+                lines += [phase.pace(shares), phase.results()]
+        lines[0] = [now, *lines[0]]
         return Group(running, *(Text("  " + " · ".join(words), style="cyan") for words in lines if words))
 
 

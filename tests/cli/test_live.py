@@ -160,3 +160,17 @@ def test_json_lines_hold_kind_label_message_and_fields(capsys: pytest.CaptureFix
     assert read == {
         "event": "epoch", "label": "proxy trial 0", "message": "", "epoch": 1, "of": 4, "top1": 81.234,
     }  # fmt: skip
+
+
+def test_what_overlaps_is_counted_in_its_own_phase() -> None:
+    console = terminal()
+    view = LiveView()
+    proxies = {"total": 3, "epochs": 2, "rungs": ""}
+    view.observe(Event("phase", "proxy trials", fields=proxies), console)
+    view.observe(Event("started", "proxy trial 2", fields={"number": 2}), console)
+    view.observe(Event("phase", "full baselines", fields={"total": 1, "epochs": 5, "rungs": ""}), console)
+    view.observe(Event("started", "full baseline plain"), console)
+    fields = {"top1": 50.0, "epochs": 2, "seconds": 1.0}
+    view.observe(Event("complete", "proxy trial 1", fields=fields), console)
+    assert "proxy trials 1/3" in shown(view)
+    assert "full baselines 0/1" in shown(view)
