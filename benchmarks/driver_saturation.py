@@ -6,29 +6,31 @@ measured in real seconds; the workers' epochs take simulated seconds (log-normal
 advanced by both. So it shows at how many workers the driver becomes the bottleneck.
 
     python benchmarks/driver_saturation.py                      # measures, simulates, draws the figure
-    python benchmarks/driver_saturation.py --real 1000 --workers 200   # every call of 1,000 trials made for real
+    python benchmarks/driver_saturation.py --real 1000 --workers 100   # every call of 1,000 trials made for real
 
-A simulation that makes every call of 20,000 trials for real takes an hour for one number of workers. So by default the
-calls are measured with ledgers of several sizes and many running trials, and the simulation reads their costs from that
-table, linear between the sizes. `--real` makes them all and prints both, so that the table can be held against them.
+A simulation that makes every call of 20,000 trials for real takes hours for one number of workers. So by default the
+calls are measured with few and many recorded trials, each with few and many running ones, and the simulation reads
+their costs from that table, linear between its points. `--real` makes them all, and prints both, so that the table can
+be held against them.
 """
 
 from __future__ import annotations
 
 import argparse
 import heapq
+import itertools
 import random
 import statistics
 import tempfile
 import time
 import warnings
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import numpy
 import optuna
 import yaml
 from ten_thousand import EPOCHS, SPACE, Recorder, made_up, make_study, postgresql
@@ -40,18 +42,20 @@ from dcasearch.search.work import Job
 from dcasearch.space import read_space
 from dcasearch.store import Store
 
-SIZES = (100, 1_000, 5_000, 10_000, 20_000)
-RUNNING = 200
-"""Trials that run while calls are measured."""
-MEASURED = 60
-"""Trials that are measured at each size."""
+RECORDED = (1_000, 20_000)
+RUNNING = (10, 100, 300, 1_000)
+MEASURED = 30
+"""Trials that are measured at each point of the table."""
 TRIALS = 20_000
 WORKERS = (10, 20, 50, 100, 200, 300, 500, 700, 1_000)
-EPOCH_SECONDS = (2.0, 10.0, 60.0)
+EPOCH_SECONDS = (10.0, 60.0, 300.0)
 SPREAD = 0.3
 """Of an epoch's seconds between trials: sigma of the log-normal's logarithm."""
 FIGURE = Path(__file__).parent.parent / "docs" / "images" / "driver_saturation.svg"
 CALLS = ("ask", "report", "finish")
+CLOCKS: Mapping[str, Callable[[], float]] = {"sqlite": time.process_time, "postgresql": time.perf_counter}
+"""SQLite works in the driver's own process, whose CPU seconds do not depend on what else the machine does; a server's
+work is in other processes, so the clock on the wall is the only one."""
 
 
 class Driver(Protocol):
@@ -70,7 +74,7 @@ class Driver(Protocol):
 class Core:
     """The real core over a real database; trainings are made up."""
 
-    def __init__(self, url: str, sampler: str, recorded: int, folder: Path) -> None:
+    def __init__(self, url: str, sampler: str, recorded: int, folder: Path, clock: Callable[[], float]) -> None:
         space = read_space(yaml.safe_load(SPACE.read_text()))
         study = make_study(sampler, 2)
         with Store.open(url, create=True) as store:
@@ -86,20 +90,29 @@ class Core:
             artifacts=folder,
             observe=lambda event: None,
         )
+        self._clock = clock
         self._jobs: dict[int, Job] = {}
         self._histories: dict[int, list[Epoch]] = {}
         self.costs: dict[str, list[float]] = {call: [] for call in CALLS}
+        self.told = recorded
+        """Suggestions that were made so far, repeated and infeasible ones among them."""
+
+    @property
+    def running(self) -> int:
+        """Trials that were asked for and have not ended."""
+        return len(self._jobs)
 
     def _timed(self, call: str, began: float) -> float:
-        self.costs[call].append(time.perf_counter() - began)
+        self.costs[call].append(self._clock() - began)
         return self.costs[call][-1]
 
     def ask(self) -> tuple[float, int]:
-        began = time.perf_counter()
+        began = self._clock()
         job = self._trials.ask()
         cost = self._timed("ask", began)
         if job is None:
             raise RuntimeError("the space is used up")
+        self.told = len(self._trials.ledger.trials)
         self._jobs[job.number], self._histories[job.number] = job, []
         return cost, job.number
 
@@ -107,7 +120,7 @@ class Core:
         job = self._jobs[trial]
         measured = made_up(job.task.architecture.id, epoch)
         self._histories[trial].append(measured)
-        began = time.perf_counter()
+        began = self._clock()
         goes_on = self._trials.report(job, measured)
         return self._timed("report", began), goes_on
 
@@ -115,47 +128,52 @@ class Core:
         job = self._jobs.pop(trial)
         history = tuple(self._histories.pop(trial))
         record = Evaluation(key=job.task.key, history=history, seconds=1.0, images=1, device="cpu")
-        began = time.perf_counter()
+        began = self._clock()
         self._trials.finish(job, record)
         return self._timed("finish", began)
 
 
 @dataclass(frozen=True)
 class Table:
-    """What the calls cost, by the number of trials in the ledger."""
+    """What the calls cost, by the number of recorded and of running trials."""
 
-    sizes: Sequence[int]
-    seconds: Mapping[str, Sequence[float]]
+    recorded: Sequence[int]
+    running: Sequence[int]
+    seconds: Mapping[str, Sequence[Sequence[float]]]
+    """Per call a row for each number of recorded trials, a column for each of running ones."""
 
-    def cost(self, call: str, trials: int) -> float:
-        """Return a call's cost, linear between the sizes."""
-        costs = self.seconds[call]
-        right = min(max(bisect_right(self.sizes, trials), 1), len(self.sizes) - 1)
-        low, high = self.sizes[right - 1], self.sizes[right]
-        share = min(max((trials - low) / (high - low), 0.0), 1.0)
-        return costs[right - 1] + share * (costs[right] - costs[right - 1])
+    def cost(self, call: str, recorded: int, running: int) -> float:
+        """Return a call's cost, linear between the points."""
+        column = [float(numpy.interp(running, self.running, row)) for row in self.seconds[call]]
+        return float(numpy.interp(recorded, self.recorded, column))
 
 
-@dataclass
 class Read:
     """A driver whose costs are read from a table, and whose rungs stop two trials of three, as the core's do."""
 
-    table: Table
-    draw: random.Random
-    extra: float = 0.0
-    """Seconds that the executor takes for each call, in the driver's own thread."""
-    asked: int = 0
+    def __init__(self, table: Table, recorded: int, extra: float = 0.0) -> None:
+        self._table, self._draw = table, random.Random(0)
+        self._recorded, self._running = recorded, 0
+        self._extra = extra
+        """Seconds that the executor takes for each call, in the driver's own thread."""
+        self._asked = 0
+
+    def _cost(self, call: str) -> float:
+        return self._table.cost(call, self._recorded, self._running)
 
     def ask(self) -> tuple[float, int]:
-        self.asked += 1
-        return self.table.cost("ask", self.asked) + self.extra, self.asked
+        self._asked += 1
+        self._recorded += 1
+        self._running += 1
+        return self._cost("ask") + self._extra, self._asked
 
     def report(self, trial: int, epoch: int) -> tuple[float, bool]:
-        goes_on = epoch not in (3, 9) or self.draw.random() < 1 / 3
-        return self.table.cost("report", self.asked) + self.extra, goes_on
+        goes_on = epoch not in (3, 9) or self._draw.random() < 1 / 3
+        return self._cost("report") + self._extra, goes_on
 
     def finish(self, trial: int, epoch: int) -> float:
-        return self.table.cost("finish", self.asked)  # in the same turn as its last report
+        self._running -= 1
+        return self._cost("finish")  # in the same turn as its last report
 
 
 @dataclass(frozen=True)
@@ -255,21 +273,26 @@ class Simulation:
         )
 
 
-def measure(new_database: Callable[[], str], sampler: str, sizes: Sequence[int], running: int, trials: int) -> Table:
-    """Measure the calls with ledgers of several sizes, while many trials run."""
-    seconds: dict[str, list[float]] = {call: [] for call in CALLS}
-    for size in sizes:
+def measure(new_core: Callable[[int, Path], Core], options: argparse.Namespace) -> Table:
+    """Measure the calls at each point of the table."""
+    seconds: dict[str, list[list[float]]] = {call: [] for call in CALLS}
+    for recorded in options.recorded:
+        for rows in seconds.values():
+            rows.append([])
         with tempfile.TemporaryDirectory() as folder:
-            core = Core(new_database(), sampler, size, Path(folder))
-            for _ in range(running):
-                core.ask()
-            core.costs = {call: [] for call in CALLS}
-            Simulation(core, 1, trials, 1.0).run()
-            for call, costs in core.costs.items():
-                seconds[call].append(statistics.fmean(costs))
-        shown = ", ".join(f"{call} {1000 * costs[-1]:.1f} ms" for call, costs in seconds.items())
-        print(f"  {size:>6} trials in the ledger, {running} running: {shown}", flush=True)
-    return Table(sizes, seconds)
+            core = new_core(recorded, Path(folder))
+            for running in options.running:
+                while core.running < running:
+                    core.ask()
+                core.costs, before = {call: [] for call in CALLS}, core.told
+                Simulation(core, 1, options.measured, 1.0).run()
+                for call, costs in core.costs.items():
+                    seconds[call][-1].append(statistics.fmean(costs))
+                shown = ", ".join(f"{call} {1000 * rows[-1][-1]:.1f} ms" for call, rows in seconds.items())
+                each = (core.told - before) / options.measured
+                point = f"{recorded:>6} recorded, {running:>4} running"
+                print(f"  {point}: {shown}; {each:.1f} suggestions a trial", flush=True)
+    return Table(options.recorded, options.running, seconds)
 
 
 def report(outcome: Outcome) -> str:
@@ -280,28 +303,27 @@ def report(outcome: Outcome) -> str:
 
 
 def draw_figure(found: Mapping[str, Mapping[float, Sequence[Outcome]]], file: Path) -> None:
+    """Draw a panel for each length of an epoch: how much of the workers' time is spent in training."""
     import matplotlib
 
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "dcasearch"  # the same numbers, the same file
     from matplotlib import pyplot
 
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    colours = {seconds: f"C{n}" for n, seconds in enumerate(EPOCH_SECONDS)}
-    for (database, by_epoch), style in zip(found.items(), ("-", "--"), strict=False):
-        for seconds, outcomes in by_epoch.items():
-            label = f"epochs of {seconds:g} s, {database}"
-            workers = [outcome.workers for outcome in outcomes]
-            settings = {"color": colours[seconds], "linestyle": style, "marker": ".", "label": label}
-            left.plot(workers, [100 * outcome.utilisation for outcome in outcomes], **settings)
-            right.plot(workers, [outcome.per_hour for outcome in outcomes], **settings)
-    left.set(xlabel="workers", ylabel="workers' time spent in training, %", xscale="log", ylim=(0, 102))
-    right.set(xlabel="workers", ylabel="trials per hour", xscale="log", yscale="log")
-    for axes in (left, right):
+    lengths = list(dict.fromkeys(seconds for by_epoch in found.values() for seconds in by_epoch))
+    figure, panels = pyplot.subplots(
+        1, len(lengths), figsize=(3.6 * len(lengths), 3.4), sharey=True, layout="constrained", squeeze=False
+    )
+    for seconds, axes in zip(lengths, panels[0], strict=True):
+        for case, by_epoch in found.items():
+            workers = [outcome.workers for outcome in by_epoch[seconds]]
+            axes.plot(workers, [100 * outcome.utilisation for outcome in by_epoch[seconds]], marker=".", label=case)
+        axes.set(title=f"epochs of {seconds:g} s", xlabel="workers", xscale="log", ylim=(0, 103))
         axes.set_xticks(WORKERS[::2], [str(number) for number in WORKERS[::2]])
         axes.minorticks_off()
         axes.grid(alpha=0.3)
-    left.legend(fontsize="small", loc="lower left")
+    panels[0][0].set_ylabel("workers' time in training, %")
+    panels[0][-1].legend(fontsize="small", loc="lower left")
     figure.savefig(file, metadata={"Date": None})
 
 
@@ -320,10 +342,11 @@ def held_against_the_table(core: Core, table: Table, options: argparse.Namespace
     """Simulate with every call made for real, and with the table."""
     for seconds in options.epoch_seconds:
         for workers in options.workers:
+            recorded = core.told
             real = Simulation(core, workers, options.real, seconds).run()
-            read = Simulation(Read(table, random.Random(0)), workers, options.real, seconds).run()
-            print(f"every call made, epochs of {seconds:g} s: {report(real)}")
-            print(f"read from the table:           {report(read)}", flush=True)
+            read = Simulation(Read(table, recorded), workers, options.real, seconds).run()
+            print(f"epochs of {seconds:g} s, every call made:  {report(real)}")
+            print(f"epochs of {seconds:g} s, from the table:   {report(read)}", flush=True)
 
 
 def main() -> None:
@@ -331,10 +354,10 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=TRIALS)
     parser.add_argument("--workers", type=int, nargs="*", default=WORKERS)
     parser.add_argument("--epoch-seconds", type=float, nargs="*", default=EPOCH_SECONDS)
-    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
-    parser.add_argument("--measured", type=int, default=MEASURED, help="trials measured at each size")
-    parser.add_argument("--running", type=int, default=RUNNING, help="trials that run meanwhile")
-    parser.add_argument("--sampler", default="tpe")
+    parser.add_argument("--recorded", type=int, nargs="*", default=RECORDED, help="trials recorded while measuring")
+    parser.add_argument("--running", type=int, nargs="*", default=RUNNING, help="trials running while measuring")
+    parser.add_argument("--measured", type=int, default=MEASURED, help="trials measured at each point")
+    parser.add_argument("--samplers", nargs="*", default=["tpe", "random"])
     parser.add_argument("--databases", nargs="*", default=["sqlite", "postgresql"])
     parser.add_argument("--extra", type=float, default=0.0, help="driver's seconds per call that the executor takes")
     parser.add_argument("--real", type=int, default=0, help="make every call of so many trials")
@@ -344,21 +367,25 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     found: dict[str, dict[float, list[Outcome]]] = {}
     with databases(options.databases) as makers:
-        for name, new_database in makers.items():
-            print(f"{name}, {options.sampler}, two objectives: mean costs of a call")
-            table = measure(new_database, options.sampler, options.sizes, options.running, options.measured)
+        for sampler, name in itertools.product(options.samplers, makers):
+            case = f"{sampler}, {name}"
+            print(f"{case}, two objectives: mean costs of a call")
+
+            def new_core(recorded: int, folder: Path, name: str = name, sampler: str = sampler) -> Core:
+                return Core(makers[name](), sampler, recorded, folder, CLOCKS[name])
+
+            table = measure(new_core, options)
             if options.real:
                 with tempfile.TemporaryDirectory() as folder:
-                    core = Core(new_database(), options.sampler, options.sizes[0], Path(folder))
-                    held_against_the_table(core, table, options)
+                    held_against_the_table(new_core(options.recorded[0], Path(folder)), table, options)
                 continue
             for seconds in options.epoch_seconds:
-                print(f"{name}, {options.trials:,} trials, epochs of {seconds:g} s")
+                print(f"{case}, {options.trials:,} trials, epochs of {seconds:g} s")
                 print("| workers | trains | driver busy | trials per hour | wait, median s | wait, 99% s |")
                 for workers in options.workers:
-                    driver = Read(table, random.Random(0), options.extra)
+                    driver = Read(table, options.recorded[0], options.extra)
                     outcome = Simulation(driver, workers, options.trials, seconds).run()
-                    found.setdefault(name, {}).setdefault(seconds, []).append(outcome)
+                    found.setdefault(case, {}).setdefault(seconds, []).append(outcome)
                     print(report(outcome), flush=True)
     if not options.real:
         draw_figure(found, options.figure)

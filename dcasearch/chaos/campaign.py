@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 
 from dcasearch.analysis.reproduction import draw_trained, not_reproduced
 from dcasearch.analysis.wholeness import Rows, ledger_of, trainings_of
 from dcasearch.chaos.copies import Copy, make_copy, refuse_used
+from dcasearch.chaos.moments import NEVER, Moment, Target, draw_moments
 from dcasearch.chaos.process import Run, kill_worker, started
 from dcasearch.chaos.verdict import (
     Check,
@@ -36,10 +37,6 @@ from dcasearch.training.checkpoint import parse_checkpoint, read_checkpoint
 from dcasearch.trial import State, Trial
 
 _LOOK_SECONDS = 0.2
-_EARLY = 0.2
-"""Share of the kills that come while a run starts."""
-_REACH = 0.9
-"""Share of the undisturbed run's epochs over which kills are spread; pruning may make it fewer."""
 _TAIL_LINES = 15
 _LONG = 10.0
 """A run that takes so many times as long as the undisturbed one hangs."""
@@ -73,16 +70,6 @@ class Audience(Protocol):
         """Take what happens now; it replaces what was shown before."""
 
 
-@dataclass(frozen=True)
-class Moment:
-    """When a kill comes."""
-
-    epochs: int
-    """So many have been reported of the copy; 0: however many."""
-    seconds: float
-    """After that, or after the kill before."""
-
-
 @dataclass
 class _Copy:
     """A copy that is being killed."""
@@ -96,25 +83,6 @@ class _Copy:
     """Seconds of the epochs that were found in checkpoints, by evaluation."""
     failures: list[str] = field(default_factory=list)
     outlived: list[str] = field(default_factory=list)
-
-
-def draw_moments(draw: random.Random, kills: int, startup: float, seconds: float, epochs: int) -> list[Moment]:
-    """Spread kills over a whole study, in the middle of an epoch or between two; some come while a run starts.
-
-    Args:
-        draw: where the moments are drawn from.
-        kills: how many.
-        startup: seconds from the start of a run to its first epoch.
-        seconds: of an undisturbed run.
-        epochs: of an undisturbed run.
-    """
-    moments = []
-    for n in range(kills):
-        reached = int(epochs * _REACH * (n + draw.random()) / kills)
-        within = Moment(reached, draw.uniform(0, 2 * seconds / max(1, epochs)))
-        early = Moment(0, draw.uniform(0, startup))
-        moments.append(early if draw.random() < _EARLY else within)
-    return moments
 
 
 def chaos(loaded: LoadedStudy, settings: Settings, folder: Path, audience: Audience) -> Verdict:
@@ -143,7 +111,7 @@ class _Campaign:
         self._executor = settings.executor or loaded.study.executor.name
         self._concurrent = settings.concurrent or min(loaded.study.executor.max_concurrent, os.cpu_count() or 1)
         self._random = random.Random(f"chaos {settings.seed}")
-        self._killed: list[Literal["driver", "worker"]] = []
+        self._killed: list[Target] = []
         self._startup = self._seconds = 0.0
         """Of the undisturbed run: to its first epoch, to its end."""
         self._epochs = 0
@@ -220,7 +188,14 @@ class _Campaign:
         if number > 1:
             self._say("the study has ended before the last kill: once more, from the start")
         left = self._settings.kills - len(self._killed)
-        moments = draw_moments(self._random, left, self._startup, self._seconds, self._epochs)
+        moments = draw_moments(
+            self._random,
+            left,
+            workers=self._settings.workers,
+            startup=self._startup,
+            seconds=self._seconds,
+            epochs=self._epochs,
+        )
         killed = _Copy(self._new_copy(f"killed-{number}", self._settings.storage), moments[::-1])
         ended = False
         while not ended:
@@ -240,8 +215,7 @@ class _Campaign:
             if run.seconds > self._limit:
                 killed.failures.append(f"hangs: has not ended {run.seconds:.0f} s after its start")
                 return True
-            killed.moments.pop()
-            if self._kill(run, killed) == "driver":
+            if self._kill(run, killed, killed.moments.pop()) == "driver":
                 return False
 
     @property
@@ -250,7 +224,7 @@ class _Campaign:
 
     def _until(self, run: Run, killed: _Copy) -> int | None:
         """Wait for the next moment of a kill; return the exit code if the run ends before."""
-        moment = killed.moments[-1] if killed.moments else Moment(0, float("inf"))
+        moment = killed.moments[-1] if killed.moments else NEVER
         since = time.monotonic()
         while run.seconds < self._limit:
             now = time.monotonic()
@@ -265,11 +239,12 @@ class _Campaign:
             self._show(f"run that is killed: {_clock(run.seconds)}, {run.doing}")
         return None
 
-    def _kill(self, run: Run, killed: _Copy) -> Literal["driver", "worker"]:
-        workers = run.workers() if self._random.random() < self._settings.workers else []
+    def _kill(self, run: Run, killed: _Copy, moment: Moment) -> Target:
+        """Kill whom the moment says; the driver where no worker is there yet."""
         after = run.seconds
+        workers = run.workers() if moment.target == "worker" else []
         if workers:
-            victim = self._random.choice(workers)
+            victim = workers[int(moment.which * len(workers))]
             kill_worker(victim)
             pid = victim.pid
         else:

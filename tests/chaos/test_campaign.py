@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,6 @@ import pytest
 
 from dcasearch import study as study_room
 from dcasearch.chaos import Settings, Verdict, chaos
-from dcasearch.chaos.campaign import Moment, draw_moments
 from dcasearch.chaos.copies import Copy
 from dcasearch.errors import DcasearchError
 from dcasearch.search.work import Event
@@ -190,15 +188,3 @@ def test_a_study_that_does_not_run_undisturbed_is_not_killed(
     with pytest.raises(DcasearchError, match="why it failed") as error:
         campaign(World())
     assert error.value.exit_code == code
-
-
-def test_equal_seeds_draw_equal_moments_that_spread_over_the_study() -> None:
-    def drawn(seed: int) -> list[Moment]:
-        return draw_moments(random.Random(seed), 10, startup=5.0, seconds=100.0, epochs=200)
-
-    assert drawn(0) == drawn(0) != drawn(1)
-    within = [moment.epochs for moment in drawn(0) if moment.epochs]
-    assert within == sorted(within)
-    assert min(within) < 40
-    assert 140 < max(within) < 200
-    assert all(0 <= moment.seconds <= 5.0 for moment in drawn(0))
