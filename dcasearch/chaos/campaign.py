@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
-import torch
-
 from dcasearch.analysis.reproduction import draw_trained, not_reproduced
 from dcasearch.analysis.wholeness import Rows, ledger_of, trainings_of
+from dcasearch.chaos.checkpoints import Saved, note_saved
 from dcasearch.chaos.copies import Copy, make_copy, refuse_used
 from dcasearch.chaos.moments import NEVER, Moment, Target, draw_moments
 from dcasearch.chaos.process import Run, kill_worker, started
@@ -33,7 +32,6 @@ from dcasearch.config.study import Study
 from dcasearch.errors import StorageError, StudyFailed, UserError
 from dcasearch.space import LoadedStudy
 from dcasearch.store import Store
-from dcasearch.training.checkpoint import parse_checkpoint, read_checkpoint
 from dcasearch.trial import State, Trial
 
 _LOOK_SECONDS = 0.2
@@ -79,8 +77,7 @@ class _Copy:
     """Of its kills that are to come, the next one last."""
     epochs: set[tuple[str, int]] = field(default_factory=set)
     """Reported so far, by whichever run."""
-    saved: dict[str, Sequence[float]] = field(default_factory=dict)
-    """Seconds of the epochs that were found in checkpoints, by evaluation."""
+    saved: Saved = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     outlived: list[str] = field(default_factory=list)
 
@@ -251,7 +248,7 @@ class _Campaign:
             pid = run.pid
             left = run.kill_driver()
             killed.outlived += [f"process {process} outlived its driver {pid}" for process in left]
-        killed.saved.update(_saved(killed.copy))
+        note_saved(killed.copy.artifacts, killed.saved)
         self._killed.append("worker" if workers else "driver")
         self._say(
             f"kill {len(self._killed):>{len(str(self._settings.kills))}}/{self._settings.kills}: "
@@ -259,17 +256,6 @@ class _Campaign:
             f"{_settled(killed.copy, self._study)} trials so far"
         )
         return self._killed[-1]
-
-
-def _saved(copy: Copy) -> dict[str, Sequence[float]]:
-    """Return the seconds of every epoch that a checkpoint of the copy holds now."""
-    saved: dict[str, Sequence[float]] = {}
-    for path in sorted((copy.artifacts / "checkpoints").glob("*.pt")):
-        content = read_checkpoint(path)
-        if content is not None:  # a training that has just ended
-            history = parse_checkpoint(content, torch.device("cpu")).history
-            saved[path.stem] = [epoch.seconds for epoch in history]
-    return saved
 
 
 def _settled(copy: Copy, study: Study) -> int:

@@ -50,7 +50,10 @@ class Run:
 
     def _read(self) -> None:
         for line in self._process.stdout or ():
-            event: dict[str, Any] = json.loads(line)
+            try:
+                event: dict[str, Any] = json.loads(line)
+            except json.JSONDecodeError:  # a library has printed something
+                continue
             self.doing = f"{event['label']} {event['event']}"
             if event["event"] == "epoch":
                 self.doing += f" {event['epoch']}/{event['of']}"
