@@ -20,7 +20,21 @@ from tests.support import make_study
 
 WriteStudy = Callable[..., Path]
 PROXY: dict[str, Any] = {"name": "proxy", "trials": 4, "resolution": 16, "epochs": 2}
-NAMES = ["check", "run", "stop", "cancel", "status", "export", "verify", "inspect", "init", "schema", "dashboard", "db"]
+NAMES = [
+    "check",
+    "run",
+    "stop",
+    "cancel",
+    "chaos",
+    "status",
+    "export",
+    "verify",
+    "inspect",
+    "init",
+    "schema",
+    "dashboard",
+    "db",
+]
 COMMANDS = [(name,) for name in NAMES if name != "db"] + [("db", "upgrade")]
 
 
