@@ -170,6 +170,7 @@ def test_a_worker_that_is_killed_is_lost_and_its_job_goes_on_from_the_checkpoint
     assert curve(work.finished[0]) == curve(alone)
 
 
+@pytest.mark.slow
 def test_a_cancelled_job_ends_within_its_epoch_and_fails_as_cancelled(bench: Bench) -> None:
     endless = make_task(seed=12, epochs=10_000)
     work = Listed([endless, make_task(seed=13)])
