@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dcasearch.chaos import Verdict
+from dcasearch.chaos.copies import RETRIES
 from dcasearch.errors import UserError
 
 
@@ -75,3 +76,7 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
         for problem in check.problems:
             console.print(f"  {problem}", style="red")
     console.print(f"\nTested: {verdict.meaning}. {verdict.explanation[:1].upper()}{verdict.explanation[1:]}.")
+    console.print(
+        f"Not compared: retries (a kill of a worker costs its trial one; the copy has {RETRIES:,}), measured seconds, "
+        "times of day, provenance."
+    )

@@ -54,6 +54,7 @@ def test_a_whole_study_ends_with_0_and_says_which_meaning_was_tested(
     assert done.code == 0
     assert "kill 1/1: driver" in done.out
     assert "Tested: equal. One worker: everything equals." in done.out
+    assert "Not compared: retries (a kill of a worker costs its trial one; the copy has 1,000)" in done.out
     assert "whole, after 3 kills of the driver and 2 of a worker" in done.out
     assert not asked["folder"].exists()
 
