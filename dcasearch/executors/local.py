@@ -105,20 +105,22 @@ class LocalExecutor:
         try:
             yield self
         finally:
-            deadline = time.monotonic() + GRACE_SECONDS
-            for worker in self._workers:
-                worker.process.terminate()
-            for worker in self._workers:
-                worker.stop(deadline - time.monotonic())
-            self._workers.clear()
+            self._dismiss(list(self._workers))
 
     def run(self, work: Work) -> None:
-        """Run a work to its end.
+        """Run a work to its end; what still runs when it ends early writes a checkpoint and ends too.
 
         Raises:
             UserError: what stops every trial: broken data, a full disk; the job is asked for again by the next run.
             Interrupted: `interrupted` was set; jobs that were running are asked for again by the next run.
         """
+        try:
+            self._run(work)
+        finally:
+            # None after a run that came to its end. Kept, they would wait for an answer to their last epoch for ever.
+            self._dismiss([worker for worker, _ in self._busy()])
+
+    def _run(self, work: Work) -> None:
         attended = time.monotonic()
         while not self._interrupted.is_set():
             if time.monotonic() - attended >= ATTEND_SECONDS:
@@ -137,6 +139,15 @@ class LocalExecutor:
                 if worker.hangs:
                     self._end(work, worker, job, TrialFailure("lost", f"no epoch ended within {job.epoch_seconds:g} s"))
         raise Interrupted("interrupted")
+
+    def _dismiss(self, workers: list[_Worker]) -> None:
+        """End workers, giving those that train the time to write a checkpoint."""
+        deadline = time.monotonic() + GRACE_SECONDS
+        for worker in workers:
+            worker.process.terminate()
+        for worker in workers:
+            worker.stop(deadline - time.monotonic())
+            self._workers.remove(worker)
 
     def _fill(self, work: Work) -> None:
         while sum(worker.job is not None for worker in self._workers) < self._max_concurrent:

@@ -132,12 +132,15 @@ def test_data_that_changed_stops_the_run_and_fails_no_trial(bench: Bench) -> Non
     assert work.failures == []
 
 
-def test_an_error_of_the_work_itself_ends_the_run_and_is_raised(bench: Bench) -> None:
+def test_an_error_of_the_work_itself_ends_the_run_and_is_raised_and_the_executor_can_run_again(bench: Bench) -> None:
     def break_down(job: Job, epoch: Epoch) -> bool:
         raise ZeroDivisionError("in the driver")
 
     with pytest.raises(ZeroDivisionError, match="in the driver"):
         bench.run(Listed([make_task(seed=10)], break_down))
+    again = Listed([make_task(seed=10)])
+    bench.run(again)
+    assert 0 in again.finished
 
 
 def workers(bench: Bench) -> list[psutil.Process]:
@@ -170,7 +173,6 @@ def test_a_worker_that_is_killed_is_lost_and_its_job_goes_on_from_the_checkpoint
     assert curve(work.finished[0]) == curve(alone)
 
 
-@pytest.mark.slow
 def test_a_cancelled_job_ends_within_its_epoch_and_fails_as_cancelled(bench: Bench) -> None:
     endless = make_task(seed=12, epochs=10_000)
     work = Listed([endless, make_task(seed=13)])
