@@ -6,7 +6,7 @@ weights beyond it go too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from dcasearch.artifacts import Place, size_of
 from dcasearch.config.study import Direction, Metric, Study
@@ -14,7 +14,7 @@ from dcasearch.errors import StorageError, TrialFailure
 from dcasearch.evaluation import Evaluation, EvaluationKey
 from dcasearch.search.objectives import ranking
 from dcasearch.store import Store
-from dcasearch.training import Task, checkpoint_path, discard, weights_path
+from dcasearch.training import Task, checkpoint_path, discard, weights_path, weights_sizes
 from dcasearch.trial import Role, State, Trial
 
 
@@ -26,7 +26,9 @@ class Retention:
     ) -> None:
         self._artifacts, self._keep, self._objectives = artifacts, keep, objectives
         self._kept = [trial for trial in trials if trial.state is State.COMPLETE]
-        self._drop()
+        # Of thousands of trials few have weights, and asking an object store for each would take minutes.
+        stored = weights_sizes(artifacts)
+        self._drop(lambda trial: trial.evaluation in stored)
 
     def ended(self, trial: Trial, evaluation: Evaluation) -> None:
         """Delete the checkpoint of a stored evaluation, and the weights that are not among the best any more."""
@@ -41,10 +43,10 @@ class Retention:
         """Delete the checkpoint of a training that failed."""
         discard_failed(key, failure, self._artifacts)
 
-    def _drop(self) -> None:
+    def _drop(self, stored: Callable[[Trial], bool] = lambda trial: True) -> None:
         order = ranking(self._objectives, [trial.values or () for trial in self._kept], "value")
-        for n in order[self._keep :]:
-            self._delete_weights(self._kept[n])
+        for trial in filter(stored, [self._kept[n] for n in order[self._keep :]]):
+            self._delete_weights(trial)
         self._kept = [self._kept[n] for n in order[: self._keep]]
 
     def _delete_weights(self, trial: Trial) -> None:
@@ -114,8 +116,7 @@ class Disk:
                 f"more than the budget of {budget / 1e9:,.2f} GB; raise `disk` or lower executor.max_concurrent, then "
                 "run the same command"
             )
-        folder = self._artifacts / "weights"
-        sizes = {place.stem: size_of(place) for place in folder.glob("*.safetensors")} if folder.is_dir() else {}
+        sizes = weights_sizes(self._artifacts)
         if sum(checkpoints) + sum(sizes.values()) <= budget:
             return
         order = [id for id in self._least_wanted_first() if id in sizes]

@@ -33,6 +33,8 @@ from dcasearch.trial import Origin, State, Trial, Value
 
 UNUSABLE_IN_A_ROW = 200
 """Infeasible or duplicate suggestions after which one unvisited architecture is drawn at random."""
+UNUSABLE_AFTER_A_DRAW = 10
+"""The same where the last training was such a draw: the sampler has been found to repeat itself."""
 REPEATS_BEFORE_COUNTING = 10
 """Such suggestions after which a small space is looked through for anything that is left."""
 
@@ -153,11 +155,11 @@ class Trials:
         self.ended = self._why_ended()
         if self.ended is not None:
             return None
-        unusable = self._unusable_in_a_row()
+        unusable, drawn = self._unusable_in_a_row()
         if unusable >= REPEATS_BEFORE_COUNTING and self._used_up():
             self.ended = "the space is used up: every architecture was tried"
             return None
-        if self._grid is not None or unusable >= UNUSABLE_IN_A_ROW:
+        if self._grid is not None or unusable >= (UNUSABLE_AFTER_A_DRAW if drawn else UNUSABLE_IN_A_ROW):
             point = self._unvisited()
             if point is None:
                 self.ended = "the space is used up: every feasible architecture was tried"
@@ -173,13 +175,15 @@ class Trials:
             return f"{self._fidelity.trials} trials are done"
         return no_improvement(self._study.stop, trials, self._study.objectives) or self._out_of_time()
 
-    def _unusable_in_a_row(self) -> int:
+    def _unusable_in_a_row(self) -> tuple[int, bool]:
+        """Return how many of the last suggestions were of no use, and whether a random draw came before them."""
         run = 0
         for number in sorted(self.ledger.trials, reverse=True):
-            if _uses_budget(self.ledger.trials[number]):
-                break
+            trial = self.ledger.trials[number]
+            if _uses_budget(trial):
+                return run, trial.origin == "random"
             run += 1
-        return run
+        return run, False
 
     def _used_up(self) -> bool:
         """Return whether a small space holds nothing that was not tried; of a large one nobody can say."""

@@ -11,7 +11,7 @@ from dcasearch.training.metrics import Metrics
 from dcasearch.training.ranks import Ranks
 from dcasearch.training.task import Task
 from dcasearch.training.training import Training
-from dcasearch.training.weights import evaluate_weights, sha256_of, weights_path
+from dcasearch.training.weights import evaluate_weights, sha256_of, weights_path, weights_sizes
 
 __all__ = [
     "Metrics",
@@ -24,4 +24,5 @@ __all__ = [
     "evaluate_weights",
     "sha256_of",
     "weights_path",
+    "weights_sizes",
 ]

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from dcasearch.architecture import Architecture
-from dcasearch.artifacts import Place, local_copy, write_atomically
+from dcasearch.artifacts import Place, local_copy, size_of, write_atomically
 from dcasearch.config.study import Data
 from dcasearch.data import describe, open_evaluation
 from dcasearch.evaluation import Protocol
@@ -26,6 +26,12 @@ def weights_name(id: str) -> str:
 def weights_path(artifacts: Place, id: str) -> Place:
     """Return where the weights of the evaluation of that id lie."""
     return artifacts / weights_name(id)
+
+
+def weights_sizes(artifacts: Place) -> dict[str, int]:
+    """Return the bytes of every stored file of weights, by the id of its evaluation."""
+    folder = artifacts / "weights"
+    return {place.stem: size_of(place) for place in folder.glob("*.safetensors")} if folder.is_dir() else {}
 
 
 def save_weights(model: nn.Module, path: Place) -> str:

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from dcasearch.config.study import Study
 from dcasearch.errors import TrialFailure
 from dcasearch.search.costing import Costs
-from dcasearch.search.trials import REPEATS_BEFORE_COUNTING, Trials
+from dcasearch.search.trials import REPEATS_BEFORE_COUNTING, UNUSABLE_AFTER_A_DRAW, UNUSABLE_IN_A_ROW, Trials
 from dcasearch.search.work import Event, Job
 from dcasearch.space import read_space
 from dcasearch.store import Store
@@ -169,6 +169,21 @@ def test_a_space_that_is_used_up_ends_cleanly(bench: Callable[..., Bench]) -> No
     assert work.ended is not None
     assert "used up" in work.ended
     assert len(run.ledger()) < 3 + 2 * REPEATS_BEFORE_COUNTING  # it takes note of repeats soon
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")  # of the sampler that this test uses
+def test_a_sampler_that_repeats_itself_gives_way_to_random_draws_and_the_sooner_the_second_time(
+    bench: Callable[..., Bench],
+) -> None:
+    run = bench(fidelities=proxy(trials=6))
+    work = run.trials()
+    point = next(iter(read_space(run.study.space).enumerate()))
+    study = work.ledger.optuna
+    study.sampler = optuna.samplers.PartialFixedSampler(point.params, study.sampler)
+    Simulated().run(work)
+    trained = [trial for trial in run.ledger() if trial.state is not State.DUPLICATE]
+    assert [trial.origin for trial in trained] == ["sampled"] + ["random"] * 5
+    assert len(run.ledger()) == 6 + UNUSABLE_IN_A_ROW + 4 * UNUSABLE_AFTER_A_DRAW
 
 
 def test_grid_trains_every_distinct_architecture_once(bench: Callable[..., Bench]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from urllib.parse import quote
 
 import psutil
 import ray
+from ray._private import services  # how Ray finds the cluster of `auto` has no public name
 
 from dcasearch.config.study import Resources
 from dcasearch.errors import UserError
@@ -28,6 +30,7 @@ _ENVIRONMENT = {
     "TUNE_FORCE_TRIAL_CLEANUP_S": "10",
     "TUNE_MAX_PENDING_TRIALS_PG": "1000000",  # the searcher itself says when there is room
 }
+_REACH_SECONDS = 10.0
 Bundle = dict[str, float]
 
 
@@ -69,6 +72,8 @@ def connected(address: str | None, secret: str | None = None) -> Iterator[None]:
 def _init(address: str | None) -> None:
     logging.getLogger("ray").setLevel(logging.ERROR)  # it announces by a warning that its tokens are on, as they should
     try:
+        if address is not None:
+            _reach(address)
         ray.init(
             address=address or "local",
             include_dashboard=False if address is None else None,
@@ -77,13 +82,21 @@ def _init(address: str | None) -> None:
             configure_logging=False,
             namespace="dcasearch",
         )
-    except (ConnectionError, TimeoutError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
             f"no Ray cluster at executor.address '{address}' ({reason}). Start one (`ray start --head` on this "
             "machine, `ray start --address=HOST:6379` on the others) or leave `address` out: then Ray runs on this "
             "machine alone"
         ) from error
+
+
+def _reach(address: str) -> None:
+    """Raise OSError or ValueError where nothing listens at an address: Ray itself tries it for thirteen minutes."""
+    found = services.canonicalize_bootstrap_address(address)
+    host, _, port = str(found).rpartition(":")
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_SECONDS):
+        pass
 
 
 @contextmanager
