@@ -30,6 +30,10 @@ def meaning_of(study: Study, space: Space, data: DataInfo) -> dict[str, Any]:
         meaning["resolution of params and macs"] = study.fidelities[-1].resolution
     meaning["seed of sampled trials"] = study.fidelities[0].seeds[0]
     for fidelity in study.fidelities:
+        if fidelity.parent is not None:
+            meaning[f"fidelities.{fidelity.name}.initialize"] = fidelity.initialize.model_dump(
+                mode="json", exclude_defaults=True, exclude={"max_parents"}
+            )
         for name in ("resolution", "epochs", "train_fraction"):
             meaning[f"fidelities.{fidelity.name}.{name}"] = getattr(fidelity, name)
         for part in (fidelity.recipe, fidelity.pruner):

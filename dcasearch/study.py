@@ -26,6 +26,7 @@ from dcasearch.executors import Executor, open_executor
 from dcasearch.meaning import check_unchanged, meaning_of
 from dcasearch.search.costing import Costs
 from dcasearch.search.ledger import Ledger
+from dcasearch.search.parents import WithParents
 from dcasearch.search.pipeline import Part, Pipeline
 from dcasearch.search.planning import Promoter, plan_users
 from dcasearch.search.pruning import rungs
@@ -106,6 +107,8 @@ class _Run:
 
     def run(self) -> Outcome:
         self._register()
+        for note in self.loaded.notes:
+            self.observe(Event("note", self.study.name, note))
         requests = Requests(self.store, self.study.name, self.observe)
         disk = Disk(self.study, self.store, self.artifacts, self.data.fingerprint)
         disk.clear()
@@ -162,7 +165,7 @@ class _Run:
         ended = sum(r.evaluation is not None or r.failure is not None for r in done)
         if candidates:
             self._begin(f"{fidelity.name} {role}s", fidelity, len(candidates) * len(seeds), {"complete": ended})
-        return Roles(
+        source = Roles(
             study=self.study,
             fidelity=fidelity,
             role=role,
@@ -175,6 +178,21 @@ class _Run:
             observe=self.observe,
             out_of_time=self._out_of_time,
         )
+        return self._with_parents(source, fidelity)
+
+    def _with_parents(self, source: Source, fidelity: Fidelity) -> Source:
+        """Let the jobs of a source wait for the networks that they start from, where they start from some."""
+        if fidelity.parent is None:
+            return source
+        return WithParents(
+            source,
+            study=self.study,
+            fidelity=fidelity,
+            known=self._baselines(),
+            store=self.store,
+            artifacts=self.artifacts,
+            observe=self.observe,
+        )
 
     def _trials(self, fidelity: Fidelity, previous: Part | None) -> Source:
         """Return the trials of one fidelity; `previous` are those of the fidelity before it."""
@@ -186,7 +204,7 @@ class _Run:
             promoter = Promoter(self.study, _trials_of(previous).ledger, ledger, lambda: previous.ended)
             promoter()
         self._begin_search(ledger)
-        return Trials(
+        trials = Trials(
             study=self.study,
             fidelity=fidelity,
             space=self.space,
@@ -199,6 +217,7 @@ class _Run:
             ledger=ledger,
             plan=promoter or (lambda: 0),
         )
+        return self._with_parents(trials, fidelity)
 
     def _end_trials(self, part: Part) -> None:
         """Say why the trials of a fidelity ended.
@@ -240,6 +259,7 @@ class _Run:
 
 
 def _trials_of(part: Part) -> Trials:
-    if not isinstance(part.source, Trials):
+    source = part.source.source if isinstance(part.source, WithParents) else part.source
+    if not isinstance(source, Trials):
         raise RuntimeError("the part was not begun, or holds no trials")
-    return part.source
+    return source

@@ -63,11 +63,12 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Role:
-    """One training that no sampler asked for: a baseline, or the last one of a winner or baseline with a fresh seed."""
+    """One training that no sampler asked for: a baseline, the last one of a winner or baseline with a fresh seed, or
+    the vanilla parent that others start from."""
 
     study: str
     fidelity: str
-    role: Literal["baseline", "final"]
+    role: Literal["baseline", "final", "parent"]
     name: str
     """Who it is in reports, e.g. `vanilla se`."""
     architecture_id: str

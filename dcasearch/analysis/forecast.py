@@ -7,11 +7,12 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from dcasearch.architecture import vanilla_of
 from dcasearch.config.study import CostMetric, Fidelity, Study
 from dcasearch.data import DataInfo
 from dcasearch.models import cost
 from dcasearch.search.objectives import violation
-from dcasearch.space import Count, Point, Space, count_distinct, size
+from dcasearch.space import Count, Point, Space, count_distinct, parents_of, size
 from dcasearch.store import Store
 
 SAMPLED = 200
@@ -164,9 +165,17 @@ def _phases(
         if distinct.exact and study.on_duplicate == "replay":
             wanted = min(wanted, distinct.value)
         trainings = (wanted + baselines) * len(fidelity.seeds)
+        if fidelity.parent is not None:
+            parents = _parents(study, space, fidelity) * len(fidelity.seeds)
+            name = f"{fidelity.name} parents"
+            phases.append(_phase(name, fidelity.parent, parents, study, points, classes, images, throughput))
         phases.append(_phase(fidelity.name, fidelity, trainings, study, points, classes, images, throughput))
     if study.final is not None:
         trainings = (1 + baselines) * len(study.final.seeds)
+        last = study.fidelities[-1]
+        if last.parent is not None:
+            parents = _parents(study, space, last) * len(study.final.seeds)
+            phases.append(_phase("final parents", last.parent, parents, study, points, classes, images, throughput))
         phases.append(_phase("final", study.fidelities[-1], trainings, study, points, classes, images, throughput))
     return phases
 
@@ -188,6 +197,13 @@ def _phase(
     macs = trainings * fidelity.epochs * median * (_PASSES * train + images * held_out)
     seconds = macs / throughput / study.executor.max_concurrent if throughput else None
     return Phase(name, trainings, macs, seconds)
+
+
+def _parents(study: Study, space: Space, fidelity: Fidelity) -> int:
+    """Return the distinct vanilla networks that a fidelity starts from: the space's, and its baselines'."""
+    found = parents_of(space, fidelity.initialize.max_parents) or ()
+    baselines = [vanilla_of(baseline.architecture) for baseline in space.baselines(study.baselines)]
+    return len({architecture.id for architecture in (*found, *baselines)})
 
 
 def _throughput(study: Study, store: Store | None, classes: int) -> tuple[float | None, str]:
@@ -214,9 +230,10 @@ def _measured(study: Study, store: Store, classes: int) -> float | None:
 
 
 def _weights(study: Study, space: Space) -> int:
-    """Return how many trainings' weights are kept: the best few of each fidelity, its baselines', the final ones'."""
+    """Return how many trainings' weights are kept: of each fidelity the best few, baselines, parents; the finals'."""
     baselines = len(space.baselines(study.baselines))
     kept = sum(study.keep_weights + baselines * len(fidelity.seeds) for fidelity in study.fidelities)
+    kept += sum(_parents(study, space, f) * len(f.seeds) for f in study.fidelities if f.parent is not None)
     return kept + ((1 + baselines) * len(study.final.seeds) if study.final else 0)
 
 

@@ -12,9 +12,10 @@ from dcasearch.analysis.standing import load_study_of
 from dcasearch.config.study import Resources, Study
 from dcasearch.data import describe
 from dcasearch.evaluation import Epoch, Evaluation
+from dcasearch.search.tasks import task_of
 from dcasearch.space import Space
 from dcasearch.store import Store
-from dcasearch.training import Task, evaluate
+from dcasearch.training import evaluate
 from dcasearch.trial import State, Trial
 
 
@@ -61,22 +62,16 @@ def not_reproduced(
 
 def _train(study: Study, space: Space, trial: Trial) -> Evaluation:
     fidelity = next(f for f in study.fidelities if f.name == trial.fidelity)
-    task = Task(
-        architecture=space.point(trial.params).architecture,
-        fidelity=fidelity,
-        data=study.data,
-        data_fingerprint=describe(study.data).fingerprint,
-        protocol=study.data.protocol,
-        seed=trial.seed,
-    )
-    resources = study.executor.resources.get(fidelity.name, Resources())
+    fingerprint = describe(study.data).fingerprint
+    architecture = space.point(trial.params).architecture
+    task = task_of(study, fidelity, architecture, trial.seed, data_fingerprint=fingerprint)
+    threads = study.executor.resources.get(fidelity.name, Resources()).threads
     with tempfile.TemporaryDirectory(prefix="dcasearch-") as folder:
+        artifacts = Path(folder)
+        if task.parent is not None:
+            evaluate(task.parent, artifacts=artifacts, report=lambda epoch: True, threads=threads, device="cpu")
         return evaluate(
-            task,
-            artifacts=Path(folder),
-            report=lambda epoch: epoch.epoch < trial.epochs,
-            threads=resources.threads,
-            device="cpu",
+            task, artifacts=artifacts, report=lambda epoch: epoch.epoch < trial.epochs, threads=threads, device="cpu"
         )
 
 

@@ -2,7 +2,8 @@
 
 `specification` is what a user writes, `layouts` the backbones' geometry, `kinds` what each attention
 block sends and receives, `topology` who listens to whom; `resolution` makes of them a `network`, whose
-canonical form is the id: two specifications of one network share it. `point` is the architecture itself.
+canonical form is the id: two specifications of one network share it. `point` is the architecture itself,
+`warm_start` where it starts from its vanilla parent.
 """
 
 from dcasearch.architecture.kinds import KINDS, Dimension, Kind, Port
@@ -17,6 +18,7 @@ from dcasearch.architecture.specification import (
     ConnectionFunction,
     Connections,
 )
+from dcasearch.architecture.warm_start import alpha_of_vanilla, started_as_vanilla, vanilla_of
 
 __all__ = [
     "BACKBONES",
@@ -38,4 +40,7 @@ __all__ = [
     "Network",
     "Port",
     "Resize",
+    "alpha_of_vanilla",
+    "started_as_vanilla",
+    "vanilla_of",
 ]

@@ -70,6 +70,8 @@ def check(
     console.print(f"{study}: no mistakes found")
     for variable in sorted(loaded.missing_variables):
         console.print(f"warning: {variable} is not set; `run` needs it", style="yellow")
+    for note in loaded.notes:
+        console.print(f"warning: {note}", style="yellow")
     data = None
     if not loaded.missing_variables:
         try:

@@ -12,7 +12,7 @@ import yaml
 
 from dcasearch.architecture import Architecture
 from dcasearch.config.checks import check_study
-from dcasearch.config.document import Document, Report, load_yaml
+from dcasearch.config.document import Document, Path, Report, load_yaml
 from dcasearch.config.study import Study
 from dcasearch.config.validation import validate
 from dcasearch.errors import ArchitectureError, ConfigError, nearest
@@ -42,19 +42,27 @@ def read_study(document: Document) -> Study | None:
     data = dict(document.data)
     fidelities = data.get("fidelities")
     if isinstance(fidelities, list):
-        data["fidelities"] = [
-            {**f, "recipe": _recipe(f["recipe"], n, document.report)} if isinstance(f, dict) and "recipe" in f else f
-            for n, f in enumerate(fidelities)
-        ]
+        data["fidelities"] = [_with_recipes(f, ("fidelities", n), document.report) for n, f in enumerate(fidelities)]
     study = validate(Study, data, document.report)
     if study is not None:
         check_study(study, document.report)
     return study
 
 
-def _recipe(written: Any, fidelity: int, report: Report) -> Any:
+def _with_recipes(fidelity: Any, path: Path, report: Report) -> Any:
+    """Fill in the recipe of a fidelity, and that of the parents it starts from."""
+    if not isinstance(fidelity, dict):
+        return fidelity
+    filled = dict(fidelity)
+    if "recipe" in filled:
+        filled["recipe"] = _recipe(filled["recipe"], (*path, "recipe"), report)
+    if isinstance(filled.get("initialize"), dict):
+        filled["initialize"] = _with_recipes(filled["initialize"], (*path, "initialize"), report)
+    return filled
+
+
+def _recipe(written: Any, path: Path, report: Report) -> Any:
     """Return a whole recipe from a name, from `{base: name, …}`, or as it is."""
-    path = ("fidelities", fidelity, "recipe")
     changes: dict[str, Any] = {}
     name = written
     if isinstance(written, dict):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from dcasearch.architecture.specification import Frozen
 from dcasearch.config.numbers import Human
@@ -90,6 +90,31 @@ class Promotion(Frozen):
     """Promote while the fidelity before this one still runs: of n trials that ended out of N the best top·n/N."""
 
 
+class Initialization(Frozen):
+    """What the trainings of a fidelity start from."""
+
+    name: Literal["scratch", "vanilla"] = "scratch"
+    """vanilla: the weights of the same network without connections, which is trained first, once per seed."""
+    epochs: PositiveInt | None = None
+    """vanilla only: of that parent's training; else as many as the fidelity has."""
+    recipe: Recipe | None = None
+    """vanilla only: the parent's; else the fidelity's own. In YAML as there."""
+    max_parents: PositiveInt = 4
+    """vanilla only: a space with more distinct parents is trained from scratch, parent's epochs and own together."""
+    allow_jump: bool = False
+    """vanilla only: train functions too that cannot start as their parent (softmax, learned, concat)."""
+
+    @model_validator(mode="after")
+    def _only_vanilla(self) -> Self:
+        if self.name == "scratch" and self.model_fields_set - {"name"}:
+            raise ValueError("scratch has no options; they belong to vanilla")
+        return self
+
+
+def _initialization(written: object) -> object:
+    return {"name": written} if isinstance(written, str) else written
+
+
 class Fidelity(Frozen):
     """One level of the training budget."""
 
@@ -107,6 +132,24 @@ class Fidelity(Frozen):
     """In YAML a shipped recipe's name, or `{base: light, lr: 0.05}`, or the whole recipe."""
     pruner: Pruner = Pruner()
     seeds: tuple[NonNegativeInt, ...] = Field(default=(0,), min_length=1, strict=False)
+    initialize: Annotated[
+        Initialization,
+        BeforeValidator(_initialization, json_schema_input_type=Literal["scratch", "vanilla"] | Initialization),
+    ] = Initialization()
+    """`scratch`, `vanilla`, or `{name: vanilla, epochs: 8, …}`."""
+
+    @property
+    def parent(self) -> Fidelity | None:
+        """How the vanilla parents are trained that this fidelity's networks start from; None from scratch."""
+        if self.initialize.name == "scratch":
+            return None
+        changes = {
+            "epochs": self.initialize.epochs or self.epochs,
+            "recipe": self.initialize.recipe or self.recipe,
+            "pruner": Pruner(),
+            "initialize": Initialization(),
+        }
+        return self.model_copy(update=changes)
 
 
 class Resources(Frozen):

@@ -13,8 +13,9 @@ from dcasearch.config.study import Direction, Metric, Study
 from dcasearch.errors import StorageError, TrialFailure
 from dcasearch.evaluation import Evaluation, EvaluationKey
 from dcasearch.search.objectives import ranking
+from dcasearch.search.tasks import task_of
 from dcasearch.store import Store
-from dcasearch.training import Task, checkpoint_path, discard, weights_path, weights_sizes
+from dcasearch.training import checkpoint_path, discard, weights_path, weights_sizes
 from dcasearch.trial import Role, State, Trial
 
 
@@ -85,20 +86,21 @@ class Disk:
     def _key(self, entry: Trial | Role) -> EvaluationKey:
         fidelity = next(fidelity for fidelity in self._study.fidelities if fidelity.name == entry.fidelity)
         final = isinstance(entry, Role) and entry.role == "final"
-        return Task(
-            architecture=self._store.get_architecture(entry.architecture_id),
-            fidelity=fidelity,
-            data=self._study.data,
+        task = task_of(
+            self._study,
+            fidelity,
+            self._store.get_architecture(entry.architecture_id),
+            entry.seed,
             data_fingerprint=self._data_fingerprint,
-            protocol="test" if final else self._study.data.protocol,
-            seed=entry.seed,
-        ).key
+            protocol="test" if final else None,
+        )
+        return task.parent.key if isinstance(entry, Role) and entry.role == "parent" and task.parent else task.key
 
     def make_room(self, running: Iterable[EvaluationKey]) -> None:
         """Delete the least wanted weights until the study's files are within its budget.
 
         Baselines' go first, then those of trials, from the first fidelity to the last and from worst to best; those
-        of the final trainings last. Checkpoints of running trainings stay.
+        of the final trainings last. Checkpoints of running trainings stay, and the parents that others start from.
 
         Args:
             running: the trainings that run, or are about to.
@@ -120,7 +122,9 @@ class Disk:
         if sum(checkpoints) + sum(sizes.values()) <= budget:
             return
         order = [id for id in self._least_wanted_first() if id in sizes]
-        used = sum(checkpoints) + sum(sizes[id] for id in order)
+        parents = {role.evaluation for role in self._store.roles(self._study.name) if role.role == "parent"}
+        used = sum(checkpoints) + sum(size for id, size in sizes.items() if id in parents or id in order)
+        order = [id for id in order if id not in parents]
         for id in order:
             if used <= budget:
                 return

@@ -13,9 +13,10 @@ from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation, Protocol
 from dcasearch.search.retention import discard_failed
+from dcasearch.search.tasks import task_of
 from dcasearch.search.work import Event, Job, Observer
 from dcasearch.store import Store
-from dcasearch.training import Task, discard
+from dcasearch.training import discard
 from dcasearch.trial import Role
 
 
@@ -45,14 +46,7 @@ class Roles:
         known = {(r.role, r.fidelity, r.name, r.architecture_id, r.seed): r for r in store.roles(study.name)}
         for number, (seed, (name, architecture)) in enumerate((s, c) for s in seeds for c in candidates):
             role_key = (role, fidelity.name, name, architecture.id, seed)
-            task = Task(
-                architecture=architecture,
-                fidelity=fidelity,
-                data=study.data,
-                data_fingerprint=data_fingerprint,
-                protocol=protocol,
-                seed=seed,
-            )
+            task = task_of(study, fidelity, architecture, seed, data_fingerprint=data_fingerprint, protocol=protocol)
             entry = known.get(role_key) or Role(
                 study=study.name,
                 fidelity=fidelity.name,

@@ -25,10 +25,10 @@ from dcasearch.search.objectives import values_of, violation
 from dcasearch.search.pruning import goes_on, rungs
 from dcasearch.search.retention import Retention
 from dcasearch.search.stopping import no_improvement
+from dcasearch.search.tasks import task_of
 from dcasearch.search.work import Event, Job, Observer
 from dcasearch.space import Point, Space
 from dcasearch.store import Store
-from dcasearch.training import Task
 from dcasearch.trial import Origin, State, Trial, Value
 
 UNUSABLE_IN_A_ROW = 200
@@ -288,14 +288,7 @@ class Trials:
                 self._replay(trial, original)
 
     def _start(self, trial: Trial, architecture: Architecture, *, resumed: bool) -> None:
-        task = Task(
-            architecture=architecture,
-            fidelity=self._fidelity,
-            data=self._study.data,
-            data_fingerprint=self._data_fingerprint,
-            protocol=self._study.data.protocol,
-            seed=trial.seed,
-        )
+        task = task_of(self._study, self._fidelity, architecture, trial.seed, data_fingerprint=self._data_fingerprint)
         resources = self._study.executor.resources.get(self._fidelity.name, Resources())
         job = Job(
             self._label(trial.number),

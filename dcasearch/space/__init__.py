@@ -5,6 +5,7 @@
 
 from dcasearch.space.counting import Count, count_distinct, size
 from dcasearch.space.loading import LoadedStudy, load_study
+from dcasearch.space.parents import parents_of
 from dcasearch.space.reading import read_space
 from dcasearch.space.schema import space_schema
 from dcasearch.space.space import Baseline, Point, Space
@@ -17,6 +18,7 @@ __all__ = [
     "Space",
     "count_distinct",
     "load_study",
+    "parents_of",
     "read_space",
     "size",
     "space_schema",

@@ -84,6 +84,10 @@ class Axis:
             return option.value
         return {**option.value, **{last_part(axis.name): axis.choose(suggest, chosen) for axis in option.nested}}
 
+    def choose_afresh(self, suggest: Suggest) -> Any:
+        """Choose an option where nothing was chosen before."""
+        return self.choose(suggest, {})
+
     def _labelled(self, label: Value, options: tuple[Option, ...]) -> Option:
         for option in options:
             if option.label == label and type(option.label) is type(label):

@@ -10,6 +10,7 @@ from pathlib import Path as File
 from dcasearch.config import Document, Key, load_yaml, read_study
 from dcasearch.config.study import Study
 from dcasearch.errors import ConfigError, UserError, nearest
+from dcasearch.space.parents import settle_initialization
 from dcasearch.space.reading import read_space
 from dcasearch.space.space import Space
 from dcasearch.trial import Value
@@ -24,6 +25,8 @@ class LoadedStudy:
     path: File
     missing_variables: frozenset[str]
     """Environment variables that the YAML names, that are not set and have no default."""
+    notes: tuple[str, ...] = ()
+    """Where the study is run otherwise than its YAML says, and why."""
 
 
 def load_study(path: File, environ: Mapping[str, str] | None = None) -> LoadedStudy:
@@ -37,15 +40,16 @@ def load_study(path: File, environ: Mapping[str, str] | None = None) -> LoadedSt
     documents = [document]
     space = _space(document, documents, environ)
     sound = not any(d.problems for d in documents)  # of a space with mistakes nothing more can be asked
-    study = read_study(document)
+    study, notes = read_study(document), tuple[str, ...]()
     if sound and study is not None and space is not None:
         _check_enqueued(study, space, document)
         _check_baselines(study, space, document)
+        study, notes = settle_initialization(study, space, document)
     problems = [problem for d in documents for problem in d.problems]
     if problems or study is None or space is None:
         raise ConfigError(problems)
     missing = frozenset[str]().union(*(d.missing for d in documents))
-    return LoadedStudy(study, space, path, missing)
+    return LoadedStudy(study, space, path, missing, notes)
 
 
 def _space(document: Document, documents: list[Document], environ: Mapping[str, str] | None) -> Space | None:

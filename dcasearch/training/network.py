@@ -1,12 +1,13 @@
 """The network of a training with every technique applied from outside, in one fixed order.
 
-Build, initialise, overrides of the recipe (BatchNorm momentum, dropout), synchronised BatchNorm, device, memory
-format, moving average, exchange of gradients between ranks (DDP), compile. The model knows of none of them.
+Build, initialise, parameters of the vanilla parent (warm start), overrides of the recipe (BatchNorm momentum, dropout),
+synchronised BatchNorm, device, memory format, moving average, exchange of gradients between ranks (DDP), compile. The
+model knows of none of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -62,8 +63,18 @@ def make_network(
     seed: int,
     device: torch.device,
     ranks: Ranks = ALONE,
+    parent: Mapping[str, Tensor] | None = None,
 ) -> TrainedNetwork:
     """Return an architecture's network, drawn from the seed, with the recipe's techniques applied.
+
+    Args:
+        architecture: what to build.
+        recipe: what to apply.
+        classes: width of the classifier.
+        seed: of the parameters.
+        device: where it computes.
+        ranks: this process among those that train together.
+        parent: parameters and buffers of the same network without connections, which take the place of the drawn ones.
 
     Raises:
         UserError: the recipe asks for dropout and the backbone has no such layer, or for synchronised BatchNorm on
@@ -71,6 +82,8 @@ def make_network(
     """
     model: nn.Module = build_model(architecture, num_classes=classes)
     initialize(model, seed)
+    if parent is not None:
+        _start_from(model, parent)
     _override(model, recipe)
     if recipe.sync_batchnorm:
         model = _synchronized(model, device, ranks)
@@ -90,6 +103,13 @@ def make_network(
         device=device,
         precision=recipe.precision if _has_bf16(device) else "fp32",
     )
+
+
+def _start_from(model: nn.Module, parent: Mapping[str, Tensor]) -> None:
+    missing, unexpected = model.load_state_dict(parent, strict=False)
+    wrong = [name for name in missing if not name.startswith("connections.")] + unexpected
+    if wrong:
+        raise RuntimeError(f"the parent is another network: {', '.join(wrong[:5])}")
 
 
 def _override(model: nn.Module, recipe: Recipe) -> None:

@@ -11,6 +11,9 @@ from dcasearch.evaluation import EvaluationKey, Protocol, fingerprint
 
 _ALPHA = 1.0
 """α's usual start, `Alpha.init`'s default."""
+NUMERICS = 1
+"""Rises with a change of this package after which an equal task gives other values: records made before it are then
+of another key. Left out of the key while it is 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +28,10 @@ class Task:
     protocol: Protocol
     seed: int
     """Of parameters, batch order, augmentation and dropout."""
+    parent: Task | None = None
+    """The training whose weights this one starts from; what it has in common with it is loaded, the rest drawn."""
+    parent_sha256: str | None = None
+    """Of the parent's weights, once they are there."""
 
     @property
     def key(self) -> EvaluationKey:
@@ -48,4 +55,8 @@ class Task:
         network = self.architecture.network
         if network.alpha_init != _ALPHA and any(edge.alpha for edge in network.edges):
             meaning["alpha_init"] = network.alpha_init  # of the training, not of the architecture's id
+        if self.parent is not None:
+            meaning["parent"] = self.parent.key.id
+        if NUMERICS != 1:
+            meaning["numerics"] = NUMERICS
         return meaning

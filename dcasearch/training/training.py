@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+import safetensors.torch
 import torch
+from torch import Tensor
 
 from dcasearch.artifacts import Place
 from dcasearch.data import Batch, Loader, describe, open_loaders, root_of, stage
@@ -38,7 +40,7 @@ from dcasearch.training.provenance import device_name, provenance
 from dcasearch.training.ranks import ALONE, Ranks
 from dcasearch.training.schedule import learning_rate
 from dcasearch.training.task import Task
-from dcasearch.training.weights import save_weights, weights_name
+from dcasearch.training.weights import parent_weights, save_weights, weights_name
 
 
 class _Interruption(Exception):
@@ -87,8 +89,11 @@ class Training:
         self._middle: MidEpoch | None = None
         self._returned = 0
         with self._at_work():
-            self._open(choose_device(device))
-            self._resume()
+            self._checkpoint = checkpoint_path(task.key, artifacts)
+            checkpoint = self._ranks.from_first(read_checkpoint(self._checkpoint) if self._ranks.first else None)
+            self._open(choose_device(device), self._parent() if checkpoint is None else None)
+            if checkpoint is not None:
+                self._resume(parse_checkpoint(checkpoint, self._device))
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
@@ -101,7 +106,15 @@ class Training:
         finally:
             torch.set_num_threads(before)
 
-    def _open(self, device: torch.device) -> None:
+    def _parent(self) -> Mapping[str, Tensor] | None:
+        """Return the weights of the training that this one starts from, read by the first rank."""
+        if self._task.parent is None:
+            return None
+        read = parent_weights(self._task, self._artifacts) if self._ranks.first else None
+        content = self._ranks.from_first(read)
+        return None if content is None else safetensors.torch.load(content)
+
+    def _open(self, device: torch.device, parent: Mapping[str, Tensor] | None) -> None:
         task, fidelity = self._task, self._task.fidelity
         stage(task.data)
         found = describe(task.data).fingerprint
@@ -129,15 +142,11 @@ class Training:
             seed=task.seed,
             device=device,
             ranks=self._ranks,
+            parent=parent,
         )
         self._optimizer = make_optimizer(self._network.model, self._recipe)
-        self._checkpoint = checkpoint_path(task.key, self._artifacts)
 
-    def _resume(self) -> None:
-        content = self._ranks.from_first(read_checkpoint(self._checkpoint) if self._ranks.first else None)
-        if content is None:
-            return
-        checkpoint = parse_checkpoint(content, self._device)
+    def _resume(self, checkpoint: Checkpoint) -> None:
         self._network.model.load_state_dict(checkpoint.model)
         self._optimizer.load_state_dict(checkpoint.optimizer)
         if self._network.ema is not None and checkpoint.ema is not None:

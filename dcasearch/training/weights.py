@@ -10,12 +10,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from dcasearch.architecture import Architecture
-from dcasearch.artifacts import Place, local_copy, size_of, write_atomically
+from dcasearch.artifacts import Place, local_copy, read_bytes, size_of, write_atomically
 from dcasearch.config.study import Data
 from dcasearch.data import describe, open_evaluation
+from dcasearch.errors import StorageError
 from dcasearch.evaluation import Protocol
 from dcasearch.models import build_model
 from dcasearch.training.metrics import Metrics, measure
+from dcasearch.training.task import Task
 
 
 def weights_name(id: str) -> str:
@@ -49,6 +51,23 @@ def save_weights(model: nn.Module, path: Place) -> str:
 
     write_atomically(path, write)
     return digests[-1]
+
+
+def parent_weights(task: Task, artifacts: Place) -> bytes:
+    """Return the file of the weights that a task starts from.
+
+    Raises:
+        StorageError: it is not there, or not what the task was made for.
+    """
+    if task.parent is None:
+        raise ValueError("the task starts from scratch")
+    path = weights_path(artifacts, task.parent.key.id)
+    content = read_bytes(path)
+    if content is None:
+        raise StorageError(f"{path}, which this training starts from, is not there: do all nodes share `artifacts`?")
+    if task.parent_sha256 not in (None, hashlib.sha256(content).hexdigest()):
+        raise StorageError(f"{path} is not the parent that this training was to start from: its SHA-256 differs")
+    return content
 
 
 def sha256_of(path: Place) -> str:

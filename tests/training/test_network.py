@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dcasearch.architecture import Architecture
+from dcasearch.architecture import Architecture, started_as_vanilla
 from dcasearch.config.recipe import Recipe
 from dcasearch.errors import UserError
 from dcasearch.training import network
@@ -103,3 +103,30 @@ def test_a_compiled_network_computes_the_same() -> None:
             return made.forward(images)
 
     torch.testing.assert_close(logits(make(compile=True)), logits(make()), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("function", "tolerance"), [("direct", 0.0), ("weighted", 0.05)])
+def test_a_network_that_starts_from_its_vanilla_parent_computes_what_that_does(function: str, tolerance: float) -> None:
+    parent = make(VANILLA, seed=3).model.eval()
+    connected = started_as_vanilla(Architecture.parse({**CONNECTED, "connections": {"function": function}}))
+    recipe = Recipe()
+    state = parent.state_dict()
+    child = make_network(connected, recipe, classes=10, seed=0, device=CPU, parent=state).model.eval()
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(child(images), parent(images), rtol=0.0, atol=tolerance)
+
+
+def test_the_average_of_a_network_that_starts_from_its_parent_starts_there_too() -> None:
+    state = make(VANILLA, seed=3).model.state_dict()
+    architecture = Architecture.parse(CONNECTED)
+    child = make_network(architecture, Recipe(ema=0.9), classes=10, seed=0, device=CPU, parent=state)
+    average = child.evaluated.state_dict()
+    assert all(torch.equal(average[name], value) for name, value in state.items())
+
+
+def test_another_networks_weights_are_no_parent() -> None:
+    wider = make({**VANILLA, "backbone": {"name": "mobilenet_v2", "width": 0.2}}).model.state_dict()
+    other = make({"backbone": {"name": "mobilenet_v2", "width": 0.1}}).model.state_dict()  # has no attention
+    for state in (wider, other):
+        with pytest.raises(RuntimeError):
+            make_network(Architecture.parse(CONNECTED), Recipe(), classes=10, seed=0, device=CPU, parent=state)

@@ -1,3 +1,4 @@
+import dataclasses
 import pickle
 from typing import Any
 
@@ -52,3 +53,21 @@ def test_the_defaults_of_a_recipe_are_settled() -> None:
     defaults = Recipe().model_dump(mode="json")
     assert added_later.items() <= defaults.items()
     assert fingerprint({name: defaults[name] for name in defaults.keys() - added_later}) == "4bb7847b70e251fb"
+
+
+def test_the_parent_is_in_the_key_and_the_check_of_its_weights_is_not() -> None:
+    parent = make_task(VANILLA)
+    child = dataclasses.replace(make_task(), parent=parent)
+    assert len({make_task().key, child.key, dataclasses.replace(child, parent=make_task(VANILLA, epochs=9)).key}) == 3
+    assert dataclasses.replace(child, parent_sha256="0" * 64).key == child.key
+
+
+def test_a_change_of_the_numerics_changes_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = make_task().key
+    monkeypatch.setattr("dcasearch.training.task.NUMERICS", 2)
+    assert make_task().key != before
+
+
+@pytest.mark.parametrize("recipe", [{"precision": "bf16"}, {"batch_size": 8}])
+def test_precision_and_global_batch_are_in_the_key(recipe: dict[str, Any]) -> None:
+    assert make_task(recipe=recipe).key != make_task().key

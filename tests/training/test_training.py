@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import random
 import shutil
@@ -8,14 +9,15 @@ from typing import Any
 import pytest
 from upath import UPath
 
+from dcasearch.architecture import Architecture, started_as_vanilla
 from dcasearch.artifacts import Place
 from dcasearch.config.study import Data
 from dcasearch.errors import Preempted, StorageError
 from dcasearch.evaluation import Epoch, Evaluation
-from dcasearch.training import Task, Training, discard, evaluate_weights, sha256_of
+from dcasearch.training import Task, Training, discard, evaluate_weights, sha256_of, weights_path
 from dcasearch.training import loop as loop_room
 from tests.data.support import write_folder
-from tests.training.support import curve, make_task
+from tests.training.support import CONNECTED, VANILLA, curve, make_task
 
 STEPS = 4
 """Of one epoch of `make_task()`; as many batches are measured: 9."""
@@ -175,3 +177,43 @@ def test_the_seconds_before_an_interruption_count(tmp_path: Path) -> None:
     assert middle is not None
     assert middle.seconds > 0
     assert training.next().seconds > middle.seconds
+
+
+def family(artifacts: Place) -> Task:
+    """A task whose parent is trained and stored."""
+    parent = make_task(VANILLA, epochs=2)
+    digest = train(parent, artifacts).weights_sha256
+    connected = started_as_vanilla(Architecture.parse(CONNECTED))
+    return dataclasses.replace(make_task(), architecture=connected, parent=parent, parent_sha256=digest)
+
+
+def test_a_training_from_its_parent_goes_on_where_that_ended(tmp_path: Path) -> None:
+    still = make_task(epochs=1, recipe={"lr": 1e-12, "bn_momentum": 1e-9}).fidelity  # it stays where it starts
+    task = dataclasses.replace(family(tmp_path), fidelity=still)
+    assert task.parent is not None
+    parent = train(task.parent, tmp_path)
+    child = train(task, tmp_path)
+    assert child.last.loss == pytest.approx(parent.last.loss, rel=1e-4)
+    assert child.last.top1 == parent.last.top1
+
+
+@pytest.mark.parametrize("calls", [(3,), (STEPS + 2, 5)])
+def test_a_training_from_its_parent_resumes_to_the_last_bit_and_needs_the_parent_no_more(
+    tmp_path: Path, calls: tuple[int, ...]
+) -> None:
+    task = family(tmp_path)
+    whole = train(task, tmp_path)
+    discard(task.key, tmp_path)
+    with pytest.raises(Preempted):
+        train(task, tmp_path, at_call(calls[0]))
+    assert task.parent is not None
+    weights_path(tmp_path, task.parent.key.id).unlink()
+    assert_equal(train_interrupted_at(task, tmp_path, *calls[1:]), whole)
+
+
+def test_a_parent_that_is_missing_or_another_one_stops_the_run(tmp_path: Path) -> None:
+    task = family(tmp_path)
+    with pytest.raises(StorageError, match="SHA-256 differs"):
+        train(dataclasses.replace(task, parent_sha256="0" * 64), tmp_path)
+    with pytest.raises(StorageError, match="do all nodes share `artifacts`"):
+        train(task, tmp_path / "elsewhere")

@@ -1,0 +1,50 @@
+"""From what a study wants trained to the task that says so: the one place where tasks of a study are made."""
+
+from __future__ import annotations
+
+from dcasearch.architecture import Architecture, started_as_vanilla, vanilla_of
+from dcasearch.config.study import Fidelity, Study
+from dcasearch.evaluation import Protocol
+from dcasearch.training import Task
+
+
+def task_of(
+    study: Study,
+    fidelity: Fidelity,
+    architecture: Architecture,
+    seed: int,
+    *,
+    data_fingerprint: str,
+    protocol: Protocol | None = None,
+) -> Task:
+    """Return the training of an architecture at a fidelity, with its vanilla parent's where it starts from that.
+
+    Args:
+        study: whose data it is.
+        fidelity: one of the study's.
+        architecture: as it was sampled.
+        seed: of the training, and of its parent's.
+        data_fingerprint: `DataInfo.fingerprint`.
+        protocol: the study's own unless given; a parent never sees the test split.
+    """
+    protocol = protocol or study.data.protocol
+    how = fidelity.parent
+    parent = None
+    if how is not None:
+        parent = Task(
+            architecture=vanilla_of(architecture),
+            fidelity=how,
+            data=study.data,
+            data_fingerprint=data_fingerprint,
+            protocol=study.data.protocol,
+            seed=seed,
+        )
+    return Task(
+        architecture=architecture if parent is None else started_as_vanilla(architecture),
+        fidelity=fidelity,
+        data=study.data,
+        data_fingerprint=data_fingerprint,
+        protocol=protocol,
+        seed=seed,
+        parent=parent,
+    )

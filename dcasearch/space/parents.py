@@ -1,0 +1,68 @@
+"""The vanilla networks that a space's architectures start from, under `initialize: vanilla`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from dcasearch.architecture import Architecture, ConnectionFunction, Connections, alpha_of_vanilla
+from dcasearch.config import Document
+from dcasearch.config.study import Fidelity, Initialization, Study
+from dcasearch.space.axes import Axis, answers
+from dcasearch.space.space import Space
+
+
+def parents_of(space: Space, most: int) -> tuple[Architecture, ...] | None:
+    """Return the distinct architectures of a space without its connections; None where there are more than `most`."""
+    found: dict[str, Architecture] = {}
+    for point in replace(space, connections=None).enumerate():
+        found.setdefault(point.architecture.id, point.architecture)
+        if len(found) > most:
+            return None
+    return tuple(found.values())
+
+
+def settle_initialization(study: Study, space: Space, document: Document) -> tuple[Study, tuple[str, ...]]:
+    """Return the study as it will be trained, and what its user should know of it.
+
+    A fidelity whose space has too many parents is trained from scratch, for as many epochs as a parent and its child
+    together. Functions that cannot start as their parent are reported as mistakes, unless the jump is allowed.
+    """
+    settled, notes = list(study.fidelities), list[str]()
+    for n, fidelity in enumerate(study.fidelities):
+        if fidelity.parent is None:
+            continue
+        jumps = sorted({_words(function) for function in functions_of(space) if alpha_of_vanilla(function) is None})
+        if jumps and not fidelity.initialize.allow_jump:
+            document.report(
+                ("fidelities", n, "initialize"),
+                f"{', '.join(jumps)}: no α makes such a network its vanilla parent, so it would not start where the "
+                "others do; leave it out of the space, or write {name: vanilla, allow_jump: true}",
+            )
+        if parents_of(space, fidelity.initialize.max_parents) is None:
+            settled[n], note = _from_scratch(fidelity)
+            notes.append(note)
+    return study.model_copy(update={"fidelities": tuple(settled)}), tuple(notes)
+
+
+def functions_of(space: Space) -> Iterator[ConnectionFunction]:
+    """Yield every connection function that a space's architectures may have."""
+    if space.connections is None:
+        return
+    axis = space.connections.function
+    for option in axis.possible:
+        for written in answers(Axis(axis.name, (option,)).choose_afresh):
+            yield Connections.model_validate({"function": written}).function
+
+
+def _words(function: ConnectionFunction) -> str:
+    return f"{function.name} ({function.form})" if function.form == "literal" else function.name
+
+
+def _from_scratch(fidelity: Fidelity) -> tuple[Fidelity, str]:
+    epochs = fidelity.epochs + (fidelity.initialize.epochs or fidelity.epochs)
+    note = (
+        f"{fidelity.name}: the space has more than {fidelity.initialize.max_parents} vanilla parents "
+        f"(initialize.max_parents), so its networks are trained from scratch, {epochs} epochs each"
+    )
+    return fidelity.model_copy(update={"epochs": epochs, "initialize": Initialization()}), note

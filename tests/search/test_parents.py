@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dcasearch import study as study_room
+from dcasearch.errors import TrialFailure
+from dcasearch.evaluation import Epoch, Evaluation
+from dcasearch.search.work import Event, Job, Work
+from dcasearch.space import LoadedStudy, read_space
+from dcasearch.store import Store
+from dcasearch.study import Outcome
+from dcasearch.training import weights_path
+from dcasearch.trial import Role, State
+from tests.support import DriverDied, Simulated, make_epoch, make_study
+
+SPACE: dict[str, Any] = {
+    "backbone": {"name": "resnet18", "stem": "small"},
+    "attention": {"name": "se", "reduction": [8, 16]},
+    "connections": {"granularity": "stage", "dimensions": {"channel": [True, False]}, "topology": ["chain", "dense"]},
+}
+WARM: dict[str, Any] = {
+    "name": "proxy",
+    "trials": 6,
+    "resolution": 16,
+    "epochs": 2,
+    "initialize": {"name": "vanilla", "epochs": 3},
+}
+
+
+class Weighing(Simulated):
+    """As `Simulated`, and leaves a file of weights behind, as a training does."""
+
+    def __init__(self, artifacts: Path, **options: Any) -> None:
+        super().__init__(**options)
+        self.artifacts = artifacts
+
+    def _train(self, work: Work, job: Job) -> None:
+        failure = self.fail(job)
+        if failure is not None:
+            work.fail(job, failure)
+            return
+        history = tuple(make_epoch(job, n + 1) for n in range(job.task.fidelity.epochs))
+        for epoch in history:
+            self._tick()
+            work.report(job, epoch)
+        self._tick()
+        work.finish(job, self._record(job, history))
+
+    def _record(self, job: Job, history: tuple[Epoch, ...]) -> Evaluation:
+        path = weights_path(self.artifacts, job.task.key.id)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"weights")
+        return Evaluation(
+            key=job.task.key,
+            history=history,
+            seconds=float(len(history)),
+            images=10,
+            device="cpu",
+            weights=f"weights/{path.name}",
+            weights_sha256="0" * 64,
+        )
+
+
+class Bench:
+    """A study whose trials start from their parents, in a database of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.store = Store.open(f"sqlite:///{folder}/study.db", create=True)
+        self.events: list[Event] = []
+
+    def run(self, executor: Simulated | None = None, **changes: Any) -> Outcome:
+        study = make_study(**{"space": SPACE, "artifacts": str(self.folder), "fidelities": [WARM], **changes})
+        loaded = LoadedStudy(study, read_space(study.space), self.folder / "study.yaml", frozenset())
+        return study_room.run(loaded, self.store, executor or Weighing(self.folder), self.events.append)
+
+    def parents(self) -> list[Role]:
+        return [role for role in self.store.roles("tiny") if role.role == "parent"]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Callable[[], Bench]:
+    return lambda: Bench(tmp_path / str(len(list(tmp_path.iterdir()))))
+
+
+def parents_first(jobs: list[Job]) -> bool:
+    """Whether each job came after its parent."""
+    trained = set()
+    for job in jobs:
+        if job.task.parent is not None and job.task.parent.key not in trained:
+            return False
+        trained.add(job.task.key)
+    return True
+
+
+def test_each_parent_is_trained_once_before_those_that_start_from_it(bench: Callable[[], Bench]) -> None:
+    one = bench()
+    executor = Weighing(one.folder)
+    one.run(executor)
+    parents = [job for job in executor.ran if job.task.parent is None]
+    assert parents_first(executor.ran)
+    assert len({job.task.key for job in parents}) == len(parents) == len(one.parents()) == 2
+    assert {job.task.fidelity.epochs for job in parents} == {3}
+    children = [job.task for job in executor.ran if job.task.parent is not None]
+    assert len(children) == 6
+    assert {task.parent_sha256 for task in children} == {"0" * 64}
+    assert {task.architecture.network.alpha_init for task in children if task.architecture.network.edges} == {0.0}
+
+
+def test_baselines_start_from_their_parents_as_the_trials_do(bench: Callable[[], Bench]) -> None:
+    one = bench()
+    executor = Weighing(one.folder)
+    one.run(executor, baselines=True)
+    assert parents_first(executor.ran)
+    vanilla = next(job for job in executor.ran if job.label == "proxy baseline vanilla se")
+    assert vanilla.task.parent is not None
+    assert vanilla.task.parent.architecture.id == vanilla.task.architecture.id
+    assert vanilla.task.fidelity.epochs == 2
+    assert {"plain", "vanilla se"} <= {parent.name for parent in one.parents()}
+
+
+def test_the_parents_seconds_are_part_of_the_studys(bench: Callable[[], Bench]) -> None:
+    from dcasearch.analysis.standing import standing_of
+
+    one = bench()
+    one.run()
+    trained = [t for t in one.store.trials("tiny", "proxy") if t.state is State.COMPLETE]
+    assert standing_of(one.store, "tiny").seconds == 2 * len(trained) + 3 * 2
+
+
+def test_another_study_of_the_database_takes_the_parents_over(bench: Callable[[], Bench]) -> None:
+    one = bench()
+    one.run()
+    executor = Weighing(one.folder)
+    one.run(executor, name="other", sampler={"name": "random", "seed": 5})
+    assert all(job.task.parent is not None for job in executor.ran)
+    assert {role.evaluation for role in one.store.roles("other")} <= {role.evaluation for role in one.parents()}
+
+
+def test_a_parent_whose_weights_are_gone_is_trained_again(bench: Callable[[], Bench]) -> None:
+    one = bench()
+    one.run()
+    for parent in one.parents():
+        weights_path(one.folder, str(parent.evaluation)).unlink()
+    executor = Weighing(one.folder)
+    one.run(executor, fidelities=[{**WARM, "trials": 12}])
+    again = [job for job in executor.ran if job.task.parent is None]
+    assert again
+    assert len(one.parents()) == 2
+
+
+def test_children_of_a_parent_that_cannot_be_trained_fail_as_it_did(bench: Callable[[], Bench]) -> None:
+    one = bench()
+
+    def diverge(job: Job) -> TrialFailure | None:
+        task = job.task
+        if task.parent is None and '"hidden": 64' in task.architecture.network.canonical.replace(":", ": "):
+            return TrialFailure("nan", "the loss is nan")
+        return None
+
+    executor = Weighing(one.folder, fail=diverge)
+    one.run(executor)
+    failed = [trial for trial in one.store.trials("tiny", "proxy") if trial.state is State.FAILED]
+    assert failed
+    assert {trial.failure for trial in failed} == {"nan"}
+    assert all(trial.message.startswith("its parent vanilla") for trial in failed)
+    assert sum(job.task.parent is None for job in executor.ran) == 2  # the broken one is not tried again
+    assert [parent.failure for parent in one.parents()].count("nan") == 1
+
+
+def test_a_parent_that_lost_its_worker_is_tried_again(bench: Callable[[], Bench]) -> None:
+    one = bench()
+    lost: list[str] = []
+
+    def lose_once(job: Job) -> TrialFailure | None:
+        if job.task.parent is None and job.label not in lost:
+            lost.append(job.label)
+            return TrialFailure("lost", "its worker is gone")
+        return None
+
+    one.run(Weighing(one.folder, fail=lose_once))
+    assert len(lost) == 2
+    assert {trial.state for trial in one.store.trials("tiny", "proxy")} <= {State.COMPLETE, State.DUPLICATE}
+
+
+def test_a_driver_that_dies_at_any_call_leaves_the_same_ledger_in_the_end(bench: Callable[[], Bench]) -> None:
+    small = {"baselines": ["plain"], "fidelities": [{**WARM, "trials": 3}]}
+    undisturbed = bench()
+    whole = Weighing(undisturbed.folder)
+    undisturbed.run(whole, **small)
+    for call in range(1, whole.calls, 4):
+        one = bench()
+        with pytest.raises(DriverDied):
+            one.run(Weighing(one.folder, die_at=call), **small)
+        one.run(**small)
+        assert one.store.trials("tiny") == undisturbed.store.trials("tiny"), call
+        assert {*one.store.roles("tiny")} == {*undisturbed.store.roles("tiny")}, call
