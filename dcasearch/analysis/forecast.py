@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dcasearch.config.study import CostMetric, Fidelity, Study
 from dcasearch.data import DataInfo
@@ -41,7 +41,7 @@ class Phase:
 
     name: str
     trainings: int
-    """At most; pruning makes it less."""
+    """At most; pruning makes it less. Of a zero-cost fidelity its scores."""
     macs: float
     """Multiply-adds in all, unpruned, at the space's median architecture."""
     seconds: float | None
@@ -117,7 +117,10 @@ def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | N
         macs=_range([c.macs for c in costs]),
         costed=len(costs),
         infeasible=shares,
-        phases=tuple(_phases(study, space, distinct, points, classes, images, throughput)),
+        phases=tuple(
+            _scored(phase, study, store)
+            for phase in _phases(study, space, distinct, points, classes, images, throughput)
+        ),
         basis=basis,
         disk_bytes=_weights(study, space) * weights + checkpoints,
         checkpoint_bytes=checkpoints,
@@ -185,9 +188,31 @@ def _phase(
     median = statistics.median(cost(p.architecture, fidelity.resolution, classes).macs for p in some)
     held_out = study.data.validation_fraction if study.data.protocol == "search" else 0.0
     train = images * (1 - held_out) * fidelity.train_fraction
-    macs = trainings * fidelity.epochs * median * (_PASSES * train + images * held_out)
+    passes = fidelity.epochs * (_PASSES * train + images * held_out)
+    if fidelity.kind == "zero_cost":
+        passes = _passes_of_a_score(fidelity)
+    macs = trainings * median * passes
     seconds = macs / throughput / study.executor.max_concurrent if throughput else None
     return Phase(name, trainings, macs, seconds)
+
+
+def _passes_of_a_score(fidelity: Fidelity) -> int:
+    """Return the forward passes, of one image each, that a score is worth."""
+    if fidelity.score == "synflow":
+        return _PASSES
+    return fidelity.batches * fidelity.recipe.batch_size * (1 if fidelity.score == "naswot" else _PASSES)
+
+
+def _scored(phase: Phase, study: Study, store: Store | None) -> Phase:
+    """Return a phase with the time that scores took so far: mostly building networks, which multiply-adds miss."""
+    fidelity = study.fidelities[0]
+    if store is None or fidelity.kind == "training" or phase.name != fidelity.name:
+        return phase
+    ids = [t.evaluation for t in store.trials(study.name, fidelity.name) if t.evaluation and t.duplicate_of is None]
+    if not ids:
+        return phase
+    each = store.seconds(ids) / len(ids)
+    return replace(phase, seconds=phase.trainings * each / study.executor.max_concurrent)
 
 
 def _throughput(study: Study, store: Store | None, classes: int) -> tuple[float | None, str]:
@@ -203,7 +228,7 @@ def _throughput(study: Study, store: Store | None, classes: int) -> tuple[float 
 def _measured(study: Study, store: Store, classes: int) -> float | None:
     """Return the speed of the study's stored trainings; evaluation passes are small change beside them."""
     macs = seconds = 0.0
-    for fidelity in study.fidelities:
+    for fidelity in (f for f in study.fidelities if f.kind == "training"):
         trials = [t for t in store.trials(study.name, fidelity.name) if t.evaluation and t.duplicate_of is None]
         for trial in trials[-_RECENT:]:
             record = store.evaluation(trial.evaluation or "")
@@ -216,7 +241,8 @@ def _measured(study: Study, store: Store, classes: int) -> float | None:
 def _weights(study: Study, space: Space) -> int:
     """Return how many trainings' weights are kept: the best few of each fidelity, its baselines', the final ones'."""
     baselines = len(space.baselines(study.baselines))
-    kept = sum(study.keep_weights + baselines * len(fidelity.seeds) for fidelity in study.fidelities)
+    trained = [fidelity for fidelity in study.fidelities if fidelity.kind == "training"]
+    kept = sum(study.keep_weights + baselines * len(fidelity.seeds) for fidelity in trained)
     return kept + ((1 + baselines) * len(study.final.seeds) if study.final else 0)
 
 
