@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dcasearch.config.study import Direction, Metric, ScoreName, Study
 from dcasearch.errors import UserError
@@ -41,16 +41,16 @@ class FidelityStanding:
     """One fidelity of a study."""
 
     name: str
-    objectives: Mapping[Metric, Direction]
-    """Of the trials' values: the study's, with the score in the place of what is measured where nothing is trained."""
-    score: ScoreName | None
-    """Which, of a zero-cost fidelity."""
     trials: tuple[Trial, ...]
     counts: dict[State, int]
     leader: Compared | None
     baselines: tuple[Compared, ...]
     suspended: tuple[int, ...]
     """Numbers of the trials that are running or wait for one that is."""
+    objectives: Mapping[Metric, Direction] = field(default_factory=dict)
+    """Of the trials' values: the study's, with the score in the place of what is measured where nothing is trained."""
+    score: ScoreName | None = None
+    """Which, of a zero-cost fidelity."""
 
 
 @dataclass(frozen=True)
