@@ -51,7 +51,7 @@ class Proxy:
 
 SMALL = {"stem": "small"}
 PROXIES = {
-    "quickstart": Proxy({"name": "mobilenet_v2", "width": 0.25, **SMALL}, "se", "small", 16, 32, 640),
+    "quickstart": Proxy({"name": "mobilenet_v2", "width": 0.25, **SMALL}, "se", "small", 16, 32, 1280),
     "cifar10": Proxy({"name": "mnasnet0_5", **SMALL}, "se", "small", 32, 32, 640),
     "mnasnet_attention": Proxy({"name": "mnasnet1_0"}, "se", "light", 128, 32, 96),
     "resnet50_attention": Proxy({"name": "resnet50"}, "se", "resnet", 112, 16, 48),
@@ -104,12 +104,12 @@ class Clock:
 
 
 def bare_epoch(
-    network: TrainedNetwork, optimizer: torch.optim.Optimizer, train: list[Batch], held: list[Batch]
+    network: TrainedNetwork, optimizer: torch.optim.Optimizer, train: list[Batch], held: list[Batch], smoothing: float
 ) -> None:
     network.model.train()
     for images, labels in train:
         optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(network.model(images), labels).backward()
+        F.cross_entropy(network.model(images), labels, label_smoothing=smoothing).backward()
         optimizer.step()
     network.model.eval()
     with torch.no_grad():
@@ -150,13 +150,13 @@ def compare(name: str, proxy: Proxy, turns: int, threads: int, artifacts: Path) 
         mock.patch.object(room, "save_checkpoint", clock.timed("checkpoint", room.save_checkpoint)),
     ):
         training.next()
-        bare_epoch(network, optimizer, train, held)
+        bare_epoch(network, optimizer, train, held, recipe.label_smoothing)
         clock.spent.clear()
         for _ in range(turns):
             began = time.perf_counter()
             training.next()
             between = time.perf_counter()
-            bare_epoch(network, optimizer, train, held)
+            bare_epoch(network, optimizer, train, held, recipe.label_smoothing)
             seconds.append((between - began, time.perf_counter() - between))
     ours = sum(mine for mine, _ in seconds)
     ratio = statistics.median(bare / mine for mine, bare in seconds)
