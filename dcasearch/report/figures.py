@@ -35,6 +35,8 @@ STATES: Mapping[State, str] = {
     State.RUNNING: "#1d4ed8",
     State.WAITING: "#93c5fd",
 }
+_PALE = (State.INFEASIBLE, State.DUPLICATE, State.WAITING)
+"""States on whose colour white is not readable."""
 _STYLE: Any = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -111,7 +113,7 @@ def _best_so_far(standing: Standing) -> Iterator[Figure]:
     axes.scatter([t.number for t in complete], values, s=18, color=GREY, label="a complete trial", zorder=2)
     axes.step([t.number for t in complete], best, where="post", color=BLUE, linewidth=2, label="the best so far")
     if metric in ("top1", "score"):
-        _lines(axes, fidelity.baselines)
+        _lines(axes, direction, fidelity.baselines)
     axes.set_xlabel("trial")
     axes.set_ylabel(WORDS[metric])
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -119,10 +121,13 @@ def _best_so_far(standing: Standing) -> Iterator[Figure]:
     yield _figure("best_so_far", "The best so far", text, canvas)
 
 
-def _lines(axes: Axes, baselines: Sequence[Compared]) -> None:
-    dashes = ["--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3))]
-    for n, baseline in enumerate(b for b in baselines if b.seeds):
-        axes.axhline(baseline.mean, color=ORANGE, linewidth=1.2, linestyle=dashes[n % len(dashes)], label=baseline.name)
+def _lines(axes: Axes, direction: Direction, baselines: Sequence[Compared]) -> None:
+    """Draw the plain backbone and the best baseline; more lines than that are not told apart."""
+    known = {baseline.name: baseline.mean for baseline in baselines if baseline.seeds}
+    best = (max if direction == "maximize" else min)(known, key=lambda name: known[name], default=None)
+    names = [name for name in dict.fromkeys((best, "plain")) if name is not None and name in known]
+    for name, dashes in zip(names, ("--", ":"), strict=False):
+        axes.axhline(known[name], color=ORANGE, linewidth=1.4, linestyle=dashes, label=name)
 
 
 def _against_the_next(standing: Standing) -> Iterator[Figure]:
@@ -177,7 +182,8 @@ def _ledger(standing: Standing) -> Iterator[Figure]:
         counts = [fidelity.counts.get(state, 0) for fidelity in begun]
         if any(counts):
             bars = axes.barh(names, counts, left=left, color=colour, label=str(state), height=0.6)
-            axes.bar_label(bars, [str(c) if c else "" for c in counts], label_type="center", fontsize=8, color="white")
+            ink = "#374151" if state in _PALE else "white"
+            axes.bar_label(bars, [str(c) if c else "" for c in counts], label_type="center", fontsize=8, color=ink)
             left = [a + b for a, b in zip(left, counts, strict=True)]
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
