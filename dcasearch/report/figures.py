@@ -152,7 +152,7 @@ def _against_the_next(standing: Standing) -> Iterator[Figure]:
         axes.set_ylabel(f"{after.name}: {WORDS[_first(after)[0]]}")
         axes.legend(loc="upper left", bbox_to_anchor=(0.0, 1.18), fontsize=9)
     text = (
-        "Each promoted network once, at the fidelity that chose it and at the next (the mean over its seeds). "
+        "Each promoted network that was not pruned: at the fidelity that chose it and the next (mean over seeds). "
         "Only those promoted at random say what the choice was worth: the others were chosen for being high."
     )
     yield _figure("proxy_against_full", "What a fidelity says of the next", text, canvas)
@@ -221,11 +221,10 @@ def _costs(standing: Standing) -> Iterator[Figure]:
     canvas, panels = _canvas(4.6 * len(shown) + 0.4, 4.0, len(shown))
     for axes, fidelity in zip(panels, shown, strict=True):
         (y, _), (x, _), *_ = fidelity.objectives.items()
-        trials = _complete(fidelity)
-        values = [trial.values or () for trial in trials]
+        values = _means(fidelity)
         ranks = pareto_ranks([losses(fidelity.objectives, value) for value in values])
         front = sorted((v[1], v[0]) for v, rank in zip(values, ranks, strict=True) if rank == 0)
-        axes.scatter([v[1] for v in values], [v[0] for v in values], s=20, color=GREY, label="a complete trial")
+        axes.scatter([v[1] for v in values], [v[0] for v in values], s=20, color=GREY, label="a network")
         xs, ys = zip(*front, strict=True)
         axes.plot(xs, ys, "o-", color=GREEN, markersize=5, linewidth=1.4, label="Pareto front")
         axes.set_xlabel(WORDS[x])
@@ -235,10 +234,18 @@ def _costs(standing: Standing) -> Iterator[Figure]:
         axes.xaxis.set_major_formatter(_engineering() if x in ("params", "macs") else axes.xaxis.get_major_formatter())
         axes.yaxis.set_major_formatter(_engineering() if y in ("params", "macs") else axes.yaxis.get_major_formatter())
         axes.locator_params(axis="x", nbins=5)
-    text = (
-        "The first two objectives. On the front nobody is better in both; all values are of one seed, with its noise."
-    )
+    text = "The first two objectives, of each network the mean over its seeds. On the front nobody is better in both."
     yield _figure("pareto", "Objectives against each other", text, canvas)
+
+
+def _means(fidelity: FidelityStanding) -> list[tuple[float, ...]]:
+    """Return the values of each network over the seeds that most have, so that no lucky seed makes a front."""
+    values: dict[str, list[tuple[float, ...]]] = {}
+    for trial in _complete(fidelity):
+        values.setdefault(trial.architecture_id, []).append(trial.values or ())
+    needed = max(map(len, values.values()))
+    whole = (of_network for of_network in values.values() if len(of_network) == needed)
+    return [tuple(map(statistics.fmean, zip(*of_network, strict=True))) for of_network in whole]
 
 
 def _engineering() -> Any:

@@ -11,7 +11,7 @@ import pytest
 from dcasearch import study as study_room
 from dcasearch.analysis.standing import standing_of
 from dcasearch.errors import TrialFailure, UserError
-from dcasearch.report.figures import figures_of
+from dcasearch.report.figures import _means, figures_of
 from dcasearch.report.page import render, write_report
 from dcasearch.search.work import Job
 from dcasearch.space import LoadedStudy, read_space
@@ -142,3 +142,13 @@ def test_an_unknown_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no study 'other'"):
         write_report(run(tmp_path), "other", tmp_path / "report")
     assert not (tmp_path / "report").exists()
+
+
+def test_a_front_is_made_of_networks_over_their_seeds_and_not_of_lucky_seeds(tmp_path: Path) -> None:
+    standing = standing_of(run(tmp_path), "tiny")
+    full = standing.fidelities[-1]
+    means = _means(full)
+    assert len(means) == len({trial.architecture_id for trial in full.trials})
+    one = [trial.values or () for trial in full.trials if trial.architecture_id == full.trials[0].architecture_id]
+    assert len(one) == 2
+    assert any(mean == pytest.approx(((one[0][0] + one[1][0]) / 2, one[0][1])) for mean in means)
