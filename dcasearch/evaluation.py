@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 Protocol = Literal["search", "test", "paper"]
 """What a value was measured on: `search` the held-out part of train, `test` the test split (read once, after the last
@@ -33,7 +33,7 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """What one epoch of training measured."""
+    """What one epoch of training measured, or a score of the untrained network: then the measured ones are nan."""
 
     epoch: int
     """From 1."""
@@ -49,6 +49,14 @@ class Epoch:
     device: str = ""
     """Device type that values and seconds are from, e.g. `cpu` or `NVIDIA H100`; where a training went on elsewhere
     within the epoch, where it ended. Empty in records that do not know it."""
+    score: float | None = None
+    """Of a zero-cost fidelity, whose history is this one entry; None where something was trained."""
+
+    @classmethod
+    def of_score(cls, score: float, seconds: float, device: str) -> Self:
+        """Return the one entry of a history in which nothing was trained."""
+        nan = math.nan
+        return cls(epoch=1, train_loss=nan, loss=nan, top1=nan, top5=nan, seconds=seconds, device=device, score=score)
 
     @property
     def finite(self) -> bool:
@@ -62,7 +70,7 @@ class EvaluationKey:
 
     architecture_id: str
     fidelity: str
-    """Fingerprint of the fidelity's meaning: resolution, epochs, fraction of train, recipe."""
+    """Fingerprint of the fidelity's meaning: resolution, epochs, fraction of train, recipe; or which score of what."""
     data: str
     """Fingerprint of the data set and of its split."""
     protocol: Protocol
@@ -76,14 +84,14 @@ class EvaluationKey:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """The record of one training. The value told to a sampler is the last epoch's."""
+    """The record of one training, or of one score. The value told to a sampler is the last epoch's."""
 
     key: EvaluationKey
     history: tuple[Epoch, ...]
     seconds: float
     """Of all epochs, those before an interruption included."""
     images: int
-    """Training images seen."""
+    """Training images seen, or scored on."""
     device: str
     """Device type of the last epoch, e.g. `cpu` or `NVIDIA H100`."""
     provenance: Mapping[str, str] = field(default_factory=dict)

@@ -34,8 +34,10 @@ def meaning_of(study: Study, space: Space, data: DataInfo) -> dict[str, Any]:
             meaning[f"fidelities.{fidelity.name}.initialize"] = fidelity.initialize.model_dump(
                 mode="json", exclude_defaults=True, exclude={"max_parents"}
             )
-        for name in ("resolution", "epochs", "train_fraction"):
+        for name in ("kind", "resolution", "epochs", "train_fraction"):
             meaning[f"fidelities.{fidelity.name}.{name}"] = getattr(fidelity, name)
+        if fidelity.kind == "zero_cost":
+            meaning[f"fidelities.{fidelity.name}.score"] = f"{fidelity.score}, {fidelity.batches} batches"
         for part in (fidelity.recipe, fidelity.pruner):
             for name, value in part.model_dump(mode="json").items():
                 meaning[f"fidelities.{fidelity.name}.{type(part).__name__.lower()}.{name}"] = value

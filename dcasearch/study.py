@@ -18,7 +18,7 @@ from typing import Literal
 
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import open_artifacts
-from dcasearch.config.study import Fidelity
+from dcasearch.config.study import Fidelity, Metric
 from dcasearch.data import DataInfo, describe
 from dcasearch.errors import StudyFailed, UserError
 from dcasearch.evaluation import Protocol as DataProtocol
@@ -229,6 +229,8 @@ class _Run:
         ledger = trials.ledger
         if trials.ended is not None:
             self.observe(Event("note", ledger.fidelity.name, trials.ended))
+        if ledger.fidelity.kind == "zero_cost" and _all_equal(ledger):
+            self.observe(Event("note", ledger.fidelity.name, "every score is equal: it cannot tell these apart"))
         if not ledger.complete():
             raise StudyFailed(
                 f"{ledger.fidelity.name}: no trial was completed; `dcasearch status {self.study.name}` says why"
@@ -237,7 +239,8 @@ class _Run:
     def _begin_search(self, ledger: Ledger) -> None:
         """Say how many trials there will be, and what is known of those that ended already."""
         counts: dict[str, Value] = {str(s): n for s, n in Counter(t.state for t in ledger.trials.values()).items()}
-        curves = self.store.curves([t.evaluation for t in ledger.complete() if t.evaluation is not None], "top1")
+        metric: Metric = "score" if ledger.fidelity.kind == "zero_cost" else "top1"
+        curves = self.store.curves([t.evaluation for t in ledger.complete() if t.evaluation is not None], metric)
         if curves:
             counts["best"] = max(curve[-1] for curve in curves.values())
         promotion, total = ledger.fidelity.promote, ledger.fidelity.trials
@@ -251,11 +254,19 @@ class _Run:
         """Announce a phase: `total` trainings, of which `known` (by state) ended before this run."""
         steps = rungs(fidelity.pruner, fidelity.epochs)
         fields = {"total": total, "epochs": fidelity.epochs, "rungs": ", ".join(map(str, steps)), **known}
+        if fidelity.score is not None:
+            fields["score"] = fidelity.score
         self.observe(Event("phase", label, fields=fields))
 
     def _out_of_time(self) -> str | None:
         self.stopped = out_of_time(self.study.stop, self.started, datetime.now().astimezone())
         return self.stopped
+
+
+def _all_equal(ledger: Ledger) -> bool:
+    """Return whether several networks were scored and all of them alike."""
+    scores = [curve[-1] for curve in ledger.curves.values() if curve]
+    return len(scores) > 1 and len(set(scores)) == 1
 
 
 def _trials_of(part: Part) -> Trials:

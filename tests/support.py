@@ -47,6 +47,8 @@ def accuracy(job: Job, epoch: int) -> float:
 
 def make_epoch(job: Job, epoch: int) -> Epoch:
     top1 = accuracy(job, epoch)
+    if job.task.fidelity.kind == "zero_cost":
+        return Epoch.of_score(top1, 0.0, "cpu")
     return Epoch(epoch=epoch, train_loss=1.0, loss=100.0 - top1, top1=top1, top5=100.0, seconds=0.0)
 
 

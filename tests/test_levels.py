@@ -15,7 +15,7 @@ LEVELS = [
     {"config"},
     {"space"},
     {"models"},
-    {"data", "training"},
+    {"scores", "data", "training"},
     {"store", "executors", "search"},
     {"meaning", "study", "analysis", "report", "export", "chaos"},
     {"cli", "__main__"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dcasearch.architecture import vanilla_of
 from dcasearch.config.study import CostMetric, Fidelity, Study
@@ -42,7 +42,7 @@ class Phase:
 
     name: str
     trainings: int
-    """At most; pruning makes it less."""
+    """At most; pruning makes it less. Of a zero-cost fidelity its scores."""
     macs: float
     """Multiply-adds in all, unpruned, at the space's median architecture."""
     seconds: float | None
@@ -118,7 +118,10 @@ def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | N
         macs=_range([c.macs for c in costs]),
         costed=len(costs),
         infeasible=shares,
-        phases=tuple(_phases(study, space, distinct, points, classes, images, throughput)),
+        phases=tuple(
+            _scored(phase, study, store)
+            for phase in _phases(study, space, distinct, points, classes, images, throughput)
+        ),
         basis=basis,
         disk_bytes=_weights(study, space) * weights + checkpoints,
         checkpoint_bytes=checkpoints,
@@ -194,7 +197,10 @@ def _phase(
     median = statistics.median(cost(p.architecture, fidelity.resolution, classes).macs for p in some)
     held_out = study.data.validation_fraction if study.data.protocol == "search" else 0.0
     train = images * (1 - held_out) * fidelity.train_fraction
-    macs = trainings * fidelity.epochs * median * (_PASSES * train + images * held_out)
+    passes = fidelity.epochs * (_PASSES * train + images * held_out)
+    if fidelity.kind == "zero_cost":
+        passes = _passes_of_a_score(fidelity)
+    macs = trainings * median * passes
     seconds = macs / throughput / study.executor.max_concurrent if throughput else None
     return Phase(name, trainings, macs, seconds)
 
@@ -204,6 +210,25 @@ def _parents(study: Study, space: Space, fidelity: Fidelity) -> int:
     found = parents_of(space, fidelity.initialize.max_parents) or ()
     baselines = [vanilla_of(baseline.architecture) for baseline in space.baselines(study.baselines)]
     return len({architecture.id for architecture in (*found, *baselines)})
+
+
+def _passes_of_a_score(fidelity: Fidelity) -> int:
+    """Return the forward passes, of one image each, that a score is worth."""
+    if fidelity.score == "synflow":
+        return _PASSES
+    return fidelity.batches * fidelity.recipe.batch_size * (1 if fidelity.score == "naswot" else _PASSES)
+
+
+def _scored(phase: Phase, study: Study, store: Store | None) -> Phase:
+    """Return a phase with the time that scores took so far: mostly building networks, which multiply-adds miss."""
+    fidelity = study.fidelities[0]
+    if store is None or fidelity.kind == "training" or phase.name != fidelity.name:
+        return phase
+    ids = [t.evaluation for t in store.trials(study.name, fidelity.name) if t.evaluation and t.duplicate_of is None]
+    if not ids:
+        return phase
+    each = store.seconds(ids) / len(ids)
+    return replace(phase, seconds=phase.trainings * each / study.executor.max_concurrent)
 
 
 def _throughput(study: Study, store: Store | None, classes: int) -> tuple[float | None, str]:
@@ -219,7 +244,7 @@ def _throughput(study: Study, store: Store | None, classes: int) -> tuple[float 
 def _measured(study: Study, store: Store, classes: int) -> float | None:
     """Return the speed of the study's stored trainings; evaluation passes are small change beside them."""
     macs = seconds = 0.0
-    for fidelity in study.fidelities:
+    for fidelity in (f for f in study.fidelities if f.kind == "training"):
         trials = [t for t in store.trials(study.name, fidelity.name) if t.evaluation and t.duplicate_of is None]
         for trial in trials[-_RECENT:]:
             record = store.evaluation(trial.evaluation or "")
@@ -232,8 +257,9 @@ def _measured(study: Study, store: Store, classes: int) -> float | None:
 def _weights(study: Study, space: Space) -> int:
     """Return how many trainings' weights are kept: of each fidelity the best few, baselines, parents; the finals'."""
     baselines = len(space.baselines(study.baselines))
-    kept = sum(study.keep_weights + baselines * len(fidelity.seeds) for fidelity in study.fidelities)
-    kept += sum(_parents(study, space, f) * len(f.seeds) for f in study.fidelities if f.parent is not None)
+    trained = [fidelity for fidelity in study.fidelities if fidelity.kind == "training"]
+    kept = sum(study.keep_weights + baselines * len(fidelity.seeds) for fidelity in trained)
+    kept += sum(_parents(study, space, f) * len(f.seeds) for f in trained if f.parent is not None)
     return kept + ((1 + baselines) * len(study.final.seeds) if study.final else 0)
 
 

@@ -75,5 +75,6 @@ def _train(study: Study, space: Space, trial: Trial) -> Evaluation:
         )
 
 
-def _measured(epoch: Epoch) -> Epoch:
-    return replace(epoch, seconds=0.0, device="")
+def _measured(epoch: Epoch) -> str:
+    """Return the numbers of an epoch as text, in which nan equals nan."""
+    return str(replace(epoch, seconds=0.0, device=""))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from dcasearch.config.study import Study
+from dcasearch.config.study import Direction, Metric, ScoreName, Study
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Evaluation
+from dcasearch.search.objectives import objectives_at
 from dcasearch.search.winner import Winner, winner_of
 from dcasearch.store import Store
 from dcasearch.trial import Role, State, Trial
@@ -17,20 +18,22 @@ from dcasearch.trial import Role, State, Trial
 
 @dataclass(frozen=True)
 class Compared:
-    """A candidate's accuracy over its seeds, and the leader's distance to it."""
+    """A candidate's accuracy (or score) over its seeds, and the leader's distance to it."""
 
     name: str
     architecture_id: str
     seeds: tuple[int, ...]
     top1: tuple[float, ...]
-    """Percent, one per seed."""
+    """Percent, one per seed; of a zero-cost fidelity nothing."""
     top5: tuple[float, ...]
+    scores: tuple[float, ...] = ()
+    """Of a zero-cost fidelity, one per seed."""
     failure: str = ""
 
     @property
     def mean(self) -> float:
-        """Mean top-1 over the seeds."""
-        return statistics.fmean(self.top1)
+        """Mean top-1 over the seeds, or mean score."""
+        return statistics.fmean(self.top1 or self.scores)
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,10 @@ class FidelityStanding:
     baselines: tuple[Compared, ...]
     suspended: tuple[int, ...]
     """Numbers of the trials that are running or wait for one that is."""
+    objectives: Mapping[Metric, Direction] = field(default_factory=dict)
+    """Of the trials' values: the study's, with the score in the place of what is measured where nothing is trained."""
+    score: ScoreName | None = None
+    """Which, of a zero-cost fidelity."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +115,14 @@ def compare(store: Store, roles: Sequence[Role]) -> list[Compared]:
 def _compared(
     name: str, architecture_id: str, records: Sequence[tuple[int, Evaluation]], failure: str = ""
 ) -> Compared:
+    trained = [record.last for _, record in records if record.last.score is None]
     return Compared(
         name=name,
         architecture_id=architecture_id,
         seeds=tuple(seed for seed, _ in records),
-        top1=tuple(record.last.top1 for _, record in records),
-        top5=tuple(record.last.top5 for _, record in records),
+        top1=tuple(last.top1 for last in trained),
+        top5=tuple(last.top5 for last in trained),
+        scores=tuple(record.last.score for _, record in records if record.last.score is not None),
         failure=failure,
     )
 
@@ -125,8 +134,11 @@ def _fidelity(study: Study, store: Store, name: str, roles: Sequence[Role]) -> F
         best = winner_of(study, store, name, trials)
         records = [(t.seed, store.evaluation(t.evaluation)) for t in best.trials if t.evaluation is not None]
         leader = _compared(f"trial {best.trials[0].number}", best.architecture.id, records)
+    level = next(f for f in study.fidelities if f.name == name)
     return FidelityStanding(
         name=name,
+        objectives=objectives_at(study, level),
+        score=level.score,
         trials=trials,
         counts=dict(Counter(trial.state for trial in trials)),
         leader=leader,

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from dcasearch.analysis.standing import load_study_of
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.evaluation import Cost, Evaluation
-from dcasearch.search.objectives import curve_metric, values_of
+from dcasearch.search.objectives import curve_metric, objectives_at, values_of
 from dcasearch.store import Store
 from dcasearch.trial import Role, State, Trial, Value
 
@@ -183,7 +183,7 @@ def _disagreements(
     }
     record = records.get(trial.evaluation or "")
     if original.state in _TRAINED and record is not None:
-        metric = curve_metric(study, fidelity.pruner.metric)
+        metric = curve_metric(study, fidelity)
         expected["curve"] = {e.epoch: getattr(e, metric) for e in record.history[: original.epochs]}
         got["curve"] = frozen.intermediate_values
     for field, value in expected.items():
@@ -191,7 +191,7 @@ def _disagreements(
             yield f"{_name(trial)}: {field}: {_text(value)} in our tables, {_text(got[field])} in Optuna's"
     if trial.state is State.COMPLETE and record is not None:
         cost = Cost(params=frozen.user_attrs.get("params", 0), macs=frozen.user_attrs.get("macs", 0))
-        measured = values_of(study.objectives, record.last, cost)
+        measured = values_of(objectives_at(study, fidelity), record.last, cost)
         if _text(measured) != _text(trial.values):
             yield f"{_name(trial)}: values {_text(trial.values)}, its record says {_text(measured)}"
 

@@ -266,6 +266,25 @@ def status(study: StudyName, storage: Storage = None, as_json: AsJson = False) -
 
 
 @app.command()
+def report(
+    study: StudyName,
+    out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("report"),
+    storage: Storage = None,
+) -> None:
+    """Write a study as one self-contained HTML page, and each of its figures as SVG and PNG; also while it runs."""
+    from dcasearch.cli.storage import locate
+    from dcasearch.report.page import write_report
+    from dcasearch.store import Store
+
+    name, url = locate(study, storage)
+    store = Store.open(url)
+    console = make_console()
+    console.print(f"study {name}, database {store.url}")
+    page, *figures = write_report(store, name, out)
+    console.print(f"{page}, and {len(figures)} files of figures beside it")
+
+
+@app.command()
 def export(
     study: StudyName,
     out: Annotated[Path, typer.Option(help="The YAML spec to write.")] = Path("best.yaml"),

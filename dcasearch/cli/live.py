@@ -42,12 +42,12 @@ def sentence(event: Event) -> str:
     fields, label = event.fields, event.label
     match event.kind:
         case "epoch":
-            return f"{label} epoch {fields['epoch']}/{fields['of']} top-1 {_percent(fields['top1'])}"
+            return f"{label} epoch {fields['epoch']}/{fields['of']} {_value(event)}"
         case "complete":
-            return f"{label} complete: top-1 {_percent(fields['top1'])} in {_duration(fields['seconds'])}"
+            return f"{label} complete: {_value(event)} in {_duration(fields['seconds'])}"
         case "pruned":
             end = f"pruned after epoch {fields['epochs']}"
-            return f"{label} {end}: top-1 {_percent(fields['top1'])} in {_duration(fields['seconds'])}"
+            return f"{label} {end}: {_value(event)} in {_duration(fields['seconds'])}"
         case "phase":
             return _announcement(event)
         case "resumed":
@@ -63,7 +63,8 @@ def _announcement(event: Event) -> str:
     total = "as many as there are" if fields["total"] is None else str(fields["total"])
     done = ", ".join(f"{fields[state]} {state}" for state in State if fields.get(state))
     rungs = f", pruned after epoch {fields['rungs']}" if fields["rungs"] else ""
-    return f"{event.label}: {total}, {fields['epochs']} epochs each{rungs}" + (f"; so far {done}" if done else "")
+    each = f"scored by {fields['score']}" if "score" in fields else f"{fields['epochs']} epochs each{rungs}"
+    return f"{event.label}: {total}, {each}" + (f"; so far {done}" if done else "")
 
 
 @contextmanager
@@ -130,7 +131,9 @@ class _Phase:
 
     def __init__(self, announced: Event) -> None:
         fields = announced.fields
-        self._label, self._total = announced.label, fields["total"]
+        self._label, self._total, self._metric = announced.label, fields["total"], "top1"
+        if "score" in fields:
+            self._metric = "score"
         self._rungs = [int(rung) for rung in str(fields["rungs"]).split(", ") if rung]
         self._counts = Counter({state: int(_number(fields[state])) for state in State if state in fields})
         self._before = self._trained()
@@ -141,8 +144,8 @@ class _Phase:
         """Count what ended."""
         if event.kind in tuple(State):
             self._counts[State(event.kind)] += 1
-        if event.kind == "complete" and (self._best is None or _number(event.fields["top1"]) > self._best[0]):
-            self._best = (_number(event.fields["top1"]), event.label)
+        if event.kind == "complete" and (self._best is None or _number(event.fields[self._metric]) > self._best[0]):
+            self._best = (_number(event.fields[self._metric]), event.label)
 
     def progress(self, event: Event) -> tuple[RenderableType, ...]:
         """Return the cells of something that runs: who, how far, at which rung, how good."""
@@ -152,7 +155,7 @@ class _Phase:
         rung = sum(rung <= _number(epoch) for rung in self._rungs)
         passed = f", rung {rung}/{len(self._rungs)}" if self._rungs else ""
         bar = ProgressBar(1, _share(event), width=_BAR)
-        return f"  {event.label}", bar, f"epoch {epoch}/{of}{passed}", f"top-1 {_percent(event.fields['top1'])}"
+        return f"  {event.label}", bar, f"epoch {epoch}/{of}{passed}", _value(event)
 
     def pace(self, running: list[float]) -> list[str]:
         """Return how far the phase is and how long it will take; `running` holds how much of each job is done."""
@@ -162,7 +165,7 @@ class _Phase:
     def results(self) -> list[str]:
         """Return what became of the phase's trainings, and the best of them."""
         counts = ", ".join(f"{self._counts[state]} {state}" for state in State if self._counts[state])
-        best = f"best top-1 {_percent(self._best[0])} ({self._best[1]})" if self._best else ""
+        best = f"best {_named(self._metric, self._best[0])} ({self._best[1]})" if self._best else ""
         return [words for words in (counts, best) if words]
 
     def _trained(self) -> int:
@@ -185,8 +188,13 @@ def _number(value: Value) -> float:
     return float(value) if isinstance(value, int | float) else float("nan")
 
 
-def _percent(value: Value) -> str:
-    return f"{_number(value):.2f}%"
+def _value(event: Event) -> str:
+    metric = "score" if "score" in event.fields else "top1"
+    return _named(metric, event.fields[metric])
+
+
+def _named(metric: str, value: Value) -> str:
+    return f"top-1 {_number(value):.2f}%" if metric == "top1" else f"score {_number(value):.6g}"
 
 
 def _duration(seconds: Value) -> str:

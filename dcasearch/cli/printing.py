@@ -65,15 +65,17 @@ def print_standing(console: Console, standing: Standing, *, every_trial: bool) -
 
 def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStanding, *, every_trial: bool) -> None:
     counts = ", ".join(f"{fidelity.counts[state]} {state}" for state in State if fidelity.counts.get(state))
-    console.print(f"\n{fidelity.name}: {counts or 'not begun'}", style="bold")
+    kind = f" ({fidelity.score}, nothing is trained)" if fidelity.score else ""
+    console.print(f"\n{fidelity.name}{kind}: {counts or 'not begun'}", style="bold")
     leader = [fidelity.leader] if fidelity.leader else []
     if leader or fidelity.baselines:
         console.print(_comparison([*leader, *fidelity.baselines], fidelity.leader))
     if every_trial and fidelity.trials:
-        table = _table("trial", "state", *standing.study.objectives, "epochs", "architecture", "why")
+        table = _table("trial", "state", *fidelity.objectives, "epochs", "architecture", "why")
         for trial in fidelity.trials:
-            values = [_short(v, digits=4) for v in trial.values or ()]
-            values += [""] * (len(standing.study.objectives) - len(values))
+            named = zip(fidelity.objectives, trial.values or (), strict=False)
+            values = [_short(value, digits=6 if metric == "score" else 4) for metric, value in named]
+            values += [""] * (len(fidelity.objectives) - len(values))
             table.add_row(
                 str(trial.number), str(trial.state), *values, str(trial.epochs), trial.architecture_id, why(trial)
             )
@@ -148,6 +150,8 @@ def as_json(standing: Standing) -> dict[str, Any]:
 
 
 def _comparison(candidates: Sequence[Compared], leader: Compared | None) -> Table:
+    if any(candidate.scores for candidate in candidates):
+        return _scores(candidates, leader)
     table = _table("", "top-1 %", "top-5 %", "seeds", "leader −", "architecture")
     for candidate in candidates:
         if not candidate.top1:
@@ -162,6 +166,17 @@ def _comparison(candidates: Sequence[Compared], leader: Compared | None) -> Tabl
             difference,
             candidate.architecture_id,
         )
+    return table
+
+
+def _scores(candidates: Sequence[Compared], leader: Compared | None) -> Table:
+    table = _table("", "score", "leader −", "architecture")
+    for candidate in candidates:
+        if not candidate.scores:
+            table.add_row(candidate.name, "failed", "", candidate.failure)
+            continue
+        difference = "" if leader is None or candidate is leader else f"{leader.mean - candidate.mean:+.4g}"
+        table.add_row(candidate.name, f"{candidate.mean:.6g}", difference, candidate.architecture_id)
     return table
 
 

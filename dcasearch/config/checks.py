@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import get_args
 
 from dcasearch.config.document import Path, Report
-from dcasearch.config.study import COSTS, Direction, Fidelity, Metric, Study
+from dcasearch.config.study import COSTS, Direction, Fidelity, Metric, Resources, ScoreName, Study
 from dcasearch.errors import nearest
 
 DATA_SETS = ("digits", "cifar10", "imagefolder", "imagenet")
@@ -34,7 +35,9 @@ def _goals(study: Study) -> Iterator[tuple[Path, str]]:
         better = _BETTER.get(metric, direction)
         if better != direction:
             yield ("objectives", metric), f"{direction} would look for the worst; write {metric}: {better}"
-    if all(metric in COSTS for metric in study.objectives):
+    if "score" in study.objectives:
+        yield ("objectives", "score"), "is what a zero_cost fidelity maximizes by itself; name what a training measures"
+    if all(metric in (*COSTS, "score") for metric in study.objectives):
         yield ("objectives",), "need at least one measured metric: top1, top5 or loss"
     for metric, bound in study.constraints.items():
         if bound.min is None and bound.max is None:
@@ -50,10 +53,9 @@ def _fidelities(study: Study) -> Iterator[tuple[Path, str]]:
         if names.index(fidelity.name) != n:
             yield (*path, "name"), f"'{fidelity.name}' is the name of two fidelities"
         yield from _first(study, fidelity, path) if n == 0 else _later(fidelity, path)
+        yield from _score(study, fidelity, path) if fidelity.kind == "zero_cost" else _training(fidelity, path)
         if len(set(fidelity.seeds)) < len(fidelity.seeds):
             yield (*path, "seeds"), "hold a seed twice: that is one training, not two"
-        if fidelity.pruner.name != "none" and fidelity.pruner.min_epochs >= fidelity.epochs:
-            yield (*path, "pruner"), f"has no rung: min_epochs {fidelity.pruner.min_epochs} of {fidelity.epochs} epochs"
 
 
 def _first(study: Study, fidelity: Fidelity, path: Path) -> Iterator[tuple[Path, str]]:
@@ -72,6 +74,33 @@ def _later(fidelity: Fidelity, path: Path) -> Iterator[tuple[Path, str]]:
         yield (*path, "promote"), "promotes nothing"
     if fidelity.trials is not None:
         yield (*path, "trials"), "belongs to the first fidelity; here `promote` says how many"
+
+
+def _score(study: Study, fidelity: Fidelity, path: Path) -> Iterator[tuple[Path, str]]:
+    if fidelity.name != study.fidelities[0].name or len(study.fidelities) == 1:
+        yield (*path, "kind"), "a zero_cost fidelity stands first, before one that trains"
+    if fidelity.score is None:
+        yield path, f"zero_cost needs `score`. Known: {', '.join(sorted(get_args(ScoreName)))}."
+    if fidelity.score == "zico" and fidelity.batches < 2:
+        yield (*path, "batches"), "zico compares the gradients of several batches; give it two or more"
+    if fidelity.score == "synflow" and fidelity.batches > 1:
+        yield (*path, "batches"), "synflow looks at no image; leave it out"
+    if fidelity.epochs != 1:
+        yield (*path, "epochs"), "nothing is trained here; leave it out"
+    if fidelity.pruner.name != "none":
+        yield (*path, "pruner"), "nothing is trained here; leave it out"
+    if fidelity.initialize.name != "scratch":
+        yield (*path, "initialize"), "a score is of a network as it is drawn; leave it out"
+    if study.executor.resources.get(fidelity.name, Resources()).world > 1:
+        yield ("executor", "resources", fidelity.name), "a score is computed by one process; ranks: 1"
+
+
+def _training(fidelity: Fidelity, path: Path) -> Iterator[tuple[Path, str]]:
+    if fidelity.pruner.name != "none" and fidelity.pruner.min_epochs >= fidelity.epochs:
+        yield (*path, "pruner"), f"has no rung: min_epochs {fidelity.pruner.min_epochs} of {fidelity.epochs} epochs"
+    for name in ("score", "batches"):
+        if getattr(fidelity, name) not in (None, 1):
+            yield (*path, name), "belongs to `kind: zero_cost`"
 
 
 def _final(study: Study) -> Iterator[tuple[Path, str]]:

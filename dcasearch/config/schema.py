@@ -23,6 +23,12 @@ def study_schema() -> dict[str, Any]:
         "additionalProperties": False,
     }
     definitions["Fidelity"]["properties"]["recipe"] = {"anyOf": [names, based]}
+    # A score has no epochs.
+    definitions["Fidelity"]["required"].remove("epochs")
+    definitions["Fidelity"]["anyOf"] = [
+        {"required": ["epochs"]},
+        {"required": ["kind", "score"], "properties": {"kind": {"const": "zero_cost"}}},
+    ]
     schema["properties"]["space"] = {
         "anyOf": [{"type": "string", "description": "A file, from this one."}, {"type": "object"}]
     }

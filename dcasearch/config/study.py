@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
@@ -12,7 +13,8 @@ from dcasearch.config.recipe import Recipe
 
 Fraction = Annotated[PositiveFloat, Field(le=1, strict=False)]
 Direction = Literal["maximize", "minimize"]
-Metric = Literal["top1", "top5", "loss", "params", "macs"]
+Metric = Literal["top1", "top5", "loss", "params", "macs", "score"]
+"""`score` is no objective that a YAML may name: what a zero-cost fidelity maximizes in place of those measured."""
 CostMetric = Literal["params", "macs"]
 COSTS: tuple[CostMetric, ...] = ("params", "macs")
 """Metrics that are known before any training; they are those at the last fidelity's resolution."""
@@ -90,6 +92,10 @@ class Promotion(Frozen):
     """Promote while the fidelity before this one still runs: of n trials that ended out of N the best top·n/N."""
 
 
+ScoreName = Literal["synflow", "naswot", "grad_norm", "snip", "zico"]
+"""Registered in `dcasearch.scores`; a test holds the two equal."""
+
+
 class Initialization(Frozen):
     """What the trainings of a fidelity start from."""
 
@@ -116,13 +122,19 @@ def _initialization(written: object) -> object:
 
 
 class Fidelity(Frozen):
-    """One level of the training budget."""
+    """One level of the training budget, or a score of untrained networks before it."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
     trials: PositiveInt | None = None
     """Trials to train (infeasible and duplicate ones do not count); first fidelity only."""
     promote: Promotion | None = None
     """Every fidelity but the first."""
+    kind: Literal["training", "zero_cost"] = "training"
+    """zero_cost, the first fidelity only: networks are not trained but scored, and the score is maximized."""
+    score: ScoreName | None = None
+    """zero_cost only."""
+    batches: PositiveInt = 1
+    """zero_cost only: of the recipe's size and augmentation, the first that a training would see; zico needs two."""
     resolution: PositiveInt
     """Pixels per side."""
     epochs: PositiveInt
@@ -150,6 +162,13 @@ class Fidelity(Frozen):
             "initialize": Initialization(),
         }
         return self.model_copy(update=changes)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_entry(cls, written: Any) -> Any:
+        # The history of a score has one entry; a training has to say how many.
+        is_score = isinstance(written, Mapping) and written.get("kind") == "zero_cost"
+        return {"epochs": 1, **written} if is_score else written
 
 
 class Resources(Frozen):

@@ -63,7 +63,8 @@ def _chosen(store: Store, study: Study, number: int | None) -> tuple[Architectur
 
 def _trainings(store: Store, study: Study, architecture_id: str) -> list[Candidate]:
     """Return every stored training of an architecture: its trials at each fidelity, then its final ones."""
-    trials = [t for f in study.fidelities for t in store.trials(study.name, f.name) if _is_own(t, architecture_id)]
+    trained = [fidelity for fidelity in study.fidelities if fidelity.kind == "training"]
+    trials = [t for f in trained for t in store.trials(study.name, f.name) if _is_own(t, architecture_id)]
     ids = [(trial.fidelity, trial.evaluation) for trial in trials]
     ids += [
         (role.fidelity, role.evaluation)
@@ -79,7 +80,8 @@ def _is_own(trial: Trial, architecture_id: str) -> bool:
 
 def _baselines(store: Store, study: Study) -> list[Candidate]:
     roles = [r for r in store.roles(study.name) if r.name != "winner" and r.evaluation is not None]
-    return [Candidate(r.name, r.fidelity, store.evaluation(r.evaluation or "")) for r in roles]
+    candidates = [Candidate(r.name, r.fidelity, store.evaluation(r.evaluation or "")) for r in roles]
+    return [candidate for candidate in candidates if candidate.evaluation.last.score is None]
 
 
 def _to_export(trained: list[Candidate], fidelity: str) -> Evaluation:

@@ -62,8 +62,8 @@ def write_notes(store: Store, name: str) -> None:
 def note(fidelity: FidelityStanding) -> str:
     """Return a fidelity's leader and baselines as Markdown."""
     rows = [*([fidelity.leader] if fidelity.leader else []), *fidelity.baselines]
-    lines = ["| | top-1 % | seeds | leader − | architecture |", "|---|---|---|---|---|"]
-    lines += [_row(row, fidelity.leader) for row in rows if row.top1]
+    lines = [f"| | {fidelity.score or 'top-1 %'} | seeds | leader − | architecture |", "|---|---|---|---|---|"]
+    lines += [_row(row, fidelity.leader) for row in rows if row.seeds]
     counts = ", ".join(f"{n} {state}" for state, n in sorted(fidelity.counts.items()))
     return f"{_head(fidelity)}: {counts}\n\n" + "\n".join(lines)
 
@@ -74,7 +74,7 @@ def _head(fidelity: FidelityStanding) -> str:
 
 
 def _row(row: Compared, leader: Compared | None) -> str:
-    difference = "" if leader is None or row is leader else f"{leader.mean - row.mean:+.2f}"
-    return (
-        f"| {row.name} | {row.mean:.2f} | {', '.join(map(str, row.seeds))} | {difference} | `{row.architecture_id}` |"
-    )
+    digits = ".6g" if row.scores else ".2f"
+    difference = "" if leader is None or row is leader else f"{leader.mean - row.mean:+{digits}}"
+    seeds = ", ".join(map(str, row.seeds))
+    return f"| {row.name} | {row.mean:{digits}} | {seeds} | {difference} | `{row.architecture_id}` |"

@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dcasearch.config.study import CostMetric, Fidelity, Study
 from dcasearch.evaluation import Epoch, Evaluation
-from dcasearch.search.objectives import curve_metric
+from dcasearch.search.objectives import curve_metric, objectives_at
 from dcasearch.search.samplers import SeededPerTrial
 from dcasearch.store import Store
 from dcasearch.trial import State, Trial, Value
@@ -50,7 +50,7 @@ class Ledger:
         """Per number the values of the curve metric so far, duplicates left out."""
         self.settled = 0
         """Trials that ended since this ledger was opened."""
-        self._metric = curve_metric(study, fidelity.pruner.metric)
+        self._metric = curve_metric(study, fidelity)
         originals = [t for t in self.trials.values() if t.evaluation is not None and t.state is not State.DUPLICATE]
         curves = store.curves((t.evaluation for t in originals if t.evaluation is not None), self._metric)
         for trial in originals:
@@ -149,10 +149,11 @@ class Ledger:
 
 def _open(store: Store, study: Study, fidelity: Fidelity) -> optuna.Study:
     """Open the fidelity's own Optuna study, `<study>.<fidelity>`; make it where it does not exist."""
+    objectives = objectives_at(study, fidelity)
     opened = optuna.create_study(
         storage=store.optuna,
         study_name=f"{study.name}.{fidelity.name}",
-        directions=list(study.objectives.values()),
+        directions=list(objectives.values()),
         sampler=SeededPerTrial(study.sampler),
         pruner=optuna.pruners.NopPruner(),
         load_if_exists=True,
@@ -161,5 +162,5 @@ def _open(store: Store, study: Study, fidelity: Fidelity) -> optuna.Study:
         with warnings.catch_warnings():
             # Metric names are experimental in name; without them the dashboard says "Objective 0".
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            opened.set_metric_names(list(study.objectives))
+            opened.set_metric_names(list(objectives))
     return opened

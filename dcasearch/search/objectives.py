@@ -4,8 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dcasearch.config.study import COSTS, Bound, CostMetric, Direction, Metric, Study
+from dcasearch.config.study import COSTS, Bound, CostMetric, Direction, Fidelity, Metric, Study
 from dcasearch.evaluation import Cost, Epoch
+
+
+def objectives_at(study: Study, fidelity: Fidelity) -> dict[Metric, Direction]:
+    """Return what is optimised at a fidelity: the study's, or the score and the costs where nothing is measured."""
+    if fidelity.kind == "training":
+        return dict(study.objectives)
+    at: dict[Metric, Direction] = {}
+    for metric, direction in study.objectives.items():
+        if metric in COSTS:
+            at[metric] = direction
+        else:
+            at["score"] = "maximize"  # in the place of the first that is measured; there is one score
+    return at
+
+
+def measured(epoch: Epoch) -> dict[str, float]:
+    """Return the one number that an epoch is told by, under its name: top-1 in percent, or the score."""
+    return {"top1": epoch.top1} if epoch.score is None else {"score": epoch.score}
 
 
 def values_of(objectives: Mapping[Metric, Direction], epoch: Epoch, cost: Cost) -> tuple[float, ...]:
@@ -13,10 +31,12 @@ def values_of(objectives: Mapping[Metric, Direction], epoch: Epoch, cost: Cost) 
     return tuple(float(getattr(cost if metric in COSTS else epoch, metric)) for metric in objectives)
 
 
-def curve_metric(study: Study, pruner_metric: Metric) -> Metric:
+def curve_metric(study: Study, fidelity: Fidelity) -> Metric:
     """Return the metric whose curve Optuna shows: the measured objective if it is the only one, else the pruner's."""
+    if fidelity.kind == "zero_cost":
+        return "score"
     measured = [metric for metric in study.objectives if metric not in COSTS]
-    return measured[0] if len(study.objectives) == 1 and measured else pruner_metric
+    return measured[0] if len(study.objectives) == 1 and measured else fidelity.pruner.metric
 
 
 def violation(constraints: Mapping[CostMetric, Bound], cost: Cost) -> dict[CostMetric, float]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dcasearch.config.study import Study
 from dcasearch.evaluation import fingerprint
 from dcasearch.search.ledger import Ledger
+from dcasearch.search.objectives import objectives_at
 from dcasearch.search.promotion import Promoted, promote, promote_early
 
 
@@ -26,6 +27,7 @@ class Promoter:
             raise RuntimeError("a later fidelity without `promote` passed the check of the YAML")
         self._study, self._previous, self._ledger, self._ended = study, previous, ledger, ended
         self._promotion = ledger.fidelity.promote
+        self._objectives = objectives_at(study, previous.fidelity)
         self._looked_at: tuple[int, bool] | None = None
 
     def __call__(self) -> int:
@@ -48,9 +50,9 @@ class Promoter:
         trials = list(self._previous.trials.values())
         if not ended:
             total = self._previous.fidelity.trials or len(trials)
-            leaders = promote_early(trials, self._promotion, self._study.objectives, total)
+            leaders = promote_early(trials, self._promotion, self._objectives, total)
             return self._within(leaders, len(leaders), known)
-        chosen = promote(trials, self._promotion, self._study.objectives, self._study.sampler.seed)
+        chosen = promote(trials, self._promotion, self._objectives, self._study.sampler.seed)
         if not self._promotion.asynchronous:
             return chosen
         best = [promoted for promoted in chosen if promoted.origin == "promoted"]

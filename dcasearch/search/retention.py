@@ -12,7 +12,7 @@ from dcasearch.artifacts import Place, size_of
 from dcasearch.config.study import Direction, Metric, Study
 from dcasearch.errors import StorageError, TrialFailure
 from dcasearch.evaluation import Evaluation, EvaluationKey
-from dcasearch.search.objectives import ranking
+from dcasearch.search.objectives import objectives_at, ranking
 from dcasearch.search.tasks import task_of
 from dcasearch.store import Store
 from dcasearch.training import checkpoint_path, discard, weights_path, weights_sizes
@@ -137,7 +137,8 @@ class Disk:
         order = [role.evaluation for role in roles if role.role == "baseline"]
         for fidelity in self._study.fidelities:
             complete = [t for t in self._store.trials(self._study.name, fidelity.name) if t.state is State.COMPLETE]
-            best_first = ranking(self._study.objectives, [trial.values or () for trial in complete], "value")
+            objectives = objectives_at(self._study, fidelity)
+            best_first = ranking(objectives, [trial.values or () for trial in complete], "value")
             order += [complete[n].evaluation for n in reversed(best_first)]
         order += [role.evaluation for role in roles if role.role == "final"]
         # A training that is two things is as wanted as the better of them.

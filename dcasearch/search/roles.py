@@ -12,6 +12,7 @@ from dcasearch.artifacts import Place
 from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation, Protocol
+from dcasearch.search.objectives import measured
 from dcasearch.search.retention import discard_failed
 from dcasearch.search.tasks import task_of
 from dcasearch.search.work import Event, Job, Observer
@@ -80,7 +81,7 @@ class Roles:
 
     def report(self, job: Job, epoch: Epoch) -> bool:
         """Say what the epoch measured; these trainings always go on."""
-        fields = {"epoch": epoch.epoch, "of": job.task.fidelity.epochs, "top1": epoch.top1}
+        fields = {"epoch": epoch.epoch, "of": job.task.fidelity.epochs, **measured(epoch)}
         self._observe(Event("epoch", job.label, fields=fields))
         return True
 
@@ -90,7 +91,7 @@ class Roles:
         self._store.put_role(dataclasses.replace(self._roles[job.number], evaluation=evaluation.key.id))
         discard(evaluation.key, self._artifacts)
         fields = {
-            "top1": evaluation.last.top1,
+            **measured(evaluation.last),
             "epochs": len(evaluation.history),
             "seconds": evaluation.seconds,
         }

@@ -21,7 +21,7 @@ from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.search.candidates import architectures, distinct, draw_unvisited
 from dcasearch.search.costing import Costs
 from dcasearch.search.ledger import Ledger
-from dcasearch.search.objectives import values_of, violation
+from dcasearch.search.objectives import measured, objectives_at, values_of, violation
 from dcasearch.search.pruning import goes_on, rungs
 from dcasearch.search.retention import Retention
 from dcasearch.search.stopping import no_improvement
@@ -60,6 +60,7 @@ class Trials:
         self._study, self._fidelity, self._space, self._store = study, fidelity, space, store
         self._costs, self._data_fingerprint, self._observe = costs, data_fingerprint, observe
         self._out_of_time, self._plan = out_of_time, plan
+        self._objectives = objectives_at(study, fidelity)
         self._grid: Iterator[Point] | None = distinct(space) if study.sampler.name == "grid" else None
         self._ready: deque[Job] = deque()
         self._untried: set[str] | None = None
@@ -70,7 +71,7 @@ class Trials:
         for trial in self.ledger.trials.values():
             self._remember(trial)
         self._planned = len(self.ledger.planned())
-        self._retention = Retention(artifacts, study.keep_weights, study.objectives, self.ledger.trials.values())
+        self._retention = Retention(artifacts, study.keep_weights, self._objectives, self.ledger.trials.values())
         self.ended: str | None = None
         """Why no further trial is sampled; None while one may be."""
         self._recover()
@@ -96,7 +97,7 @@ class Trials:
     def report(self, job: Job, epoch: Epoch) -> bool:
         """Store one epoch of the curve and decide whether the trial goes on."""
         curve = self.ledger.report(job.number, epoch)
-        fields: dict[str, Value] = {"epoch": epoch.epoch, "of": self._fidelity.epochs, "top1": epoch.top1}
+        fields: dict[str, Value] = {"epoch": epoch.epoch, "of": self._fidelity.epochs, **measured(epoch)}
         self._observe(Event("epoch", job.label, fields=fields))
         if epoch.epoch not in self._rungs:
             return True
@@ -112,11 +113,11 @@ class Trials:
             attributes = {**trial.attributes, "rung": self._rungs.index(epochs)}
             row = dataclasses.replace(row, state=State.PRUNED, attributes=attributes)
         else:
-            values = values_of(self._study.objectives, evaluation.last, cost)
+            values = values_of(self._objectives, evaluation.last, cost)
             row = dataclasses.replace(row, state=State.COMPLETE, values=values)
         self.ledger.settle(row, evaluation, violation(self._study.constraints, cost))
         self._retention.ended(row, evaluation)
-        fields: dict[str, Value] = {"top1": evaluation.last.top1, "epochs": epochs, "seconds": evaluation.seconds}
+        fields: dict[str, Value] = {**measured(evaluation.last), "epochs": epochs, "seconds": evaluation.seconds}
         self._observe(Event("complete" if row.state is State.COMPLETE else "pruned", job.label, fields=fields))
         self._settle_waiting(row)
 
@@ -173,7 +174,7 @@ class Trials:
         trials = [self.ledger.trials[number] for number in sorted(self.ledger.trials)]
         if self._fidelity.trials is not None and sum(_uses_budget(trial) for trial in trials) >= self._fidelity.trials:
             return f"{self._fidelity.trials} trials are done"
-        return no_improvement(self._study.stop, trials, self._study.objectives) or self._out_of_time()
+        return no_improvement(self._study.stop, trials, self._objectives) or self._out_of_time()
 
     def _unusable_in_a_row(self) -> tuple[int, bool]:
         """Return how many of the last suggestions were of no use, and whether a random draw came before them."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dcasearch.architecture import Architecture
 from dcasearch.config.study import Study
 from dcasearch.errors import UserError
-from dcasearch.search.objectives import ranking
+from dcasearch.search.objectives import objectives_at, ranking
 from dcasearch.store import Store
 from dcasearch.trial import State, Trial
 
@@ -50,6 +50,6 @@ def winner_of(study: Study, store: Store, fidelity: str | None = None, trials: I
     needed = min(len(level.seeds), max(len(trials) for trials in by_architecture.values()))
     candidates = [trials for trials in by_architecture.values() if len(trials) >= needed]
     means = [tuple(map(statistics.fmean, zip(*(t.values or () for t in trials), strict=True))) for trials in candidates]
-    best = ranking(study.objectives, means, "value")[0]
+    best = ranking(objectives_at(study, level), means, "value")[0]
     seeds = tuple(candidates[best])
     return Winner(store.get_architecture(seeds[0].architecture_id), seeds, means[best])

@@ -88,12 +88,13 @@ def evaluation_row(evaluation: Evaluation) -> EvaluationRow:
         **asdict(evaluation.key),
         history=[_epoch_to_json(epoch) for epoch in evaluation.history],
         epochs=last.epoch,
-        top1=last.top1,
-        top5=last.top5,
+        top1=_finite(last.top1),
+        top5=_finite(last.top5),
         loss=_finite(last.loss),
+        score=last.score,
         best_epoch=best.epoch,
-        best_top1=best.top1,
-        best_top5=best.top5,
+        best_top1=_finite(best.top1),
+        best_top5=_finite(best.top5),
         best_loss=_finite(best.loss),
         **{name: getattr(evaluation, name) for name in _EVALUATION},
         provenance=dict(evaluation.provenance),
@@ -136,7 +137,8 @@ _EVALUATION = ("seconds", "images", "device", "weights", "weights_sha256")
 
 def _epoch_to_json(epoch: Epoch) -> dict[str, int | float | str]:
     # JSON has no inf and nan, and PostgreSQL refuses them; `float` reads their names.
-    return {name: v if isinstance(v, str) or math.isfinite(v) else str(v) for name, v in asdict(epoch).items()}
+    values = ((name, value) for name, value in asdict(epoch).items() if value is not None)
+    return {name: v if isinstance(v, str) or math.isfinite(v) else str(v) for name, v in values}
 
 
 def _epoch_of(entry: Mapping[str, Any]) -> Epoch:

@@ -90,7 +90,7 @@ class CostRow(Base):
 
 
 class EvaluationRow(Base):
-    """One training; the last and the best epoch's numbers stand in columns of their own, for SQL."""
+    """One training, or one score; the last and the best epoch's numbers stand in columns of their own, for SQL."""
 
     __tablename__ = "dca_evaluations"
     __table_args__ = (UniqueConstraint("architecture_id", "fidelity", "data", "protocol", "seed"),)
@@ -102,12 +102,13 @@ class EvaluationRow(Base):
     seed: Mapped[int] = mapped_column(BigInteger)
     history: Mapped[Any] = mapped_column(JSON)
     epochs: Mapped[int]
-    top1: Mapped[float]
-    top5: Mapped[float]
+    top1: Mapped[float | None]
+    top5: Mapped[float | None]
     loss: Mapped[float | None]
+    score: Mapped[float | None]
     best_epoch: Mapped[int]
-    best_top1: Mapped[float]
-    best_top5: Mapped[float]
+    best_top1: Mapped[float | None]
+    best_top5: Mapped[float | None]
     best_loss: Mapped[float | None]
     seconds: Mapped[float]
     images: Mapped[int] = mapped_column(BigInteger)

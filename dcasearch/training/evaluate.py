@@ -7,8 +7,24 @@ from collections.abc import Callable
 from dcasearch.artifacts import Place
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.training.ranks import Ranks
+from dcasearch.training.scoring import Scoring
 from dcasearch.training.task import Task
 from dcasearch.training.training import Training
+
+
+def begin(
+    task: Task,
+    *,
+    artifacts: Place,
+    threads: int,
+    device: str = "auto",
+    ranks: Ranks | None = None,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Training | Scoring:
+    """Return what computes a task, epoch by epoch: its training, or its score; arguments as of `evaluate`."""
+    if task.fidelity.kind == "zero_cost":
+        return Scoring(task, artifacts=artifacts, threads=threads, device=device, interrupted=interrupted)
+    return Training(task, artifacts=artifacts, threads=threads, device=device, ranks=ranks, interrupted=interrupted)
 
 
 def evaluate(
@@ -21,7 +37,7 @@ def evaluate(
     ranks: Ranks | None = None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Evaluation:
-    """Train a task to its end, or until `report` stops it; go on from its checkpoint if there is one.
+    """Train (or score) a task to its end, or until `report` stops it; go on from its checkpoint if there is one.
 
     Args:
         task: what to train.
@@ -43,7 +59,7 @@ def evaluate(
         StorageError: the checkpoint cannot be written.
         Preempted: `interrupted` said so.
     """
-    training = Training(task, artifacts=artifacts, threads=threads, device=device, ranks=ranks, interrupted=interrupted)
+    training = begin(task, artifacts=artifacts, threads=threads, device=device, ranks=ranks, interrupted=interrupted)
     for _ in range(task.fidelity.epochs):
         if not report(training.next()):
             break

@@ -33,6 +33,18 @@ def as_trial_failures() -> Iterator[None]:
         raise TrialFailure("bug", f"{type(error).__name__}: {_in_one_line(error)}") from error
 
 
+@contextmanager
+def at_work(threads: int) -> Iterator[None]:
+    """Compute with so many threads, and turn what goes wrong into a failure of the trial."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with as_trial_failures():
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _is_lost(error: Exception) -> bool:
     """Return whether a process that the training needs has gone: one of its loaders, or another rank."""
     if isinstance(error, dist.DistError):

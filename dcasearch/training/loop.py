@@ -93,10 +93,10 @@ def _step(
     weight: float,
 ) -> Tensor:
     """Make one optimiser step; return the mean loss over this rank's images."""
+    optimizer.zero_grad(set_to_none=True)  # before the forward pass, which takes over the gradients' memory
     with network.autocast():
         logits = network.forward(images)
     loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
-    optimizer.zero_grad(set_to_none=True)
     (loss * weight if weight != 1 else loss).backward()  # type: ignore[no-untyped-call]  # torch has no types here
     if recipe.clip_norm is not None:
         torch.nn.utils.clip_grad_norm_(network.model.parameters(), recipe.clip_norm)

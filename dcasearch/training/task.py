@@ -18,7 +18,7 @@ of another key. Left out of the key while it is 1."""
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What is to be trained, how, on what, and what it is measured on."""
+    """What is to be trained (or scored), how, on what, and what it is measured on."""
 
     architecture: Architecture
     fidelity: Fidelity
@@ -45,6 +45,8 @@ class Task:
         )
 
     def _fidelity_meaning(self) -> dict[str, Any]:
+        if self.fidelity.kind == "zero_cost":
+            return self._alpha() | self._score_meaning()
         # Defaults are left out, so that a recipe which gains a field keeps the records made without it.
         meaning: dict[str, Any] = {
             "resolution": self.fidelity.resolution,
@@ -52,11 +54,22 @@ class Task:
             "train_fraction": self.fidelity.train_fraction,
             "recipe": self.fidelity.recipe.model_dump(mode="json", exclude_defaults=True),
         }
-        network = self.architecture.network
-        if network.alpha_init != _ALPHA and any(edge.alpha for edge in network.edges):
-            meaning["alpha_init"] = network.alpha_init  # of the training, not of the architecture's id
         if self.parent is not None:
             meaning["parent"] = self.parent.key.id
         if NUMERICS != 1:
             meaning["numerics"] = NUMERICS
-        return meaning
+        return meaning | self._alpha()
+
+    def _score_meaning(self) -> dict[str, Any]:
+        fidelity = self.fidelity
+        if fidelity.score == "synflow":  # which sees no image
+            return {"score": fidelity.score, "resolution": fidelity.resolution}
+        seen = fidelity.recipe.model_dump(mode="json", include={"batch_size", "augmentation"})
+        chosen = fidelity.model_dump(include={"score", "batches", "resolution", "train_fraction"})
+        return chosen | seen
+
+    def _alpha(self) -> dict[str, Any]:
+        """Return where α starts, which is of the training and not of the architecture's id, unless as usual."""
+        network = self.architecture.network
+        unusual = network.alpha_init != _ALPHA and any(edge.alpha for edge in network.edges)
+        return {"alpha_init": network.alpha_init} if unusual else {}

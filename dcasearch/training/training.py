@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 
 import safetensors.torch
 import torch
@@ -24,7 +23,7 @@ from dcasearch.training.checkpoint import (
     read_checkpoint,
     save_checkpoint,
 )
-from dcasearch.training.failures import as_trial_failures
+from dcasearch.training.failures import at_work
 from dcasearch.training.loop import (
     Progress,
     Trained,
@@ -45,6 +44,17 @@ from dcasearch.training.weights import parent_weights, save_weights, weights_nam
 
 class _Interruption(Exception):
     """Raised between two batches: the training has to give way."""
+
+
+def check_data(task: Task) -> None:
+    """Stage a task's data on this machine, where it asks for that, and raise DataError where it is not its data."""
+    stage(task.data)
+    found = describe(task.data).fingerprint
+    if found != task.data_fingerprint:
+        raise DataError(
+            f"{task.data.name} at {root_of(task.data)} is not the data of this study: fingerprint {found}, "
+            f"not {task.data_fingerprint}"
+        )
 
 
 class Training:
@@ -88,23 +98,12 @@ class Training:
         self._images: list[int] = []
         self._middle: MidEpoch | None = None
         self._returned = 0
-        with self._at_work():
+        with at_work(self._threads):
             self._checkpoint = checkpoint_path(task.key, artifacts)
             checkpoint = self._ranks.from_first(read_checkpoint(self._checkpoint) if self._ranks.first else None)
             self._open(choose_device(device), self._parent() if checkpoint is None else None)
             if checkpoint is not None:
                 self._resume(parse_checkpoint(checkpoint, self._device))
-
-    @contextmanager
-    def _at_work(self) -> Iterator[None]:
-        """Compute with the training's threads, and turn what goes wrong into a failure of the trial."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(self._threads)
-        try:
-            with as_trial_failures():
-                yield
-        finally:
-            torch.set_num_threads(before)
 
     def _parent(self) -> Mapping[str, Tensor] | None:
         """Return the weights of the training that this one starts from, read by the first rank."""
@@ -116,13 +115,7 @@ class Training:
 
     def _open(self, device: torch.device, parent: Mapping[str, Tensor] | None) -> None:
         task, fidelity = self._task, self._task.fidelity
-        stage(task.data)
-        found = describe(task.data).fingerprint
-        if found != task.data_fingerprint:
-            raise DataError(
-                f"{task.data.name} at {root_of(task.data)} is not the data of this study: fingerprint {found}, "
-                f"not {task.data_fingerprint}"
-            )
+        check_data(task)
         self._device, self._recipe = device, fidelity.recipe
         self._loaders = open_loaders(
             task.data,
@@ -167,7 +160,7 @@ class Training:
         if self._returned == self._task.fidelity.epochs:
             raise ValueError(f"the fidelity has {self._returned} epochs, all of them done")
         if self._returned == len(self._history):
-            with self._at_work():
+            with at_work(self._threads):
                 self._train_next()
         self._returned += 1
         return self._history[self._returned - 1]
@@ -292,7 +285,7 @@ class Training:
             TrialFailure: `bug`.
             StorageError: the weights cannot be written.
         """
-        with self._at_work():
+        with at_work(self._threads):
             return self._evaluation(self._returned)
 
     def _evaluation(self, epochs: int) -> Evaluation:

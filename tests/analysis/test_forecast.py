@@ -137,3 +137,36 @@ def test_a_budget_of_disk_that_cannot_hold_the_study_is_said() -> None:
     hopeless = foresee(keep_weights=3, disk=checkpoints - 1).disk_problem
     assert hopeless is not None
     assert "the run would stop; raise `disk` or lower executor.max_concurrent" in hopeless
+
+
+ZERO: dict[str, Any] = {"name": "zero", "kind": "zero_cost", "trials": 1, "resolution": 16}
+LATER: dict[str, Any] = {"name": "proxy", "promote": {"top": 1}, "resolution": 16, "epochs": 4}
+
+
+@pytest.mark.parametrize(
+    ("score", "passes"),
+    [
+        ({"score": "synflow"}, 3),
+        ({"score": "naswot", "batches": 2}, 2 * 64),
+        ({"score": "snip"}, 3 * 64),
+        ({"score": "zico", "batches": 4}, 3 * 4 * 64),
+    ],
+)
+def test_a_score_is_worth_its_passes_over_its_batches_and_keeps_no_weights(score: dict[str, Any], passes: int) -> None:
+    space = {"backbone": {"name": "resnet18", "stem": "small"}, "attention": {"name": "none"}}
+    (point,) = read_space(space).enumerate()
+    zero = {**ZERO, **score, "recipe": {"batch_size": 64}}
+    seen = foresee(space=space, fidelities=[zero, LATER])
+    assert seen.phases[0].macs == passes * cost(point.architecture, 16, 10).macs
+    trained = foresee(space=space, fidelities=[{**PROXY, "trials": 1}])
+    assert seen.disk_bytes == trained.disk_bytes
+
+
+def test_the_time_of_scores_is_that_of_those_computed_so_far(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"fidelities": [{**ZERO, "score": "snip", "trials": 3}, LATER], "throughput": "1G"}
+    store = Store.open(f"sqlite:///{tmp_path}/study.db", create=True)
+    study = make_study(artifacts=str(tmp_path), **changes)
+    study_room.run(LoadedStudy(study, read_space(study.space), tmp_path, frozenset()), store, TimedSimulation())
+    zero, proxy = forecast(study, read_space(study.space), describe(study.data), store).phases
+    assert zero.seconds == 5.0 * zero.trainings
+    assert proxy.seconds is not None

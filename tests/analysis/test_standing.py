@@ -78,3 +78,17 @@ def test_an_unknown_study_is_refused_with_the_known_ones(tmp_path: Path) -> None
     assert load_study_of(store, "tiny").name == "tiny"
     with pytest.raises(UserError, match="holds no study 'other'; it holds: tiny"):
         standing_of(store, "other")
+
+
+def test_a_zero_cost_fidelity_stands_with_scores_and_without_accuracies(tmp_path: Path) -> None:
+    zero = {"name": "zero", "kind": "zero_cost", "score": "snip", "trials": 5, "resolution": 16}
+    proxy = {"name": "proxy", "promote": {"top": 2}, "resolution": 16, "epochs": 2}
+    objectives = {"top1": "maximize", "macs": "minimize"}
+    first, second = standing_of(run(tmp_path, fidelities=[zero, proxy], objectives=objectives), "tiny").fidelities
+    assert (first.score, second.score) == ("snip", None)
+    assert list(first.objectives) == ["score", "macs"]
+    assert list(second.objectives) == ["top1", "macs"]
+    assert first.leader is not None
+    assert (first.leader.top1, first.leader.mean) == ((), first.leader.scores[0])
+    assert all(baseline.scores and not baseline.top1 for baseline in first.baselines)
+    assert first.leader.mean == max(t.values[0] for t in first.trials if t.values is not None)

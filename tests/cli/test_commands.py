@@ -28,6 +28,7 @@ NAMES = [
     "chaos",
     "status",
     "export",
+    "report",
     "verify",
     "inspect",
     "init",
@@ -229,6 +230,13 @@ def test_status_by_name_and_by_yaml_say_the_same(dcasearch: Command, ran: Path) 
     assert "proxy: 4 complete" in by_name.out
     assert "final: trained anew" in by_name.out
     assert by_name.out.count("sampled") == 4
+
+
+def test_report_writes_a_page_and_says_where(dcasearch: Command, ran: Path, tmp_path: Path) -> None:
+    done = dcasearch("report", "tiny", "--out", "report")
+    assert done.code == 0
+    assert done.out.startswith(f"study tiny, database sqlite:///{tmp_path}/dcasearch.db\nreport/report.html, and ")
+    assert (tmp_path / "report" / "report.html").is_file()
 
 
 def test_status_as_json_holds_trials_baselines_and_winner(dcasearch: Command, ran: Path) -> None:

@@ -36,6 +36,11 @@ def epoch(label: str, number: int, top1: float = 81.234) -> Event:
         (event("failed", message="nan: epoch 2"), "proxy trial 3 failed (nan: epoch 2)"),
         (event("lost", message="exit code -9"), "proxy trial 3 lost (exit code -9)"),
         (event("note", "proxy", "8 trials are done"), "proxy: 8 trials are done"),
+        (event("complete", score=-3.25, epochs=1, seconds=0.5), "proxy trial 3 complete: score -3.25 in 0.5 s"),
+        (
+            event("phase", "zero trials", total=500, epochs=1, rungs="", score="synflow"),
+            "zero trials: 500, scored by synflow",
+        ),
         (PHASE, "proxy trials: 8, 4 epochs each, pruned after epoch 1, 2"),
         (
             event("phase", "full trials", total=None, epochs=9, rungs="", complete=2, best=91.0),

@@ -15,6 +15,7 @@ def test_the_data_sets_that_a_study_may_name_are_those_that_exist() -> None:
     assert set(DATA_SETS) == set(DATASETS)
 
 
+ZERO: dict[str, Any] = {"name": "zero", "kind": "zero_cost", "score": "naswot", "trials": 9, "resolution": 16}
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "data set": ({"data": {"name": "cifar"}}, "data.name: 'cifar' is not a data set; did you mean 'cifar10'?"),
     "no root": ({"data": {"name": "imagenet"}}, "data: imagenet needs a root"),
@@ -35,6 +36,47 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "last seeds that are not fresh": (
         {"fidelities": [FIRST, {**LATER, "seeds": [1, 2]}], "final": {"seeds": [2, 1000]}},
         "final.seeds: must be fresh, but 2 is a seed of the search",
+    ),
+    "a score as an objective": (
+        {"objectives": {"score": "maximize", "top1": "maximize"}},
+        "objectives.score: is what a zero_cost fidelity maximizes by itself",
+    ),
+    "a score alone": ({"fidelities": [ZERO]}, "fidelities.0.kind: a zero_cost fidelity stands first, before one that"),
+    "a score after a training": (
+        {"fidelities": [FIRST, {**ZERO, "trials": None, "promote": {"top": 1}}, {**LATER, "name": "third"}]},
+        "fidelities.1.kind: a zero_cost fidelity stands first, before one that trains",
+    ),
+    "no score": ({"fidelities": [{**ZERO, "score": None}, LATER]}, "fidelities.0: zero_cost needs `score`. Known: gra"),
+    "zico of one batch": (
+        {"fidelities": [{**ZERO, "score": "zico"}, LATER]},
+        "fidelities.0.batches: zico compares the gradients of several batches",
+    ),
+    "synflow of batches": (
+        {"fidelities": [{**ZERO, "score": "synflow", "batches": 2}, LATER]},
+        "fidelities.0.batches: synflow looks at no image",
+    ),
+    "epochs of a score": (
+        {"fidelities": [{**ZERO, "epochs": 3}, LATER]},
+        "fidelities.0.epochs: nothing is trained here; leave it out",
+    ),
+    "a pruner of scores": (
+        {"fidelities": [{**ZERO, "pruner": {"name": "median"}}, LATER]},
+        "fidelities.0.pruner: nothing is trained here; leave it out",
+    ),
+    "ranks of a score": (
+        {
+            "fidelities": [ZERO, LATER],
+            "executor": {"name": "ray", "resources": {"zero": {"cpu": 2, "ranks": 2}}},
+        },
+        "executor.resources.zero: a score is computed by one process; ranks: 1",
+    ),
+    "the score of a training": (
+        {"fidelities": [{**FIRST, "score": "snip"}]},
+        "fidelities.0.score: belongs to `kind: zero_cost`",
+    ),
+    "no epochs": (
+        {"fidelities": [{name: value for name, value in FIRST.items() if name != "epochs"}]},
+        "fidelities.0.epochs: is missing",
     ),
     "empty bound": ({"constraints": {"params": {}}}, "constraints.params: needs min, max or both"),
     "bounds crossed": (
@@ -98,6 +140,8 @@ def test_parts_that_do_not_fit_together_are_a_mistake(changes: dict[str, Any], m
         {"data": {"name": "imagefolder", "root": "images"}},
         {"stop": {"deadline": "2026-12-01T08:00:00", "wall_hours": 1, "no_improvement": 9}},
         {"executor": {"resources": {"proxy": {"cpu": 2, "gpu": 1}}}},
+        {"fidelities": [ZERO, LATER]},
+        {"fidelities": [{**ZERO, "score": "zico", "batches": 2}, LATER]},
     ],
 )
 def test_parts_that_fit_together_are_none(changes: dict[str, Any]) -> None:

@@ -33,6 +33,7 @@ def test_every_shipped_study_fits_the_schema(path: Path) -> None:
         {"fidelities": [{**FIRST, "recipe": {"base": "light", "schedule": {"every": 3}}}]},
         {"enqueue": [{"connections.function": "direct"}]},
         {"baselines": False},
+        {"fidelities": [{"name": "zero", "kind": "zero_cost", "score": "snip", "trials": 3, "resolution": 16}, FIRST]},
     ],
 )
 def test_what_the_reader_accepts_fits_the_schema(changes: dict[str, Any]) -> None:
@@ -51,6 +52,8 @@ def test_what_the_reader_accepts_fits_the_schema(changes: dict[str, Any]) -> Non
         {"fidelities": [{**FIRST, "recipe": "lite"}]},
         {"fidelities": [{**FIRST, "recipe": {"base": "light", "learning_rate": 1}}]},
         {"fidelities": [{**FIRST, "epochs": 0}]},
+        {"fidelities": [{name: value for name, value in FIRST.items() if name != "epochs"}]},
+        {"fidelities": [{**FIRST, "kind": "zero_cost", "score": "snipe"}]},
         {"space": 3},
         {"name": "a b"},
     ],

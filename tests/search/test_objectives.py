@@ -1,8 +1,22 @@
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from dcasearch.config.study import Bound
 from dcasearch.evaluation import Cost, Epoch
-from dcasearch.search.objectives import dominates, pareto_ranks, ranking, values_of, violation
+from dcasearch.search.objectives import (
+    curve_metric,
+    dominates,
+    measured,
+    objectives_at,
+    pareto_ranks,
+    ranking,
+    values_of,
+    violation,
+)
+from tests.support import make_study
 
 EPOCH = Epoch(epoch=3, train_loss=0.5, loss=0.7, top1=80.0, top5=99.0, seconds=1.0)
 COST = Cost(params=5_000_000, macs=300_000_000)
@@ -10,6 +24,36 @@ COST = Cost(params=5_000_000, macs=300_000_000)
 
 def test_a_trial_has_one_value_per_objective_in_the_order_of_the_yaml() -> None:
     assert values_of({"top1": "maximize", "macs": "minimize", "loss": "minimize"}, EPOCH, COST) == (80.0, 3e8, 0.7)
+
+
+ZERO: dict[str, Any] = {"name": "zero", "kind": "zero_cost", "score": "snip", "trials": 3, "resolution": 16}
+PROXY: dict[str, Any] = {"name": "proxy", "promote": {"top": 2}, "resolution": 16, "epochs": 2}
+
+
+@pytest.mark.parametrize(
+    ("objectives", "scored"),
+    [
+        ({"top1": "maximize"}, {"score": "maximize"}),
+        ({"loss": "minimize", "macs": "minimize"}, {"score": "maximize", "macs": "minimize"}),
+        ({"macs": "minimize", "top1": "maximize", "top5": "maximize"}, {"macs": "minimize", "score": "maximize"}),
+    ],
+)
+def test_where_nothing_is_trained_the_score_is_maximized_in_place_of_what_is_measured(
+    objectives: dict[str, str], scored: dict[str, str]
+) -> None:
+    study = make_study(objectives=objectives, fidelities=[ZERO, PROXY])
+    zero, proxy = study.fidelities
+    assert list(objectives_at(study, zero).items()) == list(scored.items())
+    assert objectives_at(study, proxy) == objectives
+    assert (curve_metric(study, zero), curve_metric(study, proxy)) == (
+        "score",
+        next(iter(objectives)) if len(objectives) == 1 else "top1",
+    )
+
+
+def test_an_epoch_is_told_by_its_accuracy_and_a_score_by_itself() -> None:
+    assert measured(EPOCH) == {"top1": 80.0}
+    assert measured(Epoch.of_score(4.5, 0.1, "cpu")) == {"score": 4.5}
 
 
 def test_a_violated_constraint_is_positive_by_the_amount_and_a_kept_one_is_not() -> None:

@@ -124,6 +124,25 @@ def test_a_database_of_the_first_version_is_upgraded_with_what_it_holds(url: str
             pass
 
 
+def test_an_upgrade_to_scores_keeps_the_trainings_there_are(url: str) -> None:
+    engine = make_engine(parse(url))
+    schema.migrate(engine, "0002")
+    engine.dispose()
+    sql.run(
+        url,
+        "INSERT INTO dca_architectures (id, canonical, written, created) VALUES ('a', '', '{}', '2026-01-01 00:00:00')",
+    )
+    names = "epochs, best_epoch, top1, top5, best_top1, best_top5, seconds, images, seed"
+    sql.run(
+        url,
+        f"INSERT INTO dca_evaluations (id, architecture_id, fidelity, data, protocol, history, device, provenance, "
+        f"created, {names}) VALUES ('e', 'a', 'f', 'd', 'search', '[]', 'cpu', '{{}}', '2026-01-01 00:00:00', "
+        "1, 1, 80.5, 99, 80.5, 99, 1, 10, 0)",
+    )
+    upgrade(url)
+    assert sql.run(url, "SELECT top1, best_top5, score FROM dca_evaluations") == [(80.5, 99.0, None)]
+
+
 def test_two_that_start_at_once_on_an_empty_database_make_its_tables_once(url: str) -> None:
     def start(_: int) -> None:
         with Store.open(url, create=True) as opened:

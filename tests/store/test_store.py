@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dcasearch.architecture import Architecture
 from dcasearch.errors import StorageError
-from dcasearch.evaluation import Cost
+from dcasearch.evaluation import Cost, Epoch
 from dcasearch.store import Store
 from dcasearch.trial import State
 from tests.postgres import PASSWORD
@@ -289,3 +289,13 @@ def test_a_store_has_no_pickle_and_shows_no_password(store: Store) -> None:
         with pytest.raises(TypeError, match="password"):
             pickle.dumps(secretive)
         assert PASSWORD not in repr(secretive)
+
+
+def test_a_score_comes_back_as_it_was_with_nothing_measured_beside_it(store: Store, url: str) -> None:
+    with_study(store)
+    scored = dataclasses.replace(evaluation(1.0), history=(Epoch.of_score(-1 / 3, 0.5, "cpu"),))
+    assert repr(store.record(scored)) == repr(scored)
+    assert repr(store.record(scored)) == repr(scored)  # the same again, though nan differs from nan
+    assert repr(store.evaluation(scored.key.id)) == repr(scored)
+    assert store.curves([scored.key.id], "score") == {scored.key.id: [-1 / 3]}
+    assert sql.run(url, "SELECT top1, loss, best_top5, score FROM dca_evaluations") == [(None, None, None, -1 / 3)]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dcasearch.config.recipe import Recipe
-from dcasearch.evaluation import fingerprint
+from dcasearch.evaluation import EvaluationKey, fingerprint
 from tests.training.support import CONNECTED, VANILLA, make_task
 
 
@@ -34,6 +34,24 @@ def test_whatever_changes_the_training_changes_its_key(change: dict[str, Any]) -
 )
 def test_what_does_not_change_the_training_leaves_its_key(change: dict[str, Any]) -> None:
     assert make_task(**change).key == make_task().key
+
+
+def scored(**changes: Any) -> EvaluationKey:
+    level = {"kind": "zero_cost", "score": "snip", "epochs": 1}
+    return make_task(**{**level, **changes}).key
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"score": "naswot"}, {"batches": 2}, {"resolution": 32}, {"train_fraction": 0.5}, {"recipe": {"batch_size": 8}}],
+)
+def test_whatever_changes_a_score_changes_its_key(change: dict[str, Any]) -> None:
+    assert scored(**change) != scored()
+
+
+def test_a_score_does_not_depend_on_how_networks_are_trained_nor_synflow_on_the_images() -> None:
+    assert scored(recipe={"lr": 3.0, "ema": 0.9}) == scored()
+    assert scored(score="synflow", train_fraction=0.5, recipe={"batch_size": 8}) == scored(score="synflow")
 
 
 def test_architecture_and_protocol_are_in_the_key() -> None:

@@ -26,7 +26,7 @@ from dcasearch.executors.ray.ranks import Group
 from dcasearch.executors.ray.signals import Listener
 from dcasearch.executors.worker import Failed
 from dcasearch.search.work import Job
-from dcasearch.training import Training
+from dcasearch.training import Scoring, Training, begin
 
 _STDERR = 2  # the descriptor: Ray replaces sys.stderr
 GRACE_SECONDS = 25.0
@@ -82,7 +82,7 @@ class TrainingActor(tune.Trainable):
 
     def _take(self, ticket: Ticket) -> None:
         self._ticket = ticket
-        self._training: Training | None = None
+        self._training: Training | Scoring | None = None
         self._open = ExitStack()
         if self._listener is None or self._listener.name != ticket.signals:
             self._listener = Listener(ticket.signals)
@@ -117,9 +117,9 @@ class TrainingActor(tune.Trainable):
         self._group.lead(self._training.next)
         return self._training.evaluation()
 
-    def _new_training(self) -> Training:
+    def _new_training(self) -> Training | Scoring:
         job = self._ticket.job
-        return Training(
+        return begin(
             job.task,
             artifacts=open_artifacts(self._ticket.artifacts),
             threads=job.resources.threads,

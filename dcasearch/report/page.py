@@ -1,0 +1,174 @@
+"""`dcasearch report`: a study as one self-contained page, and each of its figures as files."""
+
+from __future__ import annotations
+
+import base64
+import statistics
+from collections.abc import Sequence
+from datetime import timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Protocol
+
+from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, standing_of
+from dcasearch.report.figures import WORDS, Figure, figures_of
+from dcasearch.store import Store
+from dcasearch.trial import State
+
+
+class Estimated(Protocol):
+    """Two rank correlations with their intervals."""
+
+    @property
+    def tau(self) -> float:
+        """Kendall's τ."""
+
+    @property
+    def tau_interval(self) -> tuple[float, float]:
+        """Of τ."""
+
+    @property
+    def rho(self) -> float:
+        """Spearman's ρ."""
+
+    @property
+    def rho_interval(self) -> tuple[float, float]:
+        """Of ρ."""
+
+
+class Trusted(Protocol):
+    """How well one number predicts another."""
+
+    @property
+    def fidelity(self) -> str:
+        """Where the predictor is measured."""
+
+    @property
+    def against(self) -> str:
+        """The fidelity that is predicted."""
+
+    @property
+    def predictor(self) -> str:
+        """What predicts."""
+
+    @property
+    def n(self) -> int:
+        """Networks that have both."""
+
+    @property
+    def correlation(self) -> Estimated | None:
+        """None: not estimable."""
+
+
+def write_report(store: Store, name: str, out: Path, trust: Sequence[Trusted] = ()) -> list[Path]:
+    """Write `report.html` and each figure as SVG and PNG into a folder; return the files, the page first.
+
+    Args:
+        store: The database.
+        name: The study.
+        out: The folder; made where it is missing. Files of these names are replaced.
+        trust: How far each proxy can be trusted, as `dcasearch.analysis.trust` finds it.
+
+    Raises:
+        UserError: the database holds no study of that name.
+    """
+    standing = standing_of(store, name)
+    figures = list(figures_of(standing))
+    out.mkdir(parents=True, exist_ok=True)
+    page = out / "report.html"
+    page.write_text(render(standing, figures, store.url, trust), encoding="utf-8")
+    written = [page]
+    for figure in figures:
+        svg, png = out / f"{figure.name}.svg", out / f"{figure.name}.png"
+        svg.write_text(figure.svg, encoding="utf-8")
+        png.write_bytes(figure.png)
+        written += [svg, png]
+    return written
+
+
+def render(standing: Standing, figures: Sequence[Figure], database: str, trust: Sequence[Trusted] = ()) -> str:
+    """Return the page; it needs no other file and no network."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string((files("dcasearch.report") / "page.html.j2").read_text(encoding="utf-8"))
+    study = standing.study
+    last = standing.fidelities[-1]
+    return template.render(
+        study=study,
+        database=database,
+        objectives=", ".join(f"{way} {WORDS[metric]}" for metric, way in study.objectives.items()),
+        summary=_summary(standing),
+        tables=[(f.name, f.score, _rows([*([f.leader] if f.leader else []), *f.baselines])) for f in _begun(standing)],
+        finals=_rows(standing.finals),
+        counts=[
+            (f.name, {str(state): f.counts[state] for state in State if f.counts.get(state)}) for f in _begun(standing)
+        ],
+        trust=[_trust(entry) for entry in trust],
+        figures=[(figure, base64.b64encode(figure.svg.encode()).decode()) for figure in figures],
+        hours=str(timedelta(seconds=round(standing.seconds))),
+        winner=standing.winner,
+        finished=bool(standing.finals) or (study.final is None and bool(last.counts.get(State.COMPLETE))),
+    )
+
+
+def _begun(standing: Standing) -> list[FidelityStanding]:
+    return [fidelity for fidelity in standing.fidelities if fidelity.trials or fidelity.baselines]
+
+
+def _summary(standing: Standing) -> str:
+    """Return in one sentence what is known by now; no difference is called a win."""
+    last = standing.fidelities[-1]
+    known = [c for c in standing.finals if c.top1]
+    where = "on the test split, with fresh seeds"
+    if not known:
+        known = [c for c in [*([last.leader] if last.leader else []), *last.baselines] if c.top1]
+        where = f"at fidelity {last.name}, on the held-out images"
+    if not known or (last.leader is None and not standing.finals):
+        return "No trial of the last fidelity is complete yet."
+    best, others = known[0], known[1:]
+    said = f"{best.name} has {best.mean:.2f}% top-1 {where} ({_seeds(best)})"
+    if others:
+        rival = max(others, key=lambda c: c.mean)
+        said += f", {best.mean - rival.mean:+.2f} points against the best baseline, {rival.name} ({_seeds(rival)})"
+    return said + "."
+
+
+def _seeds(candidate: Compared) -> str:
+    count = len(candidate.seeds)
+    return f"{count} seed{'s' * (count > 1)}"
+
+
+def _rows(candidates: Sequence[Compared]) -> list[dict[str, str]]:
+    """Return the cells of a comparison; the first one is who the others are compared with."""
+    rows = []
+    for n, candidate in enumerate(candidates):
+        values = candidate.top1 or candidate.scores
+        digits = ".6g" if candidate.scores else ".2f"
+        spread = f" ± {statistics.stdev(values):{digits}}" if len(values) > 1 else ""
+        leads = n > 0 and values and candidates[0].seeds
+        rows.append(
+            {
+                "name": candidate.name,
+                "value": f"{candidate.mean:{digits}}{spread}" if values else "failed",
+                "top5": f"{statistics.fmean(candidate.top5):.2f}" if candidate.top5 else "",
+                "seeds": ", ".join(map(str, candidate.seeds)),
+                "difference": f"{candidates[0].mean - candidate.mean:+{digits}}" if leads else "",
+                "architecture": candidate.architecture_id,
+                "failure": candidate.failure,
+            }
+        )
+    return rows
+
+
+def _trust(entry: Trusted) -> dict[str, str]:
+    found = entry.correlation
+    tau = rho = "not estimable"
+    if found is not None:
+        tau, rho = _interval(found.tau, found.tau_interval), _interval(found.rho, found.rho_interval)
+    where = f"{entry.fidelity} → {entry.against}" if entry.against != entry.fidelity else entry.fidelity
+    return {"where": where, "predictor": entry.predictor, "n": str(entry.n), "tau": tau, "rho": rho}
+
+
+def _interval(value: float, interval: tuple[float, float]) -> str:
+    return f"{value:+.2f} [{interval[0]:+.2f}, {interval[1]:+.2f}]"

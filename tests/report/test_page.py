@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from dcasearch import study as study_room
+from dcasearch.analysis.standing import standing_of
+from dcasearch.errors import TrialFailure, UserError
+from dcasearch.report.figures import _means, figures_of
+from dcasearch.report.page import render, write_report
+from dcasearch.search.work import Job
+from dcasearch.space import LoadedStudy, read_space
+from dcasearch.store import Store
+from tests.support import DriverDied, Simulated, make_study
+
+ZERO: dict[str, Any] = {"name": "zero", "kind": "zero_cost", "score": "snip", "trials": 9, "resolution": 16}
+PROXY: dict[str, Any] = {"name": "proxy", "promote": {"top": 4, "random": 2}, "resolution": 16, "epochs": 2}
+FULL: dict[str, Any] = {"name": "full", "promote": {"top": 2, "random": 1}, "resolution": 16, "epochs": 3}
+EVERYTHING: dict[str, Any] = {
+    "fidelities": [ZERO, PROXY, {**FULL, "seeds": [0, 1]}],
+    "objectives": {"top1": "maximize", "macs": "minimize"},
+    "baselines": True,
+    "final": {"seeds": [1000, 1001]},
+}
+ALL = ["best_so_far", "proxy_against_full", "ledger", "candidates", "pareto"]
+
+
+def run(folder: Path, executor: Simulated | None = None, **changes: Any) -> Store:
+    study = make_study(artifacts=str(folder), **{**EVERYTHING, **changes})
+    store = Store.open(f"sqlite:///{folder}/study.db", create=True)
+    study_room.run(
+        LoadedStudy(study, read_space(study.space), folder / "s.yaml", frozenset()), store, executor or Simulated()
+    )
+    return store
+
+
+@dataclass(frozen=True)
+class Estimate:
+    tau: float = 0.4
+    tau_interval: tuple[float, float] = (0.1, 0.7)
+    rho: float = 0.5
+    rho_interval: tuple[float, float] = (0.2, 0.8)
+
+
+@dataclass(frozen=True)
+class Entry:
+    fidelity: str
+    against: str
+    predictor: str
+    n: int
+    correlation: Estimate | None
+
+
+def test_a_report_is_a_page_and_two_files_a_figure(tmp_path: Path) -> None:
+    page, *figures = write_report(run(tmp_path), "tiny", tmp_path / "new" / "report")
+    assert page.name == "report.html"
+    assert [file.name for file in figures] == [f"{name}.{kind}" for name in ALL for kind in ("svg", "png")]
+    for file in figures:
+        if file.suffix == ".svg":
+            assert ElementTree.parse(file).getroot().tag.endswith("svg")
+        else:
+            assert file.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_needs_nothing_but_itself(tmp_path: Path) -> None:
+    page, *_ = write_report(run(tmp_path), "tiny", tmp_path / "report")
+    text = page.read_text()
+    assert len(re.findall(r'src="data:image/svg\+xml;base64,', text)) == len(ALL)
+    assert not re.search(r'(src|href)="(?!data:)', text)
+    assert "<script" not in text
+
+
+def test_the_same_study_gives_the_same_bytes(tmp_path: Path) -> None:
+    store = run(tmp_path)
+    first, second = (write_report(store, "tiny", tmp_path / name) for name in ("a", "b"))
+    assert [file.read_bytes() for file in first] == [file.read_bytes() for file in second]
+
+
+def test_the_page_says_who_leads_by_how_much_with_seeds_and_calls_nothing_a_win(tmp_path: Path) -> None:
+    store = run(tmp_path)
+    standing = standing_of(store, "tiny")
+    text = render(standing, [], store.url)
+    winner, *baselines = standing.finals
+    best = max(baselines, key=lambda baseline: baseline.mean)
+    assert f"winner has {winner.mean:.2f}% top-1 on the test split, with fresh seeds (2 seeds)" in text
+    assert f"{winner.mean - best.mean:+.2f} points against the best baseline, {best.name} (2 seeds)" in text
+    assert "wins" not in text
+    for baseline in baselines:
+        assert baseline.name in text
+        assert f"{winner.mean - baseline.mean:+.2f}" in text
+    assert "zero: snip, nothing is trained" in text
+    assert "9 complete" in text
+
+
+def test_what_is_not_estimable_is_said_and_not_numbered(tmp_path: Path) -> None:
+    store = run(tmp_path)
+    trust = [Entry("zero", "proxy", "value", 12, Estimate()), Entry("proxy", "full", "params", 3, None)]
+    text = render(standing_of(store, "tiny"), [], store.url, trust)
+    assert "+0.40 [+0.10, +0.70]" in text
+    assert "+0.50 [+0.20, +0.80]" in text
+    assert text.count("not estimable") == 2
+    assert "zero → proxy" in text
+    assert "trusted" not in render(standing_of(store, "tiny"), [], store.url)
+
+
+def test_what_comes_from_outside_is_escaped(tmp_path: Path) -> None:
+    def fail(job: Job) -> TrialFailure | None:
+        return TrialFailure("bug", "<script>alert(1)</script>") if "baseline plain" in job.label else None
+
+    store = run(tmp_path, Simulated(fail=fail))
+    text = render(standing_of(store, "tiny"), [], store.url)
+    assert "&lt;script&gt;alert(1)" in text
+    assert "<script" not in text
+
+
+def test_a_study_that_has_hardly_begun_has_a_report_too(tmp_path: Path) -> None:
+    with pytest.raises(DriverDied):
+        run(tmp_path, Simulated(die_at=5), baselines=False)
+    store = Store.open(f"sqlite:///{tmp_path}/study.db")
+    page, *figures = write_report(store, "tiny", tmp_path / "report")
+    text = page.read_text()
+    assert "No trial of the last fidelity is complete yet." in text
+    assert "The study has not come to its end." in text
+    assert [file.name for file in figures] == ["ledger.svg", "ledger.png"]
+
+
+def test_a_study_of_one_objective_has_no_front_and_one_without_finals_shows_its_last_fidelity(tmp_path: Path) -> None:
+    store = run(tmp_path, objectives={"loss": "minimize"}, final=None)
+    standing = standing_of(store, "tiny")
+    figures = {figure.name: figure for figure in figures_of(standing)}
+    assert list(figures) == [name for name in ALL if name != "pareto"]
+    assert "full, on the held-out images" in figures["candidates"].caption
+    assert "at fidelity full, on the held-out images" in render(standing, [], store.url)
+
+
+def test_an_unknown_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no study 'other'"):
+        write_report(run(tmp_path), "other", tmp_path / "report")
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_front_is_made_of_networks_over_their_seeds_and_not_of_lucky_seeds(tmp_path: Path) -> None:
+    standing = standing_of(run(tmp_path), "tiny")
+    full = standing.fidelities[-1]
+    means = _means(full)
+    assert len(means) == len({trial.architecture_id for trial in full.trials})
+    one = [trial.values or () for trial in full.trials if trial.architecture_id == full.trials[0].architecture_id]
+    assert len(one) == 2
+    assert any(mean == pytest.approx(((one[0][0] + one[1][0]) / 2, one[0][1])) for mean in means)
