@@ -122,7 +122,8 @@ def spearman(x: Floats, y: Floats, weights: Floats) -> Floats:
 
 
 def _ratio(a: Floats, b: Floats) -> Floats:
-    return np.divide(a, b, out=np.full(a.shape, np.nan), where=b > 0)
+    ratio: Floats = np.divide(a, b, out=np.full(a.shape, np.nan), where=b > 0)
+    return ratio
 
 
 def trust_of(study: Study, store: Store) -> tuple[Trust, ...]:
@@ -155,7 +156,7 @@ class _Meter:
         weights = [1 / float(str(trials[0].attributes["probability"])) for trials in reached.values()]
         drawn = sum(trials[0].origin == "promoted_random" for trials in reached.values())
         for predictor, values in self._predictors(fidelity, [sources[of] for of in reached]):
-            # A promoted trial may have been pruned by a rung that others passed: then no row is complete.
+            # A cost, or a curve, may not be stored.
             rows = [n for n, value in enumerate(values) if value is not None]
             found = correlate([([values[n] or 0.0 for n in rows], [ends[n] for n in rows])], [weights[n] for n in rows])
             yield Trust(fidelity.name, following.name, predictor, len(rows), found, drawn)

@@ -93,7 +93,7 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
         found = correlate([(x.tolist(), y.tolist())])
         assert found is not None
         held += found.tau_interval[0] <= truth <= found.tau_interval[1]
-    assert held >= 85  # 95 asked for; 100 tries of 92, which small samples give, are below this once in 50
+    assert held >= 85  # 95 is asked for, small samples give a little less; the seed is fixed
 
 
 def run(folder: Path, executor: Simulated | None = None, **changes: Any) -> tuple[Study, Store]:
