@@ -250,8 +250,10 @@ def cancel(
 @app.command()
 def status(study: StudyName, storage: Storage = None, as_json: AsJson = False) -> None:
     """Show the ledger: what became of every trial, the baselines, and who leads by how much."""
-    from dcasearch.analysis.standing import standing_of
+    from dcasearch.analysis.standing import load_study_of, standing_of
+    from dcasearch.analysis.trust import trust_of
     from dcasearch.cli.printing import as_json as plain
+    from dcasearch.cli.printing import print_trust
     from dcasearch.cli.storage import locate
     from dcasearch.store import Store
 
@@ -263,6 +265,7 @@ def status(study: StudyName, storage: Storage = None, as_json: AsJson = False) -
     console = make_console()
     console.print(f"study {name}, database {store.url}")
     _print_standing(console, store, name, every_trial=True)
+    print_trust(console, trust_of(load_study_of(store, name), store))
 
 
 @app.command()
@@ -272,6 +275,8 @@ def report(
     storage: Storage = None,
 ) -> None:
     """Write a study as one self-contained HTML page, and each of its figures as SVG and PNG; also while it runs."""
+    from dcasearch.analysis.standing import load_study_of
+    from dcasearch.analysis.trust import trust_of
     from dcasearch.cli.storage import locate
     from dcasearch.report.page import write_report
     from dcasearch.store import Store
@@ -280,7 +285,7 @@ def report(
     store = Store.open(url)
     console = make_console()
     console.print(f"study {name}, database {store.url}")
-    page, *figures = write_report(store, name, out)
+    page, *figures = write_report(store, name, out, trust_of(load_study_of(store, name), store))
     console.print(f"{page}, and {len(figures)} files of figures beside it")
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from dcasearch.analysis.forecast import Forecast, Range
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing
+from dcasearch.analysis.trust import Trust
 from dcasearch.architecture import Architecture
 from dcasearch.evaluation import Cost
 from dcasearch.export import Check
@@ -22,7 +23,7 @@ from dcasearch.trial import State, Trial
 if TYPE_CHECKING:  # ray is imported by those who use it
     from dcasearch.executors.ray import Preflight
 
-_WORDS = ("state", "architecture", "why", "attention", "receives from", "expected", "got")
+_WORDS = ("predictor", "against", "state", "architecture", "why", "attention", "receives from", "expected", "got")
 """Columns that are no numbers."""
 
 
@@ -80,6 +81,25 @@ def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStan
                 str(trial.number), str(trial.state), *values, str(trial.epochs), trial.architecture_id, why(trial)
             )
         console.print(table)
+
+
+def print_trust(console: Console, found: Sequence[Trust]) -> None:
+    """Print how well each proxy, rung and cheap stand-in has predicted what it stands for."""
+    if not found:
+        return
+    table = _table("predictor", "against", "architectures", "at random", "Kendall τ", "Spearman ρ")
+    for trust in found:
+        told = ("not estimable", "")
+        if trust.correlation is not None:
+            c = trust.correlation
+            told = (_within(c.tau, c.tau_interval), _within(c.rho, c.rho_interval))
+        table.add_row(f"{trust.fidelity} {trust.predictor}", trust.against, str(trust.n), str(trust.drawn), *told)
+    console.print("\nHow well ranks were predicted (95% intervals; positive is right)", style="bold")
+    console.print(table)
+
+
+def _within(value: float, interval: tuple[float, float]) -> str:
+    return f"{value:+.2f} [{interval[0]:+.2f}, {interval[1]:+.2f}]"
 
 
 def why(trial: Trial) -> str:

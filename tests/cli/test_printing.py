@@ -3,9 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from dcasearch.analysis.trust import Correlation, Trust
 from dcasearch.cli.console import make_console
-from dcasearch.cli.printing import print_checks, why
+from dcasearch.cli.printing import print_checks, print_trust, why
 from dcasearch.export import Check
 from dcasearch.trial import State, Trial
 
@@ -49,3 +51,13 @@ def test_checks_are_told_as_equal_differing_or_not_checked(capsys: pytest.Captur
     print_checks(make_console(), checks)
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines == ["check state expected got", "id equal a a", "logits DIFFERS b [c]", "top-1 not checked 1 no data"]
+
+
+def test_trust_is_told_with_its_interval_or_as_not_estimable(capsys: pytest.CaptureFixture[str]) -> None:
+    known = Trust("proxy", "full", "value", 12, Correlation(0.41, (0.05, 0.7), 0.5, (0.1, 0.8)), drawn=3)
+    print_trust(Console(width=120), [known, Trust("proxy", "full", "params", 9, None)])
+    printed = capsys.readouterr().out
+    assert "+0.41 [+0.05, +0.70]" in printed
+    assert "not estimable" in printed
+    print_trust(Console(width=120), [])
+    assert capsys.readouterr().out == ""
