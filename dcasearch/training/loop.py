@@ -123,7 +123,7 @@ def _step(
 def _backward(network: TrainedNetwork, images: Tensor, labels: Tensor, recipe: Recipe, weight: float) -> Tensor:
     """Add a micro-batch's weighted gradients; return its mean loss."""
     if network.cuda_graphs:
-        torch.compiler.cudagraph_mark_step_begin()
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]  # torch has no types here
     with network.autocast():
         logits = network.forward(images)
     loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)

@@ -1,7 +1,7 @@
 """Mixup and CutMix over batches: which, by how much and where depends on (seed, epoch, step) alone.
 
-So a resumed epoch mixes as an undisturbed one does, and all ranks mix alike. An image is mixed with the one before it in
-its rank's part of the batch, so with another number of ranks some images at the parts' borders meet others.
+So a resumed epoch mixes as an undisturbed one does, and all ranks mix alike. An image is mixed with the one before it
+in its rank's part of the batch, so with another number of ranks the first image of each part meets another one.
 """
 
 from __future__ import annotations
