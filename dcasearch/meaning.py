@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dcasearch.config.study import COSTS, Study
+from pydantic import BaseModel
+
+from dcasearch.config.recipe import Recipe
+from dcasearch.config.study import COSTS, Fidelity, Pruner, Sampler, Study
 from dcasearch.data import DataInfo
 from dcasearch.errors import StudyChanged
 from dcasearch.space import Space
@@ -47,9 +50,12 @@ def meaning_of(study: Study, space: Space, data: DataInfo) -> dict[str, Any]:
 def check_unchanged(name: str, stored: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     """Refuse a study that no longer means what its database holds.
 
+    A field that the study was stored without, since this version added it, had its default then.
+
     Raises:
         StudyChanged: with one line per difference.
     """
+    stored = _completed(stored, new)
     changed = [path for path in stored if path not in new or new[path] != stored[path]]
     if changed:
         lines = [
@@ -60,3 +66,40 @@ def check_unchanged(name: str, stored: Mapping[str, Any], new: Mapping[str, Any]
             + "\n".join(lines)
             + "\nGive the study another `name`, or change these back."
         )
+
+
+_PARTS: dict[str, type[BaseModel]] = {"recipe": Recipe, "pruner": Pruner}
+"""Of a fidelity, by their names in a dotted path."""
+_NEW = object()
+"""Stands for what an older version could not have said otherwise."""
+
+
+def _completed(stored: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored meaning with the defaults of the fields that did not exist when it was stored."""
+    fidelities = {path.split(".")[1] for path in stored if path.startswith("fidelities.")}
+    completed = {path: _filled(value, _default(path)) for path, value in stored.items()}
+    for path in new.keys() - stored.keys():
+        default = _default(path)
+        if default is not _NEW and path.split(".")[1] in fidelities:
+            completed[path] = default
+    return completed
+
+
+def _filled(value: Any, default: Any) -> Any:
+    """Return a stored value with what its nested parts lack."""
+    if not (isinstance(value, Mapping) and isinstance(default, Mapping)):
+        return value
+    return {**default, **{name: _filled(part, default.get(name)) for name, part in value.items()}}
+
+
+def _default(path: str) -> Any:
+    """Return the default of what a dotted path names, as the database would give it back."""
+    match path.split("."):
+        case ["sampler"]:
+            return Sampler().model_dump(mode="json")
+        case ["fidelities", _, part, name] if part in _PARTS:
+            return _PARTS[part]().model_dump(mode="json").get(name, _NEW)
+        case ["fidelities", _, name] if name in Fidelity.model_fields:
+            field = Fidelity.model_fields[name]
+            return _NEW if field.is_required() else field.get_default(call_default_factory=True)
+    return _NEW

@@ -66,3 +66,36 @@ def test_every_difference_is_told_with_what_is_stored_and_what_is_written() -> N
         check_unchanged("tiny", {"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 4})
     lines = str(caught.value).splitlines()
     assert lines[1:3] == ["  b: 2 in the database, 4 in the YAML", "  c: 3 in the database, nothing in the YAML"]
+
+
+def without(stored: dict[str, Any], *paths: str) -> dict[str, Any]:
+    return {path: value for path, value in stored.items() if path not in paths}
+
+
+ADDED = "fidelities.proxy.recipe.accumulate"
+"""A field that studies were stored without before it existed."""
+
+
+def test_a_study_stored_before_a_field_existed_goes_on() -> None:
+    stored = without(meaning(fidelities=[PROXY]), ADDED)
+    stored["fidelities.proxy.recipe.schedule"].pop("factor")
+    stored["sampler"].pop("window")
+    check_unchanged("tiny", stored, meaning(fidelities=[PROXY]))
+
+
+def test_a_field_that_is_switched_on_for_a_study_stored_before_it_existed_is_refused() -> None:
+    stored = without(meaning(fidelities=[PROXY]), ADDED)
+    with pytest.raises(StudyChanged, match=f"{ADDED}: 1 in the database, 4 in the YAML"):
+        check_unchanged("tiny", stored, meaning(fidelities=[{**PROXY, "recipe": {"accumulate": 4}}]))
+
+
+def test_a_nested_field_that_is_changed_for_a_study_stored_before_it_existed_is_refused() -> None:
+    stored = meaning(fidelities=[PROXY])
+    stored["fidelities.proxy.recipe.schedule"].pop("factor")
+    with pytest.raises(StudyChanged, match=r"recipe\.schedule"):
+        check_unchanged("tiny", stored, meaning(fidelities=[{**PROXY, "recipe": {"schedule": {"factor": 0.5}}}]))
+
+
+def test_a_further_fidelity_may_use_new_fields() -> None:
+    full = {**FULL, "recipe": {"accumulate": 4}}
+    check_unchanged("tiny", without(meaning(fidelities=[PROXY]), ADDED), meaning(fidelities=[PROXY, full]))

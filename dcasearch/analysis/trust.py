@@ -226,7 +226,7 @@ class _Meter:
 
 
 def _leading(study: Study, fidelity: Fidelity) -> tuple[int, float]:
-    """Return the place among a trial's values of the first one that is measured, and the sign that makes more better."""
+    """Return the place among a trial's values of the first measured one, and the sign that makes more better."""
     objectives = objectives_at(study, fidelity)
     place, metric = next((n, m) for n, m in enumerate(objectives) if m not in COSTS)
     return place, -1.0 if objectives[metric] == "minimize" else 1.0

@@ -1,15 +1,17 @@
 """From YAML to a typed, frozen study; every mistake at once, by file:line:column."""
 
 from dcasearch.config.document import Document, Key, Path, Report, load_yaml, plain_report
-from dcasearch.config.loading import load_architecture, read_study, recipe_names
+from dcasearch.config.loading import RecipeFile, load_architecture, load_recipe, read_study, recipe_names
 from dcasearch.config.schema import study_schema
 
 __all__ = [
     "Document",
     "Key",
     "Path",
+    "RecipeFile",
     "Report",
     "load_architecture",
+    "load_recipe",
     "load_yaml",
     "plain_report",
     "read_study",

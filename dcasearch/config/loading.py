@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path as File
@@ -13,14 +14,26 @@ import yaml
 from dcasearch.architecture import Architecture
 from dcasearch.config.checks import check_study
 from dcasearch.config.document import Document, Path, Report, load_yaml
+from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Study
 from dcasearch.config.validation import validate
-from dcasearch.errors import ArchitectureError, ConfigError, nearest
+from dcasearch.errors import ArchitectureError, ConfigError, UserError, nearest
+
+_EPOCHS = "epochs"
+"""A recipe file's one key that is no part of the recipe: a fidelity has its own."""
+
+
+@dataclass(frozen=True)
+class RecipeFile:
+    """A recipe, and the length of the full training that it is meant for."""
+
+    recipe: Recipe
+    epochs: int | None
+    """None where the file says none."""
 
 
 @cache
-def shipped_recipes() -> Mapping[str, Mapping[str, Any]]:
-    """Return the recipes that come with the package, by name."""
+def _shipped_files() -> Mapping[str, Mapping[str, Any]]:
     folder = files("dcasearch.config") / "recipes"
     return {
         file.name.removesuffix(".yaml"): yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -29,9 +42,42 @@ def shipped_recipes() -> Mapping[str, Mapping[str, Any]]:
     }
 
 
+@cache
+def shipped_recipes() -> Mapping[str, Mapping[str, Any]]:
+    """Return the recipes that come with the package, by name, without their epochs."""
+    return {
+        name: {key: value for key, value in content.items() if key != _EPOCHS}
+        for name, content in _shipped_files().items()
+    }
+
+
 def recipe_names() -> list[str]:
     """Return the names of the shipped recipes."""
     return sorted(shipped_recipes())
+
+
+def load_recipe(name: str) -> RecipeFile:
+    """Return a shipped recipe by its name, or a YAML file's; the file may start from a shipped one (`base: light`).
+
+    Raises:
+        UserError: it is neither.
+        ConfigError: with every mistake, by file:line:column.
+    """
+    if name in _shipped_files():
+        return RecipeFile(Recipe.model_validate(shipped_recipes()[name]), _shipped_files()[name].get(_EPOCHS))
+    if not File(name).suffix:
+        raise UserError(f"'{name}' is not a recipe; {nearest(name, recipe_names())} A file ends in .yaml.")
+    document = load_yaml(File(name))
+    written = dict(document.data)
+    epochs = written.pop(_EPOCHS, None)
+    if epochs is None and written.get("base") in _shipped_files():
+        epochs = _shipped_files()[written["base"]].get(_EPOCHS)
+    if epochs is not None and (type(epochs) is not int or epochs < 1):
+        document.report((_EPOCHS,), f"must be a number of epochs, at least 1; got {epochs}")
+    recipe = validate(Recipe, _recipe(written, (), document.report), document.report)
+    if document.problems or recipe is None:
+        raise ConfigError(document.problems)
+    return RecipeFile(recipe, epochs)
 
 
 def read_study(document: Document) -> Study | None:

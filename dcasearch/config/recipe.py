@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from dcasearch.architecture.specification import Frozen
 
@@ -12,7 +12,7 @@ Number = Annotated[NonNegativeFloat, Field(strict=False)]
 
 
 class Schedule(Frozen):
-    """The learning rate as a function of the step alone."""
+    """The learning rate as a function of the step and of the fidelity's epochs alone."""
 
     name: Literal["cosine", "step"] = "cosine"
     warmup_epochs: Number = 0.0
@@ -42,6 +42,9 @@ class Recipe(Frozen):
     """Peak learning rate, not scaled by the batch."""
     batch_size: PositiveInt = 256
     """Global batch, whatever the number of devices."""
+    accumulate: PositiveInt = 1
+    """Micro-batches that each device makes of its part of a batch, one after another, before the one optimiser step;
+    BatchNorm sees each by itself."""
     momentum: Number = 0.9
     nesterov: bool = True
     weight_decay: Number = 1e-4
@@ -49,6 +52,10 @@ class Recipe(Frozen):
     """Parameters without weight decay: biases, BatchNorm, depth-wise convolutions, α and mixing weights."""
     schedule: Schedule = Schedule()
     label_smoothing: Number = 0.0
+    mixup: Number = 0.0
+    """Concentration of the Beta distribution that pairs of images are blended by; 0 blends none."""
+    cutmix: Number = 0.0
+    """The same for pasting a window of one image into another; where both are set, each batch gets one of them."""
     clip_norm: Annotated[PositiveFloat, Field(strict=False)] | None = None
     """Largest L2 norm of the whole gradient."""
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -57,6 +64,8 @@ class Recipe(Frozen):
     """bf16 is autocast, where the device has it; parameters stay fp32."""
     channels_last: bool = True
     compile: bool = False
+    cuda_graphs: bool = False
+    """compile only: the kernels of a step are launched as one CUDA graph; on the CPU there are none."""
     bn_momentum: Annotated[float, Field(gt=0, le=1)] | None = None
     """BatchNorm's momentum; unset keeps the backbone's (MnasNet's 3e-4 needs thousands of steps)."""
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
@@ -64,3 +73,12 @@ class Recipe(Frozen):
     sync_batchnorm: bool = False
     """BatchNorm's statistics over the whole batch of a training that several GPUs share, not over each one's part."""
     augmentation: Augmentation = Augmentation()
+
+    @model_validator(mode="after")
+    def _graphs(self) -> Self:
+        if self.cuda_graphs and not self.compile:
+            raise ValueError("cuda_graphs needs compile: true")
+        if self.cuda_graphs and self.accumulate > 1:
+            # A graph's outputs, the gradients among them, last until it runs again.
+            raise ValueError("cuda_graphs cannot keep the gradients of several micro-batches; set accumulate: 1")
+        return self

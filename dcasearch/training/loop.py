@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from dcasearch.config.recipe import Recipe
 from dcasearch.data import Batch, derived_seed
 from dcasearch.errors import TrialFailure
+from dcasearch.training.mixing import Mix
 from dcasearch.training.network import TrainedNetwork
 from dcasearch.training.optimizer import set_learning_rate
 from dcasearch.training.ranks import ALONE, Ranks
@@ -50,6 +51,7 @@ def train_epoch(
     recipe: Recipe,
     progress: Progress | None = None,
     ranks: Ranks = ALONE,
+    mix: Mix | None = None,
 ) -> Trained:
     """Train one epoch, or what is left of it.
 
@@ -58,9 +60,10 @@ def train_epoch(
         optimizer: over the network's parameters; is changed.
         batches: of the epoch, this rank's share of each; those before `progress.batches` left out.
         rate: learning rate of each step of the epoch, from 0.
-        recipe: label smoothing and clipping.
+        recipe: label smoothing, micro-batches and clipping.
         progress: how far the epoch has come; is changed after every step.
         ranks: those that train together; all of them make equally many steps.
+        mix: applied to this rank's part of each batch.
 
     Raises:
         TrialFailure: `nan`, as soon as the loss of a rank is not finite.
@@ -68,14 +71,16 @@ def train_epoch(
     network.model.train()
     progress = progress or Progress(torch.zeros((), device=network.device))
     check = 1 if network.device.type == "cpu" else _STEPS_BETWEEN_CHECKS
-    for images, labels in batches:
-        sizes = ranks.sizes(len(labels))
+    for batch in batches:
+        own = len(batch[1])
+        sizes = ranks.sizes(own)
         if min(sizes):
             set_learning_rate(optimizer, rate(progress.batches))
+            mixed = mix(progress.batches, batch) if mix else batch
             # The mean over the ranks' gradients shall be that of the mean loss over all images.
-            weight = len(labels) * ranks.world / sum(sizes)
-            progress.loss += _step(network, optimizer, images, labels, recipe, weight) * len(labels)
-            progress.images += len(labels)
+            weight = own * ranks.world / sum(sizes)
+            progress.loss += _step(network, optimizer, _micro(mixed, recipe, min(sizes)), recipe, weight) * own
+            progress.images += own
         progress.batches += 1
         if progress.batches % check == 0:
             _check_finite(progress, ranks)
@@ -84,25 +89,45 @@ def train_epoch(
     return Trained(ranks.sum(progress.loss).item() / images_seen, images_seen)
 
 
+def _micro(batch: Batch, recipe: Recipe, smallest: int) -> list[Batch]:
+    """Return a batch in micro-batches: as many on every rank, of which the smallest part has so many images."""
+    count = min(recipe.accumulate, smallest)
+    return list(zip(*(part.tensor_split(count) for part in batch), strict=True)) if count > 1 else [batch]
+
+
 def _step(
     network: TrainedNetwork,
     optimizer: torch.optim.Optimizer,
-    images: Tensor,
-    labels: Tensor,
+    micro: list[Batch],
     recipe: Recipe,
     weight: float,
 ) -> Tensor:
-    """Make one optimiser step; return the mean loss over this rank's images."""
+    """Make one optimiser step over all micro-batches; return the mean loss over this rank's images.
+
+    Gradients are exchanged once, with the last of them.
+    """
     optimizer.zero_grad(set_to_none=True)  # before the forward pass, which takes over the gradients' memory
-    with network.autocast():
-        logits = network.forward(images)
-    loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
-    (loss * weight if weight != 1 else loss).backward()  # type: ignore[no-untyped-call]  # torch has no types here
+    own = sum(len(labels) for _, labels in micro)
+    losses = []
+    for number, (images, labels) in enumerate(micro, start=1):
+        with nullcontext() if number == len(micro) else network.keeping_gradients():
+            losses.append(_backward(network, images, labels, recipe, weight * len(labels) / own) * (len(labels) / own))
     if recipe.clip_norm is not None:
         torch.nn.utils.clip_grad_norm_(network.model.parameters(), recipe.clip_norm)
     optimizer.step()
     if network.ema is not None:
         network.ema.update_parameters(network.model)
+    return torch.stack(losses).sum()
+
+
+def _backward(network: TrainedNetwork, images: Tensor, labels: Tensor, recipe: Recipe, weight: float) -> Tensor:
+    """Add a micro-batch's weighted gradients; return its mean loss."""
+    if network.cuda_graphs:
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]  # torch has no types here
+    with network.autocast():
+        logits = network.forward(images)
+    loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+    (loss * weight if weight != 1 else loss).backward()  # type: ignore[no-untyped-call]  # torch has no types here
     return loss.detach()
 
 

@@ -1,8 +1,9 @@
 """The network of a training with every technique applied from outside, in one fixed order.
 
-Build, initialise, parameters of the vanilla parent (warm start), overrides of the recipe (BatchNorm momentum, dropout),
-synchronised BatchNorm, device, memory format, moving average, exchange of gradients between ranks (DDP), compile. The
-model knows of none of them.
+Once, when it is made: build, initialise, parameters of the vanilla parent (warm start), overrides of the recipe
+(BatchNorm momentum, dropout), synchronised BatchNorm, device, memory format, moving average, exchange of gradients
+between ranks (DDP), compile. In every step (`loop.py`): learning rate, mixing, micro-batches, autocast, exchange with
+the last of them, clipping, optimiser, moving average. The model knows of none of them.
 """
 
 from __future__ import annotations
@@ -37,12 +38,19 @@ class TrainedNetwork:
     precision: str
     local: Callable[[Tensor], Tensor] | None = None
     """What measuring calls where it is not `forward`: no gradients, nothing to exchange."""
+    shared: DistributedDataParallel | None = None
+    """What exchanges gradients with the other ranks, where there are any."""
+    cuda_graphs: bool = False
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return what the forward pass runs under."""
         if self.precision == "bf16":
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return nullcontext()
+
+    def keeping_gradients(self) -> AbstractContextManager[object]:
+        """Return what a micro-batch runs under that is not its batch's last: its gradients stay on this rank."""
+        return nullcontext() if self.shared is None else self.shared.no_sync()
 
     @property
     def evaluated(self) -> nn.Module:
@@ -94,11 +102,13 @@ def make_network(
     if recipe.ema is not None:
         average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]  # torch has no types here
         ema = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
-    shared = _shared(model, device) if ranks.world > 1 else model
+    shared = _shared(model, device) if ranks.world > 1 else None
     return TrainedNetwork(
         model=model,
-        forward=torch.compile(shared) if recipe.compile else shared,
-        local=None if shared is model else torch.compile(model) if recipe.compile else model,
+        forward=_compiled(shared or model, recipe),
+        local=None if shared is None else _compiled(model, recipe),
+        shared=shared,
+        cuda_graphs=recipe.cuda_graphs,
         ema=ema,
         device=device,
         precision=recipe.precision if _has_bf16(device) else "fp32",
@@ -134,7 +144,14 @@ def _synchronized(model: nn.Module, device: torch.device, ranks: Ranks) -> nn.Mo
     return converted
 
 
-def _shared(model: nn.Module, device: torch.device) -> nn.Module:
+def _compiled(model: nn.Module, recipe: Recipe) -> Callable[[Tensor], Tensor]:
+    if not recipe.compile:
+        return model
+    # PyTorch's name for CUDA graphs; on the CPU this mode is the default one.
+    return torch.compile(model, mode="reduce-overhead") if recipe.cuda_graphs else torch.compile(model)
+
+
+def _shared(model: nn.Module, device: torch.device) -> DistributedDataParallel:
     devices = [device] if device.type == "cuda" else None
     return DistributedDataParallel(model, device_ids=devices, gradient_as_bucket_view=True)
 

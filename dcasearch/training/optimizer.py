@@ -16,7 +16,10 @@ from dcasearch.models.functions import Function
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """Return SGD over two groups of parameters, with and without weight decay; the learning rate is set per step."""
+    """Return SGD over two groups of parameters, with and without weight decay; the learning rate is set per step.
+
+    On a GPU a step is one fused kernel; the CPU keeps PyTorch's own choice.
+    """
     exempt = [p for module in model.modules() for p in _exempt(module, recipe.decay_exempt)]
     known = {id(parameter) for parameter in exempt}
     decayed = [parameter for parameter in model.parameters() if id(parameter) not in known]
@@ -27,7 +30,16 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
         momentum=recipe.momentum,
         nesterov=recipe.nesterov and recipe.momentum > 0,
         weight_decay=recipe.weight_decay,
+        fused=True if next(model.parameters()).is_cuda else None,
     )
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Take over an optimiser's state; how its steps are computed stays as fits this device, not the state's."""
+    before = [group["fused"] for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, fused in zip(optimizer.param_groups, before, strict=True):
+        group["fused"] = fused
 
 
 def _exempt(module: nn.Module, rules: Collection[str]) -> list[nn.Parameter]:

@@ -33,8 +33,9 @@ from dcasearch.training.loop import (
     train_epoch,
 )
 from dcasearch.training.metrics import Metrics, measure
+from dcasearch.training.mixing import Mixing
 from dcasearch.training.network import choose_device, make_network
-from dcasearch.training.optimizer import make_optimizer
+from dcasearch.training.optimizer import load_optimizer, make_optimizer
 from dcasearch.training.provenance import device_name, provenance
 from dcasearch.training.ranks import ALONE, Ranks
 from dcasearch.training.schedule import learning_rate
@@ -138,10 +139,11 @@ class Training:
             parent=parent,
         )
         self._optimizer = make_optimizer(self._network.model, self._recipe)
+        self._mixing = Mixing(self._recipe, classes=self._loaders.classes, seed=task.seed)
 
     def _resume(self, checkpoint: Checkpoint) -> None:
         self._network.model.load_state_dict(checkpoint.model)
-        self._optimizer.load_state_dict(checkpoint.optimizer)
+        load_optimizer(self._optimizer, checkpoint.optimizer)
         if self._network.ema is not None and checkpoint.ema is not None:
             self._network.ema.load_state_dict(checkpoint.ema)
         self._history, self._images = list(checkpoint.history), list(checkpoint.images)
@@ -236,7 +238,8 @@ class Training:
             )
 
         batches = self._until_interrupted(self._loaders.train.epoch(epoch, progress.batches))
-        return train_epoch(self._network, self._optimizer, batches, rate, self._recipe, progress, self._ranks)
+        mix = self._mixing.of_epoch(epoch)
+        return train_epoch(self._network, self._optimizer, batches, rate, self._recipe, progress, self._ranks, mix)
 
     def _until_interrupted(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         for batch in batches:

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from dcasearch.architecture import Architecture
-from dcasearch.config import load_architecture, recipe_names
+from dcasearch.config import load_architecture, load_recipe, recipe_names
+from dcasearch.config import recipe as recipe_module
 from dcasearch.config.loading import shipped_recipes
-from dcasearch.config.recipe import Recipe
+from dcasearch.config.recipe import Augmentation, Recipe
 from dcasearch.errors import ConfigError, UserError
 from tests.config.support import FIRST, LATER, good, mistakes, places, write
 
@@ -36,6 +37,62 @@ def test_the_paper_s_recipes_have_the_paper_s_numbers() -> None:
     assert {resnet.augmentation.area, light.augmentation.area} == {(0.1, 1.0)}
 
 
+@pytest.mark.parametrize(("text", "released"), [("resnet", "resnet_released"), ("light", "light_released")])
+def test_the_released_code_ran_other_numbers_than_the_text_says(text: str, released: str) -> None:
+    said, ran = recipe(text).model_dump(), recipe(released).model_dump()
+    differing = {name for name in said if said[name] != ran[name]}
+    assert differing == {"nesterov"} | ({"precision"} if text == "resnet" else set())
+    assert (said["nesterov"], ran["nesterov"]) == (True, False)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_shipped_recipe_s_head_says_what_it_costs_and_what_to_expect(name: str) -> None:
+    text = (Path(recipe_module.__file__).parent / "recipes" / f"{name}.yaml").read_text()
+    head = text.split("\nepochs:")[0]
+    assert all(line.startswith("# ") for line in head.splitlines())
+    assert "Costs: " in head
+    assert "Expected: " in head
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_number_of_a_shipped_recipe_for_imagenet_is_in_its_file(name: str) -> None:
+    if name != "small":
+        said = {"lr", "batch_size", "momentum", "nesterov", "weight_decay", "decay_exempt", "schedule", "precision"}
+        assert said < shipped_recipes()[name].keys()
+        assert shipped_recipes()[name]["augmentation"].keys() == Augmentation.model_fields.keys()
+
+
+def test_a_recipe_is_loaded_with_its_length(tmp_path: Path) -> None:
+    assert load_recipe("resnet").epochs == 100
+    assert load_recipe("light").recipe == recipe("light")
+    file = write(tmp_path, "base: light\nlr: 0.05\n")
+    assert load_recipe(str(file)).epochs == 150
+    assert load_recipe(str(file)).recipe == recipe({"base": "light", "lr": 0.05})
+    assert load_recipe(str(write(tmp_path, "lr: 0.05\nepochs: 7\n"))).epochs == 7
+    assert load_recipe(str(write(tmp_path, "lr: 0.05\n"))).epochs is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("base: light\nepochs: none\n", ":2:9: epochs: must be a number of epochs, at least 1; got none"),
+        ("base: lite\n", ":1:7: base: 'lite' is not a recipe; did you mean 'light'?"),
+        ("lrr: 0.1\n", ":1:1: lrr: 'lrr' is not a known key"),
+        ("cuda_graphs: true\n", "cuda_graphs needs compile: true"),
+        ("{compile: true, cuda_graphs: true, accumulate: 2}\n", "cannot keep the gradients of several micro-batches"),
+    ],
+)
+def test_what_is_wrong_in_a_recipe_file_is_told_with_its_place(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(str(write(tmp_path, text)))
+    assert message in str(caught.value)
+
+
+def test_neither_a_recipe_nor_a_file_says_so() -> None:
+    with pytest.raises(UserError, match="'lite' is not a recipe; did you mean 'light'"):
+        load_recipe("lite")
+
+
 def test_a_base_is_changed_where_something_is_said() -> None:
     changed = recipe({"base": "light", "lr": 0.05, "bn_momentum": 0.1})
     assert changed == recipe("light").model_copy(update={"lr": 0.05, "bn_momentum": 0.1})
@@ -60,7 +117,10 @@ def test_a_recipe_may_be_written_whole() -> None:
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("lite", "fidelities.1.recipe: 'lite' is not a recipe; did you mean 'light'? Known: light, resnet, small."),
+        (
+            "lite",
+            "fidelities.1.recipe: 'lite' is not a recipe; did you mean 'light'? Known: light, light_rel",
+        ),
         ({"base": "resnett"}, "fidelities.1.recipe.base: 'resnett' is not a recipe; did you mean 'resnet'?"),
         (["light"], "fidelities.1.recipe: '['light']' is not a recipe"),
         ({"base": "light", "learning_rate": 1}, "'learning_rate' is not a known key"),

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -80,6 +81,45 @@ def test_the_training_loss_is_the_mean_over_images() -> None:
     trained = train(made, data, rate=lambda step: 0.0)
     assert trained.images == 8
     assert trained.loss == pytest.approx((6 * losses[0] + 2 * losses[1]) / 8, rel=1e-6)
+
+
+@pytest.mark.parametrize("changes", [{}, {"clip_norm": 0.01}, {"label_smoothing": 0.2, "momentum": 0.9}])
+@pytest.mark.parametrize("accumulate", [2, 3, 5, 99])
+def test_micro_batches_make_the_step_of_the_whole_batch(accumulate: int, changes: dict[str, Any]) -> None:
+    whole, apart, data = network(ema=0.5), network(ema=0.5), batches(5, 7)
+    one = train(whole, data, **changes)
+    other = train(apart, data, accumulate=accumulate, **changes)
+    torch.testing.assert_close(weight(apart), weight(whole), rtol=1e-5, atol=1e-7)
+    assert whole.ema is not None
+    assert apart.ema is not None
+    torch.testing.assert_close(
+        apart.ema.module.get_parameter("1.weight"), whole.ema.module.get_parameter("1.weight"), rtol=1e-5, atol=1e-7
+    )
+    assert other.loss == pytest.approx(one.loss, rel=1e-5)
+    assert other.images == one.images
+
+
+def test_a_batch_is_one_step_whatever_its_micro_batches() -> None:
+    sizes: list[int] = []
+    made, asked = network(), []
+
+    def forward(images: Tensor) -> Tensor:
+        sizes.append(len(images))
+        return made.model(images)
+
+    train(replace(made, forward=forward), batches(5), lambda step: asked.append(step) or 0.1, accumulate=2)
+    assert (sizes, asked) == ([3, 2], [0])
+
+
+def test_batches_are_mixed_before_they_are_divided() -> None:
+    def shift(step: int, batch: Batch) -> Batch:
+        return batch[0] + step + 1, F.one_hot(batch[1], 3).float()
+
+    made, [first] = network(), batches(5)
+    recipe = Recipe.model_validate({**PLAIN, "accumulate": 2})
+    expected = weight(made) - 0.1 * gradient(made, (first[0] + 1, first[1]))
+    train_epoch(made, make_optimizer(made.model, recipe), [first], lambda step: 0.1, recipe, mix=shift)
+    torch.testing.assert_close(weight(made), expected)
 
 
 def test_label_smoothing_changes_what_is_minimised() -> None:

@@ -5,7 +5,7 @@ from torch import nn
 from dcasearch.architecture import Architecture
 from dcasearch.config.recipe import Recipe
 from dcasearch.models import build_model
-from dcasearch.training.optimizer import make_optimizer, set_learning_rate
+from dcasearch.training.optimizer import load_optimizer, make_optimizer, set_learning_rate
 from tests.training.support import CONNECTED
 
 
@@ -60,6 +60,16 @@ def test_connection_means_the_coefficients_and_not_the_matching(model: nn.Module
 def test_alpha_is_a_connection_coefficient() -> None:
     direct = build_model(Architecture.parse(CONNECTED), num_classes=10)
     assert {name.rsplit(".", 1)[-1] for name in exempt(direct, "connection")} == {"alpha"}
+
+
+def test_steps_stay_as_fits_the_device_whatever_state_is_loaded() -> None:
+    layer = nn.Linear(2, 2)
+    optimizer, recipe = make_optimizer(layer, Recipe()), Recipe()
+    state = make_optimizer(layer, recipe).state_dict()
+    state["param_groups"][0].update(fused=True, momentum=0.5)  # as a GPU's checkpoint says
+    load_optimizer(optimizer, state)
+    [group] = optimizer.param_groups
+    assert (group["fused"], group["momentum"]) == (None, 0.5)
 
 
 def test_every_parameter_is_in_one_group(model: nn.Module) -> None:

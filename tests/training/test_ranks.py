@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from dcasearch.architecture import Architecture
@@ -29,7 +31,16 @@ from tests.training.support import CONNECTED, curve, make_task, run
 
 CPU = torch.device("cpu")
 PLAIN = Recipe.model_validate({"momentum": 0, "weight_decay": 0, "dropout": 0.0, "label_smoothing": 0.1})
-EVERYTHING: dict[str, Any] = {"ema": 0.5, "clip_norm": 1.0, "dropout": 0.3, "batch_size": 15, "label_smoothing": 0.1}
+EVERYTHING: dict[str, Any] = {
+    "ema": 0.5,
+    "clip_norm": 1.0,
+    "dropout": 0.3,
+    "batch_size": 15,
+    "label_smoothing": 0.1,
+    "accumulate": 2,
+    "mixup": 0.2,
+    "cutmix": 1.0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +111,45 @@ def test_gradients_are_those_of_one_process_that_runs_the_shares_one_after_anoth
     first.forward(images[:3])
     assert_close(running, running_of(first.model))
     assert all(torch.equal(running[name], same[name]) for name in running)
+
+
+def step_in_micro_batches(ranks: Ranks, accumulate: int) -> tuple[dict[str, Tensor], int]:
+    """Gradients after one step in micro-batches with BatchNorm frozen, and how many tensors were exchanged for them."""
+    made, (images, labels) = make(ranks, frozen=True), batch()
+    recipe = PLAIN.model_copy(update={"accumulate": accumulate})
+    mine = ranks.share.of(len(labels))
+    exchanged = 0
+
+    def count(state, bucket):  # DDP refuses annotations that are text, as all of this module's are
+        nonlocal exchanged
+        exchanged += 1
+        return allreduce_hook(dist.group.WORLD, bucket)
+
+    assert made.shared is not None
+    made.shared.register_comm_hook(None, count)
+    optimizer = make_optimizer(made.model, recipe)
+    train_epoch(made, optimizer, [(images[mine], labels[mine])], lambda step: 0.0, recipe, ranks=ranks)
+    return gradients_of(made.model), exchanged
+
+
+@pytest.mark.parametrize("accumulate", [2, 3, 99])
+def test_micro_batches_of_ranks_make_the_gradients_of_the_whole_batch_and_exchange_them_once(
+    two: Pair, accumulate: int
+) -> None:
+    (gradients, exchanged), (again, _) = two.run(step_in_micro_batches, accumulate)
+    (whole, once), _ = two.run(step_in_micro_batches, 1)
+    assert_close(gradients, whole)
+    assert all(torch.equal(gradients[name], again[name]) for name in gradients)
+    assert exchanged == once > 0
+
+
+def test_micro_batches_make_the_gradients_of_the_whole_batch_where_batch_norm_is_frozen() -> None:
+    found = []
+    for accumulate in (1, 3):
+        made, recipe = make(frozen=True), PLAIN.model_copy(update={"accumulate": accumulate})
+        train_epoch(made, make_optimizer(made.model, recipe), [batch()], lambda step: 0.0, recipe)
+        found.append(gradients_of(made.model))
+    assert_close(found[1], found[0])
 
 
 def test_with_batch_norm_frozen_gradients_are_those_of_one_process_with_the_whole_batch(two: Pair) -> None:

@@ -1,4 +1,5 @@
 import math
+import random
 
 import pytest
 
@@ -42,3 +43,14 @@ def test_step_drops_every_so_many_epochs_counted_from_the_start() -> None:
 
 def test_a_warm_up_longer_than_the_training_only_warms_up() -> None:
     assert max(rates(Schedule(warmup_epochs=20))) == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("schedule", [Schedule(warmup_epochs=1), Schedule(name="step", every=3, warmup_epochs=1)])
+def test_a_rate_depends_on_the_step_and_not_on_those_asked_for_before(schedule: Schedule) -> None:
+    in_order = rates(schedule)
+    steps = random.Random(0).sample(range(40), 40)
+    asked = {
+        step: learning_rate(step, steps_per_epoch=4, epochs=10, peak=0.8, schedule=schedule)
+        for step in (*steps, *steps[:9])
+    }
+    assert [asked[step] for step in range(40)] == in_order

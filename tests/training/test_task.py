@@ -67,7 +67,7 @@ def test_the_start_of_alpha_is_part_of_the_training_where_there_is_an_alpha() ->
 
 def test_the_defaults_of_a_recipe_are_settled() -> None:
     # Keys leave defaults out: another default would give stored records another meaning.
-    added_later = {"sync_batchnorm": False}
+    added_later = {"sync_batchnorm": False, "accumulate": 1, "mixup": 0.0, "cutmix": 0.0, "cuda_graphs": False}
     defaults = Recipe().model_dump(mode="json")
     assert added_later.items() <= defaults.items()
     assert fingerprint({name: defaults[name] for name in defaults.keys() - added_later}) == "4bb7847b70e251fb"

@@ -27,8 +27,22 @@ EVERYTHING: dict[str, Any] = {
     "clip_norm": 1.0,
     "label_smoothing": 0.1,
     "dropout": 0.3,
+    "accumulate": 3,
+    "mixup": 0.2,
+    "cutmix": 1.0,
+    "schedule": {"warmup_epochs": 0.5},
     "augmentation": {"crop": "random_resized"},
 }
+OPTIONS: list[dict[str, Any]] = [
+    {"accumulate": 3},
+    {"mixup": 0.2},
+    {"cutmix": 1.0},
+    {"mixup": 0.2, "cutmix": 1.0, "label_smoothing": 0.1},
+    {"ema": 0.5},
+    {"clip_norm": 0.5},
+    {"channels_last": False},
+    {"schedule": {"warmup_epochs": 0.5}},
+]
 
 
 def at_call(number: int) -> Callable[[], bool]:
@@ -108,6 +122,29 @@ def test_every_technique_goes_on_at_that_very_step(tmp_path: Path) -> None:
     task = make_task(recipe=EVERYTHING, resolution=32, epochs=2)
     whole = train(task, tmp_path / "whole")
     assert_equal(train_interrupted_at(task, tmp_path / "killed", 1, 2), whole)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+    """Two epochs without any option."""
+    return train(make_task(epochs=2), tmp_path_factory.mktemp("plain"))
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: "-".join(option))
+def test_an_option_changes_the_training_which_goes_on_at_that_very_step(
+    plain: Evaluation, tmp_path: Path, option: dict[str, Any]
+) -> None:
+    task = make_task(recipe=option, epochs=2)
+    whole = train(task, tmp_path / "whole")
+    assert_equal(train_interrupted_at(task, tmp_path / "killed", 2, STEPS), whole)
+    assert option == {"channels_last": False} or curve(whole) != curve(plain)
+
+
+@pytest.mark.slow
+def test_a_compiled_training_goes_on_at_that_very_step(tmp_path: Path) -> None:
+    task = make_task(recipe={"compile": True, "cuda_graphs": True}, epochs=2)
+    whole = train(task, tmp_path / "whole")
+    assert_equal(train_interrupted_at(task, tmp_path / "killed", 2), whole)
 
 
 @pytest.mark.parametrize(("name", "workers"), [("cifar10", 0), ("imagefolder", 0), ("imagefolder", 2)])
