@@ -112,7 +112,7 @@ class Initialization(Frozen):
 
     @model_validator(mode="after")
     def _only_vanilla(self) -> Self:
-        if self.name == "scratch" and self.model_fields_set - {"name"}:
+        if self.name == "scratch" and self.model_dump(exclude_defaults=True):
             raise ValueError("scratch has no options; they belong to vanilla")
         return self
 
