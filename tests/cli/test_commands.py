@@ -29,6 +29,7 @@ NAMES = [
     "status",
     "export",
     "verify",
+    "train",
     "inspect",
     "init",
     "schema",
