@@ -137,9 +137,8 @@ def _print_end(console: Console, name: str, trained: Trained, out: Path, *, as_j
         from dcasearch.cli.live import print_json
         from dcasearch.search.work import Event
 
-        print_json(
-            Event("complete", name, fields={"top1": last["top1"], "record": str(out / "record.json")}), sys.stdout
-        )
+        fields = {"top1": last["top1"], "best_epoch": best["epoch"], "spec": str(out / record["spec"])}
+        print_json(Event("complete", name, fields=fields), sys.stdout)
     already = "complete already" if trained.before else "complete"
     console.print(
         f"{already}: top-1 {last['top1']:.2f}% after epoch {last['epoch']} (best {best['top1']:.2f}% after epoch "

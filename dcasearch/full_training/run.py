@@ -191,14 +191,15 @@ def _check_same(found: dict[str, Any] | None, plan: Plan, out: Path) -> None:
 
 def _agree(ranks: Ranks, check: Callable[[], None]) -> None:
     """Let rank 0 check something, and raise on every rank what it found."""
-    problem = b""
+    own: UserError | None = None
     if ranks.first:
         try:
             check()
         except UserError as error:
-            problem = str(error).encode()
-    if said := ranks.from_first(problem or None):
-        raise UserError(said.decode())
+            own = error
+    said = ranks.from_first(None if own is None else str(own).encode())
+    if said is not None:
+        raise own or UserError(said.decode())
 
 
 @contextmanager
