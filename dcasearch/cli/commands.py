@@ -11,6 +11,7 @@ import typer
 
 from dcasearch.cli.console import make_console
 from dcasearch.cli.interruption import Signalled, noted, raising
+from dcasearch.cli.train import train
 from dcasearch.errors import DcasearchError, Interrupted, UserError, nearest
 
 if TYPE_CHECKING:  # commands import their rooms themselves, so that `--help` is instant
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 db = typer.Typer(help="The database's own affairs.", no_args_is_help=True)
 app.add_typer(db, name="db")
+app.command()(train)
 
 StudyFile = Annotated[Path, typer.Argument(help="The study's YAML.", show_default=False)]
 StudyName = Annotated[str, typer.Argument(help="The study's name, or its YAML.", show_default=False)]

@@ -22,15 +22,19 @@ class Signalled(BaseException):
 
 
 class Interruption:
-    """Set by the first Ctrl-C or SIGTERM, for a loop that ends in its own time; a second one ends at once."""
+    """Set by the first Ctrl-C or SIGTERM, for a loop that ends in its own time; a second one ends at once.
 
-    def __init__(self) -> None:
+    A patient one waits for the loop also then: who starts several processes may tell each of them twice.
+    """
+
+    def __init__(self, *, patient: bool = False) -> None:
         self.event = threading.Event()
+        self._patient = patient
         self.exit_code = 130
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Take a signal."""
-        if self.event.is_set():
+        if self.event.is_set() and not self._patient:
             raise_signalled(number, frame)
         self.exit_code = 128 + number
         self.event.set()
@@ -49,9 +53,9 @@ def raising() -> Iterator[None]:
 
 
 @contextmanager
-def noted() -> Iterator[Interruption]:
-    """Let Ctrl-C and SIGTERM be noted in the block, and looked at when it suits."""
-    interruption = Interruption()
+def noted(*, patient: bool = False) -> Iterator[Interruption]:
+    """Let Ctrl-C and SIGTERM be noted in the block, and looked at when it suits; `patient` takes repeated ones too."""
+    interruption = Interruption(patient=patient)
     with _handled_by(interruption.handle):
         yield interruption
 

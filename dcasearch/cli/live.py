@@ -44,10 +44,10 @@ def sentence(event: Event) -> str:
         case "epoch":
             return f"{label} epoch {fields['epoch']}/{fields['of']} {_value(event)}"
         case "complete":
-            return f"{label} complete: {_value(event)} in {_duration(fields['seconds'])}"
+            return f"{label} complete: {_value(event)} in {duration(fields['seconds'])}"
         case "pruned":
             end = f"pruned after epoch {fields['epochs']}"
-            return f"{label} {end}: {_value(event)} in {_duration(fields['seconds'])}"
+            return f"{label} {end}: {_value(event)} in {duration(fields['seconds'])}"
         case "phase":
             return _announcement(event)
         case "resumed":
@@ -73,7 +73,7 @@ def observer(console: Console, *, as_json: bool) -> Iterator[Observer]:
     if as_json:
         events = sys.stdout
         with redirect_stdout(sys.stderr):  # whatever a library prints is no event
-            yield lambda event: _print_json(event, events)
+            yield lambda event: print_json(event, events)
     elif console.is_terminal:
         view = LiveView()
         with Live(view, console=console, refresh_per_second=4, transient=True) as live:
@@ -82,7 +82,8 @@ def observer(console: Console, *, as_json: bool) -> Iterator[Observer]:
         yield lambda event: console.print(f"{time.strftime('%H:%M:%S')} {sentence(event)}")
 
 
-def _print_json(event: Event, file: TextIO) -> None:
+def print_json(event: Event, file: TextIO) -> None:
+    """Print an event as one line of JSON."""
     line = {"event": event.kind, "label": event.label, "message": event.message, **event.fields}
     print(json.dumps(line), file=file, flush=True)
 
@@ -115,7 +116,7 @@ class LiveView:
         running = Table.grid(padding=(0, 2))
         for event in self._running.values():
             running.add_row(*self._phase_of(event.label).progress(event))
-        now = f"{_duration(time.monotonic() - self._began)} elapsed"
+        now = f"{duration(time.monotonic() - self._began)} elapsed"
         lines: list[list[str]] = []
         latest = next(reversed(self._phases.values()))
         for begins, phase in self._phases.items():
@@ -177,7 +178,7 @@ class _Phase:
         left = _number(self._total) - self._before - done
         if not (done > 0 and left > 0):
             return []
-        return [f"about {_duration(left * (time.monotonic() - self._began) / done)} left"]
+        return [f"about {duration(left * (time.monotonic() - self._began) / done)} left"]
 
 
 def _share(event: Event) -> float:
@@ -197,6 +198,7 @@ def _named(metric: str, value: Value) -> str:
     return f"top-1 {_number(value):.2f}%" if metric == "top1" else f"score {_number(value):.6g}"
 
 
-def _duration(seconds: Value) -> str:
+def duration(seconds: Value) -> str:
+    """Return seconds as people read them."""
     number = _number(seconds)
     return f"{number:.1f} s" if number < 60 else str(timedelta(seconds=round(number)))

@@ -5,6 +5,7 @@ What happens to an image depends on (seed, epoch, index) alone, so the number of
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -110,6 +111,11 @@ class _Batches(Sampler[list[_Place]]):
             yield [(self.epoch, index) for index in chosen[self._share.of(len(chosen))].tolist()]
 
 
+def _leave_group(worker: int) -> None:
+    """Let a signal to the group (Ctrl-C, torchrun's SIGTERM) reach the training alone, which then ends its loaders."""
+    os.setpgid(0, 0)
+
+
 def _collate(items: list[_Item]) -> tuple[Tensor, Tensor, list[_Broken]]:
     broken = [item for item in items if isinstance(item, _Broken)]
     images = [item for item in items if not isinstance(item, _Broken)]
@@ -147,6 +153,7 @@ class FileLoader:
             persistent_workers=workers > 0,
             pin_memory=device.type == "cuda",
             generator=torch.Generator(),  # else the loader would draw from the global one
+            worker_init_fn=_leave_group,
         )
         self._normalize, self._device, self._corrupt = normalize, device, corrupt
 

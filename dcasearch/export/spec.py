@@ -10,6 +10,7 @@ from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.specification import Frozen
+from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Data
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Protocol
@@ -45,6 +46,15 @@ class DataSpec(Frozen):
             split_seed=self.split_seed,
             protocol=self.protocol,
         )
+
+
+class TrainingSpec(Frozen):
+    """How the weights were trained, at the spec's resolution."""
+
+    epochs: PositiveInt
+    train_fraction: float
+    """Share of the train split."""
+    recipe: Recipe
 
 
 class Metric(Frozen):
@@ -113,6 +123,8 @@ class Spec(Frozen):
     metrics: tuple[Metric, ...] = Field(strict=False, min_length=1)
     baselines: tuple[Baseline, ...] = Field(strict=False)
     data: DataSpec
+    training: TrainingSpec | None = None
+    """None in specs of versions that did not write it."""
     provenance: dict[str, str]
     probe: Probe
 

@@ -47,6 +47,7 @@ def export_winner(store: Store, name: str, path: Path, weights: Path | None = No
         data=study.data,
         provenance={"study": name, "trial": f"{fidelity.name} {number}"},
         weights=weights,
+        fidelity=fidelity,
     )
 
 

@@ -14,12 +14,12 @@ from typing import TypeVar
 from dcasearch import __version__
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import Place, local_copy
-from dcasearch.config.study import Data
+from dcasearch.config.study import Data, Fidelity
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Cost, Evaluation
 from dcasearch.export.loading import load_weights
 from dcasearch.export.probe import ask
-from dcasearch.export.spec import Baseline, DataSpec, Metric, Spec, Weights, to_yaml
+from dcasearch.export.spec import Baseline, DataSpec, Metric, Spec, TrainingSpec, Weights, to_yaml
 from dcasearch.models import build_model
 from dcasearch.training import sha256_of
 
@@ -51,6 +51,7 @@ def export(
     data: Data,
     provenance: Mapping[str, str],
     weights: Path | None = None,
+    fidelity: Fidelity | None = None,
 ) -> Spec:
     """Write a spec and its weights, each complete or not at all, and return the spec.
 
@@ -67,6 +68,7 @@ def export(
         data: The study's; its folder is not written.
         provenance: Study, trial and whatever else tells where it comes from; the evaluation's own is added.
         weights: The weights' file, beside `path`; by default of the same name.
+        fidelity: What `evaluation` was trained at.
 
     Raises:
         UserError: the trained weights are gone or not the recorded ones, or `weights` is in another folder.
@@ -95,6 +97,9 @@ def export(
                 split_seed=data.split_seed,
                 protocol=data.protocol,
             ),
+            training=None
+            if fidelity is None
+            else TrainingSpec(epochs=fidelity.epochs, train_fraction=fidelity.train_fraction, recipe=fidelity.recipe),
             provenance={
                 **provenance,
                 "exported_by": f"dcasearch {__version__}",

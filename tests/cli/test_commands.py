@@ -30,6 +30,7 @@ NAMES = [
     "export",
     "report",
     "verify",
+    "train",
     "inspect",
     "init",
     "schema",

@@ -1,0 +1,224 @@
+"""`dcasearch train`: what is parsed, how a training is shown, and the exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from dcasearch.cli.console import make_console
+from dcasearch.cli.interruption import noted
+from dcasearch.errors import DcasearchError, Interrupted, Preempted, TrialFailure
+
+if TYPE_CHECKING:  # commands import their rooms themselves, so that `--help` is instant
+    from dcasearch.full_training import Passed, Plan, Trained, Wishes
+    from dcasearch.training import Ranks
+
+FRACTION = typer.Option(min=0, max=1, help="Stratified share of the train split; else the spec's, else 1.")
+
+
+def train(
+    spec: Annotated[Path, typer.Argument(help="An exported model spec, or any architecture as YAML.")],
+    recipe: Annotated[str | None, typer.Option(help="A shipped recipe or a YAML file; else the spec's.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="A data set's name, or the folder of the spec's; else the spec's.")
+    ] = None,
+    root: Annotated[str | None, typer.Option(help="The data's folder.")] = None,
+    resolution: Annotated[int | None, typer.Option(min=1, help="Pixels per side; else the spec's.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Else the given recipe's, else the spec's.")] = None,
+    train_fraction: Annotated[float | None, FRACTION] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Else that of the spec's weights, else 0.")] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="search, test or paper: what is measured on; else the spec's.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the result; else SPEC's name with `-trained`.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="Of CPU computation; else PyTorch's default.")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Loader processes, for image folders.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Train one spec in full, outside of any study. Ctrl-C is safe: the same command goes on at that very step.
+
+    On several GPUs: torchrun --nproc-per-node 8 -m dcasearch train SPEC … (the recipe's batch is that of all of them).
+    """
+    from dcasearch.full_training import Wishes, joined
+
+    wishes = Wishes(
+        recipe=recipe,
+        data=data,
+        root=root,
+        resolution=resolution,
+        epochs=epochs,
+        train_fraction=train_fraction,
+        seed=seed,
+        protocol=protocol,
+        workers=workers,
+    )
+    folder = out or Path(f"{spec.stem}-trained")
+    first = os.environ.get("RANK", "0") == "0"
+    try:
+        with joined(device, os.environ) as (ranks, own_device):
+            console = make_console(stderr=as_json)
+            _train(spec, wishes, folder, ranks, own_device, threads, console, as_json=as_json)
+    except DcasearchError as error:
+        # Rank 0 tells what all of them met; another one tells only what it alone did.
+        if first or (isinstance(error, TrialFailure) and error.kind != "lost"):
+            raise
+        raise typer.Exit(error.exit_code) from None
+
+
+def _train(
+    spec: Path,
+    wishes: Wishes,
+    out: Path,
+    ranks: Ranks,
+    device: str,
+    threads: int | None,
+    console: Console,
+    *,
+    as_json: bool,
+) -> None:
+    import torch
+
+    from dcasearch.full_training import plan
+    from dcasearch.full_training import train as train_plan
+
+    planned = plan(spec, wishes)
+    name = spec.stem
+    if ranks.first:
+        console.print(_announcement(planned, name, ranks, out))
+    with noted(patient=ranks.world > 1) as interruption, _shown(console, name, ranks, as_json=as_json) as view:
+
+        def interrupted() -> bool:
+            view.beat()
+            return interruption.event.is_set()
+
+        try:
+            trained = train_plan(
+                planned,
+                out,
+                threads=threads or torch.get_num_threads(),
+                device=device,
+                ranks=ranks,
+                observe=view.passed,
+                interrupted=interrupted,
+            )
+        except Preempted as error:
+            raise Interrupted(f"{error}; nothing is lost, the same command goes on", interruption.exit_code) from None
+    if ranks.first:
+        _print_end(console, name, trained, out, as_json=as_json)
+
+
+def _announcement(planned: Plan, name: str, ranks: Ranks, out: Path) -> str:
+    task = planned.task
+    fidelity = task.fidelity
+    share = "" if fidelity.train_fraction == 1 else f"{fidelity.train_fraction:g} of "
+    several = "" if ranks.world == 1 else f", {ranks.world} ranks"
+    return (
+        f"{name}: architecture {task.architecture.id}, {share}{task.data.name} ({task.protocol}) at "
+        f"{fidelity.resolution} pixels, {fidelity.epochs} epochs, recipe {planned.recipe}, seed {task.seed}{several}, "
+        f"to {out}"
+    )
+
+
+def _print_end(console: Console, name: str, trained: Trained, out: Path, *, as_json: bool) -> None:
+    record = trained.record
+    last, best = record["history"][-1], record["history"][record["best_epoch"] - 1]
+    if as_json:
+        from dcasearch.cli.live import print_json
+        from dcasearch.search.work import Event
+
+        fields = {"top1": last["top1"], "best_epoch": best["epoch"], "spec": str(out / record["spec"])}
+        print_json(Event("complete", name, fields=fields), sys.stdout)
+    already = "complete already" if trained.before else "complete"
+    console.print(
+        f"{already}: top-1 {last['top1']:.2f}% after epoch {last['epoch']} (best {best['top1']:.2f}% after epoch "
+        f"{best['epoch']}); `dcasearch verify {out / record['spec']}` holds the model against its spec"
+    )
+
+
+@dataclass(frozen=True)
+class _View:
+    """Where a training is shown."""
+
+    passed: Callable[[Passed], None]
+    """Takes every epoch."""
+    beat: Callable[[], None]
+    """Called after every batch."""
+
+
+@contextmanager
+def _shown(console: Console, name: str, ranks: Ranks, *, as_json: bool) -> Iterator[_View]:
+    """Yield what shows a training as fits where the output goes; ranks but the first show nothing."""
+    if not ranks.first:
+        yield _View(lambda passed: None, lambda: None)
+    elif as_json:
+        from dcasearch.cli.live import print_json
+        from dcasearch.search.work import Event
+
+        events = sys.stdout
+        with redirect_stdout(sys.stderr):  # whatever a library prints is no event
+            yield _View(
+                lambda passed: print_json(
+                    Event("epoch", name, fields={"of": passed.of, "replayed": passed.replayed, **asdict(passed.epoch)}),
+                    events,
+                ),
+                lambda: None,
+            )
+    elif console.is_terminal:
+        with _bar(console) as bar:
+            yield _View(bar.passed, bar.beat)
+    else:
+        yield _View(lambda passed: _print_epoch(console, passed), lambda: None)
+
+
+def _print_epoch(console: Console, passed: Passed) -> None:
+    console.print(f"{time.strftime('%H:%M:%S')} {sentence(passed)}")
+
+
+def sentence(passed: Passed) -> str:
+    """Return an epoch as one plain line."""
+    from dcasearch.cli.live import duration
+
+    epoch = passed.epoch
+    values = f"loss {epoch.loss:.4f}, top-1 {epoch.top1:.2f}%, top-5 {epoch.top5:.2f}%"
+    when = "before the interruption" if passed.replayed else f"in {duration(epoch.seconds)}"
+    return f"epoch {epoch.epoch}/{passed.of}: train loss {epoch.train_loss:.4f}, {values}, {when}"
+
+
+class _Bar:
+    """The epochs as a bar, and the batches of the one that runs; epochs scroll above."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("epoch 1", total=None, batches="")
+        self._batches = 0
+
+    def passed(self, passed: Passed) -> None:
+        self._batches = 0
+        number = passed.epoch.epoch
+        self._progress.console.print(sentence(passed))
+        self._progress.update(
+            self._task, completed=number, total=passed.of, description=f"epoch {min(number + 1, passed.of)}/{passed.of}"
+        )
+
+    def beat(self) -> None:
+        self._batches += 1
+        self._progress.update(self._task, batches=f"{self._batches} batches")
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[_Bar]:
+    columns = ("{task.description}", BarColumn(), "{task.fields[batches]}", TimeElapsedColumn(), TimeRemainingColumn())
+    words = [TextColumn(column) if isinstance(column, str) else column for column in columns]
+    with Progress(*words, console=console, transient=True, refresh_per_second=4) as progress:
+        yield _Bar(progress)

@@ -1,0 +1,166 @@
+"""What is to be trained: a spec or a written-out architecture, and what the user says of its training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import TypeAdapter, ValidationError
+
+from dcasearch.config import load_architecture, load_recipe, load_yaml
+from dcasearch.config.recipe import Recipe
+from dcasearch.config.study import Data, Fidelity
+from dcasearch.data import DATASETS, describe
+from dcasearch.errors import DataError, UserError, nearest
+from dcasearch.evaluation import Protocol
+from dcasearch.export import Spec, load_spec
+from dcasearch.training import Task
+
+Wish = TypeVar("Wish")
+_PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What the user says; None is what the spec says."""
+
+    recipe: str | None = None
+    """A shipped one's name or a file; its epochs come with it."""
+    data: str | None = None
+    """A data set's name, or the folder of the spec's own."""
+    root: str | None = None
+    """The data's folder."""
+    resolution: int | None = None
+    epochs: int | None = None
+    train_fraction: float | None = None
+    seed: int | None = None
+    protocol: str | None = None
+    workers: int | None = None
+    """Loader processes of each rank."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One training, with everything decided."""
+
+    task: Task
+    classes: int
+    recipe: str
+    """Where the recipe is from."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the training's values depend on, as plain data."""
+        task = self.task
+        return {
+            "architecture": task.architecture.written_out(),
+            "data": task.data.name,
+            "data fingerprint": task.data_fingerprint,
+            "protocol": task.protocol,
+            "resolution": task.fidelity.resolution,
+            "epochs": task.fidelity.epochs,
+            "train_fraction": task.fidelity.train_fraction,
+            "seed": task.seed,
+            "recipe": task.fidelity.recipe.model_dump(mode="json"),
+        }
+
+
+def plan(path: Path, wishes: Wishes) -> Plan:
+    """Return what is to be trained.
+
+    Args:
+        path: an exported spec, or any architecture as YAML, which says nothing of data, recipe and resolution.
+        wishes: what the user adds or changes.
+
+    Raises:
+        UserError: something is not said, or cannot be; every such thing on its own line.
+        ConfigError: the architecture or the recipe has mistakes.
+        DataError: the data is missing or broken.
+    """
+    spec = load_spec(path) if "schema_version" in load_yaml(path).data else None
+    architecture = spec.build() if spec else load_architecture(path)
+    recipe, epochs, name = _recipe(spec, wishes)
+    resolution = wishes.resolution or (spec.resolution if spec else None)
+    data_set = _data_name(spec, wishes)
+    if recipe is None or epochs is None or resolution is None or data_set is None:
+        said = {"--recipe": recipe, "--epochs": epochs or not recipe, "--resolution": resolution, "--data": data_set}
+        missing = [option for option, value in said.items() if not value]
+        raise UserError(f"{path} does not say everything that a training needs; add {', '.join(missing)}")
+    protocol = _protocol(spec, wishes)
+    data = _data(spec, wishes, data_set, protocol)
+    try:
+        found = describe(data)
+    except DataError as error:
+        raise DataError(f"{error}; --root says where it is") from error
+    trained = spec.training if spec else None
+    fidelity = _fidelity(
+        resolution=resolution,
+        epochs=epochs,
+        train_fraction=_first(wishes.train_fraction, trained.train_fraction if trained else None, 1.0),
+        recipe=recipe,
+    )
+    seed = _first(wishes.seed, spec.measured.seed if spec else None, 0)
+    task = Task(
+        architecture=architecture,
+        fidelity=fidelity,
+        data=data,
+        data_fingerprint=found.fingerprint,
+        protocol=protocol,
+        seed=seed,
+    )
+    return Plan(task=task, classes=found.classes, recipe=name)
+
+
+def _first(*values: Wish | None) -> Wish:
+    return next(value for value in values if value is not None)
+
+
+def _recipe(spec: Spec | None, wishes: Wishes) -> tuple[Recipe | None, int | None, str]:
+    """Return the recipe, its epochs and where it is from."""
+    if wishes.recipe is not None:
+        loaded = load_recipe(wishes.recipe)
+        return loaded.recipe, wishes.epochs or loaded.epochs, wishes.recipe
+    trained = spec.training if spec else None
+    if trained is None:
+        return None, wishes.epochs, ""
+    return trained.recipe, wishes.epochs or trained.epochs, "the spec's"
+
+
+def _data_name(spec: Spec | None, wishes: Wishes) -> str | None:
+    if wishes.data in DATASETS:
+        return wishes.data
+    if wishes.data is not None and not Path(wishes.data).expanduser().is_dir():
+        raise UserError(f"--data: '{wishes.data}' is neither a data set nor a folder; {nearest(wishes.data, DATASETS)}")
+    return spec.data.name if spec else None
+
+
+def _protocol(spec: Spec | None, wishes: Wishes) -> Protocol:
+    """Return what is measured on; the spec's own numbers say it where nobody else does."""
+    if wishes.protocol is None:
+        return spec.measured.protocol if spec else "search"
+    for protocol in _PROTOCOLS:
+        if wishes.protocol == protocol:
+            return protocol
+    raise UserError(f"--protocol: '{wishes.protocol}' is not a protocol; {nearest(wishes.protocol, _PROTOCOLS)}")
+
+
+def _data(spec: Spec | None, wishes: Wishes, name: str, protocol: Protocol) -> Data:
+    root = wishes.root or (wishes.data if wishes.data not in DATASETS else None)
+    data = spec.data.at(root) if spec and spec.data.name == name else Data(name=name, root=root)
+    changes: dict[str, Any] = {"protocol": "paper" if protocol == "paper" else "search"}
+    if wishes.workers is not None:
+        changes["workers"] = wishes.workers
+    return _valid(Data, {**data.model_dump(), **changes})
+
+
+def _fidelity(**values: Any) -> Fidelity:
+    return _valid(Fidelity, {"name": "train", **values})
+
+
+def _valid(model: type[Wish], values: dict[str, Any]) -> Wish:
+    try:
+        return TypeAdapter(model).validate_python(values)
+    except ValidationError as error:
+        lines = [f"--{'.'.join(map(str, e['loc'])).replace('_', '-')}: {e['msg']}" for e in error.errors()]
+        raise UserError("\n".join(lines)) from None
