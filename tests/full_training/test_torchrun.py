@@ -21,7 +21,15 @@ pytestmark = pytest.mark.slow
 ALONE = [sys.executable, "-m", "dcasearch"]
 TOGETHER = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "dcasearch"]
 OPTIONS = ["--recipe", "recipe.yaml", "--resolution", "16", "--device", "cpu", "--threads", "1"]
-RECIPE: dict[str, Any] = {"epochs": 6, "ema": 0.5, "mixup": 0.2, "cutmix": 1.0, "accumulate": 2, "dropout": 0.3}
+RECIPE: dict[str, Any] = {
+    "epochs": 6,
+    "lr": 0.005,
+    "ema": 0.5,
+    "mixup": 0.2,
+    "cutmix": 1.0,
+    "accumulate": 2,
+    "dropout": 0.3,
+}
 
 
 def command(launcher: list[str], out: str, *data: str) -> list[str]:
