@@ -112,6 +112,25 @@ def test_no_cluster_at_the_address_says_both_ways_out_at_once(address: str, monk
     assert "leave `address` out" in str(refused.value)
 
 
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_process_that_had_a_ray_of_its_own_can_use_a_cluster_afterwards(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import ray\n"
+        "from ray.cluster_utils import Cluster\n"
+        "from dcasearch.executors.ray import connected\n"
+        "with connected(None):\n    pass\n"
+        "cluster = Cluster(initialize_head=True, head_node_args={'num_cpus': 1})\n"
+        "with connected(str(cluster.address)):\n"
+        "    counter = ray.remote(type('Actor', (), {'train': lambda self: 'trained'})).remote()\n"
+        "    print(ray.get(counter.train.remote(), timeout=100))\n"
+        "cluster.shutdown()\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=250, check=False)
+    assert "trained" in done.stdout, done.stderr
+
+
 @pytest.fixture
 def two_nodes() -> Iterator[str]:
     from ray.cluster_utils import Cluster

@@ -30,6 +30,7 @@ _ENVIRONMENT = {
     "TUNE_FORCE_TRIAL_CLEANUP_S": "10",
     "TUNE_MAX_PENDING_TRIALS_PG": "1000000",  # the searcher itself says when there is room
 }
+_ONCE = ("RAY_AUTH_MODE",)
 _REACH_SECONDS = 10.0
 Bundle = dict[str, float]
 
@@ -65,8 +66,10 @@ def connected(address: str | None, secret: str | None = None) -> Iterator[None]:
         finally:
             ray.shutdown()
     finally:
+        # Ray reads whether it uses tokens once in a process: the next connection must not be told otherwise.
+        kept = {name: os.environ[name] for name in _ONCE if name in os.environ}
         os.environ.clear()
-        os.environ.update(before)
+        os.environ.update({**kept, **before})
 
 
 def _init(address: str | None) -> None:
