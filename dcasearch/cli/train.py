@@ -71,7 +71,7 @@ def train(
             _train(spec, wishes, folder, ranks, own_device, threads, console, as_json=as_json)
     except DcasearchError as error:
         # Rank 0 tells what all of them met; another one tells only what it alone did.
-        if first or (isinstance(error, TrialFailure) and error.kind != "lost"):
+        if first or (isinstance(error, TrialFailure) and error.kind in ("oom", "bug")):
             raise
         raise typer.Exit(error.exit_code) from None
 

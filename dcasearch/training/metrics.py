@@ -85,11 +85,12 @@ def measure(
     training = model.training
     model.eval()
     meter = Meter(classes, device)
+    called = model if forward is None else forward  # not `or`: a compiled model has no truth value
     for images, labels in batches:
         if not len(labels):
             continue
         with autocast or nullcontext():
-            logits = (forward or model)(images)
+            logits = called(images)
         meter.update(logits, labels)
     model.train(training)
     return meter.compute()

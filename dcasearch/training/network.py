@@ -60,7 +60,9 @@ class TrainedNetwork:
     @property
     def evaluated_forward(self) -> Callable[[Tensor], Tensor]:
         """What measuring calls."""
-        return (self.local or self.forward) if self.ema is None else self.ema.module
+        if self.ema is not None:
+            return self.ema.module
+        return self.forward if self.local is None else self.local
 
 
 def make_network(
@@ -105,7 +107,7 @@ def make_network(
     shared = _shared(model, device) if ranks.world > 1 else None
     return TrainedNetwork(
         model=model,
-        forward=_compiled(shared or model, recipe),
+        forward=_compiled(model if shared is None else shared, recipe),
         local=None if shared is None else _compiled(model, recipe),
         shared=shared,
         cuda_graphs=recipe.cuda_graphs,

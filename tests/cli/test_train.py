@@ -99,7 +99,8 @@ def test_an_epoch_as_a_sentence() -> None:
     assert train_room.sentence(Passed(EPOCH, 9, replayed=True)) == expected + "before the interruption"
 
 
-def test_a_terminal_shows_a_bar_and_what_is_done_above_it() -> None:
+def test_a_terminal_shows_a_bar_and_what_is_done_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     console = Console(file=io.StringIO(), force_terminal=True, width=160, highlight=False, markup=False)
     with train_room._shown(console, "net", Ranks(), as_json=False) as view:
         for _ in range(7):

@@ -94,7 +94,7 @@ def test_a_worker_that_is_told_to_end_leaves_a_checkpoint_within_its_epoch(tmp_p
     work = Looking([task], end)
     run(work, tmp_path)
     assert "exit code 143" in str(work.failures[0][1])
-    assert ends[1] - ends[0] < 10
+    assert ends[1] - ends[0] < 30  # what it is given before it is killed
     assert steps[0] > 0
     undisturbed = evaluate(task, artifacts=tmp_path / "undisturbed", report=lambda epoch: True, threads=1, device="cpu")
     assert curve(work.finished[0]) == curve(undisturbed)
