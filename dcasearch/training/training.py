@@ -101,10 +101,7 @@ class Training:
         self._returned = 0
         with at_work(self._threads):
             self._checkpoint = checkpoint_path(task.key, artifacts)
-            checkpoint = self._ranks.from_first(read_checkpoint(self._checkpoint) if self._ranks.first else None)
-            self._open(choose_device(device), self._parent() if checkpoint is None else None)
-            if checkpoint is not None:
-                self._resume(parse_checkpoint(checkpoint, self._device))
+            self._open(choose_device(device))
 
     def _parent(self) -> Mapping[str, Tensor] | None:
         """Return the weights of the training that this one starts from, read by the first rank."""
@@ -114,7 +111,7 @@ class Training:
         content = self._ranks.from_first(read)
         return None if content is None else safetensors.torch.load(content)
 
-    def _open(self, device: torch.device, parent: Mapping[str, Tensor] | None) -> None:
+    def _open(self, device: torch.device) -> None:
         task, fidelity = self._task, self._task.fidelity
         check_data(task)
         self._device, self._recipe = device, fidelity.recipe
@@ -129,6 +126,7 @@ class Training:
             device=device,
             share=self._ranks.share,
         )
+        saved = self._ranks.from_first(read_checkpoint(self._checkpoint) if self._ranks.first else None)
         self._network = make_network(
             task.architecture,
             self._recipe,
@@ -136,10 +134,12 @@ class Training:
             seed=task.seed,
             device=device,
             ranks=self._ranks,
-            parent=parent,
+            parent=self._parent() if saved is None else None,
         )
         self._optimizer = make_optimizer(self._network.model, self._recipe)
         self._mixing = Mixing(self._recipe, classes=self._loaders.classes, seed=task.seed)
+        if saved is not None:
+            self._resume(parse_checkpoint(saved, device))
 
     def _resume(self, checkpoint: Checkpoint) -> None:
         self._network.model.load_state_dict(checkpoint.model)
