@@ -112,7 +112,10 @@ class _Run:
         requests = Requests(self.store, self.study.name, self.observe)
         disk = Disk(self.study, self.store, self.artifacts, self.data.fingerprint)
         disk.clear()
-        self.executor.run(Pipeline(self._parts(), requests.attend, lambda: self.stopped is not None, disk.make_room))
+        pipeline = Pipeline(
+            self._parts(), requests.attend, lambda: self.stopped is not None, disk.make_room, self.observe
+        )
+        self.executor.run(pipeline)
         return Outcome(None if self.stopped is not None else winner_of(self.study, self.store), self.stopped)
 
     def _parts(self) -> list[Part]:

@@ -28,7 +28,6 @@ app = typer.Typer(
 )
 db = typer.Typer(help="The database's own affairs.", no_args_is_help=True)
 app.add_typer(db, name="db")
-app.command()(train)
 
 StudyFile = Annotated[Path, typer.Argument(help="The study's YAML.", show_default=False)]
 StudyName = Annotated[str, typer.Argument(help="The study's name, or its YAML.", show_default=False)]
@@ -256,18 +255,16 @@ def status(study: StudyName, storage: Storage = None, as_json: AsJson = False) -
     from dcasearch.analysis.trust import trust_of
     from dcasearch.cli.printing import as_json as plain
     from dcasearch.cli.printing import print_trust
-    from dcasearch.cli.storage import locate
-    from dcasearch.store import Store
+    from dcasearch.cli.storage import open_study
 
-    name, url = locate(study, storage)
-    store = Store.open(url)
+    console = make_console(stderr=as_json)
+    name, store = open_study(study, storage, console)
+    trust = trust_of(load_study_of(store, name), store)
     if as_json:
-        print(json.dumps(plain(standing_of(store, name)), indent=1))
+        print(json.dumps(plain(standing_of(store, name), trust), indent=1))
         return
-    console = make_console()
-    console.print(f"study {name}, database {store.url}")
     _print_standing(console, store, name, every_trial=True)
-    print_trust(console, trust_of(load_study_of(store, name), store))
+    print_trust(console, trust)
 
 
 @app.command()
@@ -279,14 +276,11 @@ def report(
     """Write a study as one self-contained HTML page, and each of its figures as SVG and PNG; also while it runs."""
     from dcasearch.analysis.standing import load_study_of
     from dcasearch.analysis.trust import trust_of
-    from dcasearch.cli.storage import locate
+    from dcasearch.cli.storage import open_study
     from dcasearch.report.page import write_report
-    from dcasearch.store import Store
 
-    name, url = locate(study, storage)
-    store = Store.open(url)
     console = make_console()
-    console.print(f"study {name}, database {store.url}")
+    name, store = open_study(study, storage, console)
     page, *figures = write_report(store, name, out, trust_of(load_study_of(store, name), store))
     console.print(f"{page}, and {len(figures)} files of figures beside it")
 
@@ -300,21 +294,14 @@ def export(
     storage: Storage = None,
 ) -> None:
     """Write a study's winner as a model spec with its weights."""
-    from dcasearch.cli.storage import locate
+    from dcasearch.cli.printing import print_export
+    from dcasearch.cli.storage import open_study
     from dcasearch.export import export_winner
-    from dcasearch.store import Store
 
-    name, url = locate(study, storage)
-    store = Store.open(url)
     console = make_console()
-    console.print(f"study {name}, database {store.url}")
+    name, store = open_study(study, storage, console)
     spec = export_winner(store, name, out, weights, trial)
-    console.print(f"{out}: architecture {spec.id}, {spec.parameters:,} parameters, {spec.macs:,} multiply-adds")
-    for baseline in spec.baselines:
-        if baseline.difference is not None:
-            where = f"{baseline.fidelity}, {baseline.protocol}, seeds {', '.join(map(str, baseline.seeds))}"
-            console.print(f"  top-1 {baseline.difference:+.2f} against {baseline.name} ({where})")
-    console.print(f"weights: {out.parent / spec.weights.file}; `dcasearch verify {out}` holds both against each other")
+    print_export(console, spec, out)
 
 
 @app.command()
@@ -331,6 +318,9 @@ def verify(
     print_checks(make_console(), checks)
     if any(check.ok is False for check in checks):
         raise StudyFailed(f"{spec} is not what it says it is")
+
+
+app.command()(train)
 
 
 @app.command()

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -17,7 +18,7 @@ from dcasearch.analysis.standing import Compared, FidelityStanding, Standing
 from dcasearch.analysis.trust import Trust
 from dcasearch.architecture import Architecture
 from dcasearch.evaluation import Cost
-from dcasearch.export import Check
+from dcasearch.export import Check, Spec
 from dcasearch.trial import State, Trial
 
 if TYPE_CHECKING:  # ray is imported by those who use it
@@ -117,6 +118,16 @@ def why(trial: Trial) -> str:
     return trial.origin
 
 
+def print_export(console: Console, spec: Spec, out: Path) -> None:
+    """Print what `export` wrote."""
+    console.print(f"{out}: architecture {spec.id}, {spec.parameters:,} parameters, {spec.macs:,} multiply-adds")
+    for baseline in spec.baselines:
+        if baseline.difference is not None:
+            where = f"{baseline.fidelity}, {baseline.protocol}, seeds {', '.join(map(str, baseline.seeds))}"
+            console.print(f"  top-1 {baseline.difference:+.2f} against {baseline.name} ({where})")
+    console.print(f"weights: {out.parent / spec.weights.file}; `dcasearch verify {out}` holds both against each other")
+
+
 def print_checks(console: Console, checks: Iterable[Check]) -> None:
     """Print what `verify` compared."""
     table = _table("check", "state", "expected", "got")
@@ -149,8 +160,8 @@ def print_network(console: Console, architecture: Architecture, cost: Cost, reso
         console.print(f"{len(network.edges)} connections, function {edge.function}{form}")
 
 
-def as_json(standing: Standing) -> dict[str, Any]:
-    """Return a standing as plain data, for programs."""
+def as_json(standing: Standing, trust: Iterable[Trust] = ()) -> dict[str, Any]:
+    """Return a standing, and how well ranks were predicted, as plain data for programs."""
     return {
         "study": standing.study.name,
         "seconds": standing.seconds,
@@ -166,6 +177,7 @@ def as_json(standing: Standing) -> dict[str, Any]:
         ],
         "finals": [asdict(final) for final in standing.finals],
         "winner": standing.winner.architecture.id if standing.winner else None,
+        "trust": [asdict(entry) for entry in trust],
     }
 
 

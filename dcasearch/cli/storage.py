@@ -11,8 +11,10 @@ import json
 import os
 from pathlib import Path
 
+from rich.console import Console
+
 from dcasearch.space import load_study
-from dcasearch.store import default_url, redact, storage_of
+from dcasearch.store import Store, default_url, redact, storage_of
 
 
 def locate(study: str, option: str | None) -> tuple[str, str]:
@@ -21,6 +23,14 @@ def locate(study: str, option: str | None) -> tuple[str, str]:
         loaded = load_study(Path(study)).study
         return loaded.name, option or storage_of(loaded)
     return study, named_storage(study, option)
+
+
+def open_study(study: str, option: str | None, console: Console) -> tuple[str, Store]:
+    """Open the database of a study, say which one it is, and return the study's name with it."""
+    name, url = locate(study, option)
+    store = Store.open(url)
+    console.print(f"study {name}, database {store.url}")
+    return name, store
 
 
 def named_storage(study: str, option: str | None) -> str:

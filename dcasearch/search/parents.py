@@ -11,6 +11,7 @@ from dcasearch.artifacts import Place
 from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation, EvaluationKey
+from dcasearch.search.attempts import Attempts
 from dcasearch.search.retention import discard_failed
 from dcasearch.search.work import Event, Job, Observer, Source
 from dcasearch.store import Store
@@ -56,7 +57,7 @@ class WithParents:
         self._ready: deque[Job] = deque()
         self._rows: dict[int, Role] = {}
         """Of the parents' jobs, whose numbers are negative: those of the source's are not."""
-        self._retries: dict[int, int] = {}
+        self._attempts = Attempts(study.executor.retries, observe)
 
     def ask(self) -> Job | None:
         """Return the next job, or the parent that it waits for."""
@@ -113,7 +114,6 @@ class WithParents:
             return True
         self._store.put_architecture(job.task.architecture)
         self._store.put_role(row)
-        self._observe(Event("resumed" if job.resumed else "started", job.label))
         return False
 
     def report(self, job: Job, epoch: Epoch) -> bool:
@@ -148,11 +148,9 @@ class WithParents:
         if job.number >= 0:
             self.source.fail(job, failure)
             return
-        retries = self._retries.get(job.number, 0)
-        if failure.kind == "lost" and retries < self._study.executor.retries:
-            self._retries[job.number] = retries + 1
-            self._observe(Event("lost", job.label, str(failure)))
-            self._ready.append(dataclasses.replace(job, resumed=True))
+        again = self._attempts.again(job, failure)
+        if again is not None:
+            self._ready.append(again)
             return
         if failure.kind != "lost":  # a machine's failure is no property of the parent: the next child tries it again
             row = dataclasses.replace(self._rows[job.number], failure=failure.kind, message=str(failure))

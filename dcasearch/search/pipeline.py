@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation, EvaluationKey
-from dcasearch.search.work import Job, Source
+from dcasearch.search.work import Event, Job, Observer, Source
+from dcasearch.trial import Value
 
 
 @dataclass(eq=False)
@@ -47,6 +48,7 @@ class Pipeline:
         attend: returns those of the running jobs that are cancelled.
         stopped: whether no further part is begun or ended, since time is over.
         make_room: is given what runs and what is about to, before each job; it raises where there is no room for it.
+        observe: is told when a job starts.
     """
 
     def __init__(
@@ -55,9 +57,11 @@ class Pipeline:
         attend: Callable[[Sequence[Job]], Sequence[Job]] = lambda running: (),
         stopped: Callable[[], bool] = lambda: False,
         make_room: Callable[[Collection[EvaluationKey]], None] = lambda running: None,
+        observe: Observer = lambda event: None,
     ) -> None:
         self._parts = tuple(parts)
         self._attend, self._stopped, self._make_room = attend, stopped, make_room
+        self._observe = observe
         self._running: dict[EvaluationKey, Job] = {}
 
     def ask(self) -> Job | None:
@@ -95,6 +99,9 @@ class Pipeline:
         part.running += 1
         job = dataclasses.replace(job, source=number)
         self._running[job.task.key] = job
+        # Here and not in the sources, which hand out jobs that have to wait for another's end.
+        fields: dict[str, Value] = {"number": job.number} if job.trial else {}
+        self._observe(Event("resumed" if job.resumed else "started", job.label, fields=fields))
         return job
 
     def _ask(self, part: Part) -> Job | None:

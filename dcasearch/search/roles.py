@@ -12,6 +12,7 @@ from dcasearch.artifacts import Place
 from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation, Protocol
+from dcasearch.search.attempts import Attempts
 from dcasearch.search.objectives import measured
 from dcasearch.search.retention import discard_failed
 from dcasearch.search.tasks import task_of
@@ -43,7 +44,7 @@ class Roles:
         self._study, self._store, self._observe, self._artifacts = study, store, observe, artifacts
         self._roles: dict[int, Role] = {}
         self._ready: deque[Job] = deque()
-        self._retries: dict[int, int] = {}
+        self._attempts = Attempts(study.executor.retries, observe)
         known = {(r.role, r.fidelity, r.name, r.architecture_id, r.seed): r for r in store.roles(study.name)}
         for number, (seed, (name, architecture)) in enumerate((s, c) for s in seeds for c in candidates):
             role_key = (role, fidelity.name, name, architecture.id, seed)
@@ -75,7 +76,6 @@ class Roles:
             if record is not None and len(record.history) == job.task.fidelity.epochs:
                 self.finish(job, record)
                 continue
-            self._observe(Event("resumed" if job.resumed else "started", job.label))
             return job
         return None
 
@@ -99,11 +99,9 @@ class Roles:
 
     def fail(self, job: Job, failure: TrialFailure) -> None:
         """Store the failure; the study goes on without this baseline."""
-        retries = self._retries.get(job.number, 0)
-        if failure.kind == "lost" and retries < self._study.executor.retries:
-            self._retries[job.number] = retries + 1
-            self._observe(Event("lost", job.label, str(failure)))
-            self._ready.append(dataclasses.replace(job, resumed=True))
+        again = self._attempts.again(job, failure)
+        if again is not None:
+            self._ready.append(again)
             return
         failed = dataclasses.replace(self._roles[job.number], failure=failure.kind, message=str(failure))
         self._store.put_role(failed)

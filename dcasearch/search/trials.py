@@ -91,7 +91,6 @@ class Trials:
             if known is None or len(known.history) < self._fidelity.epochs:
                 break
             self._reuse(job, known)
-        self._observe(Event("resumed" if job.resumed else "started", job.label, fields={"number": job.number}))
         return job
 
     def report(self, job: Job, epoch: Epoch) -> bool:

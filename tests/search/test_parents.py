@@ -106,6 +106,8 @@ def test_each_parent_is_trained_once_before_those_that_start_from_it(bench: Call
     assert parents_first(executor.ran)
     assert len({job.task.key for job in parents}) == len(parents) == len(one.parents()) == 2
     assert {job.task.fidelity.epochs for job in parents} == {3}
+    started = [event.label for event in one.events if event.kind == "started"]
+    assert started == [job.label for job in executor.ran]  # a trial that waits for its parent has not started
     children = [job.task for job in executor.ran if job.task.parent is not None]
     assert len(children) == 6
     assert {task.parent_sha256 for task in children} == {"0" * 64}

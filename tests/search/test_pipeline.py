@@ -187,3 +187,18 @@ def test_a_part_that_overtakes_another_is_asked_first_once_that_one_has_begun() 
     assert job.label == "first 0"  # nothing has begun before
     second.ready.append(Job("second 0", 0, make_task(seed=9), Resources()))
     assert labels(pipeline) == ["second 0", "first 1"]
+
+
+def test_a_job_is_told_to_start_when_it_does_and_not_while_it_waits_for_another() -> None:
+    told: list[tuple[str, str]] = []
+    first, second = Few("first", tasks(0)), Few("second", tasks(0))
+    pipeline = Pipeline(
+        [Part(lambda: first), Part(lambda: second)], observe=lambda event: told.append((event.kind, event.label))
+    )
+    job = pipeline.ask()
+    assert job is not None
+    assert pipeline.ask() is None
+    assert told == [("started", "first 0")]
+    finish(pipeline, job)
+    assert labels(pipeline) == ["second 0"]
+    assert told == [("started", "first 0"), ("started", "second 0")]
