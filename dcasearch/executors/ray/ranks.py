@@ -23,6 +23,7 @@ from dcasearch.executors.ray.cluster import bundles, own_address, remote
 from dcasearch.executors.worker import Failed
 from dcasearch.search.work import Job
 from dcasearch.training import Ranks, Training
+from dcasearch.training.failures import as_trial_failures
 from dcasearch.training.network import choose_device
 from dcasearch.training.ranks import init_ranks
 
@@ -93,10 +94,12 @@ class Group:
         ]
         address = f"tcp://{own_address()}:{_free_port()}"
         try:
-            meeting = [other.step.remote(address) for other in others]
-            with init_ranks(address, 0, world, _device(job)) as ranks:
-                group = cls(ranks, others, address)
-                group._meeting = meeting
+            with ExitStack() as stack:
+                group = cls(Ranks(), others, address)
+                group._meeting = [other.step.remote(address) for other in others]
+                ranks = init_ranks(address, 0, world, _device(job))
+                # One that meets the others fast may fail in its training while this one still meets them.
+                group.ranks = group._beside(group._meeting, lambda: stack.enter_context(ranks))
                 yield group
         finally:
             for other in others:
@@ -114,18 +117,23 @@ class Group:
             return own()
         steps = self._meeting or [other.step.remote(self._address) for other in self._others]
         self._meeting = None
-        done = threading.Event()
-        threading.Thread(target=_watch, args=(steps, done), daemon=True).start()
-        try:
-            result = own()
-        except TrialFailure as failure:
-            raise self._cause(steps, failure) from failure
-        finally:
-            done.set()
+        result = self._beside(steps, own)
         for failed in ray.get(steps):
             if failed is not None:
                 raise TrialFailure(failed.kind, failed.message)
         return result
+
+    def _beside(self, steps: list[Any], own: Callable[[], Result]) -> Result:
+        """Do rank 0's part while the others do these steps, and raise what went wrong first."""
+        done = threading.Event()
+        threading.Thread(target=_watch, args=(steps, done), daemon=True).start()
+        try:
+            with as_trial_failures():
+                return own()
+        except TrialFailure as failure:
+            raise self._cause(steps, failure) from failure
+        finally:
+            done.set()
 
     def _cause(self, steps: list[Any], own: TrialFailure) -> TrialFailure:
         """Return the failure that came first: rank 0 only meets a closed connection where another rank failed."""
