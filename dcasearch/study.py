@@ -106,6 +106,7 @@ class _Run:
         self.artifacts = open_artifacts(self.study.artifacts)
         self.data: DataInfo = describe(self.study.data)
         self.costs = Costs(store, self.study.fidelities[-1].resolution, self.data.classes)
+        self.disk = Disk(self.study, self.store, self.artifacts, self.data.fingerprint)
         self.started = datetime.now().astimezone()
         self.stopped: str | None = None
         """Why no further job is started: set where there was one to start and no time for it."""
@@ -115,13 +116,12 @@ class _Run:
         for note in self.loaded.notes:
             self.observe(Event("note", self.study.name, note))
         requests = Requests(self.store, self.study.name, self.observe)
-        disk = Disk(self.study, self.store, self.artifacts, self.data.fingerprint)
-        disk.clear()
+        self.disk.clear()
         pipeline = Pipeline(
             self._parts(),
             requests.attend,
             lambda: self.stopped is not None,
-            disk.make_room,
+            self.disk.make_room,
             self.observe,
             self.claims,
             self.study.executor.max_concurrent,
@@ -250,6 +250,7 @@ class _Run:
             raise StudyFailed(
                 f"{ledger.fidelity.name}: no trial was completed; `dcasearch status {self.study.name}` says why"
             )
+        self.disk.drop_beginnings(ledger.fidelity)
 
     def _begin_search(self, ledger: Ledger) -> None:
         """Say how many trials there will be, and what is known of those that ended already."""

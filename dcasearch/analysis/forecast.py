@@ -14,6 +14,7 @@ from dcasearch.models import cost
 from dcasearch.search.objectives import violation
 from dcasearch.space import Count, Point, Space, count_distinct, parents_of, size
 from dcasearch.store import Store
+from dcasearch.training import continues, later_continues
 
 SAMPLED = 200
 """Architectures whose costs are computed in a space of more than that."""
@@ -65,9 +66,9 @@ class Forecast:
     basis: str
     """What the time is computed from."""
     disk_bytes: int
-    """Weights that are kept, and one checkpoint per running trial."""
+    """Weights that are kept, one checkpoint per running trial, and those that a later fidelity goes on from."""
     checkpoint_bytes: int
-    """The checkpoints' part of it."""
+    """The part of running trials' checkpoints in it: what cannot be done without."""
     disk_budget: float | None
     """The study's `disk`."""
     classes: int
@@ -108,9 +109,13 @@ def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | N
         for metric, bound in study.constraints.items()
     }
     weights = max(c.params for c in costs) * _BYTES
-    checkpoints = _copies(study) * weights * study.executor.max_concurrent
     throughput, basis = _throughput(study, store, classes)
     distinct = count_distinct(space)
+    phases = tuple(
+        _scored(phase, study, store) for phase in _phases(study, space, distinct, points, classes, images, throughput)
+    )
+    checkpoints = _copies(study) * weights * study.executor.max_concurrent
+    beginnings = _copies(study) * weights * _beginnings(study, phases)
     return Forecast(
         written=size(space),
         distinct=distinct,
@@ -118,12 +123,9 @@ def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | N
         macs=_range([c.macs for c in costs]),
         costed=len(costs),
         infeasible=shares,
-        phases=tuple(
-            _scored(phase, study, store)
-            for phase in _phases(study, space, distinct, points, classes, images, throughput)
-        ),
+        phases=phases,
         basis=basis,
-        disk_bytes=_weights(study, space) * weights + checkpoints,
+        disk_bytes=_weights(study, space) * weights + checkpoints + beginnings,
         checkpoint_bytes=checkpoints,
         disk_budget=study.disk,
         classes=classes,
@@ -172,7 +174,8 @@ def _phases(
             parents = _parents(study, space, fidelity) * len(fidelity.seeds)
             name = f"{fidelity.name} parents"
             phases.append(_phase(name, fidelity.parent, parents, study, points, classes, images, throughput))
-        phases.append(_phase(fidelity.name, fidelity, trainings, study, points, classes, images, throughput))
+        saved = _epochs_taken_over(study, fidelity, wanted, baselines)
+        phases.append(_phase(fidelity.name, fidelity, trainings, study, points, classes, images, throughput, saved))
     if study.final is not None:
         trainings = (1 + baselines) * len(study.final.seeds)
         last = study.fidelities[-1]
@@ -192,17 +195,36 @@ def _phase(
     classes: int,
     images: int,
     throughput: float | None,
+    saved: int = 0,
 ) -> Phase:
+    """Return a phase of so many trainings, of which `saved` epochs in all are there already."""
     some = points[:: max(1, len(points) // 20)]
     median = statistics.median(cost(p.architecture, fidelity.resolution, classes).macs for p in some)
     held_out = study.data.validation_fraction if study.data.protocol == "search" else 0.0
     train = images * (1 - held_out) * fidelity.train_fraction
-    passes = fidelity.epochs * (_PASSES * train + images * held_out)
+    passes = (trainings * fidelity.epochs - saved) * (_PASSES * train + images * held_out)
     if fidelity.kind == "zero_cost":
-        passes = _passes_of_a_score(fidelity)
-    macs = trainings * median * passes
+        passes = trainings * _passes_of_a_score(fidelity)
+    macs = median * passes
     seconds = macs / throughput / study.executor.max_concurrent if throughput else None
     return Phase(name, trainings, macs, seconds)
+
+
+def _epochs_taken_over(study: Study, fidelity: Fidelity, trials: int, baselines: int) -> int:
+    """Return the epochs that the trainings of a fidelity need not do, since those of an earlier one begin them."""
+    earlier = study.fidelities[: study.fidelities.index(fidelity)]
+    begun = max((f for f in earlier if continues(fidelity, f)), key=lambda f: f.epochs, default=None)
+    if begun is None:
+        return 0
+    seeds = set(fidelity.seeds)
+    of_trials = seeds & set(begun.seeds if begun.promote else begun.seeds[:1])
+    return begun.epochs * (trials * len(of_trials) + baselines * len(seeds & set(begun.seeds)))
+
+
+def _beginnings(study: Study, phases: Sequence[Phase]) -> int:
+    """Return how many checkpoints are kept at most for a later fidelity to go on from."""
+    begun = {fidelity.name for fidelity in study.fidelities if later_continues(study, fidelity)}
+    return sum(phase.trainings for phase in phases if phase.name in begun)
 
 
 def _parents(study: Study, space: Space, fidelity: Fidelity) -> int:

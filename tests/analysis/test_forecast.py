@@ -170,3 +170,16 @@ def test_the_time_of_scores_is_that_of_those_computed_so_far(tmp_path: Path) -> 
     zero, proxy = forecast(study, read_space(study.space), describe(study.data), store).phases
     assert zero.seconds == 5.0 * zero.trainings
     assert proxy.seconds is not None
+
+
+def test_epochs_that_a_smaller_budget_did_already_are_not_counted_again_and_their_checkpoints_are() -> None:
+    full = {"name": "full", "promote": {"top": 2, "random": 1}, "resolution": 16, "epochs": 8, "seeds": [0, 1]}
+    step: dict[str, Any] = {"recipe": {"schedule": {"name": "step"}}}
+    anew, going_on = (
+        foresee(fidelities=[{**PROXY, **recipe}, {**full, **step}], baselines=True) for recipe in ({}, step)
+    )
+    per_epoch = anew.phases[1].macs / (12 * 8)
+    # Of two seeds one is the proxy's: that of 3 trials and 3 baselines, 4 epochs each.
+    assert going_on.phases[1].macs == pytest.approx(per_epoch * (12 * 8 - 6 * 4))
+    assert going_on.disk_bytes > anew.disk_bytes
+    assert going_on.checkpoint_bytes == anew.checkpoint_bytes
