@@ -23,7 +23,6 @@ from dcasearch.executors.ray.cluster import bundles, own_address, remote
 from dcasearch.executors.worker import Failed
 from dcasearch.search.work import Job
 from dcasearch.training import Ranks, Training
-from dcasearch.training.failures import as_trial_failures
 from dcasearch.training.network import choose_device
 from dcasearch.training.ranks import init_ranks
 
@@ -97,9 +96,9 @@ class Group:
             with ExitStack() as stack:
                 group = cls(Ranks(), others, address)
                 group._meeting = [other.step.remote(address) for other in others]
-                ranks = init_ranks(address, 0, world, _device(job))
-                # One that meets the others fast may fail in its training while this one still meets them.
-                group.ranks = group._beside(group._meeting, lambda: stack.enter_context(ranks))
+                # What it raises ends this process: torch may not meet anyone again where it has failed to once.
+                with _watched(group._meeting):
+                    group.ranks = stack.enter_context(init_ranks(address, 0, world, _device(job)))
                 yield group
         finally:
             for other in others:
@@ -117,23 +116,15 @@ class Group:
             return own()
         steps = self._meeting or [other.step.remote(self._address) for other in self._others]
         self._meeting = None
-        result = self._beside(steps, own)
+        try:
+            with _watched(steps):
+                result = own()
+        except TrialFailure as failure:
+            raise self._cause(steps, failure) from failure
         for failed in ray.get(steps):
             if failed is not None:
                 raise TrialFailure(failed.kind, failed.message)
         return result
-
-    def _beside(self, steps: list[Any], own: Callable[[], Result]) -> Result:
-        """Do rank 0's part while the others do these steps, and raise what went wrong first."""
-        done = threading.Event()
-        threading.Thread(target=_watch, args=(steps, done), daemon=True).start()
-        try:
-            with as_trial_failures():
-                return own()
-        except TrialFailure as failure:
-            raise self._cause(steps, failure) from failure
-        finally:
-            done.set()
 
     def _cause(self, steps: list[Any], own: TrialFailure) -> TrialFailure:
         """Return the failure that came first: rank 0 only meets a closed connection where another rank failed."""
@@ -148,8 +139,18 @@ class Group:
         return own
 
 
+@contextmanager
+def _watched(steps: list[Any]) -> Iterator[None]:
+    """End this process if another rank dies meanwhile and rank 0 hangs in a collective that waits for it."""
+    done = threading.Event()
+    threading.Thread(target=_watch, args=(steps, done), daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
 def _watch(steps: list[Any], done: threading.Event) -> None:
-    """End this process if another rank dies and rank 0 hangs in a collective that waits for it."""
     try:
         ray.get(steps)
     except ray.exceptions.RayError:
