@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from dcasearch.analysis.trust import Correlation, Trust
+from dcasearch.cli import printing
 from dcasearch.cli.console import make_console
 from dcasearch.cli.printing import print_checks, print_trust, why
 from dcasearch.export import Check
@@ -61,3 +62,11 @@ def test_trust_is_told_with_its_interval_or_as_not_estimable(capsys: pytest.Capt
     assert "not estimable" in printed
     print_trust(Console(width=120), [])
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(0.0, "0"), (12.34, "12.3"), (1234.0, "1.23k"), (-1234.0, "-1.23k"), (5.0e9, "5G"), (-2.5e-3, "-0.0025")],
+)
+def test_large_numbers_have_a_unit_whatever_their_sign(number: float, told: str) -> None:
+    assert printing._short(number) == told
