@@ -68,7 +68,11 @@ class ArchitectureError(UserError):
 
 
 class DataError(UserError):
-    """Data that is missing, broken or of another shape than the study says."""
+    """Data that is missing, broken or of another shape than the study says; `path` says which of its words is wrong."""
+
+    def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
+        self.path = path
+        super().__init__(message)
 
 
 class StorageError(UserError):

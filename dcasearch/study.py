@@ -16,10 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from dcasearch.analysis.data import described
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import open_artifacts
 from dcasearch.config.study import Fidelity, Metric
-from dcasearch.data import DataInfo, describe
+from dcasearch.data import DataInfo
 from dcasearch.errors import StudyFailed, UserError
 from dcasearch.evaluation import Protocol as DataProtocol
 from dcasearch.executors import Executor, open_executor
@@ -104,7 +105,7 @@ class _Run:
         self.claims = claims
         self.study, self.space = loaded.study, loaded.space
         self.artifacts = open_artifacts(self.study.artifacts)
-        self.data: DataInfo = describe(self.study.data)
+        self.data: DataInfo = described(loaded)
         self.costs = Costs(store, self.study.fidelities[-1].resolution, self.data.classes)
         self.disk = Disk(self.study, self.store, self.artifacts, self.data.fingerprint)
         self.started = datetime.now().astimezone()

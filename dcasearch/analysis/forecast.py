@@ -137,7 +137,10 @@ def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | N
 def _size_of(study: Study, data: DataInfo | None) -> tuple[int, int]:
     """Return the classes and the train images, the held-out part included."""
     if data is None:
-        return _KNOWN.get(study.data.name, _IMAGENET)
+        classes, images = _KNOWN.get(study.data.name, _IMAGENET)
+        wanted = study.data.classes
+        some = min(classes, (wanted if isinstance(wanted, int) else len(wanted)) if wanted is not None else classes)
+        return some, images * some // classes
     held_out = data.validation_images if study.data.protocol == "search" else 0
     return data.classes, data.train_images + held_out
 

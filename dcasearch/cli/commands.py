@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dcasearch.cli import data as data_commands
 from dcasearch.cli.console import make_console
 from dcasearch.cli.interruption import Signalled, noted, raising
 from dcasearch.cli.train import train
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 db = typer.Typer(help="The database's own affairs.", no_args_is_help=True)
 app.add_typer(db, name="db")
+app.add_typer(data_commands.data, name="data")
 
 StudyFile = Annotated[Path, typer.Argument(help="The study's YAML.", show_default=False)]
 StudyName = Annotated[str, typer.Argument(help="The study's name, or its YAML.", show_default=False)]
@@ -61,9 +63,9 @@ def check(
     from dcasearch.space import load_study
 
     loaded = load_study(study)  # before torch is imported, so that a mistake is told at once
+    from dcasearch.analysis.data import described
     from dcasearch.analysis.forecast import forecast
-    from dcasearch.cli.printing import print_forecast
-    from dcasearch.data import describe
+    from dcasearch.cli.printing import print_data, print_forecast
     from dcasearch.errors import DataError
     from dcasearch.store import Store, exists, storage_of
 
@@ -76,7 +78,8 @@ def check(
     data = None
     if not loaded.missing_variables:
         try:
-            data = describe(loaded.study.data)
+            data = described(loaded)
+            print_data(console, loaded.study, data)
         except DataError as error:
             console.print(f"warning: {error}", style="yellow")
     store = None

@@ -13,10 +13,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dcasearch.analysis.data import advice
 from dcasearch.analysis.forecast import Forecast, Range
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing
 from dcasearch.analysis.trust import Trust
 from dcasearch.architecture import Architecture
+from dcasearch.config.study import Study
+from dcasearch.data import DataInfo
 from dcasearch.evaluation import Cost
 from dcasearch.export import Check, Spec
 from dcasearch.trial import State, Trial
@@ -52,6 +55,18 @@ def print_forecast(console: Console, forecast: Forecast) -> None:
         console.print(
             f"The data was not found: {forecast.classes:,} classes and {forecast.images:,} images are assumed."
         )
+
+
+def print_data(console: Console, study: Study, data: DataInfo) -> None:
+    """Print what a study's data is, and what would make it faster."""
+    some = "" if study.data.classes is None else ", some of its classes"
+    prepared = "" if data.prepared is None else f", prepared at {data.prepared} pixels"
+    console.print(
+        f"Data: {study.data.name}{some}{prepared}: {data.classes:,} classes, {data.train_images:,} images to train on, "
+        f"{data.validation_images:,} to compare on, {data.test_images:,} for the test; fingerprint {data.fingerprint}"
+    )
+    if (hint := advice(study, data)) is not None:
+        console.print(f"hint: {hint}")
 
 
 def print_standing(console: Console, standing: Standing, *, every_trial: bool) -> None:

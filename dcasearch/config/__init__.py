@@ -1,6 +1,6 @@
 """From YAML to a typed, frozen study; every mistake at once, by file:line:column."""
 
-from dcasearch.config.document import Document, Key, Path, Report, load_yaml, plain_report
+from dcasearch.config.document import Document, Key, Path, Place, Report, load_yaml, plain_report
 from dcasearch.config.loading import RecipeFile, load_architecture, load_recipe, read_study, recipe_names
 from dcasearch.config.schema import study_schema
 
@@ -8,6 +8,7 @@ __all__ = [
     "Document",
     "Key",
     "Path",
+    "Place",
     "RecipeFile",
     "Report",
     "load_architecture",

@@ -28,6 +28,10 @@ def _data(study: Study) -> Iterator[tuple[Path, str]]:
         yield ("data", "name"), f"'{name}' is not a data set; {nearest(name, DATA_SETS)}"
     elif name != "digits" and study.data.root is None:
         yield ("data",), f"{name} needs a root: the folder that holds it"
+    classes = study.data.classes if isinstance(study.data.classes, tuple) else ()
+    for n, wanted in enumerate(classes):
+        if wanted in classes[:n]:
+            yield ("data", "classes", n), f"'{wanted}' stands twice"
 
 
 def _goals(study: Study) -> Iterator[tuple[Path, str]]:

@@ -30,13 +30,15 @@ class Data(Frozen):
     name: str
     """digits, cifar10, imagefolder or imagenet."""
     root: str | None = None
-    """Folder of the data; digits needs none."""
+    """Folder of the data, or what `dcasearch data prepare` made of it; digits needs none."""
+    classes: Annotated[int, Field(ge=2)] | Annotated[tuple[str, ...], Field(min_length=2, strict=False)] | None = None
+    """Only some: their names (the folders'), or how many, drawn with split_seed; fewer are always among more."""
     validation_fraction: Annotated[PositiveFloat, Field(lt=1)] = 0.1
     """Share of train that selection sees; the test split is not looked at."""
     protocol: Literal["search", "paper"] = "search"
     split_seed: NonNegativeInt = 0
     workers: NonNegativeInt = 2
-    """Loader processes per trial, for image folders; small data sets are held in memory."""
+    """Loader processes per trial, for image folders, prepared or not; small data sets are held in memory."""
     scratch: str | None = None
     """Folder of each machine for decoded images; else `artifacts` where that is a folder, else a temporary one."""
     stage: str | None = None

@@ -1,11 +1,13 @@
 """Data sets by name, their splits, and the batches of one training.
 
 `sets` says what a data set is, `digits`, `cifar10` and `folders` are the known ones, `split` holds out and
-subsets, `loaders` turns a protocol into loaders: from `memory` for small sets, from `files` for folders. `scratch` and
-`staging` are what a node keeps of them.
+subsets, `classes` leaves classes out, `loaders` turns a protocol into loaders: from `memory` for small sets, from
+`files` for folders and for what `preparing` made of them (`prepared`: its index, `shards`: its pixels); `views` is what
+is seen of an image. `scratch` and `staging` are what a node keeps.
 """
 
 from dcasearch.data import cifar10, digits, folders  # noqa: F401  # importing them fills DATASETS
+from dcasearch.data.classes import open_set
 from dcasearch.data.describe import DataInfo, describe
 from dcasearch.data.loaders import Loaders, open_evaluation, open_loaders
 from dcasearch.data.loading import Batch, Loader, Share
@@ -25,6 +27,7 @@ __all__ = [
     "describe",
     "open_evaluation",
     "open_loaders",
+    "open_set",
     "root_of",
     "scratch_of",
     "stage",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from dcasearch.config.study import Data
+from dcasearch.data.classes import open_set
 from dcasearch.data.loaders import parts_of
-from dcasearch.data.sets import open_set
+from dcasearch.data.sets import FilePart, PreparedPart, open_whole
 from dcasearch.evaluation import fingerprint
 
 
@@ -22,6 +24,10 @@ class DataInfo:
     validation_images: int
     """Images that trials are compared on."""
     test_images: int
+    encoded: int = 0
+    """Images, of all parts, that are decoded from files whenever they are used."""
+    prepared: int | None = None
+    """Pixels per side of a prepared data set: no resolution may be above it."""
     channels: int = 3
 
 
@@ -30,16 +36,22 @@ def describe(data: Data) -> DataInfo:
 
     Raises:
         UserError: no data set has that name.
-        DataError: its files are missing or of another layout.
+        DataError: its files are missing or of another layout, or it has not the classes that are asked for.
     """
     dataset = open_set(data)
+    known = {id(part): part for part in (dataset.train, dataset.val, dataset.test)}.values()
     parts = parts_of(dataset, data, data.protocol)
     split = {"fraction": data.validation_fraction, "seed": data.split_seed}
+    identity: dict[str, Any] = {"name": data.name, "images": dataset.fingerprint, "split": split}
+    if data.classes is not None and dataset.classes != open_whole(data).classes:
+        identity["classes"] = dataset.classes
     return DataInfo(
         # The name too: equal files are normalised and cropped otherwise as `cifar10` than as `imagefolder`.
-        fingerprint=fingerprint({"name": data.name, "images": dataset.fingerprint, "split": split}),
+        fingerprint=fingerprint(identity),
         classes=len(dataset.classes),
         train_images=len(parts.train),
         validation_images=len(parts.each.indices),
         test_images=len(dataset.test.labels),
+        encoded=sum(len(part.labels) for part in known if isinstance(part, FilePart)),
+        prepared=dataset.train.size if isinstance(dataset.train, PreparedPart) else None,
     )

@@ -1,32 +1,27 @@
-"""Batches from image files, read, cropped and flipped by loader processes.
+"""Batches from image files or prepared shards: read and cropped by loader processes, the rest on the device.
 
-What happens to an image depends on (seed, epoch, index) alone, so the number of processes changes nothing.
+What happens to an image depends on (seed, epoch, index) alone, so the number of processes changes nothing. Mirroring,
+floats and normalisation are done for a whole batch on the training's device; until then pixels are bytes.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
-from PIL.Image import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
-from torchvision.transforms import v2
 
-from dcasearch.config.recipe import Augmentation
-from dcasearch.data.augment import PAD_SHARE
-from dcasearch.data.images import Corrupt, Unreadable, read_rgb
+from dcasearch.data.augment import mirror
+from dcasearch.data.images import Corrupt, Unreadable, decode, open_image
 from dcasearch.data.loading import WHOLE, Batch, Normalize, Share, full_batches
 from dcasearch.data.seeds import derived_seed
-from dcasearch.data.sets import FilePart
+from dcasearch.data.sets import FilePart, PreparedPart
 from dcasearch.data.split import Indices
-
-Transform: TypeAlias = Callable[[Image], Tensor]
-RESIZE_RATIO = 256 / 224
-"""Shorter side before the centre crop, over the resolution, as the paper evaluates."""
+from dcasearch.data.views import Transform
 
 
 @dataclass(frozen=True)
@@ -37,56 +32,38 @@ class _Broken:
     reason: str
 
 
-_Item: TypeAlias = tuple[Tensor, int] | _Broken
+_Item: TypeAlias = tuple[Tensor, int, bool] | _Broken
+"""Pixels as uint8, label, and whether the image is to be mirrored."""
 _Place: TypeAlias = tuple[int, int]
 """Epoch and index."""
-
-
-def evaluation_transform(resolution: int) -> Transform:
-    """Return: shorter side to 256/224 of the resolution, centre crop, uint8."""
-    return _compose([v2.Resize(round(RESIZE_RATIO * resolution), antialias=True), v2.CenterCrop(resolution)])
-
-
-def training_transform(resolution: int, augmentation: Augmentation) -> Transform:
-    """Return the recipe's crop and flip, which read torch's global generator; uint8."""
-    if augmentation.crop == "random_resized":
-        steps: list[torch.nn.Module] = [
-            v2.RandomResizedCrop(resolution, augmentation.area, augmentation.aspect, antialias=True)
-        ]
-    else:
-        steps = [v2.Resize(resolution, antialias=True), v2.CenterCrop(resolution)]
-        if augmentation.crop == "pad":
-            steps.append(v2.RandomCrop(resolution, padding=resolution // PAD_SHARE))
-    if augmentation.flip:
-        steps.append(v2.RandomHorizontalFlip())
-    return _compose(steps)
-
-
-def _compose(steps: list[torch.nn.Module]) -> Transform:
-    composed: Transform = v2.Compose([*steps, v2.PILToTensor()])
-    return composed
 
 
 class _Files(Dataset[_Item]):
     """Reads one image; random transforms see a global generator seeded for it, which is put back afterwards."""
 
-    def __init__(self, part: FilePart, transform: Transform, seed: int) -> None:
-        self._paths, self._labels = part.paths, part.labels
-        self._transform, self._seed = transform, seed
+    def __init__(self, part: FilePart | PreparedPart, transform: Transform, seed: int) -> None:
+        self._part, self._transform, self._seed = part, transform, seed
 
     def __getitem__(self, place: _Place) -> _Item:
         epoch, index = place
-        try:
-            image = read_rgb(self._paths[index])
-        except Unreadable as error:
-            return _Broken(self._paths[index], str(error))
         # Not torch.manual_seed: that would reseed the accelerator too.
         state = torch.default_generator.get_state()
         torch.default_generator.manual_seed(derived_seed(self._seed, "image", epoch, index))
         try:
-            return self._transform(image), int(self._labels[index])
+            pixels = self._seen(index)
+            return pixels, int(self._part.labels[index]), self._transform.flip and bool(torch.rand(1) < 0.5)
+        except Unreadable as error:
+            return _Broken(self._part.name_of(index), str(error))
         finally:
             torch.default_generator.set_state(state)
+
+    def _seen(self, index: int) -> Tensor:
+        if isinstance(self._part, PreparedPart):
+            pixels = self._part.pixels(index)
+            return self._transform.look(pixels)(pixels)
+        with open_image(self._part.paths[index]) as image:
+            view = self._transform.look(image)
+            return view(decode(image, view.reduction))
 
 
 class _Batches(Sampler[list[_Place]]):
@@ -111,17 +88,31 @@ class _Batches(Sampler[list[_Place]]):
             yield [(self.epoch, index) for index in chosen[self._share.of(len(chosen))].tolist()]
 
 
-def _leave_group(worker: int) -> None:
+def leave_group(worker: int) -> None:
     """Let a signal to the group (Ctrl-C, torchrun's SIGTERM) reach the training alone, which then ends its loaders."""
     os.setpgid(0, 0)
 
 
-def _collate(items: list[_Item]) -> tuple[Tensor, Tensor, list[_Broken]]:
+@dataclass(frozen=True, eq=False)
+class _Collated:
+    """A batch as the loader processes hand it over."""
+
+    images: Tensor
+    labels: Tensor
+    mirrored: Tensor
+    broken: list[_Broken]
+
+    def pin_memory(self) -> _Collated:
+        """Return it in memory that a GPU copies from by itself; the loader calls this."""
+        return _Collated(self.images.pin_memory(), self.labels.pin_memory(), self.mirrored.pin_memory(), self.broken)
+
+
+def _collate(items: list[_Item]) -> _Collated:
     broken = [item for item in items if isinstance(item, _Broken)]
-    images = [item for item in items if not isinstance(item, _Broken)]
-    if not images:
-        return torch.empty(0, 3, 1, 1), torch.empty(0, dtype=torch.int64), broken
-    return torch.stack([image for image, _ in images]), torch.tensor([label for _, label in images]), broken
+    good = [item for item in items if not isinstance(item, _Broken)]
+    images = torch.stack([image for image, _, _ in good]) if good else torch.empty(0, 3, 1, 1)
+    labels = torch.tensor([label for _, label, _ in good], dtype=torch.int64)
+    return _Collated(images, labels, torch.tensor([mirrored for *_, mirrored in good], dtype=torch.bool), broken)
 
 
 class FileLoader:
@@ -132,7 +123,7 @@ class FileLoader:
 
     def __init__(
         self,
-        part: FilePart,
+        part: FilePart | PreparedPart,
         indices: Indices,
         transform: Transform,
         *,
@@ -153,9 +144,10 @@ class FileLoader:
             persistent_workers=workers > 0,
             pin_memory=device.type == "cuda",
             generator=torch.Generator(),  # else the loader would draw from the global one
-            worker_init_fn=_leave_group,
+            worker_init_fn=leave_group,
         )
         self._normalize, self._device, self._corrupt = normalize, device, corrupt
+        self._flip = transform.flip
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -167,8 +159,10 @@ class FileLoader:
             DataError: more images are unreadable than `data.max_corrupt` allows.
         """
         self._batches.epoch, self._batches.first_batch = epoch, first_batch
-        for images, labels, broken in self._loader:
-            for item in broken:
+        for batch in self._loader:
+            for item in batch.broken:
                 self._corrupt.add(item.path, item.reason)
-            pixels = images.to(self._device, non_blocking=True)
-            yield self._normalize(pixels), labels.to(self._device, non_blocking=True)
+            pixels = batch.images.to(self._device, non_blocking=True)
+            if self._flip:
+                pixels = mirror(pixels, batch.mirrored)
+            yield self._normalize(pixels), batch.labels.to(self._device, non_blocking=True)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import os
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from dcasearch.data.images import Listing, list_images
+from dcasearch.data.ground_truth import is_flat, wnids_of
+from dcasearch.data.images import Listing, images_in, list_images
+from dcasearch.data.prepared import is_prepared, open_prepared
 from dcasearch.data.sets import DATASETS, IMAGENET_MEAN, IMAGENET_STD, DataSet, FilePart, existing
 from dcasearch.errors import DataError
 from dcasearch.evaluation import fingerprint
 
 IMAGEFOLDER_LAYOUT = "train/<class>/<image> and test/<class>/<image> (or val/<class>/<image>)"
-IMAGENET_LAYOUT = "train/<wnid>/<image> and val/<wnid>/<image>"
+IMAGENET_LAYOUT = "train/<wnid>/<image> and val/<wnid>/<image> (or ImageNet's own flat val with its ground truth)"
+_KAGGLE_FOLDER = Path("ILSVRC/Data/CLS-LOC")
+"""Where Kaggle's archive holds train and val."""
 
 
 @DATASETS.register("imagefolder")
 def open_imagefolder(root: Path | None) -> DataSet:
-    """Return `train/<class>` with `test/<class>`, `val/<class>` or both.
+    """Return `train/<class>` with `test/<class>`, `val/<class>` or both, or what was prepared of them.
 
     Raises:
         DataError: a folder is missing, empty, or has other classes than train.
@@ -27,12 +33,41 @@ def open_imagefolder(root: Path | None) -> DataSet:
 
 @DATASETS.register("imagenet")
 def open_imagenet(root: Path | None) -> DataSet:
-    """Return ImageNet's 1,281,167 training and 50,000 validation images, one folder per class (wnid).
+    """Return ImageNet's 1,281,167 training and 50,000 validation images, or what was prepared of them.
+
+    Train is one folder per class (wnid); val too, or flat as it comes, with its ground truth.
 
     Raises:
         DataError: a folder is missing, empty, or has other classes than train.
     """
-    return _open_folders(existing("imagenet", root, IMAGENET_LAYOUT), IMAGENET_LAYOUT, ("val",))
+    return _open_folders(_imagenet_root(existing("imagenet", root, IMAGENET_LAYOUT)), IMAGENET_LAYOUT, ("val",))
+
+
+def _imagenet_root(root: Path) -> Path:
+    return root / _KAGGLE_FOLDER if (root / _KAGGLE_FOLDER / "train").is_dir() else root
+
+
+def list_any(root: Path) -> dict[str, Listing]:
+    """List a folder of images of either layout.
+
+    Raises:
+        DataError: it has neither.
+    """
+    root = existing_folder(root)
+    # The test images of ImageNet have no labels.
+    others = ("val",) if is_flat_val(root / "val") else ("val", "test")
+    return list_parts(root, f"{IMAGEFOLDER_LAYOUT}, or {IMAGENET_LAYOUT}", others)
+
+
+def existing_folder(root: Path) -> Path:
+    """Return the folder that holds train.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    if not root.is_dir():
+        raise DataError(f"there is no folder {root}; expected one that holds {IMAGEFOLDER_LAYOUT}")
+    return _imagenet_root(root)
 
 
 def list_parts(root: Path, layout: str, others: tuple[str, ...]) -> dict[str, Listing]:
@@ -43,7 +78,12 @@ def list_parts(root: Path, layout: str, others: tuple[str, ...]) -> dict[str, Li
     """
     if not (root / "train").is_dir():
         raise DataError(f"{root} has no folder `train`; expected {layout}")
-    parts = {name: list_images(root / name) for name in ("train", *others) if (root / name).is_dir()}
+    parts = {"train": list_images(root / "train")}
+    for name in others:
+        if name == "val" and is_flat_val(root / name):
+            parts[name] = _list_flat(root)
+        elif (root / name).is_dir():
+            parts[name] = list_images(root / name)
     if len(parts) == 1:
         raise DataError(f"{root} has no folder `{'` or `'.join(others)}`; expected {layout}")
     for name, listing in parts.items():
@@ -51,6 +91,32 @@ def list_parts(root: Path, layout: str, others: tuple[str, ...]) -> dict[str, Li
         if odd:
             raise DataError(f"{root}: train and {name} have different classes: {', '.join(odd[:5])} in one only")
     return parts
+
+
+def is_flat_val(folder: Path) -> bool:
+    """Return whether a folder holds ImageNet's validation images as they come, without class folders."""
+    if not folder.is_dir():
+        return False
+    with os.scandir(folder) as entries:
+        # ImageNet's has nothing else, so a few tell.
+        first = list(islice((entry.name for entry in entries if entry.is_file()), 100))
+    return is_flat(first)
+
+
+def _list_flat(root: Path) -> Listing:
+    """List the flat validation images as if they lay in class folders, so that both are the same data."""
+    found = dict(images_in(root / "val"))
+    wnids = wnids_of(root, sorted(found))
+    files = sorted((wnids[name], name) for name in found)
+    seen = tuple(sorted(set(wnids.values())))
+    label = {wnid: number for number, wnid in enumerate(seen)}
+    return Listing(
+        root / "val",
+        seen,
+        tuple((f"{wnid}/{name}", found[name]) for wnid, name in files),
+        tuple(label[wnid] for wnid, _ in files),
+        flat=True,
+    )
 
 
 def fingerprint_of(parts: dict[str, Listing]) -> str:
@@ -64,9 +130,11 @@ def labels_of(listing: Listing) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 
 
 def _open_folders(root: Path, layout: str, others: tuple[str, ...]) -> DataSet:
+    if is_prepared(root):
+        return open_prepared(root, others)
     listings = list_parts(root, layout, others)
     parts = {
-        name: FilePart(labels_of(listing), tuple(str(listing.root / file) for file, _ in listing.files))
+        name: FilePart(labels_of(listing), tuple(listing.path(index) for index in range(len(listing.files))))
         for name, listing in listings.items()
     }
     return DataSet(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,13 @@ class Listing:
     files: tuple[tuple[str, int], ...]
     """Path below `root` with forward slashes, and bytes."""
     labels: tuple[int, ...]
+    flat: bool = False
+    """All images lie in `root` itself; the class folders of `files` are thought."""
+
+    def path(self, index: int) -> str:
+        """Return where an image lies."""
+        name = self.files[index][0]
+        return str(self.root / (name.split("/", 1)[1] if self.flat else name))
 
 
 def list_images(root: Path) -> Listing:
@@ -46,7 +54,7 @@ def list_images(root: Path) -> Listing:
     files: list[tuple[str, int]] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        found = sorted(_images(root / name))
+        found = sorted(images_in(root / name))
         if not found:
             raise DataError(f"{root / name} holds no image; known: {', '.join(IMG_EXTENSIONS)}")
         files += [(f"{name}/{file}", size) for file, size in found]
@@ -54,10 +62,47 @@ def list_images(root: Path) -> Listing:
     return Listing(root, tuple(classes), tuple(files), tuple(labels))
 
 
-def _images(folder: Path) -> Iterable[tuple[str, int]]:
+def images_in(folder: Path) -> Iterable[tuple[str, int]]:
+    """Yield name and bytes of each image file of a folder."""
     for entry in os.scandir(folder):
         if entry.name.lower().endswith(IMG_EXTENSIONS) and entry.is_file():
             yield entry.name, entry.stat().st_size
+
+
+@contextmanager
+def _read() -> Iterator[None]:
+    """Turn what Pillow's decoders raise on broken files into Unreadable."""
+    try:
+        yield
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise Unreadable(str(error)) from error
+
+
+def open_image(path: str | Path) -> Image.Image:
+    """Return an image of which only the head is read yet; it is to be closed.
+
+    Raises:
+        Unreadable: the file is no image or cannot be opened.
+    """
+    with _read():
+        return Image.open(path)
+
+
+def decode(image: Image.Image, reduction: int = 1) -> Image.Image:
+    """Return an opened image with three channels.
+
+    Args:
+        image: from `open_image`.
+        reduction: a JPEG is decoded smaller by this factor (1, 2, 4 or 8); other formats are not.
+
+    Raises:
+        Unreadable: the file is cut off or broken.
+    """
+    with _read():
+        if reduction > 1:
+            image.draft("RGB", (image.width // reduction, image.height // reduction))
+        image.load()
+        return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def read_rgb(path: str | Path) -> Image.Image:
@@ -66,19 +111,15 @@ def read_rgb(path: str | Path) -> Image.Image:
     Raises:
         Unreadable: the file is no image, is cut off, or cannot be opened.
     """
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    # What Pillow's decoders raise on broken files.
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise Unreadable(str(error)) from error
+    with open_image(path) as image:
+        return decode(image)
 
 
 class Corrupt:
     """The unreadable images of a training: each is named once; over a share of all the run stops."""
 
-    def __init__(self, images: int, share: float) -> None:
-        self._images, self._share = images, share
+    def __init__(self, images: int, share: float, limit: str = "data.max_corrupt") -> None:
+        self._images, self._share, self._limit = images, share, limit
         self.reasons: dict[str, str] = {}
         """Path -> why it cannot be read."""
 
@@ -99,6 +140,6 @@ class Corrupt:
             shown = [f"  {name}: {why}" for name, why in list(self.reasons.items())[:_SHOWN]]
             more = len(self.reasons) - len(shown)
             raise DataError(
-                f"{len(self.reasons)} of {self._images} images are unreadable, more than data.max_corrupt "
+                f"{len(self.reasons)} of {self._images} images are unreadable, more than {self._limit} "
                 f"({self._share:g} of them) allows:\n" + "\n".join(shown) + (f"\n  and {more} more" if more else "")
             )

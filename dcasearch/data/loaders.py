@@ -10,14 +10,16 @@ import torch
 from dcasearch.artifacts import Place
 from dcasearch.config.recipe import Augmentation, Recipe
 from dcasearch.config.study import Data
-from dcasearch.data.files import FileLoader, Transform, evaluation_transform, training_transform
+from dcasearch.data.classes import open_set
+from dcasearch.data.files import FileLoader
 from dcasearch.data.images import Corrupt
 from dcasearch.data.loading import WHOLE, Loader, Normalize, Share
 from dcasearch.data.memory import Images, MemoryEvaluation, MemoryTraining
 from dcasearch.data.scratch import scratch_of
-from dcasearch.data.sets import DataSet, FilePart, MemoryPart, Part, Pixels, open_set
+from dcasearch.data.sets import DataSet, FilePart, MemoryPart, Part, Pixels, PreparedPart
 from dcasearch.data.split import Indices, split_train, stratified_order, subset
-from dcasearch.errors import UserError
+from dcasearch.data.views import Transform, evaluation_transform, training_transform
+from dcasearch.errors import DataError, UserError
 from dcasearch.evaluation import Protocol
 
 
@@ -100,7 +102,7 @@ class _Factory:
     def training(self, indices: Indices, augmentation: Augmentation, seed: int) -> Loader:
         part = self.dataset.train
         self._check(indices)
-        if isinstance(part, FilePart):
+        if not isinstance(part, MemoryPart):
             return self._files(part, indices, training_transform(self._resolution, augmentation), seed)
         return MemoryTraining(
             self._memory(part, indices),
@@ -113,7 +115,7 @@ class _Factory:
 
     def evaluation(self, chosen: Chosen) -> Loader:
         self._check(chosen.indices)
-        if isinstance(chosen.part, FilePart):
+        if not isinstance(chosen.part, MemoryPart):
             return self._files(chosen.part, chosen.indices, evaluation_transform(self._resolution), None)
         images = self._memory(chosen.part, chosen.indices)
         return MemoryEvaluation(images, resolution=self._resolution, batch_size=self._batch_size, share=self._share)
@@ -128,7 +130,16 @@ class _Factory:
             self.corrupt.add(path, reason)
         return Images(pixels, part.labels, indices, self._normalize, self._device)
 
-    def _files(self, part: FilePart, indices: Indices, transform: Transform, seed: int | None) -> Loader:
+    def _files(self, part: FilePart | PreparedPart, indices: Indices, transform: Transform, seed: int | None) -> Loader:
+        if isinstance(part, PreparedPart):
+            if self._resolution > part.size:
+                raise DataError(
+                    f"{part.shards.folder} was prepared at {part.size} pixels, fewer than the resolution of "
+                    f"{self._resolution}; prepare it at a larger size, or give data.root the original images"
+                )
+            for path, reason in part.unreadable.values():
+                self.corrupt.add(path, reason)
+            indices = np.setdiff1d(indices, np.fromiter(part.unreadable, np.int64))
         return FileLoader(
             part,
             indices,

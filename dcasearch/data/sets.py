@@ -13,8 +13,10 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dcasearch.config.study import Data
+from dcasearch.data.shards import Shards
 from dcasearch.data.split import Indices
 from dcasearch.data.staging import root_of
 from dcasearch.errors import DataError
@@ -51,8 +53,34 @@ class FilePart:
     labels: Indices
     paths: tuple[str, ...]
 
+    def name_of(self, index: int) -> str:
+        """Return the path of an image."""
+        return self.paths[index]
 
-Part: TypeAlias = MemoryPart | FilePart
+
+@dataclass(frozen=True, eq=False)
+class PreparedPart:
+    """A part that was decoded and resized before, in shards that are mapped into memory."""
+
+    labels: Indices
+    size: int
+    """Pixels per side."""
+    shards: Shards
+    unreadable: dict[int, tuple[str, str]]
+    """Index -> path and reason of what could not be decoded; its pixels are zero."""
+    rows: Indices
+    """Place of each image in the shards."""
+
+    def name_of(self, index: int) -> str:
+        """Return what an image is called in a message."""
+        return f"{self.shards.folder} image {self.rows[index]}"
+
+    def pixels(self, index: int) -> Tensor:
+        """Return an image as uint8, shape (3, size, size)."""
+        return self.shards.read(int(self.rows[index]))
+
+
+Part: TypeAlias = MemoryPart | FilePart | PreparedPart
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +104,8 @@ Opener: TypeAlias = Callable[[Path | None], DataSet]
 DATASETS: Registry[Opener] = Registry("a data set")
 
 
-def open_set(data: Data) -> DataSet:
-    """Return the data set that a study names; the same object as long as the process lives.
+def open_whole(data: Data) -> DataSet:
+    """Return the data set that a study names, with all its classes; the same object as long as the process lives.
 
     Raises:
         UserError: no such data set.

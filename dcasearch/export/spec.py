@@ -36,6 +36,8 @@ class DataSpec(Frozen):
     validation_fraction: float
     split_seed: int
     protocol: Literal["search", "paper"]
+    classes: int | Annotated[tuple[str, ...], Field(strict=False)] | None = None
+    """As in a study; None for all of them."""
 
     def at(self, root: str | None) -> Data:
         """Return the data set in a folder."""
@@ -45,6 +47,7 @@ class DataSpec(Frozen):
             validation_fraction=self.validation_fraction,
             split_seed=self.split_seed,
             protocol=self.protocol,
+            classes=self.classes,
         )
 
 

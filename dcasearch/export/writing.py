@@ -96,6 +96,7 @@ def export(
                 validation_fraction=data.validation_fraction,
                 split_seed=data.split_seed,
                 protocol=data.protocol,
+                classes=data.classes,
             ),
             training=None
             if fidelity is None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path as File
 
-from dcasearch.config import Document, Key, load_yaml, read_study
+from dcasearch.config import Document, Key, Path, Place, load_yaml, read_study
 from dcasearch.config.study import Study
 from dcasearch.errors import ConfigError, UserError, nearest
 from dcasearch.space.parents import settle_initialization
@@ -27,6 +27,12 @@ class LoadedStudy:
     """Environment variables that the YAML names, that are not set and have no default."""
     notes: tuple[str, ...] = ()
     """Where the study is run otherwise than its YAML says, and why."""
+    document: Document | None = None
+    """Where its words stand; None for a study that was made otherwise."""
+
+    def place(self, path: Path) -> Place:
+        """Return line and column of what a path names, or what is nearest above it; (0, 0) if it was not read."""
+        return (0, 0) if self.document is None else self.document.place(path)
 
 
 def load_study(path: File, environ: Mapping[str, str] | None = None) -> LoadedStudy:
@@ -49,7 +55,7 @@ def load_study(path: File, environ: Mapping[str, str] | None = None) -> LoadedSt
     if problems or study is None or space is None:
         raise ConfigError(problems)
     missing = frozenset[str]().union(*(d.missing for d in documents))
-    return LoadedStudy(study, space, path, missing, notes)
+    return LoadedStudy(study, space, path, missing, notes, document)
 
 
 def _space(document: Document, documents: list[Document], environ: Mapping[str, str] | None) -> Space | None:

@@ -14,6 +14,9 @@ _ALPHA = 1.0
 NUMERICS = 1
 """Rises with a change of this package after which an equal task gives other values: records made before it are then
 of another key. Left out of the key while it is 1."""
+NUMERICS_OF_DATA = {"imagefolder": 2, "imagenet": 2}
+"""The same for a change that concerns some data sets alone. 2: a JPEG is decoded at a fraction of its size where the
+crop does not need more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +59,7 @@ class Task:
         }
         if self.parent is not None:
             meaning["parent"] = self.parent.key.id
-        if NUMERICS != 1:
-            meaning["numerics"] = NUMERICS
-        return meaning | self._alpha()
+        return meaning | self._alpha() | self._numerics()
 
     def _score_meaning(self) -> dict[str, Any]:
         fidelity = self.fidelity
@@ -66,7 +67,11 @@ class Task:
             return {"score": fidelity.score, "resolution": fidelity.resolution}
         seen = fidelity.recipe.model_dump(mode="json", include={"batch_size", "augmentation"})
         chosen = fidelity.model_dump(include={"score", "batches", "resolution", "train_fraction"})
-        return chosen | seen
+        return chosen | seen | self._numerics()
+
+    def _numerics(self) -> dict[str, Any]:
+        numerics = max(NUMERICS, NUMERICS_OF_DATA.get(self.data.name, 1))
+        return {} if numerics == 1 else {"numerics": numerics}
 
     def _alpha(self) -> dict[str, Any]:
         """Return where α starts, which is of the training and not of the architecture's id, unless as usual."""

@@ -5,7 +5,8 @@ import pytest
 
 from dcasearch.config.study import Data
 from dcasearch.data.cifar10 import CLASSES
-from dcasearch.data.sets import DataSet, MemoryPart, Pixels, open_set
+from dcasearch.data.classes import open_set
+from dcasearch.data.sets import DataSet, MemoryPart, Pixels
 from dcasearch.errors import DataError
 from tests.data.support import write_batch, write_folder, write_image
 

@@ -1,7 +1,8 @@
 import numpy as np
 
 from dcasearch.config.study import Data
-from dcasearch.data.sets import MemoryPart, open_set
+from dcasearch.data.classes import open_set
+from dcasearch.data.sets import MemoryPart
 
 
 def test_digits_are_all_the_images_split_once_and_for_all() -> None:

@@ -4,14 +4,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from dcasearch.config.recipe import Augmentation
 from dcasearch.data import files
-from dcasearch.data.files import FileLoader, Transform, evaluation_transform, training_transform
+from dcasearch.data.files import FileLoader
 from dcasearch.data.images import Corrupt
 from dcasearch.data.loading import WHOLE, Batch, Normalize, Share
 from dcasearch.data.sets import FilePart
+from dcasearch.data.views import Transform, evaluation_transform, training_transform
 from dcasearch.errors import DataError
 from tests.data.support import write_image
 
@@ -112,23 +112,6 @@ def test_a_batch_of_unreadable_images_is_empty(part: FilePart) -> None:
     assert [labels.tolist() for _, labels in batches] == [[], [4, 5, 6, 7], [8, 9]]
 
 
-def test_evaluation_takes_the_centre_of_the_image_at_256_to_224() -> None:
-    columns = np.broadcast_to(np.arange(512, dtype=np.uint16)[None, :, None] // 2, (256, 512, 3)).astype(np.uint8)
-    pixels = evaluation_transform(224)(Image.fromarray(columns))
-    assert pixels.shape == (3, 224, 224)
-    # Columns 144 to 367 of 512 are left.
-    assert (int(pixels[0, 0, 0]), int(pixels[0, 0, -1])) == (72, 183)
-
-
-@pytest.mark.parametrize(("crop", "zeros"), [("none", False), ("pad", True), ("random_resized", False)])
-def test_each_crop_gives_the_resolution(crop: str, zeros: bool) -> None:
-    transform = training_transform(16, Augmentation(crop=crop, flip=False))
-    white = Image.new("RGB", (40, 30), "white")
-    crops = torch.stack([transform(white) for _ in range(20)])
-    assert crops.shape == (20, 3, 16, 16)
-    assert bool((crops == 0).any()) == zeros
-
-
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_epoch_from_a_later_batch_on_is_the_rest_of_the_whole(part: FilePart, workers: int) -> None:
     made = loader(part, workers=workers)
@@ -137,8 +120,8 @@ def test_an_epoch_from_a_later_batch_on_is_the_rest_of_the_whole(part: FilePart,
 
 def test_images_that_are_passed_over_are_not_read(part: FilePart, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    original = files.read_rgb
-    monkeypatch.setattr(files, "read_rgb", lambda path: read.append(str(path)) or original(path))
+    original = files.open_image
+    monkeypatch.setattr(files, "open_image", lambda path: read.append(str(path)) or original(path))
     list(loader(part).epoch(1, first_batch=1))
     assert len(read) == 4
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from dcasearch.config.study import Data
-from dcasearch.data.sets import DataSet, FilePart, open_set
+from dcasearch.data.classes import open_set
+from dcasearch.data.sets import DataSet, FilePart
 from dcasearch.errors import DataError
 from tests.data.support import write_folder
 

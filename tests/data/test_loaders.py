@@ -7,8 +7,8 @@ import torch
 from dcasearch.config.recipe import Augmentation, Recipe
 from dcasearch.config.study import Data
 from dcasearch.data import Loader, Loaders, open_evaluation, open_loaders
+from dcasearch.data.classes import open_set
 from dcasearch.data.loaders import parts_of
-from dcasearch.data.sets import open_set
 from dcasearch.errors import DataError
 from dcasearch.evaluation import Protocol
 from tests.data.support import write_folder

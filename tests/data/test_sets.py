@@ -2,7 +2,7 @@ import pytest
 
 from dcasearch.config.study import Data
 from dcasearch.data import DATASETS
-from dcasearch.data.sets import open_set
+from dcasearch.data.classes import open_set
 from dcasearch.errors import UserError
 
 

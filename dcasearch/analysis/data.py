@@ -1,0 +1,63 @@
+"""What a study's data allows, said where its YAML asks for more; and what would make it faster."""
+
+from __future__ import annotations
+
+from dcasearch.config.study import Study
+from dcasearch.data import DataInfo, describe
+from dcasearch.errors import ConfigError, DataError, Problem
+from dcasearch.space import LoadedStudy
+
+_MULTIPLE = 8
+"""Sizes are proposed in such steps."""
+_SQUARE = 256 / 224
+"""Of the prepared size to the resolution, at which evaluation reads about as many pixels as it shows."""
+
+
+def described(loaded: LoadedStudy) -> DataInfo:
+    """Return what a study needs to know of its data.
+
+    Raises:
+        ConfigError: the YAML asks for what the data has not, by file:line:column.
+        DataError: the data is missing or of another layout.
+    """
+    try:
+        info = describe(loaded.study.data)
+    except DataError as error:
+        if not error.path:
+            raise
+        raise ConfigError([_problem(loaded, error.path, str(error))]) from None
+    problems = [
+        _problem(
+            loaded,
+            ("fidelities", number, "resolution"),
+            f"{fidelity.resolution} is above the {info.prepared} pixels that the data was prepared at; prepare it with "
+            f"--size {proposed_size(fidelity.resolution)}, or give data.root the original images",
+        )
+        for number, fidelity in enumerate(loaded.study.fidelities)
+        if info.prepared is not None and fidelity.resolution > info.prepared
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return info
+
+
+def advice(study: Study, info: DataInfo) -> str | None:
+    """Return what to do for faster data, or None where it is fast."""
+    if not info.encoded:
+        return None
+    size = proposed_size(max(fidelity.resolution for fidelity in study.fidelities))
+    return (
+        "the images are decoded anew in every epoch; "
+        f"`dcasearch data prepare {study.data.root} --size {size} --out DIR` does it once ({info.encoded * 3 * size**2 / 1e9:,.1f} GB), and `data.root: DIR` reads it about ten times as "
+        "fast; its values are not comparable with those of the original images"
+    )
+
+
+def proposed_size(resolution: int) -> int:
+    """Return the size to prepare at for a resolution."""
+    return max(resolution, round(resolution * _SQUARE / _MULTIPLE) * _MULTIPLE)
+
+
+def _problem(loaded: LoadedStudy, path: tuple[str | int, ...], message: str) -> Problem:
+    line, column = loaded.place(path)
+    return Problem(str(loaded.path), line, column, f"{'.'.join(map(str, path))}: {message}")

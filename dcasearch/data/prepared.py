@@ -1,0 +1,130 @@
+"""A prepared data set: shards of decoded, resized images, and the index that says what they are.
+
+The index is written last, so a folder that has one is whole.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from dcasearch.architecture.specification import Frozen
+from dcasearch.data.sets import IMAGENET_MEAN, IMAGENET_STD, DataSet, PreparedPart
+from dcasearch.data.shards import Shards
+from dcasearch.errors import DataError
+from dcasearch.evaluation import fingerprint
+
+INDEX = "prepared.json"
+UNFINISHED = "preparing.json"
+_FORMAT = 1
+
+
+class PartIndex(Frozen):
+    """What the shards of one part hold, in the order of the original's files."""
+
+    images_per_class: list[int]
+    shards: list[str]
+    """SHA-256 of each file."""
+    unreadable: dict[int, tuple[str, str]]
+    """Images that could not be decoded: path below the original's root, and why. Their pixels are zero."""
+
+    @property
+    def images(self) -> int:
+        """The number of images, unreadable ones among them."""
+        return sum(self.images_per_class)
+
+
+class Index(Frozen):
+    """All there is to know of a prepared data set but its pixels."""
+
+    format: int = _FORMAT
+    size: int
+    """Pixels per side: the shorter side was resized to so many, and the centre square cut out."""
+    source: str
+    """Fingerprint of the original files."""
+    classes: list[str]
+    parts: dict[str, PartIndex]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the pixels and labels; equal on every machine that came to the same pixels."""
+        parts = {
+            name: [part.images_per_class, part.shards, sorted(part.unreadable)] for name, part in self.parts.items()
+        }
+        return fingerprint({"prepared": self.size, "classes": self.classes, "parts": parts})
+
+    def shards(self, folder: Path) -> dict[str, Shards]:
+        """Return the files of each part."""
+        return {name: Shards(folder, name, self.size, part.images) for name, part in self.parts.items()}
+
+
+def read_index(folder: Path) -> Index:
+    """Read the index of a prepared folder.
+
+    Raises:
+        DataError: there is none, or it is of another version.
+    """
+    path = folder / INDEX
+    try:
+        index = Index.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{folder} is no prepared data set: {path.name}: {error.strerror}") from None
+    except ValidationError as error:
+        raise DataError(f"{path} is no index of this version: {error.error_count()} mistakes in it") from None
+    if index.format != _FORMAT:
+        raise DataError(f"{path} is of format {index.format}; this version reads format {_FORMAT}: prepare it anew")
+    return index
+
+
+def is_prepared(root: Path) -> bool:
+    """Return whether a folder is a prepared data set.
+
+    Raises:
+        DataError: it is one, but not finished.
+    """
+    if (root / INDEX).is_file():
+        return True
+    if (root / UNFINISHED).is_file():
+        raise DataError(f"{root} is not prepared to the end; the same `dcasearch data prepare` command goes on")
+    return False
+
+
+def open_prepared(root: Path, others: tuple[str, ...]) -> DataSet:
+    """Return a prepared data set; reads its index and the sizes of its files.
+
+    Args:
+        root: its folder.
+        others: names of the parts beside train that serve, e.g. `("val", "test")`.
+
+    Raises:
+        DataError: a part or a file is missing, or a file is cut off.
+    """
+    index = read_index(root)
+    if "train" not in index.parts or not any(name in index.parts for name in others):
+        raise DataError(f"{root} was prepared with {', '.join(index.parts)}; expected train and {' or '.join(others)}")
+    parts = {name: _part(index, name, shards) for name, shards in index.shards(root).items()}
+    return DataSet(
+        fingerprint=index.fingerprint,
+        classes=tuple(index.classes),
+        train=parts["train"],
+        val=parts.get("val") or parts["test"],
+        test=parts["test"] if "test" in parts and "test" in others else parts["val"],
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+    )
+
+
+def _part(index: Index, name: str, shards: Shards) -> PreparedPart:
+    part = index.parts[name]
+    for shard in range(len(shards)):
+        path = shards.path(shard)
+        has = path.stat().st_size if path.is_file() else 0
+        if has <= shards.bytes(shard):
+            raise DataError(
+                f"{path} has {has:,} bytes, fewer than its {len(shards.rows(shard))} images need: the copy is not "
+                "complete; copy it again, or let the `dcasearch data prepare` that made it mend it"
+            )
+    labels = np.repeat(np.arange(len(index.classes)), part.images_per_class).astype(np.int64)
+    return PreparedPart(labels, index.size, shards, part.unreadable, np.arange(part.images))

@@ -1,0 +1,133 @@
+"""What of an image a network gets to see, decided before the image is decoded.
+
+A view knows by which factor a JPEG may be decoded smaller and still hold at least the pixels that are asked for:
+a fraction of the work, since libjpeg leaves out the frequencies that the resize would average away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
+
+from dcasearch.config.recipe import Augmentation
+from dcasearch.data.augment import PAD_SHARE
+
+Picture: TypeAlias = Image.Image | Tensor
+"""A Pillow image, or its pixels as uint8, shape (3, height, width)."""
+RESIZE_RATIO = 256 / 224
+"""Shorter side before the centre crop, over the resolution, as the paper evaluates."""
+_MARGIN = 2
+"""Of the pixels that a measured number is to see, before they are resized: what libjpeg leaves out and what the resize
+averages away differ a little, and this far above the result not visibly."""
+_REDUCTIONS = (8, 4, 2)
+"""Factors by which libjpeg decodes smaller at full speed."""
+
+
+class View(Protocol):
+    """What is seen of one image."""
+
+    @property
+    def reduction(self) -> int:
+        """By which factor the image may be decoded smaller: 1, 2, 4 or 8."""
+
+    def __call__(self, picture: Picture) -> Tensor:
+        """Return it, from the decoded image, reduced or not: uint8, shape (3, R, R)."""
+
+
+@dataclass(frozen=True)
+class Transform:
+    """How views of images are made, and whether batches of them are mirrored at random."""
+
+    look: Callable[[Picture], View]
+    """Takes an image that need not be decoded yet; a random view reads torch's global generator."""
+    flip: bool = False
+
+
+def evaluation_transform(resolution: int) -> Transform:
+    """Return: shorter side to 256/224 of the resolution, centre crop."""
+    side = round(RESIZE_RATIO * resolution)
+    return _whole(_MARGIN * side, [v2.Resize(side, antialias=True), v2.CenterCrop(resolution)], flip=False)
+
+
+def training_transform(resolution: int, augmentation: Augmentation) -> Transform:
+    """Return the recipe's crop and flip."""
+    if augmentation.crop == "random_resized":
+        crop = v2.RandomResizedCrop(resolution, augmentation.area, augmentation.aspect, antialias=True)
+        return Transform(lambda picture: _window(picture, crop, resolution), augmentation.flip)
+    steps: list[torch.nn.Module] = [v2.Resize(resolution, antialias=True), v2.CenterCrop(resolution)]
+    if augmentation.crop == "pad":
+        steps.append(v2.RandomCrop(resolution, padding=resolution // PAD_SHARE))
+    return _whole(resolution, steps, flip=augmentation.flip)
+
+
+def reduction_for(has: tuple[int, int], wants: int) -> int:
+    """Return the largest factor by which width and height may shrink without falling below what is wanted."""
+    return next((factor for factor in _REDUCTIONS if min(has) >= factor * wants), 1)
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """All of the image, its shorter side resized."""
+
+    reduction: int
+    steps: Callable[[Picture], Tensor]
+
+    def __call__(self, picture: Picture) -> Tensor:
+        return self.steps(picture)
+
+
+def _whole(wanted: int, steps: list[torch.nn.Module], *, flip: bool) -> Transform:
+    composed = v2.Compose([*steps, v2.PILToTensor()])
+    return Transform(lambda picture: _Whole(reduction_for(_size(picture), wanted), composed), flip)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A part of the image, resized."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+    """In pixels of the image as it is stored."""
+    stored: tuple[int, int]
+    resolution: int
+
+    @property
+    def reduction(self) -> int:
+        return reduction_for((self.width, self.height), self.resolution)
+
+    def __call__(self, picture: Picture) -> Tensor:
+        side = (self.resolution, self.resolution)
+        if isinstance(picture, Tensor):
+            return functional.resized_crop(
+                picture, self.top, self.left, self.height, self.width, list(side), antialias=True
+            )
+        if picture.size == self.stored:
+            cut = picture.crop((self.left, self.top, self.left + self.width, self.top + self.height))
+            return functional.pil_to_tensor(cut.resize(side, Image.Resampling.BILINEAR))
+        # A pixel of the smaller image is `reduction` pixels wide.
+        left, top = self.left / self.reduction, self.top / self.reduction
+        box = (left, top, left + self.width / self.reduction, top + self.height / self.reduction)
+        return functional.pil_to_tensor(picture.resize(side, Image.Resampling.BILINEAR, box))
+
+
+def _window(picture: Picture, crop: v2.RandomResizedCrop, resolution: int) -> _Window:
+    drawn = crop.make_params([picture])
+    return _Window(
+        drawn["top"], drawn["left"], drawn["height"], drawn["width"], stored=_size(picture), resolution=resolution
+    )
+
+
+def _size(picture: Picture) -> tuple[int, int]:
+    """Return width and height."""
+    if isinstance(picture, Tensor):
+        return picture.shape[-1], picture.shape[-2]
+    return picture.size
