@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from dcasearch.data.augment import mirror
+from dcasearch.data.augment import mirror_
 from dcasearch.data.images import Corrupt, Unreadable, decode, open_image
 from dcasearch.data.loading import WHOLE, Batch, Normalize, Share, full_batches
 from dcasearch.data.seeds import derived_seed
@@ -164,5 +164,5 @@ class FileLoader:
                 self._corrupt.add(item.path, item.reason)
             pixels = batch.images.to(self._device, non_blocking=True)
             if self._flip:
-                pixels = mirror(pixels, batch.mirrored)
+                mirror_(pixels, batch.mirrored)
             yield self._normalize(pixels), batch.labels.to(self._device, non_blocking=True)
