@@ -46,10 +46,11 @@ def advice(study: Study, info: DataInfo) -> str | None:
     if not info.encoded:
         return None
     size = proposed_size(max(fidelity.resolution for fidelity in study.fidelities))
+    gigabytes = info.encoded * 3 * size**2 / 1e9
     return (
         "the images are decoded anew in every epoch; "
-        f"`dcasearch data prepare {study.data.root} --size {size} --out DIR` does it once ({info.encoded * 3 * size**2 / 1e9:,.1f} GB), and `data.root: DIR` reads it about ten times as "
-        "fast; its values are not comparable with those of the original images"
+        f"`dcasearch data prepare {study.data.root} --size {size} --out DIR` does it once ({gigabytes:,.1f} GB), and "
+        "`data.root: DIR` reads it several times as fast; its values do not compare with those of the original images"
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic_core import PydanticCustomError
 
 from dcasearch.architecture.specification import Frozen
 from dcasearch.config.numbers import Human
@@ -24,6 +25,26 @@ TOP1: dict[Metric, Direction] = {"top1": "maximize"}
 """The objective of a study that names none."""
 
 
+def _classes(written: object) -> int | tuple[str, ...]:
+    if type(written) is int and written >= 2:
+        return written
+    if isinstance(written, list | tuple) and len(written) >= 2 and all(isinstance(name, str) for name in written):
+        return tuple(written)
+    raise PydanticCustomError(
+        "classes", "must be how many classes, at least 2, or a list of names, in quotes if numbers"
+    )
+
+
+Classes = Annotated[
+    int | tuple[str, ...],
+    BeforeValidator(
+        _classes,
+        json_schema_input_type=Annotated[int, Field(ge=2)] | Annotated[list[str], Field(min_length=2)],
+    ),
+]
+"""How many, or which."""
+
+
 class Data(Frozen):
     """A data set and how much of train is held out for the search."""
 
@@ -31,7 +52,7 @@ class Data(Frozen):
     """digits, cifar10, imagefolder or imagenet."""
     root: str | None = None
     """Folder of the data, or what `dcasearch data prepare` made of it; digits needs none."""
-    classes: Annotated[int, Field(ge=2)] | Annotated[tuple[str, ...], Field(min_length=2, strict=False)] | None = None
+    classes: Classes | None = None
     """Only some: their names (the folders'), or how many, drawn with split_seed; fewer are always among more."""
     validation_fraction: Annotated[PositiveFloat, Field(lt=1)] = 0.1
     """Share of train that selection sees; the test split is not looked at."""

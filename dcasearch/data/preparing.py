@@ -218,11 +218,12 @@ def _decoded(listing: Listing, shards: Shards, number: int) -> tuple[NDArray[np.
     pixels = np.zeros((len(rows), shards.size, shards.size, 3), np.uint8)
     unreadable = {}
     for place, row in enumerate(rows):
+        path, name = listing.path(row), f"{shards.part}/{listing.files[row][0]}"
         try:
-            pixels[place] = np.asarray(_square(listing.path(row), shards.size))
+            pixels[place] = np.asarray(_square(path, shards.size))
         except Unreadable as error:
             # Below the root, so that the index does not depend on where the original lay.
-            unreadable[row] = (f"{shards.part}/{listing.files[row][0]}", str(error))
+            unreadable[row] = (name, str(error).replace(path, name))
     return pixels, unreadable
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, PositiveInt, ValidationError, model_validator
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.specification import Frozen
 from dcasearch.config.recipe import Recipe
-from dcasearch.config.study import Data
+from dcasearch.config.study import Classes, Data
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Protocol
 
@@ -36,7 +36,7 @@ class DataSpec(Frozen):
     validation_fraction: float
     split_seed: int
     protocol: Literal["search", "paper"]
-    classes: int | Annotated[tuple[str, ...], Field(strict=False)] | None = None
+    classes: Classes | None = None
     """As in a study; None for all of them."""
 
     def at(self, root: str | None) -> Data:

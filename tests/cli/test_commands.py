@@ -36,8 +36,10 @@ NAMES = [
     "schema",
     "dashboard",
     "db",
+    "data",
 ]
-COMMANDS = [(name,) for name in NAMES if name != "db"] + [("db", "upgrade")]
+GROUPS = [("db", "upgrade"), ("data", "prepare"), ("data", "verify")]
+COMMANDS = [(name,) for name in NAMES if name not in ("db", "data")] + GROUPS
 
 
 def test_help_lists_the_commands_and_only_those_that_work(dcasearch: Command) -> None:

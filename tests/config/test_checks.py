@@ -19,6 +19,12 @@ ZERO: dict[str, Any] = {"name": "zero", "kind": "zero_cost", "score": "naswot", 
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "data set": ({"data": {"name": "cifar"}}, "data.name: 'cifar' is not a data set; did you mean 'cifar10'?"),
     "no root": ({"data": {"name": "imagenet"}}, "data: imagenet needs a root"),
+    "a class twice": ({"data": {"name": "digits", "classes": ["1", "2", "1"]}}, "data.classes.2: '1' stands twice"),
+    "one class": ({"data": {"name": "digits", "classes": 1}}, "data.classes: must be how many classes, at least 2"),
+    "classes that are numbers": (
+        {"data": {"name": "digits", "classes": [3, 4]}},
+        "data.classes: must be how many classes, at least 2, or a list of names, in quotes if numbers; got [3, 4]",
+    ),
     "costs alone": ({"objectives": {"params": "minimize"}}, "objectives: need at least one measured metric"),
     "the worst accuracy": (
         {"objectives": {"top1": "minimize"}},

@@ -1,6 +1,7 @@
 import pytest
+import torch
 
-from dcasearch.data.loading import Share, full_batches
+from dcasearch.data.loading import Normalize, Share, full_batches
 
 
 @pytest.mark.parametrize("images", [0, 1, 7, 15, 16])
@@ -13,3 +14,14 @@ def test_shares_are_contiguous_and_differ_by_at_most_one_image(images: int, worl
 
 def test_an_epoch_is_its_full_batches_or_one_smaller_one() -> None:
     assert [full_batches(images, 4) for images in (3, 4, 7, 8)] == [1, 1, 1, 2]
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.float32])
+def test_normalising_bytes_and_floats_is_the_same_and_leaves_them_as_they_are(kind: torch.dtype) -> None:
+    pixels = torch.randint(0, 256, (2, 3, 4, 4), generator=torch.Generator().manual_seed(0))
+    mean, std = (0.5, 0.25, 0.125), (0.25, 0.5, 1.0)
+    images = pixels.to(kind)
+    made = Normalize(mean, std, torch.device("cpu"))(images)
+    expected = (pixels / 255 - torch.tensor(mean).view(1, 3, 1, 1)) / torch.tensor(std).view(1, 3, 1, 1)
+    torch.testing.assert_close(made, expected)
+    assert torch.equal(images, pixels.to(kind))

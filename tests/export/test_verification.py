@@ -106,6 +106,11 @@ def change_data(spec_file: Path, **changes: Any) -> Path:
     return rewrite(spec_file, data={**yaml.safe_load(spec_file.read_text())["data"], **changes})
 
 
+def test_other_classes_are_other_data(spec_file: Path) -> None:
+    checks = check_here(change_data(spec_file, classes=["1", "2"]))
+    assert "data" in wrong(checks)
+
+
 def test_other_data_is_found_and_nothing_is_measured_on_it(spec_file: Path) -> None:
     checks = check_here(change_data(spec_file, split_seed=1))
     assert wrong(checks) == ["data"]

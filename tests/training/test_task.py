@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from dcasearch.config.recipe import Recipe
+from dcasearch.config.study import Data
 from dcasearch.evaluation import EvaluationKey, fingerprint
 from tests.training.support import CONNECTED, VANILLA, make_task
 
@@ -84,6 +85,17 @@ def test_a_change_of_the_numerics_changes_every_key(monkeypatch: pytest.MonkeyPa
     before = make_task().key
     monkeypatch.setattr("dcasearch.training.task.NUMERICS", 2)
     assert make_task().key != before
+
+
+@pytest.mark.parametrize("score", [{}, {"kind": "zero_cost", "score": "snip", "epochs": 1}])
+def test_a_change_of_the_numerics_of_some_data_changes_the_keys_of_that_data_alone(
+    monkeypatch: pytest.MonkeyPatch, score: dict[str, Any]
+) -> None:
+    task = make_task(**score)
+    folder = dataclasses.replace(task, data=Data(name="imagefolder", root="."))
+    assert folder.key != task.key  # of an equal fingerprint
+    monkeypatch.setattr("dcasearch.training.task.NUMERICS_OF_DATA", {})
+    assert folder.key == make_task(**score).key == task.key
 
 
 @pytest.mark.parametrize("recipe", [{"precision": "bf16"}, {"batch_size": 8}])

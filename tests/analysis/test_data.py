@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dcasearch.analysis.data import advice, described, proposed_size
+from dcasearch.data.preparing import prepare
+from dcasearch.errors import ConfigError, DataError
+from dcasearch.space import load_study
+from tests.data.support import write_folder
+
+WriteStudy = Callable[..., Path]
+PROXY: dict[str, Any] = {"name": "proxy", "trials": 4, "resolution": 16, "epochs": 2}
+FULL: dict[str, Any] = {"name": "full", "promote": {"top": 1}, "resolution": 32, "epochs": 2}
+
+
+def test_a_resolution_above_the_prepared_size_is_told_where_it_stands(write_study: WriteStudy, tmp_path: Path) -> None:
+    prepare(write_folder(tmp_path / "images"), tmp_path / "out", size=24, workers=0, max_corrupt=0)
+    data = {"name": "imagefolder", "root": str(tmp_path / "out")}
+    study = write_study(data=data, fidelities=[PROXY, FULL])
+    line = next(n for n, text in enumerate(study.read_text().splitlines(), 1) if "resolution: 32" in text)
+    with pytest.raises(ConfigError) as refused:
+        described(load_study(study))
+    assert str(refused.value) == (
+        f"{study}:{line}:15: fidelities.1.resolution: 32 is above the 24 pixels that the data was prepared at; "
+        "prepare it with --size 40, or give data.root the original images"
+    )
+    assert described(load_study(write_study(data=data, fidelities=[PROXY]))).prepared == 24
+
+
+def test_a_class_that_is_not_there_is_told_where_it_stands(write_study: WriteStudy) -> None:
+    study = write_study(data={"name": "digits", "classes": ["1", "11"]})
+    line = next(n for n, text in enumerate(study.read_text().splitlines(), 1) if "'11'" in text)
+    with pytest.raises(ConfigError, match=rf"study\.yaml:{line}:5: data\.classes\.1: '11' is no class"):
+        described(load_study(study))
+
+
+def test_data_that_is_missing_is_no_mistake_of_the_yaml(write_study: WriteStudy) -> None:
+    with pytest.raises(DataError, match="nowhere"):
+        described(load_study(write_study(data={"name": "imagefolder", "root": "nowhere"})))
+
+
+def test_the_advice_is_to_prepare_what_is_decoded_every_epoch_and_nothing_else(
+    write_study: WriteStudy, tmp_path: Path
+) -> None:
+    def said(root: Path) -> str | None:
+        loaded = load_study(write_study(data={"name": "imagefolder", "root": str(root)}, fidelities=[PROXY]))
+        return advice(loaded.study, described(loaded))
+
+    root = write_folder(tmp_path / "images")
+    prepare(root, tmp_path / "out", size=24, workers=0, max_corrupt=0)
+    hint = said(root)
+    assert hint is not None
+    assert f"dcasearch data prepare {root} --size 16 --out DIR" in hint
+    assert said(tmp_path / "out") is None
+    digits = load_study(write_study())
+    assert advice(digits.study, described(digits)) is None
+
+
+@pytest.mark.parametrize(("resolution", "size"), [(128, 144), (224, 256), (160, 184), (112, 128), (32, 40), (7, 8)])
+def test_the_proposed_size_is_about_eight_sevenths_of_the_resolution(resolution: int, size: int) -> None:
+    assert proposed_size(resolution) == size
