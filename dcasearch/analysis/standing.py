@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dcasearch.analysis.races import race_at
 from dcasearch.config.study import Direction, Metric, ScoreName, Study
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Evaluation
 from dcasearch.search.objectives import objectives_at
+from dcasearch.search.racing import RaceStanding
 from dcasearch.search.winner import Winner, winner_of
 from dcasearch.store import Store
 from dcasearch.trial import Role, State, Trial
@@ -51,6 +53,8 @@ class FidelityStanding:
     """Of the trials' values: the study's, with the score in the place of what is measured where nothing is trained."""
     score: ScoreName | None = None
     """Which, of a zero-cost fidelity."""
+    race: RaceStanding | None = None
+    """Of those that were promoted to it, where they race."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,7 @@ def _fidelity(study: Study, store: Store, name: str, roles: Sequence[Role]) -> F
         name=name,
         objectives=objectives_at(study, level),
         score=level.score,
+        race=race_at(study, store, level),
         trials=trials,
         counts=dict(Counter(trial.state for trial in trials)),
         leader=leader,

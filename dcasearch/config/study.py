@@ -80,6 +80,15 @@ class Pruner(Frozen):
     """Values that a rung must hold before it may prune."""
 
 
+class Race(Frozen):
+    """Further seeds for those promoted that are not told apart yet (docs/racing.md)."""
+
+    confidence: Annotated[float, Field(ge=0.5, lt=1, strict=False)] = 0.95
+    """With which, at any time, nobody has left who is as good as those that stay."""
+    max_seeds: Annotated[int, Field(ge=2)] = 8
+    """Of each candidate at most: the fidelity's `seeds`, then the next integers."""
+
+
 class Promotion(Frozen):
     """Which trials of the fidelity before this one are trained here."""
 
@@ -90,6 +99,8 @@ class Promotion(Frozen):
     """Further trials drawn at random, one from each quantile of the rest: they say what the proxy is worth."""
     asynchronous: bool = False
     """Promote while the fidelity before this one still runs: of n trials that ended out of N the best top·n/N."""
+    race: Race | None = None
+    """Race those that are promoted, in this fidelity; `{}` for a race as usual."""
 
 
 ScoreName = Literal["synflow", "naswot", "grad_norm", "snip", "zico"]
@@ -149,6 +160,17 @@ class Fidelity(Frozen):
         BeforeValidator(_initialization, json_schema_input_type=Literal["scratch", "vanilla"] | Initialization),
     ] = Initialization()
     """`scratch`, `vanilla`, or `{name: vanilla, epochs: 8, …}`."""
+
+    @property
+    def race(self) -> Race | None:
+        """How those that are promoted to this fidelity race in it, if they do."""
+        return None if self.promote is None else self.promote.race
+
+    @property
+    def all_seeds(self) -> tuple[int, ...]:
+        """All seeds that a trial may be trained with: `seeds`, and in a race the next integers."""
+        more = 0 if self.race is None else max(0, self.race.max_seeds - len(self.seeds))
+        return (*self.seeds, *(max(self.seeds) + n for n in range(1, more + 1)))
 
     @property
     def parent(self) -> Fidelity | None:

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
 
+from dcasearch.analysis import races
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, standing_of
 from dcasearch.report.figures import WORDS, Figure, figures_of
 from dcasearch.store import Store
@@ -103,6 +104,11 @@ def render(standing: Standing, figures: Sequence[Figure], database: str, trust: 
         finals=_rows(standing.finals),
         counts=[
             (f.name, {str(state): f.counts[state] for state in State if f.counts.get(state)}) for f in _begun(standing)
+        ],
+        races=[
+            (f.name, races.verdict(f.race), races.sizes(f.race), races.columns(f.race), races.rows(f.race))
+            for f in _begun(standing)
+            if f.race is not None and f.race.candidates
         ],
         trust=[_trust(entry) for entry in trust],
         figures=[(figure, base64.b64encode(figure.svg.encode()).decode()) for figure in figures],
