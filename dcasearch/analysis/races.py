@@ -94,7 +94,8 @@ def verdict(race: RaceStanding) -> str:
         ahead = next((s for s in looks(race.race, race.given) if s > race.looked), race.race.max_seeds)
         return f"race ({rule}): {len(left)} of {field} are in it; the next look is at {ahead} seeds"
     if race.won:
-        return f"race ({rule}): {left[0].name} is told apart from all others that were trained to the end"
+        failed = " that did not fail" if any(candidate.failure for candidate in race.out) else ""
+        return f"race ({rule}): {left[0].name} is told apart from all others{failed}"
     if len(left) > 1:
         others = ", ".join(candidate.name for candidate in left)
         return f"race ({rule}): over, and {others} are not told apart: no difference between them is a win"

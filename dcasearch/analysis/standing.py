@@ -37,6 +37,14 @@ class Compared:
         """Mean top-1 over the seeds, or mean score."""
         return statistics.fmean(self.top1 or self.scores)
 
+    def ahead_of(self, other: Compared) -> float:
+        """Return by how much its mean is above another's, over the seeds that both have; over all if there is none."""
+        mine, theirs = (dict(zip(c.seeds, c.top1 or c.scores, strict=False)) for c in (self, other))
+        shared = mine.keys() & theirs.keys()
+        if not shared:
+            return self.mean - other.mean
+        return statistics.fmean(mine[seed] - theirs[seed] for seed in sorted(shared))
+
 
 @dataclass(frozen=True)
 class FidelityStanding:

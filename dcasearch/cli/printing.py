@@ -26,7 +26,10 @@ from dcasearch.trial import State, Trial
 if TYPE_CHECKING:  # ray is imported by those who use it
     from dcasearch.executors.ray import Preflight
 
-_WORDS = ("predictor", "against", "state", "architecture", "why", "attention", "race", "receives from", "expected", "got")
+_WORDS = (
+    *("predictor", "against", "state", "architecture", "why", "race"),
+    *("attention", "receives from", "expected", "got"),
+)
 """Columns that are no numbers."""
 
 
@@ -207,7 +210,7 @@ def _comparison(candidates: Sequence[Compared], leader: Compared | None) -> Tabl
         if not candidate.top1:
             table.add_row(candidate.name, "failed", "", "", "", candidate.failure)
             continue
-        difference = "" if leader is None or candidate is leader else f"{leader.mean - candidate.mean:+.2f}"
+        difference = "" if leader is None or candidate is leader else f"{leader.ahead_of(candidate):+.2f}"
         table.add_row(
             candidate.name,
             _mean_and_spread(candidate.top1),
@@ -225,7 +228,7 @@ def _scores(candidates: Sequence[Compared], leader: Compared | None) -> Table:
         if not candidate.scores:
             table.add_row(candidate.name, "failed", "", candidate.failure)
             continue
-        difference = "" if leader is None or candidate is leader else f"{leader.mean - candidate.mean:+.4g}"
+        difference = "" if leader is None or candidate is leader else f"{leader.ahead_of(candidate):+.4g}"
         table.add_row(candidate.name, f"{candidate.mean:.6g}", difference, candidate.architecture_id)
     return table
 

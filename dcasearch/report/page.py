@@ -136,7 +136,7 @@ def _summary(standing: Standing) -> str:
     said = f"{best.name} has {best.mean:.2f}% top-1 {where} ({_seeds(best)})"
     if others:
         rival = max(others, key=lambda c: c.mean)
-        said += f", {best.mean - rival.mean:+.2f} points against the best baseline, {rival.name} ({_seeds(rival)})"
+        said += f", {best.ahead_of(rival):+.2f} points against the best baseline, {rival.name} ({_seeds(rival)})"
     return said + "."
 
 
@@ -159,7 +159,7 @@ def _rows(candidates: Sequence[Compared]) -> list[dict[str, str]]:
                 "value": f"{candidate.mean:{digits}}{spread}" if values else "failed",
                 "top5": f"{statistics.fmean(candidate.top5):.2f}" if candidate.top5 else "",
                 "seeds": ", ".join(map(str, candidate.seeds)),
-                "difference": f"{candidates[0].mean - candidate.mean:+{digits}}" if leads else "",
+                "difference": f"{candidates[0].ahead_of(candidate):+{digits}}" if leads else "",
                 "architecture": candidate.architecture_id,
                 "failure": candidate.failure,
             }

@@ -82,7 +82,8 @@ class Promoter:
         if race is None:
             return None
         last = race.race.max_seeds + 1
-        return {c.architecture_id: 0 if c.left is None else last if c.failure else last - c.left for c in race.candidates}
+        tiers = {c.architecture_id: 0 if c.left is None else last - c.left for c in race.candidates}
+        return tiers | {c.architecture_id: last for c in race.candidates if c.failure}
 
     def _within(self, ranked: list[Promoted], places: int, known: set[object]) -> list[Promoted]:
         """Return the best for whom a place is left; whoever went on before fills one, whatever became of it since."""

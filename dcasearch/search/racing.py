@@ -82,7 +82,8 @@ class RaceStanding:
     @property
     def out(self) -> tuple[Candidate, ...]:
         """Those that have left, the last one first."""
-        return tuple(sorted((c for c in self.candidates if not c.racing), key=lambda c: (-(c.left or 0), *_best_first(c))))
+        gone = (candidate for candidate in self.candidates if not candidate.racing)
+        return tuple(sorted(gone, key=lambda c: (-(c.left or 0), *_best_first(c))))
 
     @property
     def won(self) -> bool:
