@@ -13,6 +13,7 @@ from dcasearch.config.study import CostMetric, Fidelity, Study
 from dcasearch.data import DataInfo
 from dcasearch.models import cost
 from dcasearch.search.objectives import violation
+from dcasearch.search.retention import kept_weights
 from dcasearch.space import Count, Point, Space, count_distinct, parents_of, size
 from dcasearch.store import Store
 
@@ -272,8 +273,8 @@ def _weights(study: Study, space: Space) -> int:
     """Return how many trainings' weights are kept: of each fidelity the best few, baselines, parents; the finals'."""
     baselines = len(space.baselines(study.baselines))
     trained = [fidelity for fidelity in study.fidelities if fidelity.kind == "training"]
-    kept = sum(study.keep_weights + baselines * len(fidelity.seeds) for fidelity in trained)
-    kept += sum(_parents(study, space, f) * len(f.seeds) for f in trained if f.parent is not None)
+    kept = sum(kept_weights(study, fidelity) + baselines * len(fidelity.seeds) for fidelity in trained)
+    kept += sum(_parents(study, space, f) * len(f.all_seeds) for f in trained if f.parent is not None)
     return kept + ((1 + baselines) * len(study.final.seeds) if study.final else 0)
 
 

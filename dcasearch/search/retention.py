@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from dcasearch.artifacts import Place, size_of
-from dcasearch.config.study import Direction, Metric, Study
+from dcasearch.config.study import Direction, Fidelity, Metric, Study
 from dcasearch.errors import StorageError, TrialFailure
 from dcasearch.evaluation import Evaluation, EvaluationKey
 from dcasearch.search.objectives import objectives_at, ranking
@@ -52,6 +52,11 @@ class Retention:
 
     def _delete_weights(self, trial: Trial) -> None:
         weights_path(self._artifacts, trial.evaluation or "").unlink(missing_ok=True)
+
+
+def kept_weights(study: Study, fidelity: Fidelity) -> int:
+    """Return of how many trials of a fidelity the weights stay; in a race with all seeds that each may have."""
+    return study.keep_weights * (1 if fidelity.race is None else fidelity.race.max_seeds)
 
 
 def discard_failed(key: EvaluationKey, failure: TrialFailure, artifacts: Place) -> None:

@@ -23,7 +23,7 @@ from dcasearch.search.costing import Costs
 from dcasearch.search.ledger import Ledger
 from dcasearch.search.objectives import measured, objectives_at, values_of, violation
 from dcasearch.search.pruning import goes_on, rungs
-from dcasearch.search.retention import Retention
+from dcasearch.search.retention import Retention, kept_weights
 from dcasearch.search.stopping import no_improvement
 from dcasearch.search.tasks import task_of
 from dcasearch.search.work import Event, Job, Observer
@@ -71,7 +71,8 @@ class Trials:
         for trial in self.ledger.trials.values():
             self._remember(trial)
         self._planned = len(self.ledger.planned())
-        self._retention = Retention(artifacts, study.keep_weights, self._objectives, self.ledger.trials.values())
+        kept = kept_weights(study, fidelity)
+        self._retention = Retention(artifacts, kept, self._objectives, self.ledger.trials.values())
         self.ended: str | None = None
         """Why no further trial is sampled; None while one may be."""
         self._recover()
