@@ -80,6 +80,8 @@ def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStan
     leader = [fidelity.leader] if fidelity.leader else []
     if leader or fidelity.baselines:
         console.print(_comparison([*leader, *fidelity.baselines], fidelity.leader))
+        if fidelity.race is not None and fidelity.baselines:
+            console.print("  leader −: over the seeds that both have")
     if fidelity.race is not None and fidelity.race.candidates:
         _print_race(console, fidelity.race)
     if every_trial and fidelity.trials:

@@ -162,5 +162,5 @@ def sentence_of(race: RaceStanding) -> str:
     left = race.racing
     if race.waits or race.needed:
         return f"race, {race.looked} seeds: {out}{len(left)} of {len(race.candidates)} go on"
-    who = "is alone" if len(left) == 1 else f"and {len(left) - 1} more are not told apart"
-    return f"race, {race.looked} seeds: {out}{left[0].name} {who}: it is over"
+    end = f"{left[0].name} is alone" if len(left) == 1 else f"{len(left)} are left"
+    return f"race, {race.looked} seeds: {out}it is over, {end}"

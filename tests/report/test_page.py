@@ -174,6 +174,7 @@ def test_a_race_is_a_table_of_its_candidates(tmp_path: Path) -> None:
     for candidate in race.candidates:
         assert f"<td>{candidate.name}</td>" in page
     assert "noise of one training between seeds" in page.lower()
+    assert "over the seeds that both have" in page
     assert len(_means(standing.fidelities[1])) == 3
 
 

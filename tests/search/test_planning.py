@@ -12,7 +12,7 @@ from dcasearch.analysis.standing import standing_of
 from dcasearch.errors import StudyChanged, TrialFailure
 from dcasearch.evaluation import Epoch
 from dcasearch.search.ledger import Ledger
-from dcasearch.search.work import Event, Job
+from dcasearch.search.work import Event, Job, Work
 from dcasearch.space import load_study
 from dcasearch.store import Store
 from tests.support import DriverDied, Simulated, accuracy, make_evaluation
@@ -134,7 +134,7 @@ def test_a_race_gives_seeds_to_those_not_told_apart_and_none_to_those_that_left(
         assert [trial.seed for trial in candidate.trials] == list(range(expected))
     notes = [event.message for event in events if event.kind == "note" and event.message.startswith("race")]
     assert [note.split(":")[0] for note in notes] == [f"race, {n} seeds" for n in range(2, standing.looked + 1)]
-    assert notes[-1].endswith("it is over")
+    assert "; it is over, " in notes[-1]
     assert all(t.origin in ("promoted", "promoted_random") for t in store.trials("tiny", "full"))
 
 
@@ -185,6 +185,26 @@ def test_a_driver_that_dies_while_it_plans_seeds_races_to_the_same_ledger(
             deaths += 1
     assert deaths > 1
     assert store.trials("tiny", "full") == expected.trials("tiny", "full")
+
+
+class Parallel(Levels):
+    """Has three slots, whose jobs end in any order."""
+
+    def run(self, work: Work) -> None:
+        order = random.Random(4)
+        slots: list[Job] = []
+        while True:
+            while len(slots) < 3 and (job := work.ask()) is not None:
+                slots.append(job)
+            if not slots:
+                return
+            self._train(work, slots.pop(order.randrange(len(slots))))
+
+
+def test_a_race_gives_the_same_ledger_with_several_workers(race: Callable[..., tuple[list[Event], Store]]) -> None:
+    _, alone = race(Levels(gap=3.0))
+    _, parallel = race(Parallel(gap=3.0), "parallel")
+    assert parallel.trials("tiny", "full") == alone.trials("tiny", "full")
 
 
 def test_a_finished_race_is_not_run_again(race: Callable[..., tuple[list[Event], Store]]) -> None:
