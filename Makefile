@@ -31,6 +31,7 @@ bench: .venv/.dev  ## the benchmarks; each prints one ratio and its runs
 	$(BIN)/python benchmarks/bookkeeping.py
 	$(BIN)/python benchmarks/model_speed.py
 	$(BIN)/python benchmarks/ray_bookkeeping.py
+	$(BIN)/python benchmarks/training_speed.py
 
 clean:  ## what the other targets made
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -164,6 +164,9 @@ class StopTheFirst:
     def fail(self, job: Job, failure: TrialFailure) -> None:
         raise failure
 
+    def waits(self) -> bool:
+        return False
+
     def attend(self) -> list[Job]:
         return []
 

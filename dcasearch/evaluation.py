@@ -99,6 +99,8 @@ class Evaluation:
     weights: str | None = None
     """Path of the trained weights (safetensors), relative to the artifact store."""
     weights_sha256: str | None = None
+    reused_seconds: float = 0.0
+    """Of `seconds`, those of epochs that were taken over from the training of a smaller budget."""
 
     @property
     def last(self) -> Epoch:

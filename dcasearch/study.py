@@ -24,6 +24,7 @@ from dcasearch.errors import StudyFailed, UserError
 from dcasearch.evaluation import Protocol as DataProtocol
 from dcasearch.executors import Executor, open_executor
 from dcasearch.meaning import check_unchanged, meaning_of
+from dcasearch.search.claims import Claims
 from dcasearch.search.costing import Costs
 from dcasearch.search.ledger import Ledger
 from dcasearch.search.parents import WithParents
@@ -83,7 +84,8 @@ def run(
             lease.check()
             observe(event)
 
-        return _Run(loaded, store, executor, watched).run()
+        claims = Claims(store, lease, watched)
+        return _Run(loaded, store, executor, watched, claims).run()
 
 
 def check_variables(loaded: LoadedStudy) -> None:
@@ -95,12 +97,16 @@ def check_variables(loaded: LoadedStudy) -> None:
 class _Run:
     """One run of one study: what every part of it needs."""
 
-    def __init__(self, loaded: LoadedStudy, store: Store, executor: Executor, observe: Observer) -> None:
+    def __init__(
+        self, loaded: LoadedStudy, store: Store, executor: Executor, observe: Observer, claims: Claims
+    ) -> None:
         self.loaded, self.store, self.executor, self.observe = loaded, store, executor, observe
+        self.claims = claims
         self.study, self.space = loaded.study, loaded.space
         self.artifacts = open_artifacts(self.study.artifacts)
         self.data: DataInfo = describe(self.study.data)
         self.costs = Costs(store, self.study.fidelities[-1].resolution, self.data.classes)
+        self.disk = Disk(self.study, self.store, self.artifacts, self.data.fingerprint)
         self.started = datetime.now().astimezone()
         self.stopped: str | None = None
         """Why no further job is started: set where there was one to start and no time for it."""
@@ -110,10 +116,16 @@ class _Run:
         for note in self.loaded.notes:
             self.observe(Event("note", self.study.name, note))
         requests = Requests(self.store, self.study.name, self.observe)
-        disk = Disk(self.study, self.store, self.artifacts, self.data.fingerprint)
-        disk.clear()
+        self.disk.clear()
         pipeline = Pipeline(
-            self._parts(), requests.attend, lambda: self.stopped is not None, disk.make_room, self.observe
+            self._parts(),
+            requests.attend,
+            lambda: self.stopped is not None,
+            self.disk.make_room,
+            self.observe,
+            self.claims,
+            self.study.executor.max_concurrent,
+            lambda: self._out_of_time() is not None,
         )
         self.executor.run(pipeline)
         return Outcome(None if self.stopped is not None else winner_of(self.study, self.store), self.stopped)
@@ -240,6 +252,7 @@ class _Run:
             raise StudyFailed(
                 f"{ledger.fidelity.name}: no trial was completed; `dcasearch status {self.study.name}` says why"
             )
+        self.disk.drop_beginnings(ledger.fidelity)
 
     def _begin_search(self, ledger: Ledger) -> None:
         """Say how many trials there will be, and what is known of those that ended already."""

@@ -25,6 +25,7 @@ from dcasearch.space import LoadedStudy, read_space
 from dcasearch.store import Store
 from dcasearch.study import Outcome
 from dcasearch.trial import State, Trial
+from tests.executors.support import InProcess
 from tests.support import Simulated, make_study
 
 PROXY: dict[str, Any] = {"name": "proxy", "trials": 6, "resolution": 16, "epochs": 3}
@@ -317,3 +318,22 @@ def test_a_trial_that_was_lost_goes_on_and_the_study_ends(bench: Bench) -> None:
     outcome = bench.run(Simulated(fail=fail))
     assert outcome.winner is not None
     assert bench.trials("proxy")[0].retries == 1
+
+
+def test_promoted_trials_and_baselines_go_on_from_where_the_smaller_budget_ended(bench: Bench, tmp_path: Path) -> None:
+    """Real trainings on digits; the values are those of trainings from scratch, since nothing else differs."""
+    recipe = {"schedule": {"name": "step", "warmup_epochs": 0.5}, "batch_size": 16, "bn_momentum": 0.3}
+    level = {"name": "proxy", "trials": 2, "resolution": 16, "epochs": 1, "train_fraction": 0.05, "recipe": recipe}
+    longer = {**level, "name": "full", "epochs": 2, "trials": None, "promote": {"top": 1}}
+    space = {
+        "backbone": {"name": "mobilenet_v2", "width": 0.1, "stem": "small"},
+        "attention": {"name": "se", "reduction": [4, 8]},
+    }
+    changes: dict[str, Any] = {"space": space, "fidelities": [level, longer], "baselines": ["plain"]}
+    study_room.run(bench.load(**changes), bench.store, InProcess(tmp_path))
+    ids = [*(t.evaluation for t in bench.trials("full")), *(r.evaluation for r in bench.store.roles("tiny"))]
+    records = list(bench.store.evaluations(filter(None, ids)).values())
+    full = [record for record in records if len(record.history) == 2]
+    assert len(full) == 2
+    assert all(0 < record.reused_seconds < record.seconds for record in full)
+    assert list((tmp_path / "checkpoints").iterdir()) == [], "nothing can go on from them any more"

@@ -16,6 +16,7 @@ from dcasearch.search.objectives import violation
 from dcasearch.search.retention import kept_weights
 from dcasearch.space import Count, Point, Space, count_distinct, parents_of, size
 from dcasearch.store import Store
+from dcasearch.training import continues, later_continues
 
 SAMPLED = 200
 """Architectures whose costs are computed in a space of more than that."""
@@ -69,9 +70,9 @@ class Forecast:
     basis: str
     """What the time is computed from."""
     disk_bytes: int
-    """Weights that are kept, and one checkpoint per running trial."""
+    """Weights that are kept, one checkpoint per running trial, and those that a later fidelity goes on from."""
     checkpoint_bytes: int
-    """The checkpoints' part of it."""
+    """The part of running trials' checkpoints in it: what cannot be done without."""
     disk_budget: float | None
     """The study's `disk`."""
     classes: int
@@ -114,9 +115,13 @@ def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | N
         for metric, bound in study.constraints.items()
     }
     weights = max(c.params for c in costs) * _BYTES
-    checkpoints = _copies(study) * weights * study.executor.max_concurrent
     throughput, basis = _throughput(study, store, classes)
     distinct = count_distinct(space)
+    phases = tuple(
+        _scored(phase, study, store) for phase in _phases(study, space, distinct, points, classes, images, throughput)
+    )
+    checkpoints = _copies(study) * weights * study.executor.max_concurrent
+    beginnings = _copies(study) * weights * _beginnings(study, phases)
     return Forecast(
         written=size(space),
         distinct=distinct,
@@ -124,12 +129,9 @@ def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | N
         macs=_range([c.macs for c in costs]),
         costed=len(costs),
         infeasible=shares,
-        phases=tuple(
-            _scored(phase, study, store)
-            for phase in _phases(study, space, distinct, points, classes, images, throughput)
-        ),
+        phases=phases,
         basis=basis,
-        disk_bytes=_weights(study, space) * weights + checkpoints,
+        disk_bytes=_weights(study, space) * weights + checkpoints + beginnings,
         checkpoint_bytes=checkpoints,
         disk_budget=study.disk,
         classes=classes,
@@ -182,7 +184,8 @@ def _phases(
             longest = parents * len(fidelity.all_seeds)
             phase = _phase(name, fidelity.parent, longest, study, points, classes, images, throughput)
             phases.append(phase if fidelity.race is None else replace(phase, least=parents * first))
-        phases.append(_phase(fidelity.name, fidelity, trainings, study, points, classes, images, throughput))
+        saved = _epochs_taken_over(study, fidelity, wanted, baselines)
+        phases.append(_phase(fidelity.name, fidelity, trainings, study, points, classes, images, throughput, saved))
         if fidelity.race is not None and wanted > 1:
             further = wanted * (fidelity.race.max_seeds - first)
             name = f"{fidelity.name} race"
@@ -207,17 +210,36 @@ def _phase(
     classes: int,
     images: int,
     throughput: float | None,
+    saved: int = 0,
 ) -> Phase:
+    """Return a phase of so many trainings, of which `saved` epochs in all are there already."""
     some = points[:: max(1, len(points) // 20)]
     median = statistics.median(cost(p.architecture, fidelity.resolution, classes).macs for p in some)
     held_out = study.data.validation_fraction if study.data.protocol == "search" else 0.0
     train = images * (1 - held_out) * fidelity.train_fraction
-    passes = fidelity.epochs * (_PASSES * train + images * held_out)
+    passes = (trainings * fidelity.epochs - saved) * (_PASSES * train + images * held_out)
     if fidelity.kind == "zero_cost":
-        passes = _passes_of_a_score(fidelity)
-    macs = trainings * median * passes
+        passes = trainings * _passes_of_a_score(fidelity)
+    macs = median * passes
     seconds = macs / throughput / study.executor.max_concurrent if throughput else None
     return Phase(name, trainings, macs, seconds)
+
+
+def _epochs_taken_over(study: Study, fidelity: Fidelity, trials: int, baselines: int) -> int:
+    """Return the epochs that the trainings of a fidelity need not do, since those of an earlier one begin them."""
+    earlier = study.fidelities[: study.fidelities.index(fidelity)]
+    begun = max((f for f in earlier if continues(fidelity, f)), key=lambda f: f.epochs, default=None)
+    if begun is None:
+        return 0
+    seeds = set(fidelity.seeds)
+    of_trials = seeds & set(begun.seeds if begun.promote else begun.seeds[:1])
+    return begun.epochs * (trials * len(of_trials) + baselines * len(seeds & set(begun.seeds)))
+
+
+def _beginnings(study: Study, phases: Sequence[Phase]) -> int:
+    """Return how many checkpoints are kept at most for a later fidelity to go on from."""
+    begun = {fidelity.name for fidelity in study.fidelities if later_continues(study, fidelity)}
+    return sum(phase.trainings for phase in phases if phase.name in begun)
 
 
 def _parents(study: Study, space: Space, fidelity: Fidelity) -> int:

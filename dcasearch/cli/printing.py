@@ -254,7 +254,7 @@ def _range(values: Range) -> Iterable[str]:
 
 def _short(number: float, digits: int = 3) -> str:
     for limit, unit in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= limit:
+        if abs(number) >= limit:
             return f"{number / limit:.{digits}g}{unit}"
     return f"{number:.{digits}g}"
 

@@ -132,7 +132,9 @@ class LocalExecutor:
             self._fill(work)
             busy = {worker.pipe: worker for worker, _ in self._busy()}
             if not busy:
-                return
+                if not work.waits():
+                    return
+                self._interrupted.wait(_POLL_SECONDS)
             for pipe in wait(list(busy), timeout=_POLL_SECONDS):
                 self._handle(work, busy[pipe])  # type: ignore[index]  # only connections were waited for
             for worker, job in self._busy():

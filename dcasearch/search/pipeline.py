@@ -2,19 +2,25 @@
 
 Earlier parts come first. While the jobs of one part still run and it has no further ones to hand out, free
 slots go to a later part that does not wait for it, e.g. the baselines of the next fidelity. A training that
-two parts ask for, e.g. a baseline that is promoted too, runs once; the other waits for its record.
+two parts ask for, e.g. a baseline that is promoted too, runs once; the other waits for its record. So does
+one that another study of the database trains at that moment.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation, EvaluationKey
+from dcasearch.search.claims import Claims
 from dcasearch.search.work import Event, Job, Observer, Source
 from dcasearch.trial import Value
+
+LOOK_SECONDS = 2.0
+"""How often a training that another study holds is asked for again."""
 
 
 @dataclass(eq=False)
@@ -31,7 +37,7 @@ class Part:
     source: Source | None = field(default=None, init=False)
     running: int = field(default=0, init=False)
     waiting: list[Job] = field(default_factory=list, init=False)
-    """Jobs whose training runs already for another part."""
+    """Jobs whose training runs already, for another part or another study."""
     ended: bool = field(default=False, init=False)
 
     @property
@@ -49,6 +55,9 @@ class Pipeline:
         stopped: whether no further part is begun or ended, since time is over.
         make_room: is given what runs and what is about to, before each job; it raises where there is no room for it.
         observe: is told when a job starts.
+        claims: what this driver may train; None where no other one has the database.
+        most_waiting: no further jobs are asked for while so many wait for other studies.
+        out_of_time: whether what other studies train is waited for no longer.
     """
 
     def __init__(
@@ -58,8 +67,14 @@ class Pipeline:
         stopped: Callable[[], bool] = lambda: False,
         make_room: Callable[[Collection[EvaluationKey]], None] = lambda running: None,
         observe: Observer = lambda event: None,
+        claims: Claims | None = None,
+        most_waiting: int = 1,
+        out_of_time: Callable[[], bool] = lambda: False,
     ) -> None:
         self._parts = tuple(parts)
+        self._claims, self._most_waiting, self._out_of_time = claims, most_waiting, out_of_time
+        self._elsewhere: dict[EvaluationKey, float] = {}
+        """What other studies train, and when to ask again."""
         self._attend, self._stopped, self._make_room = attend, stopped, make_room
         self._observe = observe
         self._running: dict[EvaluationKey, Job] = {}
@@ -106,15 +121,32 @@ class Pipeline:
 
     def _ask(self, part: Part) -> Job | None:
         part.source = part.source or part.begin()
-        free = [job for job in part.waiting if job.task.key not in self._running]
-        part.waiting = [job for job in part.waiting if job.task.key in self._running]
+        free = [job for job in part.waiting if not self._held(job.task.key)]
+        part.waiting = [job for job in part.waiting if self._held(job.task.key)]
         for waited in free:
+            self._elsewhere.pop(waited.task.key, None)
             part.source.put_back(waited)
-        while (job := part.source.ask()) is not None:
-            if job.task.key not in self._running:
+        while len(self._elsewhere) < self._most_waiting and (job := part.source.ask()) is not None:
+            if self._held(job.task.key):
+                part.waiting.append(job)
+                continue
+            claimed = "taken" if self._claims is None else self._claims.take(job)
+            if claimed == "taken":
                 return job
-            part.waiting.append(job)
+            if claimed == "recorded":
+                part.source.put_back(job)
+            else:
+                part.waiting.append(job)
+                self._elsewhere[job.task.key] = time.monotonic() + LOOK_SECONDS
         return None
+
+    def _held(self, key: EvaluationKey) -> bool:
+        """Return whether a training runs, here or as far as is known elsewhere."""
+        return key in self._running or self._elsewhere.get(key, 0.0) > time.monotonic()
+
+    def waits(self) -> bool:
+        """Return whether there may be a job once another study has stored a record."""
+        return bool(self._elsewhere) and not self._running and not self._stopped() and not self._out_of_time()
 
     def report(self, job: Job, epoch: Epoch) -> bool:
         """Pass an epoch on to the part that the job is of."""
@@ -143,3 +175,5 @@ class Pipeline:
     def _over(self, job: Job) -> None:
         self._parts[job.source].running -= 1
         del self._running[job.task.key]
+        if self._claims is not None:
+            self._claims.release(job.task.key)

@@ -1,7 +1,7 @@
 """What stays in the artifact store: the checkpoints of trainings that run, and the weights of the best few.
 
-A checkpoint goes once its record is stored, weights once better ones are there; where a study has a budget of disk,
-weights beyond it go too.
+A checkpoint goes once its record is stored, or once the later fidelity has ended that goes on from it; weights go
+once better ones are there; where a study has a budget of disk, what is beyond it goes too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,17 @@ from dcasearch.evaluation import Evaluation, EvaluationKey
 from dcasearch.search.objectives import objectives_at, ranking
 from dcasearch.search.tasks import task_of
 from dcasearch.store import Store
-from dcasearch.training import checkpoint_path, discard, weights_path, weights_sizes
+from dcasearch.training import (
+    checkpoint_ids,
+    checkpoint_of,
+    checkpoint_path,
+    continues,
+    discard,
+    discard_of,
+    later_continues,
+    weights_path,
+    weights_sizes,
+)
 from dcasearch.trial import Role, State, Trial
 
 
@@ -23,9 +33,25 @@ class Retention:
     """Deletes what no longer needs to be kept; safe to repeat after a driver died."""
 
     def __init__(
-        self, artifacts: Place, keep: int, objectives: Mapping[Metric, Direction], trials: Iterable[Trial]
+        self,
+        artifacts: Place,
+        keep: int,
+        objectives: Mapping[Metric, Direction],
+        trials: Iterable[Trial],
+        *,
+        continued: bool = False,
     ) -> None:
+        """Delete what an earlier driver should have deleted.
+
+        Args:
+            artifacts: the artifact store.
+            keep: evaluations whose weights stay.
+            objectives: those that say which are the best.
+            trials: that have ended.
+            continued: whether a later fidelity goes on from these trainings, whose checkpoints then stay.
+        """
         self._artifacts, self._keep, self._objectives = artifacts, keep, objectives
+        self._continued = continued
         self._kept = [trial for trial in trials if trial.state is State.COMPLETE]
         # Of thousands of trials few have weights, and asking an object store for each would take minutes.
         stored = weights_sizes(artifacts)
@@ -33,7 +59,8 @@ class Retention:
 
     def ended(self, trial: Trial, evaluation: Evaluation) -> None:
         """Delete the checkpoint of a stored evaluation, and the weights that are not among the best any more."""
-        discard(evaluation.key, self._artifacts)
+        if not self._continued or trial.state is not State.COMPLETE:
+            discard(evaluation.key, self._artifacts)
         if trial.state is State.COMPLETE:
             self._kept.append(trial)
             self._drop()
@@ -73,9 +100,12 @@ class Disk:
         self._data_fingerprint = data_fingerprint
 
     def clear(self) -> None:
-        """Delete the checkpoints of this study's trainings that have ended: a driver that died left them behind."""
-        folder = self._artifacts / "checkpoints"
-        left = {place.name.split(".")[0] for place in folder.iterdir()} if folder.is_dir() else set()
+        """Delete the checkpoints of this study's trainings that have ended: a driver that died left them behind.
+
+        Those stay that a later fidelity may still go on from; they go when it ends (`drop_beginnings`).
+        """
+        left = checkpoint_ids(self._artifacts)
+        left -= set(self._beginnings(self._study.fidelities))
         if not left:
             return
         trials, roles = self._store.trials(self._study.name), self._store.roles(self._study.name)
@@ -87,6 +117,24 @@ class Disk:
         for key in ended - {self._key(entry) for entry in entries if _unfinished(entry)}:
             if key.id in left:
                 discard(key, self._artifacts)
+
+    def _beginnings(self, fidelities: Iterable[Fidelity]) -> list[str]:
+        """Return the evaluations of these fidelities that a later one may go on from, the worst trials first."""
+        found: list[str | None] = []
+        for fidelity in fidelities:
+            if later_continues(self._study, fidelity):
+                roles = self._store.roles(self._study.name)
+                found += [r.evaluation for r in roles if (r.role, r.fidelity) == ("baseline", fidelity.name)]
+                found += self._worst_first(fidelity)
+        return [id for id in found if id is not None]
+
+    def drop_beginnings(self, ended: Fidelity) -> None:
+        """Delete the checkpoints that only a fidelity which has ended could have gone on from."""
+        after = self._study.fidelities[self._study.fidelities.index(ended) + 1 :]
+        before = [f for f in self._study.fidelities if continues(ended, f) and not any(continues(g, f) for g in after)]
+        if before:
+            for id in checkpoint_ids(self._artifacts) & set(self._beginnings(before)):
+                discard_of(id, self._artifacts)
 
     def _key(self, entry: Trial | Role) -> EvaluationKey:
         fidelity = next(fidelity for fidelity in self._study.fidelities if fidelity.name == entry.fidelity)
@@ -104,8 +152,9 @@ class Disk:
     def make_room(self, running: Iterable[EvaluationKey]) -> None:
         """Delete the least wanted weights until the study's files are within its budget.
 
-        Baselines' go first, then those of trials, from the first fidelity to the last and from worst to best; those
-        of the final trainings last. Checkpoints of running trainings stay, and the parents that others start from.
+        Checkpoints that a later fidelity could go on from go first: it then starts from scratch. Then baselines'
+        weights, those of trials, from the first fidelity to the last and from worst to best; those of the final
+        trainings last. Checkpoints of running trainings stay, and the parents that others start from.
 
         Args:
             running: the trainings that run, or are about to.
@@ -123,12 +172,22 @@ class Disk:
                 f"more than the budget of {budget / 1e9:,.2f} GB; raise `disk` or lower executor.max_concurrent, then "
                 "run the same command"
             )
+        keep = {key.id for key in running}
+        beginnings = [id for id in self._beginnings(self._study.fidelities) if id not in keep]
+        stored = checkpoint_ids(self._artifacts) if beginnings else set()
+        extra = {id: size_of(checkpoint_of(id, self._artifacts)) for id in beginnings if id in stored}
         sizes = weights_sizes(self._artifacts)
-        if sum(checkpoints) + sum(sizes.values()) <= budget:
+        if sum(checkpoints) + sum(extra.values()) + sum(sizes.values()) <= budget:
             return
         order = [id for id in self._least_wanted_first() if id in sizes]
         parents = {role.evaluation for role in self._store.roles(self._study.name) if role.role == "parent"}
-        used = sum(checkpoints) + sum(size for id, size in sizes.items() if id in parents or id in order)
+        mine = parents.union(order)
+        used = sum(checkpoints) + sum(extra.values()) + sum(size for id, size in sizes.items() if id in mine)
+        for id, size in extra.items():
+            if used <= budget:
+                return
+            discard_of(id, self._artifacts)
+            used -= size
         order = [id for id in order if id not in parents]
         for id in order:
             if used <= budget:
@@ -141,14 +200,18 @@ class Disk:
         roles = self._store.roles(self._study.name)
         order = [role.evaluation for role in roles if role.role == "baseline"]
         for fidelity in self._study.fidelities:
-            complete = [t for t in self._store.trials(self._study.name, fidelity.name) if t.state is State.COMPLETE]
-            objectives = objectives_at(self._study, fidelity)
-            best_first = ranking(objectives, [trial.values or () for trial in complete], "value")
-            order += [complete[n].evaluation for n in reversed(best_first)]
+            order += self._worst_first(fidelity)
         order += [role.evaluation for role in roles if role.role == "final"]
         # A training that is two things is as wanted as the better of them.
         last_first = dict.fromkeys(id for id in reversed(order) if id is not None)
         return list(reversed(last_first))
+
+    def _worst_first(self, fidelity: Fidelity) -> list[str | None]:
+        """Return the evaluations of the complete trials of a fidelity."""
+        complete = [t for t in self._store.trials(self._study.name, fidelity.name) if t.state is State.COMPLETE]
+        objectives = objectives_at(self._study, fidelity)
+        best_first = ranking(objectives, [trial.values or () for trial in complete], "value")
+        return [complete[n].evaluation for n in reversed(best_first)]
 
 
 def _unfinished(entry: Trial | Role) -> bool:

@@ -18,7 +18,7 @@ from dcasearch.search.retention import discard_failed
 from dcasearch.search.tasks import task_of
 from dcasearch.search.work import Event, Job, Observer
 from dcasearch.store import Store
-from dcasearch.training import discard
+from dcasearch.training import discard, later_continues
 from dcasearch.trial import Role
 
 
@@ -42,6 +42,7 @@ class Roles:
     ) -> None:
         self._out_of_time = out_of_time
         self._study, self._store, self._observe, self._artifacts = study, store, observe, artifacts
+        self._continued = role == "baseline" and later_continues(study, fidelity)
         self._roles: dict[int, Role] = {}
         self._ready: deque[Job] = deque()
         self._attempts = Attempts(study.executor.retries, observe)
@@ -89,7 +90,8 @@ class Roles:
         """Store the record."""
         self._store.record(evaluation)
         self._store.put_role(dataclasses.replace(self._roles[job.number], evaluation=evaluation.key.id))
-        discard(evaluation.key, self._artifacts)
+        if not self._continued:
+            discard(evaluation.key, self._artifacts)
         fields = {
             **measured(evaluation.last),
             "epochs": len(evaluation.history),

@@ -29,6 +29,7 @@ from dcasearch.search.tasks import task_of
 from dcasearch.search.work import Event, Job, Observer
 from dcasearch.space import Point, Space
 from dcasearch.store import Store
+from dcasearch.training import later_continues
 from dcasearch.trial import Origin, State, Trial, Value
 
 UNUSABLE_IN_A_ROW = 200
@@ -71,8 +72,13 @@ class Trials:
         for trial in self.ledger.trials.values():
             self._remember(trial)
         self._planned = len(self.ledger.planned())
-        kept = kept_weights(study, fidelity)
-        self._retention = Retention(artifacts, kept, self._objectives, self.ledger.trials.values())
+        self._retention = Retention(
+            artifacts,
+            kept_weights(study, fidelity),
+            self._objectives,
+            self.ledger.trials.values(),
+            continued=later_continues(study, fidelity),
+        )
         self.ended: str | None = None
         """Why no further trial is sampled; None while one may be."""
         self._recover()

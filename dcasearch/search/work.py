@@ -1,4 +1,4 @@
-"""What passes between the search and an executor: a job, what it reports, and the five calls that carry it.
+"""What passes between the search and an executor: a job, what it reports, and the few calls that carry it.
 
 An executor runs a `Work` to its end: it asks for a job whenever it has a free slot, reports each epoch of a
 job (and stops the job where the answer is False), and finishes or fails it. Every second or so it attends to
@@ -91,6 +91,9 @@ class Work(Protocol):
 
     def fail(self, job: Job, failure: TrialFailure) -> None:
         """As `Source.fail`."""
+
+    def waits(self) -> bool:
+        """Return whether `ask` may have a job later though none runs: another driver trains what this work needs."""
 
     def attend(self) -> Sequence[Job]:
         """Return the running jobs that a user cancelled: the executor ends them and fails them as `cancelled`.

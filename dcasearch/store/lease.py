@@ -1,4 +1,7 @@
-"""One driver per study: a lease in the database, renewed while the driver lives, taken over when it is dead."""
+"""One driver per study: a lease in the database, renewed while the driver lives, taken over when it is dead.
+
+What a driver trains it claims under its lease, so that two studies never train the same at once.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from sqlalchemy.orm import Session
 
 from dcasearch.errors import StorageError, StudyLocked
 from dcasearch.store.outage import outlasting
-from dcasearch.store.tables import LeaseRow, UtcTime
+from dcasearch.store.tables import ClaimRow, LeaseRow, UtcTime
 
 HEARTBEAT = timedelta(seconds=10)
 STALE = timedelta(seconds=60)
@@ -66,6 +69,7 @@ class Lease:
         self._thread.join()
         try:
             with self._writing() as session:
+                session.execute(delete(ClaimRow).where(ClaimRow.token == self._token))
                 session.execute(delete(LeaseRow).where(LeaseRow.token == self._token))
         except StorageError as failure:  # this process ends, or is soon not heard of any more: both free the study
             logger.warning("The lease of study '%s' was not given back: %s", self._study, failure)
@@ -80,6 +84,28 @@ class Lease:
             outlasting(self._renew)()
         if self._lost.is_set():
             raise StudyLocked(f"Study '{self._study}' was taken over by another driver; this one was silent too long.")
+
+    @outlasting
+    def claim(self, evaluation: str) -> str | None:
+        """Claim a training by the id of its key, or return the study whose living driver holds it already.
+
+        A claim is worth nothing without its lease: a driver that died keeps nobody from its trainings.
+        """
+        with self._writing() as session:
+            claimed = session.get(ClaimRow, evaluation)
+            if claimed is not None and claimed.token != self._token:
+                holder = session.scalars(select(LeaseRow).where(LeaseRow.token == claimed.token)).one_or_none()
+                if holder is not None and self._lives(holder, _moment(session)):
+                    return holder.study
+            session.merge(ClaimRow(evaluation=evaluation, token=self._token))
+        return None
+
+    @outlasting
+    def release(self, evaluation: str) -> None:
+        """Give a claim back; one that another driver has taken over stays."""
+        with self._writing() as session:
+            mine = (ClaimRow.evaluation == evaluation) & (ClaimRow.token == self._token)
+            session.execute(delete(ClaimRow).where(mine))
 
     @outlasting
     def _take(self) -> None:
@@ -101,6 +127,8 @@ class Lease:
                 heartbeat=moment,
             )
             session.merge(mine)
+            living = select(LeaseRow.token)
+            session.execute(delete(ClaimRow).where(ClaimRow.token.not_in(living)))
         self._renewed = time.monotonic()
 
     def _lives(self, holder: LeaseRow, moment: datetime) -> bool:

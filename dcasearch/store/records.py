@@ -132,7 +132,7 @@ def merged(stored: Evaluation, new: Evaluation) -> Evaluation:
 
 _TRIAL_NAMES = [field.name for field in fields(Trial)]
 _TRIAL = [field.name for field in fields(Trial) if field.name not in ("params", "attributes")]
-_EVALUATION = ("seconds", "images", "device", "weights", "weights_sha256")
+_EVALUATION = ("seconds", "reused_seconds", "images", "device", "weights", "weights_sha256")
 
 
 def _epoch_to_json(epoch: Epoch) -> dict[str, int | float | str]:

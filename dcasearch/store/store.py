@@ -231,8 +231,9 @@ class Store:
 
     @outlasting
     def seconds(self, ids: Iterable[str]) -> float:
-        """Return how long the stored ones of these evaluations took together."""
-        return float(sum(seconds for (seconds,) in self._by_id(ids, EvaluationRow.seconds)))
+        """Return how long the stored ones of these evaluations took together, each second counted once."""
+        own = EvaluationRow.seconds - EvaluationRow.reused_seconds
+        return float(sum(seconds for (seconds,) in self._by_id(ids, own)))
 
     # The ledger
 

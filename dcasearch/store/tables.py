@@ -111,6 +111,7 @@ class EvaluationRow(Base):
     best_top5: Mapped[float | None]
     best_loss: Mapped[float | None]
     seconds: Mapped[float]
+    reused_seconds: Mapped[float] = mapped_column(default=0.0, server_default="0")
     images: Mapped[int] = mapped_column(BigInteger)
     device: Mapped[str] = mapped_column(Name)
     provenance: Mapped[Any] = mapped_column(JSON)
@@ -171,6 +172,14 @@ class LeaseRow(Base):
     process_started: Mapped[float]
     since: Mapped[datetime]
     heartbeat: Mapped[datetime]
+
+
+class ClaimRow(Base):
+    """A training that a driver runs at this moment: no other one starts it while the holder's lease is alive."""
+
+    __tablename__ = "dca_claims"
+    evaluation: Mapped[str] = mapped_column(Id, primary_key=True)
+    token: Mapped[str] = mapped_column(String(32))
 
 
 class RequestRow(Base):

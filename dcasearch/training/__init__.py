@@ -2,10 +2,12 @@
 
 Read `evaluate` first, then `training` and `loop`. `network` applies a recipe's techniques, `schedule`, `optimizer`
 and `metrics` are what their names say, `checkpoint` makes a training resumable, `ranks` lets several processes share
-one. `scoring` is what a zero-cost fidelity does in place of a training.
+one, `continuation` lets a longer one go on from a shorter one. `scoring` is what a zero-cost fidelity does in place
+of a training.
 """
 
-from dcasearch.training.checkpoint import checkpoint_path, discard
+from dcasearch.training.checkpoint import checkpoint_ids, checkpoint_of, checkpoint_path, discard, discard_of
+from dcasearch.training.continuation import continues, later_continues
 from dcasearch.training.evaluate import begin, evaluate
 from dcasearch.training.metrics import Metrics
 from dcasearch.training.ranks import Ranks
@@ -21,10 +23,15 @@ __all__ = [
     "Task",
     "Training",
     "begin",
+    "checkpoint_ids",
+    "checkpoint_of",
     "checkpoint_path",
+    "continues",
     "discard",
+    "discard_of",
     "evaluate",
     "evaluate_weights",
+    "later_continues",
     "sha256_of",
     "weights_path",
     "weights_sizes",

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import io
 import logging
-import pickle
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -60,11 +58,24 @@ class Checkpoint:
     """Training images seen, per epoch."""
     middle: MidEpoch | None = None
     """None between two epochs."""
+    continued: int = 0
+    """Epochs at the beginning of the history that the training of a smaller budget made."""
 
 
 def checkpoint_path(key: EvaluationKey, artifacts: Place) -> Place:
     """Return where a training's checkpoint lies."""
-    return artifacts / "checkpoints" / f"{key.id}.pt"
+    return checkpoint_of(key.id, artifacts)
+
+
+def checkpoint_of(id: str, artifacts: Place) -> Place:
+    """Return where the checkpoint of the training with that key's id lies."""
+    return artifacts / "checkpoints" / f"{id}.pt"
+
+
+def checkpoint_ids(artifacts: Place) -> set[str]:
+    """Return the ids of the keys of all checkpoints in the store; one look, also at an object store."""
+    folder = artifacts / "checkpoints"
+    return {place.name.split(".")[0] for place in folder.iterdir()} if folder.is_dir() else set()
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Place) -> None:
@@ -81,6 +92,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Place) -> None:
         "ema": checkpoint.ema,
         "history": [asdict(epoch) for epoch in checkpoint.history],
         "images": list(checkpoint.images),
+        "continued": checkpoint.continued,
         "middle": None if middle is None else {**vars(middle), "ranks": [vars(rank) for rank in middle.ranks]},
     }
     write_atomically(path, lambda unfinished: torch.save(content, unfinished))
@@ -96,16 +108,7 @@ def read_checkpoint(path: Place) -> bytes | None:
         return None
     try:
         parse_checkpoint(content, torch.device("cpu"))
-    # What torch.load and the lines below raise on broken or foreign content.
-    except (
-        RuntimeError,
-        ValueError,
-        KeyError,
-        TypeError,
-        EOFError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-    ) as error:
+    except Exception as error:  # torch's unpickler raises whatever broken or foreign content leads it to
         aside = path.with_suffix(".broken")
         move(path, aside.name)
         # Not torch's own words: they advise to load it in a way that may run its code.
@@ -131,6 +134,7 @@ def parse_checkpoint(content: bytes, device: torch.device) -> Checkpoint:
         history=tuple(Epoch(**epoch) for epoch in loaded["history"]),
         images=tuple(loaded["images"]),
         middle=_middle(loaded.get("middle")),
+        continued=loaded.get("continued", 0),
     )
 
 
@@ -143,6 +147,11 @@ def _middle(content: Mapping[str, Any] | None) -> MidEpoch | None:
 
 def discard(key: EvaluationKey, artifacts: Place) -> None:
     """Delete a training's checkpoint: to be called once its evaluation is recorded. Safe to repeat."""
-    path = checkpoint_path(key, artifacts)
+    discard_of(key.id, artifacts)
+
+
+def discard_of(id: str, artifacts: Place) -> None:
+    """As `discard`, by the id of the key."""
+    path = checkpoint_of(id, artifacts)
     delete(path)
     delete(path.with_suffix(".broken"))

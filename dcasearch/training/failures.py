@@ -50,7 +50,7 @@ def _is_lost(error: Exception) -> bool:
     if isinstance(error, dist.DistError):
         return True
     # What torch says where it has no exception of its own.
-    return str(error).startswith("DataLoader worker") or "gloo" in str(error)
+    return str(error).startswith("DataLoader worker") or "gloo" in str(error).lower()
 
 
 def _is_out_of_memory(error: Exception) -> bool:

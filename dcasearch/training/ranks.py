@@ -110,6 +110,8 @@ def init_ranks(address: str, rank: int, world: int, device: torch.device) -> Ite
         backend = "cpu:gloo,cuda:nccl"
     dist.init_process_group(backend, init_method=address, rank=rank, world_size=world, timeout=TIMEOUT)
     try:
-        yield Ranks(rank, world)
+        ranks = Ranks(rank, world)
+        ranks.any(False)  # nobody goes on, and perhaps fails, while another still meets the rest
+        yield ranks
     finally:
         dist.destroy_process_group()

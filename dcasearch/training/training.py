@@ -18,11 +18,14 @@ from dcasearch.training.checkpoint import (
     Checkpoint,
     MidEpoch,
     RankState,
+    checkpoint_ids,
+    checkpoint_of,
     checkpoint_path,
     parse_checkpoint,
     read_checkpoint,
     save_checkpoint,
 )
+from dcasearch.training.continuation import beginnings
 from dcasearch.training.failures import at_work
 from dcasearch.training.loop import (
     Progress,
@@ -99,6 +102,9 @@ class Training:
         self._images: list[int] = []
         self._middle: MidEpoch | None = None
         self._returned = 0
+        self._beginning: str | None = None
+        """The key's id of the shorter training that this one has just gone on from."""
+        self._continued = 0
         with at_work(self._threads):
             self._checkpoint = checkpoint_path(task.key, artifacts)
             self._open(choose_device(device))
@@ -126,7 +132,7 @@ class Training:
             device=device,
             share=self._ranks.share,
         )
-        saved = self._ranks.from_first(read_checkpoint(self._checkpoint) if self._ranks.first else None)
+        saved = self._ranks.from_first(self._saved() if self._ranks.first else None)
         self._network = make_network(
             task.architecture,
             self._recipe,
@@ -141,6 +147,20 @@ class Training:
         if saved is not None:
             self._resume(parse_checkpoint(saved, device))
 
+    def _saved(self) -> bytes | None:
+        """Return this training's checkpoint, or that of the longest one which is its beginning."""
+        own = read_checkpoint(self._checkpoint)
+        if own is not None:
+            return own
+        stored = checkpoint_ids(self._artifacts)
+        shorter = beginnings(self._task) if stored else {}
+        for id in sorted(stored & shorter.keys(), key=lambda id: -shorter[id]):
+            content = read_checkpoint(checkpoint_of(id, self._artifacts))
+            if content is not None:
+                self._beginning = id
+                return content
+        return None
+
     def _resume(self, checkpoint: Checkpoint) -> None:
         self._network.model.load_state_dict(checkpoint.model)
         load_optimizer(self._optimizer, checkpoint.optimizer)
@@ -148,6 +168,7 @@ class Training:
             self._network.ema.load_state_dict(checkpoint.ema)
         self._history, self._images = list(checkpoint.history), list(checkpoint.images)
         self._middle = checkpoint.middle
+        self._continued = checkpoint.continued if self._beginning is None else len(self._history)
 
     def next(self) -> Epoch:
         """Train and measure the next epoch and write the checkpoint, or return the next one that it already holds.
@@ -278,6 +299,7 @@ class Training:
             history=tuple(self._history),
             images=tuple(self._images),
             middle=self._middle,
+            continued=self._continued,
         )
         save_checkpoint(checkpoint, self._checkpoint)
 
@@ -309,4 +331,5 @@ class Training:
             provenance=made_with,
             weights=weights,
             weights_sha256=digest,
+            reused_seconds=sum(epoch.seconds for epoch in history[: self._continued]),
         )

@@ -193,3 +193,16 @@ def test_the_parents_of_a_race_are_one_per_seed() -> None:
     space = {**SPACE, "connections": {**SPACE["connections"], "function": "direct"}}
     phases = foresee(fidelities=[PROXY, full], space=space).phases
     assert [(phase.name, phase.least, phase.trainings) for phase in phases[1:2]] == [("full parents", 4, 12)]
+
+
+def test_epochs_that_a_smaller_budget_did_already_are_not_counted_again_and_their_checkpoints_are() -> None:
+    full = {"name": "full", "promote": {"top": 2, "random": 1}, "resolution": 16, "epochs": 8, "seeds": [0, 1]}
+    step: dict[str, Any] = {"recipe": {"schedule": {"name": "step"}}}
+    anew, going_on = (
+        foresee(fidelities=[{**PROXY, **recipe}, {**full, **step}], baselines=True) for recipe in ({}, step)
+    )
+    per_epoch = anew.phases[1].macs / (12 * 8)
+    # Of two seeds one is the proxy's: that of 3 trials and 3 baselines, 4 epochs each.
+    assert going_on.phases[1].macs == pytest.approx(per_epoch * (12 * 8 - 6 * 4))
+    assert going_on.disk_bytes > anew.disk_bytes
+    assert going_on.checkpoint_bytes == anew.checkpoint_bytes

@@ -9,6 +9,7 @@ from rich.console import Console
 from dcasearch.analysis.forecast import forecast
 from dcasearch.analysis.standing import FidelityStanding, Standing
 from dcasearch.analysis.trust import Correlation, Trust
+from dcasearch.cli import printing
 from dcasearch.cli.console import make_console
 from dcasearch.cli.printing import print_checks, print_forecast, print_standing, print_trust, why
 from dcasearch.export import Check
@@ -95,3 +96,11 @@ def test_a_forecast_of_a_race_gives_least_and_most_trainings_and_what_it_finds(
     assert any(line.startswith("full race 0 to 12 ") for line in lines)
     told = "Race at full: 3 candidates, up to 6 seeds each, at confidence 95%; a lead of"
     assert any(line.startswith(told) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(0.0, "0"), (12.34, "12.3"), (1234.0, "1.23k"), (-1234.0, "-1.23k"), (5.0e9, "5G"), (-2.5e-3, "-0.0025")],
+)
+def test_large_numbers_have_a_unit_whatever_their_sign(number: float, told: str) -> None:
+    assert printing._short(number) == told

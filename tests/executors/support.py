@@ -33,6 +33,8 @@ class Listed:
     failures: list[tuple[int, TrialFailure]] = field(default_factory=list)
     running: list[Job] = field(default_factory=list)
     cancel: Callable[[], list[Job]] = list
+    later: float | None = None
+    """When jobs come, on the monotonic clock: until then another driver holds them."""
 
     def __post_init__(self) -> None:
         self.ready = [Job(f"job {n}", n, task, Resources()) for n, task in enumerate(self.tasks)]
@@ -42,7 +44,7 @@ class Listed:
         self.ready[number] = dataclasses.replace(self.ready[number], epoch_seconds=seconds)
 
     def ask(self) -> Job | None:
-        if not self.ready:
+        if not self.ready or self.waits():
             return None
         self.running.append(self.ready.pop(0))
         return self.running[-1]
@@ -54,6 +56,9 @@ class Listed:
     def finish(self, job: Job, evaluation: Evaluation) -> None:
         self.finished[job.number] = evaluation
         self.running.remove(job)
+
+    def waits(self) -> bool:
+        return self.later is not None and time.monotonic() < self.later
 
     def attend(self) -> list[Job]:
         return self.cancel()

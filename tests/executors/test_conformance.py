@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -259,6 +260,16 @@ def test_a_study_with_one_worker_has_the_same_ledger_everywhere_to_the_last_bit(
         finally:
             bench.close()
         assert differences(expected, ledger_of(store, "tiny")) == []
+
+
+def test_a_work_that_waits_for_another_driver_is_asked_again_and_can_be_interrupted(bench: Bench) -> None:
+    held_up = Listed([make_task(epochs=1)], later=time.monotonic() + 2)
+    bench.run(held_up)
+    assert set(held_up.finished) == {0}
+    interrupted = threading.Event()
+    threading.Timer(1, interrupted.set).start()
+    with pytest.raises(Interrupted):
+        bench.run(Listed([make_task()], later=time.monotonic() + 60), interrupted=interrupted)
 
 
 def test_two_jobs_run_at_once(bench: Bench, tmp_path: Path) -> None:

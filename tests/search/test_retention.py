@@ -32,7 +32,8 @@ class Shelf:
             {"name": "full", "promote": {"top": 2}, "resolution": 32, "epochs": 4},
         ]
         self.artifacts: Place = folder / "artifacts"
-        self.study: Study = make_study(fidelities=two, **changes)
+        self.study: Study = make_study(**{"fidelities": two, **changes})
+        folder.mkdir(exist_ok=True)
         self.store = Store.open(f"sqlite:///{folder}/study.db", create=True)
         self.store.put_study(self.study.name, {}, self.study.model_dump_json(exclude={"storage"}))
         points = read_space(self.study.space).enumerate()
@@ -242,3 +243,43 @@ def test_in_a_race_weights_are_kept_for_every_seed_of_the_best() -> None:
     full = {"name": "full", "promote": {"top": 2, "race": {"max_seeds": 4}}, "resolution": 16, "epochs": 1}
     study = make_study(fidelities=[proxy, full], keep_weights=3)
     assert [kept_weights(study, fidelity) for fidelity in study.fidelities] == [3, 12]
+
+
+STEP = {"schedule": {"name": "step"}}
+CONTINUED = [
+    {"name": "proxy", "trials": 5, "resolution": 16, "epochs": 1, "recipe": STEP},
+    {"name": "full", "promote": {"top": 2}, "resolution": 16, "epochs": 4, "recipe": STEP},
+]
+
+
+def test_checkpoints_that_a_later_fidelity_goes_on_from_stay_until_it_has_ended(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, fidelities=CONTINUED)
+    complete, pruned = shelf.trial(0, State.COMPLETE), shelf.trial(1, State.PRUNED)
+    baseline = shelf.role(2, "baseline", 50.0)
+    shelf.disk().clear()
+    assert shelf.checkpoints() == {*ids(complete), baseline}, "the pruned one is never promoted"
+    shelf.disk().drop_beginnings(shelf.study.fidelities[0])
+    assert shelf.checkpoints() == {*ids(complete), baseline}
+    shelf.disk().drop_beginnings(shelf.study.fidelities[1])
+    assert shelf.checkpoints() == set()
+    assert pruned.evaluation not in shelf.checkpoints()
+
+
+def test_a_complete_trials_checkpoint_is_kept_for_a_later_fidelity_only_where_that_goes_on_from_it(
+    tmp_path: Path,
+) -> None:
+    for continued in (True, False):
+        shelf = Shelf(tmp_path / str(continued), fidelities=CONTINUED)
+        retention = Retention(shelf.artifacts, 5, shelf.study.objectives, [], continued=continued)
+        for number, state in enumerate((State.COMPLETE, State.PRUNED)):
+            trial = shelf.trial(number, state)
+            retention.ended(trial, shelf.store.evaluation(trial.evaluation or ""))
+        assert len(shelf.checkpoints()) == (1 if continued else 0)
+
+
+def test_checkpoints_to_go_on_from_are_the_first_to_go_where_disk_is_short(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, fidelities=CONTINUED, disk=3 * SIZE)
+    worst, best = shelf.trial(0, State.COMPLETE, top1=1.0), shelf.trial(1, State.COMPLETE, top1=2.0)
+    shelf.disk().make_room([])
+    assert shelf.checkpoints() == ids(best)
+    assert shelf.weights() == ids(worst, best)

@@ -10,12 +10,12 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from dcasearch.errors import StorageError, StudyLocked
 from dcasearch.store import Lease, Store
-from dcasearch.store.tables import LeaseRow, now
+from dcasearch.store.tables import ClaimRow, LeaseRow, now
 from tests.store.samples import STUDY
 
 DRIVER = """
@@ -134,3 +134,37 @@ def test_a_missed_heartbeat_is_a_warning_not_an_end(
         down.clear()
         lease.check()
     assert "was not renewed: database is locked" in caplog.text
+
+
+def test_a_training_is_claimed_by_one_driver_at_a_time(store: Store) -> None:
+    with store.lease("one") as one, store.lease("other") as other:
+        assert one.claim("e" * 16) is None
+        assert one.claim("e" * 16) is None, "claiming again is safe"
+        assert other.claim("e" * 16) == "one"
+        assert other.claim("f" * 16) is None
+        other.release("e" * 16)
+        assert other.claim("e" * 16) == "one", "only the holder gives it back"
+        one.release("e" * 16)
+        assert other.claim("e" * 16) is None
+
+
+def test_the_claims_of_a_driver_end_with_it(store: Store) -> None:
+    with store.lease("one") as one:
+        one.claim("e" * 16)
+    with store.lease("other") as other:
+        assert other.claim("e" * 16) is None
+
+
+def test_a_killed_drivers_claims_hold_nobody_up(store: Store, url: str) -> None:
+    driver = start_driver(url)
+    try:
+        with store.lease("another study") as mine:
+            with store._writing() as session:
+                token = session.scalars(select(LeaseRow.token).where(LeaseRow.study == STUDY)).one()
+                session.add(ClaimRow(evaluation="e" * 16, token=token))
+            assert mine.claim("e" * 16) == STUDY
+            driver.kill()
+            assert mine.claim("e" * 16) is None
+    finally:
+        driver.kill()
+        driver.wait()

@@ -159,6 +159,14 @@ def test_curves_and_seconds_are_read_without_their_records(store: Store) -> None
     assert store.seconds([]) == 0
 
 
+def test_seconds_that_a_longer_training_took_over_from_a_shorter_one_are_counted_once(store: Store) -> None:
+    with_study(store)
+    short = store.record(evaluation(50.0, seconds=2.0))
+    long = store.record(evaluation(50.0, 60.0, seed=1, seconds=5.0, reused_seconds=2.0))
+    assert store.seconds([short.key.id, long.key.id]) == pytest.approx(5.0)
+    assert store.find(long.key) == long
+
+
 def test_a_trial_comes_back_as_it_was_stored(store: Store) -> None:
     with_study(store)
     full = trial(

@@ -14,6 +14,7 @@ from dcasearch.training.failures import as_trial_failures
         (MemoryError(), "oom", "MemoryError"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "oom", "can't allocate"),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), "lost", "pid 7"),
+        (RuntimeError("Gloo connectFullMesh failed with [peer.cc:55] Connection closed"), "lost", "connectFullMesh"),
         (ZeroDivisionError("division by zero"), "bug", "ZeroDivisionError: division by zero"),
         (RuntimeError("shapes differ\nat line 2"), "bug", "RuntimeError: shapes differ"),
     ],

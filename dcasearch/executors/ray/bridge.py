@@ -25,7 +25,7 @@ from dcasearch.executors.ray.actor import GRACE_SECONDS, GaveWay, Message, Ticke
 from dcasearch.executors.ray.cluster import capacity, nodes
 from dcasearch.executors.ray.signals import Signals
 from dcasearch.executors.worker import Failed
-from dcasearch.search.work import ATTEND_SECONDS, Work
+from dcasearch.search.work import ATTEND_SECONDS, Job, Work
 
 _PATIENCE_SECONDS = 30.0
 """How long a trial may wait for a place before no smaller one is started in its stead."""
@@ -72,13 +72,22 @@ class Bridge:
                 return None  # one more than there is room for, so that a cluster that grows by demand sees some
             if any(time.monotonic() - since > _PATIENCE_SECONDS for since in self._waiting.values()):
                 return None  # else small trials would take every place that a large one waits for
-            job = self._work.ask()
+            job = self._ask()
             if job is not None:
                 self._waiting[trial_id] = time.monotonic()
                 self._live[trial_id] = Ticket(job, self._artifacts, self._signals.name)
                 return {"ticket": self._live[trial_id]}
         # Nothing runs and nothing is to come, or an error: Tune would wait within this call for ever.
         return None if self._live and self.error is None else Searcher.FINISHED
+
+    def _ask(self) -> Job | None:
+        """Return the next job; where none runs, wait here for one that another driver holds: Tune would end."""
+        job = self._work.ask()
+        while job is None and not self._live and self._work.waits() and not self._ending():
+            self._interrupted.wait(ATTEND_SECONDS)
+            self.attend()
+            job = self._work.ask()
+        return job
 
     def started(self, trial_id: str) -> None:
         """Note that a trial has a place."""

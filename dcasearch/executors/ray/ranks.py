@@ -93,10 +93,12 @@ class Group:
         ]
         address = f"tcp://{own_address()}:{_free_port()}"
         try:
-            meeting = [other.step.remote(address) for other in others]
-            with init_ranks(address, 0, world, _device(job)) as ranks:
-                group = cls(ranks, others, address)
-                group._meeting = meeting
+            with ExitStack() as stack:
+                group = cls(Ranks(), others, address)
+                group._meeting = [other.step.remote(address) for other in others]
+                # What it raises ends this process: torch may not meet anyone again where it has failed to once.
+                with _watched(group._meeting):
+                    group.ranks = stack.enter_context(init_ranks(address, 0, world, _device(job)))
                 yield group
         finally:
             for other in others:
@@ -114,14 +116,11 @@ class Group:
             return own()
         steps = self._meeting or [other.step.remote(self._address) for other in self._others]
         self._meeting = None
-        done = threading.Event()
-        threading.Thread(target=_watch, args=(steps, done), daemon=True).start()
         try:
-            result = own()
+            with _watched(steps):
+                result = own()
         except TrialFailure as failure:
             raise self._cause(steps, failure) from failure
-        finally:
-            done.set()
         for failed in ray.get(steps):
             if failed is not None:
                 raise TrialFailure(failed.kind, failed.message)
@@ -140,8 +139,18 @@ class Group:
         return own
 
 
+@contextmanager
+def _watched(steps: list[Any]) -> Iterator[None]:
+    """End this process if another rank dies meanwhile and rank 0 hangs in a collective that waits for it."""
+    done = threading.Event()
+    threading.Thread(target=_watch, args=(steps, done), daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
 def _watch(steps: list[Any], done: threading.Event) -> None:
-    """End this process if another rank dies and rank 0 hangs in a collective that waits for it."""
     try:
         ray.get(steps)
     except ray.exceptions.RayError:
