@@ -117,7 +117,7 @@ def test_a_race_may_be_added_and_its_seeds_may_grow() -> None:
         (race(max_seeds=3), "race.max_seeds: 4 in the database, 3 in the YAML"),
         (race(confidence=0.9), "race: "),
         (meaning(fidelities=[PROXY, FULL]), "nothing in the YAML"),
-        (meaning(fidelities=[PROXY, {**FULL, "seeds": [0, 1], "promote": {"race": {"max_seeds": 4}}}]), "race: "),
+        (meaning(fidelities=[PROXY, {**FULL, "seeds": [1, 2], "promote": {"race": {"max_seeds": 4}}}]), "race: "),
     ],
 )
 def test_what_decides_a_race_may_not_change_otherwise(changed: dict[str, Any], words: str) -> None:

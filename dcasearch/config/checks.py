@@ -74,12 +74,16 @@ def _later(study: Study, fidelity: Fidelity, path: Path) -> Iterator[tuple[Path,
         yield (*path, "promote"), "promotes nothing"
     if fidelity.trials is not None:
         yield (*path, "trials"), "belongs to the first fidelity; here `promote` says how many"
-    before = study.fidelities[[f.name for f in study.fidelities].index(fidelity.name) - 1]
-    if fidelity.promote is not None and fidelity.promote.asynchronous and before.race is not None:
-        message = f"'{before.name}' races: who goes on is known at its end; leave out one of the two"
+    before = _before(study, fidelity)[-1:]
+    if fidelity.promote is not None and fidelity.promote.asynchronous and before and before[0].race is not None:
+        message = f"'{before[0].name}' races: who goes on is known at its end; leave out one of the two"
         yield (*path, "promote", "asynchronous"), message
     if fidelity.promote is not None and fidelity.promote.race is not None:
         yield from _race(study, fidelity, fidelity.promote, fidelity.promote.race, path)
+
+
+def _before(study: Study, fidelity: Fidelity) -> tuple[Fidelity, ...]:
+    return study.fidelities[: [other.name for other in study.fidelities].index(fidelity.name)]
 
 
 def _race(study: Study, fidelity: Fidelity, promote: Promotion, race: Race, path: Path) -> Iterator[tuple[Path, str]]:
@@ -88,6 +92,11 @@ def _race(study: Study, fidelity: Fidelity, promote: Promotion, race: Race, path
             (*path, "promote", "race"),
             f"has no seed to give: max_seeds {race.max_seeds} with {len(fidelity.seeds)} `seeds` for all",
         )
+    chosen_with = {s: before.name for before in _before(study, fidelity) for s in before.all_seeds}
+    for seed in sorted(chosen_with.keys() & set(fidelity.all_seeds))[:1]:
+        where, fresh = chosen_with[seed], max(chosen_with) + 1
+        message = f"{seed} helped to choose the candidates, in '{where}'; a race needs fresh ones, e.g. [{fresh}]"
+        yield (*path, "seeds"), message
     if promote.top + promote.random == 1:
         yield (*path, "promote", "race"), "needs two that are promoted; one alone has no rival"
     if promote.asynchronous:

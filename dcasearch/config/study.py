@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from dcasearch.architecture.specification import Frozen
 from dcasearch.config.numbers import Human
@@ -155,6 +163,7 @@ class Fidelity(Frozen):
     """In YAML a shipped recipe's name, or `{base: light, lr: 0.05}`, or the whole recipe."""
     pruner: Pruner = Pruner()
     seeds: tuple[NonNegativeInt, ...] = Field(default=(0,), min_length=1, strict=False)
+    """In a race not those of the fidelities before it; where it names none the first one after them."""
     initialize: Annotated[
         Initialization,
         BeforeValidator(_initialization, json_schema_input_type=Literal["scratch", "vanilla"] | Initialization),
@@ -286,3 +295,15 @@ class Study(Frozen):
     storage: str = "sqlite:///dcasearch.db"
     artifacts: str = "./artifacts"
     """Where checkpoints and weights are stored: a folder, or a URL that fsspec knows, e.g. s3://bucket/folder."""
+
+    @field_validator("fidelities")
+    @classmethod
+    def _fresh_seeds(cls, fidelities: tuple[Fidelity, ...]) -> tuple[Fidelity, ...]:
+        """Give a race that names no seeds the first ones after all those that chose its candidates."""
+        resolved: list[Fidelity] = []
+        for fidelity in fidelities:
+            if fidelity.race is not None and "seeds" not in fidelity.model_fields_set:
+                used = [seed for earlier in resolved for seed in earlier.all_seeds]
+                fidelity = fidelity.model_copy(update={"seeds": (max(used, default=-1) + 1,)})
+            resolved.append(fidelity)
+        return tuple(resolved)

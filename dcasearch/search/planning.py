@@ -124,9 +124,10 @@ class Racer:
         if race is None:
             return 0
         known = self._ledger.attributes("of", "seed")
-        begun = {trial.attributes["of"] for trial in self._ledger.trials.values()}
-        if {held[0] for held in known if isinstance(held, tuple)} != begun:  # some have not come to the start yet
-            return 0
+        begun = {candidate.trials[0].attributes["of"] for candidate in race.candidates}
+        seeds = self._ledger.fidelity.all_seeds
+        if {held[0] for held in known if isinstance(held, tuple) and held[1] in seeds} != begun:
+            return 0  # some have not come to the start yet
         self._looked_at = self._ledger.settled
         missing = [(c, seed) for c, seed in race.needed if (c.trials[0].attributes["of"], seed) not in known]
         for candidate, seed in missing:

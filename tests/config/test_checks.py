@@ -29,8 +29,12 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         racing(pruner={"name": "median"}),
         "fidelities.1.pruner: a race compares whole trainings, pruned ones have no end",
     ),
+    "a race with the seed that chose its candidates": (
+        racing(seeds=[3, 0]),
+        "fidelities.1.seeds: 0 helped to choose the candidates, in 'proxy'; a race needs fresh ones, e.g. [1]",
+    ),
     "a race without seeds to give": (
-        racing(seeds=[0, 1, 2, 3]),
+        racing(seeds=[4, 1, 2, 3]),
         "fidelities.1.promote.race: has no seed to give: max_seeds 4 with 4 `seeds` for all",
     ),
     "a race of one": (racing({"top": 1}), "fidelities.1.promote.race: needs two that are promoted"),
@@ -178,7 +182,8 @@ def test_parts_that_do_not_fit_together_are_a_mistake(changes: dict[str, Any], m
         {"stop": {"deadline": "2026-12-01T08:00:00", "wall_hours": 1, "no_improvement": 9}},
         {"executor": {"resources": {"proxy": {"cpu": 2, "gpu": 1}}}},
         {"fidelities": [ZERO, LATER]},
-        {**racing(), "final": {"seeds": [4]}},
+        {**racing(), "final": {"seeds": [5]}},
+        racing(seeds=[7, 1]),
         {**racing({"by": "pareto"}), "objectives": {"macs": "minimize", "top1": "maximize"}},
         {**racing(), "objectives": {"loss": "minimize", "top1": "maximize"}},
         {"fidelities": [FIRST, {**LATER, "promote": {"race": {}}}]},
@@ -187,3 +192,9 @@ def test_parts_that_do_not_fit_together_are_a_mistake(changes: dict[str, Any], m
 )
 def test_parts_that_fit_together_are_none(changes: dict[str, Any]) -> None:
     good(**changes)
+
+
+def test_a_race_that_names_no_seeds_has_the_first_ones_after_those_that_chose_its_candidates() -> None:
+    middle = {**LATER, "name": "middle", "seeds": [2, 4]}
+    study = good(fidelities=[FIRST, middle, racing()["fidelities"][1], {**LATER, "name": "last"}])
+    assert [fidelity.all_seeds for fidelity in study.fidelities] == [(0,), (2, 4), (5, 6, 7, 8), (0,)]

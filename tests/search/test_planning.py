@@ -131,7 +131,7 @@ def test_a_race_gives_seeds_to_those_not_told_apart_and_none_to_those_that_left(
     assert standing.out
     for candidate in standing.candidates:
         expected = standing.looked if candidate.left is None else candidate.left
-        assert [trial.seed for trial in candidate.trials] == list(range(expected))
+        assert [trial.seed for trial in candidate.trials] == list(range(1, expected + 1))
     notes = [event.message for event in events if event.kind == "note" and event.message.startswith("race")]
     assert [note.split(":")[0] for note in notes] == [f"race, {n} seeds" for n in range(2, standing.looked + 1)]
     assert "; it is over, " in notes[-1]
@@ -140,7 +140,7 @@ def test_a_race_gives_seeds_to_those_not_told_apart_and_none_to_those_that_left(
 
 def test_without_a_difference_a_race_ends_at_its_last_seed(race: Callable[..., tuple[list[Event], Store]]) -> None:
     _, store = race(Levels(gap=0.0))
-    assert raced(store) == [(of, seed) for seed in range(4) for of in dict(raced(store))]
+    assert raced(store) == [(of, seed) for seed in range(1, 5) for of in dict(raced(store))]
     assert len(raced(store)) == 12
 
 
@@ -222,7 +222,7 @@ def test_more_seeds_extend_a_race_in_which_some_were_not_told_apart(
     again = Levels(gap=0.0)
     race(again, fidelities=[SHORT, longer])
     assert len(again.ran) == 3
-    assert {job.task.seed for job in again.ran} == {4}
+    assert {job.task.seed for job in again.ran} == {5}
     with pytest.raises(StudyChanged, match=r"race\.max_seeds: 5 in the database, 4 in the YAML"):
         race(Levels(gap=0.0))
 
@@ -253,7 +253,7 @@ def test_a_candidate_that_fails_leaves_the_race_and_the_others_go_on(
 
 def test_a_single_candidate_is_trained_once(race: Callable[..., tuple[list[Event], Store]]) -> None:
     _, store = race(Levels(gap=3.0), fidelities=[{**SHORT, "trials": 1}, RACE])
-    assert [seed for _, seed in raced(store)] == [0]
+    assert [seed for _, seed in raced(store)] == [1]
 
 
 def test_those_still_in_a_race_are_promoted_before_those_that_left_it(
@@ -276,3 +276,16 @@ def test_promotion_from_several_seeds_goes_by_their_mean(race: Callable[..., tup
         by_architecture.setdefault(trial.architecture_id, []).extend(trial.values or ())
     best = max(by_architecture, key=lambda id: sum(by_architecture[id]))
     assert [trial.architecture_id for trial in store.trials("tiny", "last")] == [best]
+
+
+def test_a_race_that_is_added_to_a_finished_study_trains_fresh_seeds_of_those_promoted(
+    race: Callable[..., tuple[list[Event], Store]],
+) -> None:
+    plain = {**RACE, "promote": {"top": 2, "random": 1}}
+    _, store = race(Levels(gap=0.0), fidelities=[SHORT, plain])
+    assert [seed for _, seed in raced(store)] == [0, 0, 0]
+    _, store = race(Levels(gap=0.0))
+    assert [seed for _, seed in raced(store)] == [seed for seed in range(5) for _ in range(3)]
+    winner = standing_of(store, "tiny").winner
+    assert winner is not None
+    assert [trial.seed for trial in winner.trials] == [1, 2, 3, 4]
