@@ -67,6 +67,18 @@ def test_the_chance_of_error_holds_where_some_are_three_times_as_noisy(candidate
     assert anyone_left(run_races(trained, RACE)) <= 0.05
 
 
+@pytest.mark.parametrize("candidates", [2, 3, 5])
+@pytest.mark.parametrize("noise", ["heavy tails", "skewed", "one training in ten collapses"])
+def test_the_chance_of_error_holds_for_noise_that_is_not_normal(candidates: int, noise: str) -> None:
+    rng, shape = np.random.default_rng(11), (2000, candidates, 8)
+    trained = {
+        "heavy tails": lambda: rng.standard_t(3, shape),
+        "skewed": lambda: rng.exponential(size=shape),
+        "one training in ten collapses": lambda: rng.standard_normal(shape) - 8 * (rng.random(shape) < 0.1),
+    }[noise]()
+    assert anyone_left(run_races(trained, RACE)) <= 0.05
+
+
 @pytest.mark.parametrize("candidates", [3, 5, 8])
 def test_two_equals_are_not_told_apart_when_all_others_have_left(candidates: int) -> None:
     trained = values(2000, candidates)
