@@ -39,6 +39,14 @@ def meaning_of(study: Study, space: Space, data: DataInfo) -> dict[str, Any]:
             )
         for name in ("kind", "resolution", "epochs", "train_fraction"):
             meaning[f"fidelities.{fidelity.name}.{name}"] = getattr(fidelity, name)
+        if fidelity.promote is not None and fidelity.race is not None:
+            meaning[f"fidelities.{fidelity.name}.race"] = {
+                "confidence": fidelity.race.confidence,
+                "by": fidelity.promote.by,
+                "seeds": list(fidelity.seeds),
+                "images": data.validation_images,
+            }
+            meaning[f"fidelities.{fidelity.name}.race.max_seeds"] = fidelity.race.max_seeds
         if fidelity.kind == "zero_cost":
             meaning[f"fidelities.{fidelity.name}.score"] = f"{fidelity.score}, {fidelity.batches} batches"
         for part in (fidelity.recipe, fidelity.pruner):
@@ -56,7 +64,7 @@ def check_unchanged(name: str, stored: Mapping[str, Any], new: Mapping[str, Any]
         StudyChanged: with one line per difference.
     """
     stored = _completed(stored, new)
-    changed = [path for path in stored if path not in new or new[path] != stored[path]]
+    changed = [path for path in stored if path not in new or not _holds(path, stored[path], new[path])]
     if changed:
         lines = [
             f"  {path}: {stored[path]} in the database, {new.get(path, 'nothing')} in the YAML" for path in changed
@@ -66,6 +74,13 @@ def check_unchanged(name: str, stored: Mapping[str, Any], new: Mapping[str, Any]
             + "\n".join(lines)
             + "\nGive the study another `name`, or change these back."
         )
+
+
+def _holds(path: str, stored: Any, new: Any) -> bool:
+    """Return whether a value means what it meant; the length of a race may grow, and only grow."""
+    if path.endswith(".race.max_seeds"):
+        return bool(new >= stored)
+    return bool(new == stored)
 
 
 _PARTS: dict[str, type[BaseModel]] = {"recipe": Recipe, "pruner": Pruner}

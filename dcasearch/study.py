@@ -8,7 +8,7 @@ only truth, so the same call starts a study, resumes it after any interruption, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +30,7 @@ from dcasearch.search.costing import Costs
 from dcasearch.search.ledger import Ledger
 from dcasearch.search.parents import WithParents
 from dcasearch.search.pipeline import Part, Pipeline
-from dcasearch.search.planning import Promoter, plan_users
+from dcasearch.search.planning import Promoter, Racer, plan_users
 from dcasearch.search.pruning import rungs
 from dcasearch.search.requests import Requests
 from dcasearch.search.retention import Disk
@@ -213,12 +213,14 @@ class _Run:
     def _trials(self, fidelity: Fidelity, previous: Part | None) -> Source:
         """Return the trials of one fidelity; `previous` are those of the fidelity before it."""
         ledger = Ledger(self.store, self.study, fidelity)
-        promoter = None
+        plans: list[Callable[[], int]] = []
         if previous is None:
             plan_users(self.study, ledger)
         else:
-            promoter = Promoter(self.study, _trials_of(previous).ledger, ledger, lambda: previous.ended)
+            images = self.data.validation_images
+            promoter = Promoter(self.study, _trials_of(previous).ledger, ledger, lambda: previous.ended, images)
             promoter()
+            plans = [promoter, Racer(self.study, ledger, images, self.observe)]
         self._begin_search(ledger)
         trials = Trials(
             study=self.study,
@@ -231,7 +233,7 @@ class _Run:
             observe=self.observe,
             out_of_time=self._out_of_time,
             ledger=ledger,
-            plan=promoter or (lambda: 0),
+            plan=lambda: sum(plan() for plan in plans),
         )
         return self._with_parents(trials, fidelity)
 

@@ -99,3 +99,27 @@ def test_a_nested_field_that_is_changed_for_a_study_stored_before_it_existed_is_
 def test_a_further_fidelity_may_use_new_fields() -> None:
     full = {**FULL, "recipe": {"accumulate": 4}}
     check_unchanged("tiny", without(meaning(fidelities=[PROXY]), ADDED), meaning(fidelities=[PROXY, full]))
+
+
+def race(**changes: Any) -> dict[str, Any]:
+    promote = {"top": 2, "race": {"max_seeds": 4, **changes}}
+    return meaning(fidelities=[PROXY, {**FULL, "promote": promote}])
+
+
+def test_a_race_may_be_added_and_its_seeds_may_grow() -> None:
+    check_unchanged("tiny", meaning(fidelities=[PROXY, FULL]), race())
+    check_unchanged("tiny", race(), race(max_seeds=6))
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (race(max_seeds=3), "race.max_seeds: 4 in the database, 3 in the YAML"),
+        (race(confidence=0.9), "race: "),
+        (meaning(fidelities=[PROXY, FULL]), "nothing in the YAML"),
+        (meaning(fidelities=[PROXY, {**FULL, "seeds": [1, 2], "promote": {"race": {"max_seeds": 4}}}]), "race: "),
+    ],
+)
+def test_what_decides_a_race_may_not_change_otherwise(changed: dict[str, Any], words: str) -> None:
+    with pytest.raises(StudyChanged, match=words):
+        check_unchanged("tiny", race(), changed)

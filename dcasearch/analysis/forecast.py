@@ -7,11 +7,13 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from dcasearch.analysis.races import RaceForecast, foresee_races
 from dcasearch.architecture import vanilla_of
 from dcasearch.config.study import CostMetric, Fidelity, Study
 from dcasearch.data import DataInfo
 from dcasearch.models import cost
 from dcasearch.search.objectives import violation
+from dcasearch.search.retention import kept_weights
 from dcasearch.space import Count, Point, Space, count_distinct, parents_of, size
 from dcasearch.store import Store
 from dcasearch.training import continues, later_continues
@@ -43,11 +45,13 @@ class Phase:
 
     name: str
     trainings: int
-    """At most; pruning makes it less. Of a zero-cost fidelity its scores."""
+    """At most; pruning makes it less, and a race that ends early. Of a zero-cost fidelity its scores."""
     macs: float
     """Multiply-adds in all, unpruned, at the space's median architecture."""
     seconds: float | None
     """None: nothing says how fast the device is."""
+    least: int | None = None
+    """Of a race: the fewest trainings."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ class Forecast:
     """In train, the held-out part included."""
     data_found: bool
     """False: classes and images are assumed."""
+    races: tuple[RaceForecast, ...] = ()
+    """What each race will be able to tell apart."""
 
     @property
     def disk_problem(self) -> str | None:
@@ -131,6 +137,7 @@ def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | N
         classes=classes,
         images=images,
         data_found=data is not None,
+        races=tuple(foresee_races(study, store)),
     )
 
 
@@ -172,13 +179,21 @@ def _phases(
         wanted = promoted if fidelity.promote else fidelity.trials or distinct.value
         if distinct.exact and study.on_duplicate == "replay":
             wanted = min(wanted, distinct.value)
-        trainings = (wanted + baselines) * len(fidelity.seeds)
+        first = len(fidelity.seeds) if fidelity.race is None or wanted < 2 else max(2, len(fidelity.seeds))
+        trainings = wanted * first + baselines * len(fidelity.seeds)
         if fidelity.parent is not None:
-            parents = _parents(study, space, fidelity) * len(fidelity.seeds)
+            parents = _parents(study, space, fidelity)
             name = f"{fidelity.name} parents"
-            phases.append(_phase(name, fidelity.parent, parents, study, points, classes, images, throughput))
+            longest = parents * len(fidelity.all_seeds)
+            phase = _phase(name, fidelity.parent, longest, study, points, classes, images, throughput)
+            phases.append(phase if fidelity.race is None else replace(phase, least=parents * first))
         saved = _epochs_taken_over(study, fidelity, wanted, baselines)
         phases.append(_phase(fidelity.name, fidelity, trainings, study, points, classes, images, throughput, saved))
+        if fidelity.race is not None and wanted > 1:
+            further = wanted * (fidelity.race.max_seeds - first)
+            name = f"{fidelity.name} race"
+            phase = _phase(name, fidelity, further, study, points, classes, images, throughput)
+            phases.append(replace(phase, least=0))
     if study.final is not None:
         trainings = (1 + baselines) * len(study.final.seeds)
         last = study.fidelities[-1]
@@ -283,8 +298,8 @@ def _weights(study: Study, space: Space) -> int:
     """Return how many trainings' weights are kept: of each fidelity the best few, baselines, parents; the finals'."""
     baselines = len(space.baselines(study.baselines))
     trained = [fidelity for fidelity in study.fidelities if fidelity.kind == "training"]
-    kept = sum(study.keep_weights + baselines * len(fidelity.seeds) for fidelity in trained)
-    kept += sum(_parents(study, space, f) * len(f.seeds) for f in trained if f.parent is not None)
+    kept = sum(kept_weights(study, fidelity) + baselines * len(fidelity.seeds) for fidelity in trained)
+    kept += sum(_parents(study, space, f) * len(f.all_seeds) for f in trained if f.parent is not None)
     return kept + ((1 + baselines) * len(study.final.seeds) if study.final else 0)
 
 

@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dcasearch.analysis.races import race_at
 from dcasearch.config.study import Direction, Metric, ScoreName, Study
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Evaluation
 from dcasearch.search.objectives import objectives_at
+from dcasearch.search.racing import RaceStanding
 from dcasearch.search.winner import Winner, winner_of
 from dcasearch.store import Store
 from dcasearch.trial import Role, State, Trial
@@ -35,6 +37,14 @@ class Compared:
         """Mean top-1 over the seeds, or mean score."""
         return statistics.fmean(self.top1 or self.scores)
 
+    def ahead_of(self, other: Compared) -> float:
+        """Return by how much its mean is above another's, over the seeds that both have; over all if there is none."""
+        mine, theirs = (dict(zip(c.seeds, c.top1 or c.scores, strict=False)) for c in (self, other))
+        shared = mine.keys() & theirs.keys()
+        if not shared:
+            return self.mean - other.mean
+        return statistics.fmean(mine[seed] - theirs[seed] for seed in sorted(shared))
+
 
 @dataclass(frozen=True)
 class FidelityStanding:
@@ -51,6 +61,8 @@ class FidelityStanding:
     """Of the trials' values: the study's, with the score in the place of what is measured where nothing is trained."""
     score: ScoreName | None = None
     """Which, of a zero-cost fidelity."""
+    race: RaceStanding | None = None
+    """Of those that were promoted to it, where they race."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +151,7 @@ def _fidelity(study: Study, store: Store, name: str, roles: Sequence[Role]) -> F
         name=name,
         objectives=objectives_at(study, level),
         score=level.score,
+        race=race_at(study, store, level),
         trials=trials,
         counts=dict(Counter(trial.state for trial in trials)),
         leader=leader,

@@ -143,6 +143,8 @@ class _Phase:
 
     def take(self, event: Event) -> None:
         """Count what ended."""
+        if "total" in event.fields:  # a race has planned further trainings
+            self._total = event.fields["total"]
         if event.kind in tuple(State):
             self._counts[State(event.kind)] += 1
         if event.kind == "complete" and (self._best is None or _number(event.fields[self._metric]) > self._best[0]):

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dcasearch.analysis import races
 from dcasearch.analysis.data import advice
 from dcasearch.analysis.forecast import Forecast, Range
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing
@@ -22,12 +23,16 @@ from dcasearch.config.study import Study
 from dcasearch.data import DataInfo
 from dcasearch.evaluation import Cost
 from dcasearch.export import Check, Spec
+from dcasearch.search.racing import RaceStanding
 from dcasearch.trial import State, Trial
 
 if TYPE_CHECKING:  # ray is imported by those who use it
     from dcasearch.executors.ray import Preflight
 
-_WORDS = ("predictor", "against", "state", "architecture", "why", "attention", "receives from", "expected", "got")
+_WORDS = (
+    *("predictor", "against", "state", "architecture", "why", "race"),
+    *("attention", "receives from", "expected", "got"),
+)
 """Columns that are no numbers."""
 
 
@@ -44,9 +49,12 @@ def print_forecast(console: Console, forecast: Forecast) -> None:
         console.print(f"Constraint on {metric}: {share:.0%} of them are infeasible and will not be trained")
     table = _table("", "trainings", "multiply-adds", "time")
     for phase in forecast.phases:
-        table.add_row(phase.name, f"{phase.trainings:,}", _short(phase.macs), _time(phase.seconds))
+        least = "" if phase.least is None else f"{phase.least:,} to "
+        table.add_row(phase.name, f"{least}{phase.trainings:,}", _short(phase.macs), _time(phase.seconds))
     console.print("Work, if nothing is pruned (baselines included):")
     console.print(table)
+    for race in forecast.races:
+        console.print(races.foreseen(race))
     console.print(f"Time is computed from: {forecast.basis}.")
     console.print(f"Disk: up to {forecast.disk_bytes / 1e9:.2f} GB of weights and checkpoints.")
     if forecast.disk_problem is not None:
@@ -87,6 +95,10 @@ def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStan
     leader = [fidelity.leader] if fidelity.leader else []
     if leader or fidelity.baselines:
         console.print(_comparison([*leader, *fidelity.baselines], fidelity.leader))
+        if fidelity.race is not None and fidelity.baselines:
+            console.print("  leader −: over the seeds that both have")
+    if fidelity.race is not None and fidelity.race.candidates:
+        _print_race(console, fidelity.race)
     if every_trial and fidelity.trials:
         table = _table("trial", "state", *fidelity.objectives, "epochs", "architecture", "why")
         for trial in fidelity.trials:
@@ -97,6 +109,16 @@ def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStan
                 str(trial.number), str(trial.state), *values, str(trial.epochs), trial.architecture_id, why(trial)
             )
         console.print(table)
+
+
+def _print_race(console: Console, race: RaceStanding) -> None:
+    console.print(f"  {races.verdict(race)}")
+    table = _table(*races.columns(race))
+    for row in races.rows(race):
+        table.add_row(row.name, row.value, row.seeds, row.behind, row.standing, row.architecture)
+    console.print(table)
+    if said := races.sizes(race):
+        console.print(f"  {said}")
 
 
 def print_trust(console: Console, found: Sequence[Trust]) -> None:
@@ -187,6 +209,7 @@ def as_json(standing: Standing, trust: Iterable[Trust] = ()) -> dict[str, Any]:
                 "leader": asdict(fidelity.leader) if fidelity.leader else None,
                 "baselines": [asdict(baseline) for baseline in fidelity.baselines],
                 "trials": [asdict(trial) for trial in fidelity.trials],
+                "race": races.plain(fidelity.race) if fidelity.race else None,
             }
             for fidelity in standing.fidelities
         ],
@@ -204,7 +227,7 @@ def _comparison(candidates: Sequence[Compared], leader: Compared | None) -> Tabl
         if not candidate.top1:
             table.add_row(candidate.name, "failed", "", "", "", candidate.failure)
             continue
-        difference = "" if leader is None or candidate is leader else f"{leader.mean - candidate.mean:+.2f}"
+        difference = "" if leader is None or candidate is leader else f"{leader.ahead_of(candidate):+.2f}"
         table.add_row(
             candidate.name,
             _mean_and_spread(candidate.top1),
@@ -222,7 +245,7 @@ def _scores(candidates: Sequence[Compared], leader: Compared | None) -> Table:
         if not candidate.scores:
             table.add_row(candidate.name, "failed", "", candidate.failure)
             continue
-        difference = "" if leader is None or candidate is leader else f"{leader.mean - candidate.mean:+.4g}"
+        difference = "" if leader is None or candidate is leader else f"{leader.ahead_of(candidate):+.4g}"
         table.add_row(candidate.name, f"{candidate.mean:.6g}", difference, candidate.architecture_id)
     return table
 

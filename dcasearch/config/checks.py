@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import get_args
 
 from dcasearch.config.document import Path, Report
-from dcasearch.config.study import COSTS, Direction, Fidelity, Metric, Resources, ScoreName, Study
+from dcasearch.config.study import COSTS, Direction, Fidelity, Metric, Promotion, Race, Resources, ScoreName, Study
 from dcasearch.errors import nearest
 
 DATA_SETS = ("digits", "cifar10", "imagefolder", "imagenet")
@@ -56,7 +56,7 @@ def _fidelities(study: Study) -> Iterator[tuple[Path, str]]:
         path = ("fidelities", n)
         if names.index(fidelity.name) != n:
             yield (*path, "name"), f"'{fidelity.name}' is the name of two fidelities"
-        yield from _first(study, fidelity, path) if n == 0 else _later(fidelity, path)
+        yield from _first(study, fidelity, path) if n == 0 else _later(study, fidelity, path)
         yield from _score(study, fidelity, path) if fidelity.kind == "zero_cost" else _training(fidelity, path)
         if len(set(fidelity.seeds)) < len(fidelity.seeds):
             yield (*path, "seeds"), "hold a seed twice: that is one training, not two"
@@ -71,13 +71,58 @@ def _first(study: Study, fidelity: Fidelity, path: Path) -> Iterator[tuple[Path,
         yield (*path, "seeds"), "a sampled trial is one training; give later fidelities more seeds, not the first"
 
 
-def _later(fidelity: Fidelity, path: Path) -> Iterator[tuple[Path, str]]:
+def _later(study: Study, fidelity: Fidelity, path: Path) -> Iterator[tuple[Path, str]]:
     if fidelity.promote is None:
         yield path, "needs `promote`: which trials of the fidelity before it are trained here"
     elif fidelity.promote.top + fidelity.promote.random == 0:
         yield (*path, "promote"), "promotes nothing"
     if fidelity.trials is not None:
         yield (*path, "trials"), "belongs to the first fidelity; here `promote` says how many"
+    before = _before(study, fidelity)[-1:]
+    if fidelity.promote is not None and fidelity.promote.asynchronous and before and before[0].race is not None:
+        message = f"'{before[0].name}' races: who goes on is known at its end; leave out one of the two"
+        yield (*path, "promote", "asynchronous"), message
+    if fidelity.promote is not None and fidelity.promote.race is not None:
+        yield from _race(study, fidelity, fidelity.promote, fidelity.promote.race, path)
+
+
+def _before(study: Study, fidelity: Fidelity) -> tuple[Fidelity, ...]:
+    return study.fidelities[: [other.name for other in study.fidelities].index(fidelity.name)]
+
+
+def _race(study: Study, fidelity: Fidelity, promote: Promotion, race: Race, path: Path) -> Iterator[tuple[Path, str]]:
+    if race.max_seeds <= len(fidelity.seeds):
+        yield (
+            (*path, "promote", "race"),
+            f"has no seed to give: max_seeds {race.max_seeds} with {len(fidelity.seeds)} `seeds` for all",
+        )
+    chosen_with = {s: before.name for before in _before(study, fidelity) for s in before.all_seeds}
+    for seed in sorted(chosen_with.keys() & set(fidelity.all_seeds))[:1]:
+        where, fresh = chosen_with[seed], max(chosen_with) + 1
+        message = f"{seed} helped to choose the candidates, in '{where}'; a race needs fresh ones, e.g. [{fresh}]"
+        yield (*path, "seeds"), message
+    if promote.top + promote.random == 1:
+        yield (*path, "promote", "race"), "needs two that are promoted; one alone has no rival"
+    if promote.asynchronous:
+        yield (
+            (*path, "promote", "asynchronous"),
+            "a race begins when all its candidates are known; leave out one of the two",
+        )
+    if fidelity.pruner.name != "none":
+        yield (*path, "pruner"), "a race compares whole trainings, pruned ones have no end; leave out one of the two"
+    measured = [metric for metric in study.objectives if metric not in COSTS]
+    if promote.by == "pareto" and len(measured) > 1:
+        yield (
+            (*path, "promote", "race"),
+            f"by: pareto is on one measured objective beside costs, not on {' and '.join(measured)}; "
+            "keep one of them, or promote by: value",
+        )
+    if promote.by == "value" and next(iter(study.objectives)) in COSTS:
+        yield (
+            (*path, "promote", "race"),
+            f"by: value is on the first objective, and {next(iter(study.objectives))} has no seeds; "
+            "name what is measured first, or promote by: pareto",
+        )
 
 
 def _score(study: Study, fidelity: Fidelity, path: Path) -> Iterator[tuple[Path, str]]:
@@ -112,7 +157,7 @@ def _final(study: Study) -> Iterator[tuple[Path, str]]:
         return
     if len(set(study.final.seeds)) < len(study.final.seeds):
         yield ("final", "seeds"), "hold a seed twice: that is one training, not two"
-    for seed in sorted({seed for fidelity in study.fidelities for seed in fidelity.seeds} & set(study.final.seeds)):
+    for seed in sorted({seed for fidelity in study.fidelities for seed in fidelity.all_seeds} & set(study.final.seeds)):
         yield ("final", "seeds"), f"must be fresh, but {seed} is a seed of the search"
 
 

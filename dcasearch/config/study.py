@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from dcasearch.architecture.specification import Frozen
@@ -103,6 +111,15 @@ class Pruner(Frozen):
     """Values that a rung must hold before it may prune."""
 
 
+class Race(Frozen):
+    """Further seeds for those promoted that are not told apart yet (docs/racing.md)."""
+
+    confidence: Annotated[float, Field(ge=0.5, lt=1, strict=False)] = 0.95
+    """With which, at any time, nobody has left who is as good as those that stay."""
+    max_seeds: Annotated[int, Field(ge=2)] = 8
+    """Of each candidate at most: the fidelity's `seeds`, then the next integers."""
+
+
 class Promotion(Frozen):
     """Which trials of the fidelity before this one are trained here."""
 
@@ -113,6 +130,8 @@ class Promotion(Frozen):
     """Further trials drawn at random, one from each quantile of the rest: they say what the proxy is worth."""
     asynchronous: bool = False
     """Promote while the fidelity before this one still runs: of n trials that ended out of N the best top·n/N."""
+    race: Race | None = None
+    """Race those that are promoted, in this fidelity; `{}` for a race as usual."""
 
 
 ScoreName = Literal["synflow", "naswot", "grad_norm", "snip", "zico"]
@@ -167,11 +186,23 @@ class Fidelity(Frozen):
     """In YAML a shipped recipe's name, or `{base: light, lr: 0.05}`, or the whole recipe."""
     pruner: Pruner = Pruner()
     seeds: tuple[NonNegativeInt, ...] = Field(default=(0,), min_length=1, strict=False)
+    """In a race not those of the fidelities before it; where it names none the first one after them."""
     initialize: Annotated[
         Initialization,
         BeforeValidator(_initialization, json_schema_input_type=Literal["scratch", "vanilla"] | Initialization),
     ] = Initialization()
     """`scratch`, `vanilla`, or `{name: vanilla, epochs: 8, …}`."""
+
+    @property
+    def race(self) -> Race | None:
+        """How those that are promoted to this fidelity race in it, if they do."""
+        return None if self.promote is None else self.promote.race
+
+    @property
+    def all_seeds(self) -> tuple[int, ...]:
+        """All seeds that a trial may be trained with: `seeds`, and in a race the next integers."""
+        more = 0 if self.race is None else max(0, self.race.max_seeds - len(self.seeds))
+        return (*self.seeds, *(max(self.seeds) + n for n in range(1, more + 1)))
 
     @property
     def parent(self) -> Fidelity | None:
@@ -287,3 +318,15 @@ class Study(Frozen):
     storage: str = "sqlite:///dcasearch.db"
     artifacts: str = "./artifacts"
     """Where checkpoints and weights are stored: a folder, or a URL that fsspec knows, e.g. s3://bucket/folder."""
+
+    @field_validator("fidelities")
+    @classmethod
+    def _fresh_seeds(cls, fidelities: tuple[Fidelity, ...]) -> tuple[Fidelity, ...]:
+        """Give a race that names no seeds the first ones after all those that chose its candidates."""
+        resolved: list[Fidelity] = []
+        for fidelity in fidelities:
+            if fidelity.race is not None and "seeds" not in fidelity.model_fields_set:
+                used = [seed for earlier in resolved for seed in earlier.all_seeds]
+                fidelity = fidelity.model_copy(update={"seeds": (max(used, default=-1) + 1,)})
+            resolved.append(fidelity)
+        return tuple(resolved)

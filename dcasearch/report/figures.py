@@ -239,12 +239,15 @@ def _costs(standing: Standing) -> Iterator[Figure]:
 
 
 def _means(fidelity: FidelityStanding) -> list[tuple[float, ...]]:
-    """Return the values of each network over the seeds that most have, so that no lucky seed makes a front."""
+    """Return the values of each network over the seeds that most have, so that no lucky seed makes a front.
+
+    Who left a race early is shown over the seeds it has.
+    """
     values: dict[str, list[tuple[float, ...]]] = {}
     for trial in _complete(fidelity):
         values.setdefault(trial.architecture_id, []).append(trial.values or ())
-    needed = max(map(len, values.values()))
-    whole = (of_network for of_network in values.values() if len(of_network) == needed)
+    needed = max(map(len, values.values())) if fidelity.race is None else max(1, min(2, fidelity.race.looked))
+    whole = (of_network for of_network in values.values() if len(of_network) >= needed)
     return [tuple(map(statistics.fmean, zip(*of_network, strict=True))) for of_network in whole]
 
 

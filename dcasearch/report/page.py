@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
 
+from dcasearch.analysis import races
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, standing_of
 from dcasearch.report.figures import WORDS, Figure, figures_of
 from dcasearch.store import Store
@@ -104,6 +105,11 @@ def render(standing: Standing, figures: Sequence[Figure], database: str, trust: 
         counts=[
             (f.name, {str(state): f.counts[state] for state in State if f.counts.get(state)}) for f in _begun(standing)
         ],
+        races=[
+            (f.name, races.verdict(f.race), races.sizes(f.race), races.columns(f.race), races.rows(f.race))
+            for f in _begun(standing)
+            if f.race is not None and f.race.candidates
+        ],
         trust=[_trust(entry) for entry in trust],
         figures=[(figure, base64.b64encode(figure.svg.encode()).decode()) for figure in figures],
         hours=str(timedelta(seconds=round(standing.seconds))),
@@ -130,7 +136,7 @@ def _summary(standing: Standing) -> str:
     said = f"{best.name} has {best.mean:.2f}% top-1 {where} ({_seeds(best)})"
     if others:
         rival = max(others, key=lambda c: c.mean)
-        said += f", {best.mean - rival.mean:+.2f} points against the best baseline, {rival.name} ({_seeds(rival)})"
+        said += f", {best.ahead_of(rival):+.2f} points against the best baseline, {rival.name} ({_seeds(rival)})"
     return said + "."
 
 
@@ -153,7 +159,7 @@ def _rows(candidates: Sequence[Compared]) -> list[dict[str, str]]:
                 "value": f"{candidate.mean:{digits}}{spread}" if values else "failed",
                 "top5": f"{statistics.fmean(candidate.top5):.2f}" if candidate.top5 else "",
                 "seeds": ", ".join(map(str, candidate.seeds)),
-                "difference": f"{candidates[0].mean - candidate.mean:+{digits}}" if leads else "",
+                "difference": f"{candidates[0].ahead_of(candidate):+{digits}}" if leads else "",
                 "architecture": candidate.architecture_id,
                 "failure": candidate.failure,
             }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dcasearch.config.study import Direction, Metric, Promotion
 from dcasearch.search.objectives import ranking
@@ -23,16 +24,23 @@ class Promoted:
 
 
 def promote(
-    trials: Sequence[Trial], promotion: Promotion, objectives: Mapping[Metric, Direction], seed: int
+    trials: Sequence[Trial],
+    promotion: Promotion,
+    objectives: Mapping[Metric, Direction],
+    seed: int,
+    tiers: Mapping[str, int] | None = None,
 ) -> list[Promoted]:
     """Return the promoted among complete, distinct trials: the `top` best, then one from each quantile of the rest.
 
-    Deterministic in (trials, seed); more `top` only adds trials while `random` is 0.
+    Deterministic in (trials, seed); more `top` only adds trials while `random` is 0. `tiers` by architecture come
+    before any value, the lower ones first: who is still in a race goes before those that have left it.
     """
     distinct = {trial.architecture_id: trial for trial in reversed(trials) if trial.state is State.COMPLETE}
     candidates = sorted(distinct.values(), key=lambda trial: trial.number)
     order = ranking(objectives, [trial.values or () for trial in candidates], promotion.by)
     ranked = [candidates[n] for n in order]
+    if tiers is not None:
+        ranked.sort(key=lambda trial: tiers.get(trial.architecture_id, 0))
     best = [
         Promoted(trial, "promoted", f"place {place} by {promotion.by}", 1.0)
         for place, trial in enumerate(ranked[: promotion.top], start=1)
@@ -51,6 +59,19 @@ def promote_early(
     ended = sum(trial.state in (State.COMPLETE, State.PRUNED, State.FAILED) for trial in trials)
     so_far = promotion.model_copy(update={"top": min(promotion.top, promotion.top * ended // planned), "random": 0})
     return promote(trials, so_far, objectives, seed=0)
+
+
+def over_seeds(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the first complete trial of each architecture, with the mean over its seeds as its values."""
+    groups: dict[str, list[Trial]] = {}
+    for trial in sorted(trials, key=lambda trial: trial.number):
+        if trial.state is State.COMPLETE:
+            groups.setdefault(trial.architecture_id, []).append(trial)
+    return [replace(group[0], values=_means(group)) for group in groups.values()]
+
+
+def _means(trials: Sequence[Trial]) -> tuple[float, ...]:
+    return tuple(map(statistics.fmean, zip(*(trial.values or () for trial in trials), strict=True)))
 
 
 def _one_per_quantile(ranked: Sequence[Trial], quantiles: int, seed: int) -> list[Promoted]:

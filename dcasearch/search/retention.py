@@ -81,6 +81,11 @@ class Retention:
         weights_path(self._artifacts, trial.evaluation or "").unlink(missing_ok=True)
 
 
+def kept_weights(study: Study, fidelity: Fidelity) -> int:
+    """Return of how many trials of a fidelity the weights stay; in a race with all seeds that each may have."""
+    return study.keep_weights * (1 if fidelity.race is None else fidelity.race.max_seeds)
+
+
 def discard_failed(key: EvaluationKey, failure: TrialFailure, artifacts: Place) -> None:
     """Delete the checkpoint of a training that failed, but for its machine's fault: then another may go on from it."""
     if failure.kind != "lost":

@@ -23,7 +23,7 @@ from dcasearch.search.costing import Costs
 from dcasearch.search.ledger import Ledger
 from dcasearch.search.objectives import measured, objectives_at, values_of, violation
 from dcasearch.search.pruning import goes_on, rungs
-from dcasearch.search.retention import Retention
+from dcasearch.search.retention import Retention, kept_weights
 from dcasearch.search.stopping import no_improvement
 from dcasearch.search.tasks import task_of
 from dcasearch.search.work import Event, Job, Observer
@@ -74,7 +74,7 @@ class Trials:
         self._planned = len(self.ledger.planned())
         self._retention = Retention(
             artifacts,
-            study.keep_weights,
+            kept_weights(study, fidelity),
             self._objectives,
             self.ledger.trials.values(),
             continued=later_continues(study, fidelity),

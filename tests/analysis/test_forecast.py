@@ -9,9 +9,11 @@ import pytest
 
 from dcasearch import study as study_room
 from dcasearch.analysis.forecast import Forecast, forecast
+from dcasearch.config.study import Race
 from dcasearch.data import DataInfo, describe
 from dcasearch.evaluation import Evaluation
 from dcasearch.models import cost
+from dcasearch.search.race import resolvable
 from dcasearch.space import LoadedStudy, read_space
 from dcasearch.store import Store
 from tests.support import SPACE, Simulated, make_study
@@ -170,6 +172,27 @@ def test_the_time_of_scores_is_that_of_those_computed_so_far(tmp_path: Path) -> 
     zero, proxy = forecast(study, read_space(study.space), describe(study.data), store).phases
     assert zero.seconds == 5.0 * zero.trainings
     assert proxy.seconds is not None
+
+
+def test_a_race_costs_from_two_seeds_of_each_candidate_to_its_last_and_says_what_it_finds() -> None:
+    promote = {"top": 2, "random": 1, "race": {"max_seeds": 6}}
+    full = {"name": "full", "promote": promote, "resolution": 16, "epochs": 8}
+    seen = foresee(fidelities=[PROXY, full], baselines=True)
+    told = [(phase.name, phase.least, phase.trainings) for phase in seen.phases]
+    assert told == [("proxy", None, 8), ("full", None, 3 * 2 + 3), ("full race", 0, 3 * 4)]
+    [race] = seen.races
+    assert (race.fidelity, race.candidates, race.noise) == ("full", 3, None)
+    assert race.ratio == resolvable(1.0, 3, Race(max_seeds=6))
+    given = foresee(fidelities=[PROXY, {**full, "seeds": [0, 1, 2]}])
+    assert [(phase.least, phase.trainings) for phase in given.phases] == [(None, 5), (None, 9), (0, 9)]
+
+
+def test_the_parents_of_a_race_are_one_per_seed() -> None:
+    promote = {"top": 2, "race": {"max_seeds": 6}}
+    full = {"name": "full", "promote": promote, "resolution": 16, "epochs": 8, "initialize": "vanilla"}
+    space = {**SPACE, "connections": {**SPACE["connections"], "function": "direct"}}
+    phases = foresee(fidelities=[PROXY, full], space=space).phases
+    assert [(phase.name, phase.least, phase.trainings) for phase in phases[1:2]] == [("full parents", 4, 12)]
 
 
 def test_epochs_that_a_smaller_budget_did_already_are_not_counted_again_and_their_checkpoints_are() -> None:

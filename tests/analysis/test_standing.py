@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dcasearch import study as study_room
-from dcasearch.analysis.standing import load_study_of, standing_of
+from dcasearch.analysis.standing import Compared, load_study_of, standing_of
 from dcasearch.errors import TrialFailure, UserError
 from dcasearch.search.work import Job
 from dcasearch.space import LoadedStudy, read_space
@@ -92,3 +92,10 @@ def test_a_zero_cost_fidelity_stands_with_scores_and_without_accuracies(tmp_path
     assert (first.leader.top1, first.leader.mean) == ((), first.leader.scores[0])
     assert all(baseline.scores and not baseline.top1 for baseline in first.baselines)
     assert first.leader.mean == max(t.values[0] for t in first.trials if t.values is not None)
+
+
+def test_a_lead_is_taken_over_the_seeds_that_both_have() -> None:
+    leader = Compared("trial 0", "a", (0, 1, 2), (90.0, 80.0, 70.0), ())
+    assert leader.ahead_of(Compared("plain", "b", (1,), (79.0,), ())) == 1.0
+    assert leader.ahead_of(Compared("plain", "b", (5, 6), (79.0, 80.0), ())) == 0.5
+    assert Compared("z", "a", (0,), (), (), (3.0,)).ahead_of(Compared("y", "b", (0,), (), (), (1.0,))) == 2.0

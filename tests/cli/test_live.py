@@ -179,3 +179,14 @@ def test_what_overlaps_is_counted_in_its_own_phase() -> None:
     view.observe(Event("complete", "proxy trial 1", fields=fields), console)
     assert "proxy trials 1/3" in shown(view)
     assert "full baselines 0/1" in shown(view)
+
+
+def test_a_race_that_plans_further_trainings_moves_the_end_of_its_phase(clock: Clock) -> None:
+    view, console = LiveView(), Console(file=io.StringIO(), width=120)
+    view.observe(event("phase", "full trials", total=3, epochs=4, rungs=""), console)
+    view.observe(event("complete", "full trial 0", top1=80.0, epochs=4, seconds=1.0), console)
+    view.observe(event("note", "full trials", "race, 2 seeds: nobody is told apart; 3 of 3 go on", total=6), console)
+    console.print(view)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    assert "full trials: race, 2 seeds: nobody is told apart; 3 of 3 go on" in shown
+    assert "full trials 1/6" in shown

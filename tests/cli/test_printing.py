@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from dcasearch.analysis.forecast import forecast
+from dcasearch.analysis.standing import FidelityStanding, Standing
 from dcasearch.analysis.trust import Correlation, Trust
 from dcasearch.cli import printing
 from dcasearch.cli.console import make_console
-from dcasearch.cli.printing import print_checks, print_trust, why
+from dcasearch.cli.printing import print_checks, print_forecast, print_standing, print_trust, why
 from dcasearch.export import Check
+from dcasearch.space import read_space
 from dcasearch.trial import State, Trial
+from tests.search.test_racing import Field
+from tests.support import make_study
 
 
 def trial(**changes: Any) -> Trial:
@@ -62,6 +68,34 @@ def test_trust_is_told_with_its_interval_or_as_not_estimable(capsys: pytest.Capt
     assert "not estimable" in printed
     print_trust(Console(width=120), [])
     assert capsys.readouterr().out == ""
+
+
+def test_a_race_is_a_table_of_who_is_in_and_who_left_when_with_what_it_can_find(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    race = Field().seeds(3, 90.0, 40.0, 20.0).race()
+    fidelity = FidelityStanding("full", tuple(race.candidates[0].trials), {}, None, (), (), race=race)
+    print_standing(Console(width=140), Standing(make_study(), (fidelity,), (), None, 0.0), every_trial=False)
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "race (confidence 95%, up to 6 seeds): trial 0 is told apart from all others" in lines
+    assert "candidate top-1 % seeds best − race architecture" in lines
+    assert any(re.fullmatch(r"trial 0 90\.07 ± 0\.87 3 alone a0", line) for line in lines)
+    left = r"trial 2 20\.07 ± 0\.65 3 \+70\.00 out after \d seeds, by trial 0 a2"
+    assert any(re.fullmatch(left, line) for line in lines)
+    assert any(line.startswith("noise of one training between seeds") for line in lines)
+
+
+def test_a_forecast_of_a_race_gives_least_and_most_trainings_and_what_it_finds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    promote = {"top": 3, "race": {"max_seeds": 6}}
+    proxy = {"name": "proxy", "trials": 5, "resolution": 16, "epochs": 4}
+    study = make_study(fidelities=[proxy, {"name": "full", "promote": promote, "resolution": 16, "epochs": 8}])
+    print_forecast(Console(width=200), forecast(study, read_space(study.space), None, None))
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert any(line.startswith("full race 0 to 12 ") for line in lines)
+    told = "Race at full: 3 candidates, up to 6 seeds each, at confidence 95%; a lead of"
+    assert any(line.startswith(told) for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,48 @@ def test_the_data_sets_that_a_study_may_name_are_those_that_exist() -> None:
 
 
 ZERO: dict[str, Any] = {"name": "zero", "kind": "zero_cost", "score": "naswot", "trials": 9, "resolution": 16}
+
+
+def racing(promote: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """Two fidelities, with a race at the second."""
+    later = {**LATER, **changes, "promote": {"top": 2, "race": {"max_seeds": 4}, **(promote or {})}}
+    return {"fidelities": [FIRST, later]}
+
+
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "a race and a pruner": (
+        racing(pruner={"name": "median"}),
+        "fidelities.1.pruner: a race compares whole trainings, pruned ones have no end",
+    ),
+    "a race with the seed that chose its candidates": (
+        racing(seeds=[3, 0]),
+        "fidelities.1.seeds: 0 helped to choose the candidates, in 'proxy'; a race needs fresh ones, e.g. [1]",
+    ),
+    "a race without seeds to give": (
+        racing(seeds=[4, 1, 2, 3]),
+        "fidelities.1.promote.race: has no seed to give: max_seeds 4 with 4 `seeds` for all",
+    ),
+    "a race of one": (racing({"top": 1}), "fidelities.1.promote.race: needs two that are promoted"),
+    "a race that begins before all are known": (
+        racing({"asynchronous": True}),
+        "fidelities.1.promote.asynchronous: a race begins when all its candidates are known",
+    ),
+    "promotion from a race that still runs": (
+        {"fidelities": [*racing()["fidelities"], {**LATER, "name": "last", "promote": {"asynchronous": True}}]},
+        "fidelities.2.promote.asynchronous: 'full' races: who goes on is known at its end",
+    ),
+    "a race for a front of two noisy objectives": (
+        {"objectives": {"top1": "maximize", "loss": "minimize"}, **racing({"by": "pareto"})},
+        "fidelities.1.promote.race: by: pareto is on one measured objective beside costs, not on top1 and loss",
+    ),
+    "a race for a cost": (
+        {"objectives": {"macs": "minimize", "top1": "maximize"}, **racing()},
+        "fidelities.1.promote.race: by: value is on the first objective, and macs has no seeds",
+    ),
+    "last seeds that a race may use": (
+        {**racing(), "final": {"seeds": [3, 1000]}},
+        "final.seeds: must be fresh, but 3 is a seed of the search",
+    ),
     "data set": ({"data": {"name": "cifar"}}, "data.name: 'cifar' is not a data set; did you mean 'cifar10'?"),
     "no root": ({"data": {"name": "imagenet"}}, "data: imagenet needs a root"),
     "a class twice": ({"data": {"name": "digits", "classes": ["1", "2", "1"]}}, "data.classes.2: '1' stands twice"),
@@ -147,8 +188,19 @@ def test_parts_that_do_not_fit_together_are_a_mistake(changes: dict[str, Any], m
         {"stop": {"deadline": "2026-12-01T08:00:00", "wall_hours": 1, "no_improvement": 9}},
         {"executor": {"resources": {"proxy": {"cpu": 2, "gpu": 1}}}},
         {"fidelities": [ZERO, LATER]},
+        {**racing(), "final": {"seeds": [5]}},
+        racing(seeds=[7, 1]),
+        {**racing({"by": "pareto"}), "objectives": {"macs": "minimize", "top1": "maximize"}},
+        {**racing(), "objectives": {"loss": "minimize", "top1": "maximize"}},
+        {"fidelities": [FIRST, {**LATER, "promote": {"race": {}}}]},
         {"fidelities": [{**ZERO, "score": "zico", "batches": 2}, LATER]},
     ],
 )
 def test_parts_that_fit_together_are_none(changes: dict[str, Any]) -> None:
     good(**changes)
+
+
+def test_a_race_that_names_no_seeds_has_the_first_ones_after_those_that_chose_its_candidates() -> None:
+    middle = {**LATER, "name": "middle", "seeds": [2, 4]}
+    study = good(fidelities=[FIRST, middle, racing()["fidelities"][1], {**LATER, "name": "last"}])
+    assert [fidelity.all_seeds for fidelity in study.fidelities] == [(0,), (2, 4), (5, 6, 7, 8), (0,)]

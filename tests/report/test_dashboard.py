@@ -16,6 +16,7 @@ from dcasearch.report.dashboard import note, serve, write_notes
 from dcasearch.space import LoadedStudy, read_space
 from dcasearch.store import Store
 from dcasearch.trial import State
+from tests.search.test_racing import Field
 from tests.support import Simulated, make_study
 
 PROXY: dict[str, Any] = {"name": "proxy", "trials": 5, "resolution": 16, "epochs": 4}
@@ -25,7 +26,7 @@ def compared(name: str, *top1: float) -> Compared:
     return Compared(name, f"{name}-id", tuple(range(len(top1))), top1, top1, "" if top1 else "oom: 9 GB")
 
 
-def test_a_note_is_a_table_of_the_leader_and_its_lead_over_each_baseline_that_was_trained() -> None:
+def test_a_note_is_a_table_of_the_leader_and_its_lead_by_equal_seeds_over_each_baseline_that_was_trained() -> None:
     baselines = (compared("plain", 88.0, 89.0), compared("vanilla se"))
     standing = FidelityStanding("proxy", (), {State.COMPLETE: 3}, compared("trial 4", 90.5), baselines, ())
     assert note(standing).splitlines() == [
@@ -34,7 +35,7 @@ def test_a_note_is_a_table_of_the_leader_and_its_lead_over_each_baseline_that_wa
         "| | top-1 % | seeds | leader − | architecture |",
         "|---|---|---|---|---|",
         "| trial 4 | 90.50 | 0 |  | `trial 4-id` |",
-        "| plain | 88.50 | 0, 1 | +2.00 | `plain-id` |",
+        "| plain | 88.50 | 0, 1 | +2.50 | `plain-id` |",
     ]
 
 
@@ -95,3 +96,11 @@ def test_without_its_extra_serve_says_what_to_install(store: Store, monkeypatch:
     monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
     with pytest.raises(UserError, match=r"pip install 'dcasearch\[dashboard\]'"):
         serve(store, "tiny", "127.0.0.1", 8081)
+
+
+def test_a_note_says_how_far_a_race_is() -> None:
+    race = Field().seeds(1, 90.0, 20.0).race()
+    standing = FidelityStanding("full", (), {State.COMPLETE: 2}, compared("trial 0", 90.5), (), (), race=race)
+    assert note(standing).splitlines()[-1] == (
+        "race (confidence 95%, up to 6 seeds): 2 of 2 are in it; the next look is at 2 seeds"
+    )

@@ -152,3 +152,32 @@ def test_a_front_is_made_of_networks_over_their_seeds_and_not_of_lucky_seeds(tmp
     one = [trial.values or () for trial in full.trials if trial.architecture_id == full.trials[0].architecture_id]
     assert len(one) == 2
     assert any(mean == pytest.approx(((one[0][0] + one[1][0]) / 2, one[0][1])) for mean in means)
+
+
+RACE: dict[str, Any] = {
+    "fidelities": [
+        {"name": "proxy", "trials": 5, "resolution": 16, "epochs": 1},
+        {**FULL, "promote": {"top": 2, "random": 1, "by": "pareto", "race": {"max_seeds": 3}}},
+    ],
+    "final": None,
+}
+
+
+def test_a_race_is_a_table_of_its_candidates(tmp_path: Path) -> None:
+    store = run(tmp_path, **RACE)
+    standing = standing_of(store, "tiny")
+    race = standing.fidelities[1].race
+    assert race is not None
+    page = render(standing, [], store.url)
+    assert "full: the race" in page
+    assert "Race (confidence 95%, up to 3 seeds): over, and " in page
+    for candidate in race.candidates:
+        assert f"<td>{candidate.name}</td>" in page
+    assert "noise of one training between seeds" in page.lower()
+    assert "over the seeds that both have" in page
+    assert len(_means(standing.fidelities[1])) == 3
+
+
+def test_without_a_race_the_page_does_not_speak_of_one(tmp_path: Path) -> None:
+    store = run(tmp_path, final=None)
+    assert "the race" not in render(standing_of(store, "tiny"), [], store.url)

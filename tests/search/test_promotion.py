@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dcasearch.config.study import Direction, Metric, Promotion
-from dcasearch.search.promotion import promote
+from dcasearch.search.promotion import over_seeds, promote
 from dcasearch.trial import State, Trial
 
 TOP1: dict[Metric, Direction] = {"top1": "maximize"}
@@ -67,3 +67,15 @@ def test_promotion_is_a_function_of_trials_and_seed() -> None:
 def test_more_random_ones_than_trials_promotes_each_once() -> None:
     trials = [make_trial(n, float(n)) for n in range(3)]
     assert sorted(numbers(trials, Promotion(top=1, random=9))) == [0, 1, 2]
+
+
+def test_a_lower_tier_goes_before_any_value() -> None:
+    trials = [make_trial(n, value) for n, value in enumerate((10, 40, 30, 20))]
+    promoted = promote(trials, Promotion(top=3), TOP1, 0, {"a0": 0, "a1": 2, "a2": 1, "a3": 0})
+    assert [p.trial.number for p in promoted] == [3, 0, 2]
+
+
+def test_over_seeds_is_the_first_trial_of_each_network_with_the_mean_of_its_seeds() -> None:
+    trials = [make_trial(n, value, architecture=f"a{n % 2}") for n, value in enumerate((10.0, 40.0, 30.0, 20.0))]
+    trials.append(make_trial(9, state=State.FAILED, architecture="a0"))
+    assert [(t.number, t.values) for t in over_seeds(trials)] == [(0, (20.0,)), (1, (30.0,))]

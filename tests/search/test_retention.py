@@ -11,7 +11,7 @@ from dcasearch.config.study import Resources, Study
 from dcasearch.errors import StorageError, TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.search.pipeline import Part, Pipeline
-from dcasearch.search.retention import Disk, Retention, discard_failed
+from dcasearch.search.retention import Disk, Retention, discard_failed, kept_weights
 from dcasearch.search.work import Job
 from dcasearch.space import read_space
 from dcasearch.store import Store
@@ -236,6 +236,13 @@ def test_checkpoints_alone_beyond_the_budget_stop_the_run(tmp_path: Path) -> Non
         shelf.disk().make_room(running)
     assert {key.id for key in running} <= shelf.checkpoints()
     assert trial.evaluation is not None
+
+
+def test_in_a_race_weights_are_kept_for_every_seed_of_the_best() -> None:
+    proxy = {"name": "proxy", "trials": 5, "resolution": 16, "epochs": 1}
+    full = {"name": "full", "promote": {"top": 2, "race": {"max_seeds": 4}}, "resolution": 16, "epochs": 1}
+    study = make_study(fidelities=[proxy, full], keep_weights=3)
+    assert [kept_weights(study, fidelity) for fidelity in study.fidelities] == [3, 12]
 
 
 STEP = {"schedule": {"name": "step"}}

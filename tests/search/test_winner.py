@@ -56,3 +56,18 @@ def test_without_a_complete_trial_there_is_no_winner(tmp_path: Path) -> None:
     store.put_trial(dataclasses.replace(trial, study="tiny"))
     with pytest.raises(UserError, match="no complete trial"):
         winner_of(make_study(), store)
+
+
+def test_in_a_race_the_best_of_those_still_in_it_wins_over_the_seeds_that_all_of_them_have(tmp_path: Path) -> None:
+    promote = {"top": 2, "race": {"max_seeds": 5}}
+    full = {"name": "proxy", "promote": promote, "resolution": 16, "epochs": 1, "seeds": [0]}
+    study = make_study(fidelities=[{"name": "first", "trials": 5, "resolution": 16, "epochs": 1}, full])
+    results = [(0, 0, 90.0), (1, 0, 75.0), (0, 1, 90.1), (1, 1, 75.3), (0, 2, 20.0)]
+    store = stored(tmp_path, study)
+    for number, (which, seed, value) in enumerate(results):
+        trial = make_trial(number, value, architecture=ARCHITECTURES[which].id)
+        attributes = {"of": which, "probability": 1.0}
+        store.put_trial(dataclasses.replace(trial, study=study.name, seed=seed, attributes=attributes))
+    # A third seed of one alone, which would make it the worse of the two, is not looked at before the other has it.
+    winner = winner_of(study, store, "proxy")
+    assert (winner.architecture.id, [trial.seed for trial in winner.trials]) == (ARCHITECTURES[0].id, [0, 1])
