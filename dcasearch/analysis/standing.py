@@ -5,8 +5,10 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from dcasearch.analysis.measured import FINAL, powers_of
+from dcasearch.analysis.power import Difference, Power, difference, legend
 from dcasearch.config.study import Direction, Metric, ScoreName, Study
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Evaluation
@@ -29,6 +31,8 @@ class Compared:
     scores: tuple[float, ...] = ()
     """Of a zero-cost fidelity, one per seed."""
     failure: str = ""
+    behind: Difference | None = None
+    """Who it is compared with minus this one, in top-1; None for that one itself, and where there is no accuracy."""
 
     @property
     def mean(self) -> float:
@@ -51,6 +55,8 @@ class FidelityStanding:
     """Of the trials' values: the study's, with the score in the place of what is measured where nothing is trained."""
     score: ScoreName | None = None
     """Which, of a zero-cost fidelity."""
+    power: Power | None = None
+    """What can be told apart here; None of a zero-cost fidelity."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,13 @@ class Standing:
     winner: Winner | None
     seconds: float
     """Of all stored trainings."""
+    final_power: Power | None = None
+    """Of the final trainings; None where there are to be none."""
+
+    @property
+    def powers(self) -> tuple[Power, ...]:
+        """What can be told apart at each fidelity, and in the end."""
+        return tuple(power for power in (*(f.power for f in self.fidelities), self.final_power) if power is not None)
 
 
 def load_study_of(store: Store, name: str) -> Study:
@@ -87,16 +100,21 @@ def standing_of(store: Store, name: str) -> Standing:
     """
     study = load_study_of(store, name)
     roles = store.roles(name)
-    fidelities = tuple(_fidelity(study, store, f.name, roles) for f in study.fidelities)
+    powers = powers_of(study, store)
+    fidelities = tuple(_fidelity(study, store, f.name, roles, powers.get(f.name)) for f in study.fidelities)
     finals = compare(store, [role for role in roles if role.role == "final"])
+    finals = sorted(finals, key=lambda c: c.name != "winner")
+    if finals and finals[0].name == "winner":
+        finals[1:] = against(finals[0], finals[1:], powers.get(FINAL))
     last = fidelities[-1]
     ids = {t.evaluation for f in fidelities for t in f.trials} | {role.evaluation for role in roles}
     return Standing(
         study=study,
         fidelities=fidelities,
-        finals=tuple(sorted(finals, key=lambda c: c.name != "winner")),
+        finals=tuple(finals),
         winner=winner_of(study, store, last.name, last.trials) if last.counts.get(State.COMPLETE) else None,
         seconds=store.seconds(id for id in ids if id is not None),
+        final_power=powers.get(FINAL),
     )
 
 
@@ -110,6 +128,25 @@ def compare(store: Store, roles: Sequence[Role]) -> list[Compared]:
         if records or failure:
             compared.append(_compared(name, architecture_id, records, failure))
     return compared
+
+
+def against(leader: Compared | None, others: Sequence[Compared], power: Power | None) -> list[Compared]:
+    """Return the others, each with the leader's distance to it and whether that is resolved."""
+    if leader is None or power is None or not leader.top1:
+        return list(others)
+    ours = dict(zip(leader.seeds, leader.top1, strict=True))
+    beside = sum(bool(other.top1) for other in others)
+    return [
+        replace(other, behind=difference(power, ours, dict(zip(other.seeds, other.top1, strict=True)), beside))
+        if other.top1
+        else other
+        for other in others
+    ]
+
+
+def explained(candidates: Sequence[Compared]) -> tuple[str, ...]:
+    """Return what a reader of a comparison needs to know, a line each."""
+    return legend([candidate.behind for candidate in candidates if candidate.behind is not None])
 
 
 def _compared(
@@ -127,7 +164,7 @@ def _compared(
     )
 
 
-def _fidelity(study: Study, store: Store, name: str, roles: Sequence[Role]) -> FidelityStanding:
+def _fidelity(study: Study, store: Store, name: str, roles: Sequence[Role], power: Power | None) -> FidelityStanding:
     trials = tuple(store.trials(study.name, name))
     leader = None
     if any(trial.state is State.COMPLETE for trial in trials):
@@ -135,6 +172,7 @@ def _fidelity(study: Study, store: Store, name: str, roles: Sequence[Role]) -> F
         records = [(t.seed, store.evaluation(t.evaluation)) for t in best.trials if t.evaluation is not None]
         leader = _compared(f"trial {best.trials[0].number}", best.architecture.id, records)
     level = next(f for f in study.fidelities if f.name == name)
+    baselines = compare(store, [r for r in roles if r.role == "baseline" and r.fidelity == name])
     return FidelityStanding(
         name=name,
         objectives=objectives_at(study, level),
@@ -142,6 +180,7 @@ def _fidelity(study: Study, store: Store, name: str, roles: Sequence[Role]) -> F
         trials=trials,
         counts=dict(Counter(trial.state for trial in trials)),
         leader=leader,
-        baselines=tuple(compare(store, [r for r in roles if r.role == "baseline" and r.fidelity == name])),
+        baselines=tuple(against(leader, baselines, power)),
+        power=power,
         suspended=tuple(t.number for t in trials if t.state in (State.RUNNING, State.WAITING)),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -14,8 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from dcasearch.analysis.forecast import Forecast, Range
-from dcasearch.analysis.standing import Compared, FidelityStanding, Standing
+from dcasearch.analysis.power import Expected, Power
+from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, explained
 from dcasearch.analysis.trust import Trust
+from dcasearch.analysis.words import cells
 from dcasearch.architecture import Architecture
 from dcasearch.evaluation import Cost
 from dcasearch.export import Check, Spec
@@ -61,7 +63,7 @@ def print_standing(console: Console, standing: Standing, *, every_trial: bool) -
     if standing.finals:
         winner = standing.finals[0] if standing.finals[0].name == "winner" else None
         console.print("\nfinal: trained anew with fresh seeds, on the test split", style="bold")
-        console.print(_comparison(standing.finals, winner))
+        _print_comparison(console, standing.finals, winner)
     console.print(f"\nTraining so far: {_time(standing.seconds)} of one worker.")
 
 
@@ -71,7 +73,7 @@ def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStan
     console.print(f"\n{fidelity.name}{kind}: {counts or 'not begun'}", style="bold")
     leader = [fidelity.leader] if fidelity.leader else []
     if leader or fidelity.baselines:
-        console.print(_comparison([*leader, *fidelity.baselines], fidelity.leader))
+        _print_comparison(console, [*leader, *fidelity.baselines], fidelity.leader)
     if every_trial and fidelity.trials:
         table = _table("trial", "state", *fidelity.objectives, "epochs", "architecture", "why")
         for trial in fidelity.trials:
@@ -82,6 +84,37 @@ def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStan
                 str(trial.number), str(trial.state), *values, str(trial.epochs), trial.architecture_id, why(trial)
             )
         console.print(table)
+
+
+def print_powers(console: Console, powers: Sequence[Power]) -> None:
+    """Print what can be told apart: top-1 in points, and the loss where its noise is known."""
+    if not powers:
+        return
+    table = _table("", "images", "seeds", "noise band", "counts from", "found from", "noise of")
+    for power in powers:
+        for row in (cells(power), cells(power, "loss")):
+            if row["metric"] == "top1" or row["known"]:
+                table.add_row(*(row[name] for name in ("name", "images", "seeds", "noise")), *_rest(row))
+    console.print("\nWhat can be told apart: two networks, equal seeds, 95%; found: in 80%", style="bold")
+    console.print(table)
+
+
+def _rest(row: Mapping[str, str]) -> tuple[str, str, str]:
+    return row["observed"], row["true"], row["noise_from"]
+
+
+def print_expected(console: Console, found: Sequence[Expected]) -> None:
+    """Print how sharply each proxy will be known."""
+    for entry in found:
+        of = f"{entry.networks} promoted networks, {entry.drawn} at random"
+        told = f"below ten: not estimable ({of})"
+        if entry.tau is not None and entry.rho is not None:
+            told = f"a τ of 0.5 would be known as {_range_of(entry.tau)}, a ρ of 0.5 as {_range_of(entry.rho)} ({of})"
+        console.print(f"Trust in {entry.fidelity} against {entry.against}: {told}")
+
+
+def _range_of(interval: tuple[float, float]) -> str:
+    return f"[{interval[0]:+.2f}, {interval[1]:+.2f}]"
 
 
 def print_trust(console: Console, found: Sequence[Trust]) -> None:
@@ -124,7 +157,8 @@ def print_export(console: Console, spec: Spec, out: Path) -> None:
     for baseline in spec.baselines:
         if baseline.difference is not None:
             where = f"{baseline.fidelity}, {baseline.protocol}, seeds {', '.join(map(str, baseline.seeds))}"
-            console.print(f"  top-1 {baseline.difference:+.2f} against {baseline.name} ({where})")
+            told = baseline.said or f"{baseline.difference:+.2f}"
+            console.print(f"  top-1 {told} against {baseline.name} ({where})")
     console.print(f"weights: {out.parent / spec.weights.file}; `dcasearch verify {out}` holds both against each other")
 
 
@@ -178,7 +212,14 @@ def as_json(standing: Standing, trust: Iterable[Trust] = ()) -> dict[str, Any]:
         "finals": [asdict(final) for final in standing.finals],
         "winner": standing.winner.architecture.id if standing.winner else None,
         "trust": [asdict(entry) for entry in trust],
+        "power": [asdict(power) for power in standing.powers],
     }
+
+
+def _print_comparison(console: Console, candidates: Sequence[Compared], leader: Compared | None) -> None:
+    console.print(_comparison(candidates, leader))
+    for line in explained(candidates):
+        console.print(f"  {line}", style="dim")
 
 
 def _comparison(candidates: Sequence[Compared], leader: Compared | None) -> Table:
@@ -189,13 +230,12 @@ def _comparison(candidates: Sequence[Compared], leader: Compared | None) -> Tabl
         if not candidate.top1:
             table.add_row(candidate.name, "failed", "", "", "", candidate.failure)
             continue
-        difference = "" if leader is None or candidate is leader else f"{leader.mean - candidate.mean:+.2f}"
         table.add_row(
             candidate.name,
             _mean_and_spread(candidate.top1),
             f"{statistics.fmean(candidate.top5):.2f}",
             ", ".join(map(str, candidate.seeds)),
-            difference,
+            "" if candidate.behind is None else str(candidate.behind),
             candidate.architecture_id,
         )
     return table
