@@ -87,6 +87,8 @@ class _Reader:
         search = protocol == self._study.data.protocol
         role = "baseline" if search else "final"
         trials: list[Trial] = self._store.trials(self._study.name, fidelity.name) if search else []
+        # Who was pruned was a candidate too: the leader is the luckiest of all.
+        candidates = {t.architecture_id for t in trials if t.state in (State.COMPLETE, State.PRUNED)}
         trials = [t for t in trials if t.state is State.COMPLETE and t.evaluation is not None]
         ids = {t.evaluation or "" for t in trials}
         ids |= {r.evaluation for r in self._roles if (r.fidelity, r.role) == (fidelity.name, role) and r.evaluation}
@@ -95,7 +97,7 @@ class _Reader:
         if like is not None:
             own |= self._store.measured_like(like, fidelity.epochs)
         measured = [Measurement(k.architecture_id, k.seed, top1, loss) for k, (top1, loss) in own.items()]
-        return sorted(measured, key=lambda m: (m.architecture_id, m.seed)), len({t.architecture_id for t in trials})
+        return sorted(measured, key=lambda m: (m.architecture_id, m.seed)), len(candidates)
 
     def _meaning(self, fidelity: Fidelity, protocol: Protocol, own: EvaluationKey | None) -> EvaluationKey | None:
         """Return what equal trainings share; None where none can be told to be equal."""

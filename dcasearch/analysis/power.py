@@ -25,14 +25,13 @@ from dcasearch.analysis.paired import (
 from dcasearch.analysis.trust import ESTIMABLE
 from dcasearch.config.study import Promotion
 
-LEGEND = (
-    "± is the 95% margin of the difference, seeds and images together, for all rows at once; "
-    "≈ is within it: not resolved."
-)
+LEGEND = "± is the 95% margin of a difference, by seeds and images, for all rows of a table at once; ≈ is not resolved."
 SEEDS_UNKNOWN = (
-    "'+ seeds': one seed each tells nothing of seed noise, so ± counts the images alone and none is resolved."
+    "'+ seeds': with one seed each nothing is known of seed noise; ± is of the images alone, and nothing resolved."
 )
-IMAGES_UNKNOWN = "No ±: an older version did not store how many images there are; `dcasearch run` stores it."
+IMAGES_UNKNOWN = (
+    "Of how many images a top-1 is was not stored by an older version, so nothing is resolved; `run` stores it."
+)
 
 
 @dataclass(frozen=True)
@@ -197,7 +196,7 @@ def legend(differences: Sequence[Difference]) -> tuple[str, ...]:
     if not differences:
         return ()
     lines = [LEGEND]
-    if any(not difference.seeds_known for difference in differences):
+    if any(not difference.seeds_known and difference.margin is not None for difference in differences):
         lines.append(SEEDS_UNKNOWN)
     if any(not difference.images_known for difference in differences):
         lines.append(IMAGES_UNKNOWN)

@@ -74,6 +74,11 @@ class Standing:
     """Of the final trainings; None where there are to be none."""
 
     @property
+    def legend(self) -> tuple[str, ...]:
+        """What a reader of its differences needs to know, a line each."""
+        return explained([*self.finals, *(baseline for f in self.fidelities for baseline in f.baselines)])
+
+    @property
     def powers(self) -> tuple[Power, ...]:
         """What can be told apart at each fidelity, and in the end."""
         return tuple(power for power in (*(f.power for f in self.fidelities), self.final_power) if power is not None)

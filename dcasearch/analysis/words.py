@@ -9,6 +9,9 @@ from dcasearch.analysis.power import Power
 _UNKNOWN = "not estimable"
 
 
+HOW_TO_ESTIMATE = "Seed noise is known once two networks share two seeds, e.g. `seeds: [0, 1, 2]`; see docs/trust.md."
+
+
 def cells(power: Power, metric: Literal["top1", "loss"] = "top1") -> dict[str, str]:
     """Return the cells of one fidelity's row by name; `known` is empty where nobody has two seeds."""
     smallest = power.top1 if metric == "top1" else power.loss
@@ -20,7 +23,7 @@ def cells(power: Power, metric: Literal["top1", "loss"] = "top1") -> dict[str, s
     if smallest.observed is not None and smallest.true is not None:
         observed, true = f"{smallest.observed:{digits}}", f"{smallest.true:{digits}}"
     elif smallest.at_least is not None:
-        observed = f"> {smallest.at_least:.1f}, by images alone"
+        observed = f"> {smallest.at_least:.1f} (images alone)"
     return {
         "metric": metric,
         "name": power.name if metric == "top1" else f"{power.name}, loss",

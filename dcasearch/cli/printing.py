@@ -15,9 +15,9 @@ from rich.text import Text
 
 from dcasearch.analysis.forecast import Forecast, Range
 from dcasearch.analysis.power import Expected, Power
-from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, explained
+from dcasearch.analysis.standing import Compared, FidelityStanding, Standing
 from dcasearch.analysis.trust import Trust
-from dcasearch.analysis.words import cells
+from dcasearch.analysis.words import HOW_TO_ESTIMATE, cells
 from dcasearch.architecture import Architecture
 from dcasearch.evaluation import Cost
 from dcasearch.export import Check, Spec
@@ -63,7 +63,9 @@ def print_standing(console: Console, standing: Standing, *, every_trial: bool) -
     if standing.finals:
         winner = standing.finals[0] if standing.finals[0].name == "winner" else None
         console.print("\nfinal: trained anew with fresh seeds, on the test split", style="bold")
-        _print_comparison(console, standing.finals, winner)
+        console.print(_comparison(standing.finals, winner))
+    if standing.legend:
+        console.print("\n" + "\n".join(standing.legend), style="dim")
     console.print(f"\nTraining so far: {_time(standing.seconds)} of one worker.")
 
 
@@ -73,7 +75,7 @@ def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStan
     console.print(f"\n{fidelity.name}{kind}: {counts or 'not begun'}", style="bold")
     leader = [fidelity.leader] if fidelity.leader else []
     if leader or fidelity.baselines:
-        _print_comparison(console, [*leader, *fidelity.baselines], fidelity.leader)
+        console.print(_comparison([*leader, *fidelity.baselines], fidelity.leader))
     if every_trial and fidelity.trials:
         table = _table("trial", "state", *fidelity.objectives, "epochs", "architecture", "why")
         for trial in fidelity.trials:
@@ -90,13 +92,15 @@ def print_powers(console: Console, powers: Sequence[Power]) -> None:
     """Print what can be told apart: top-1 in points, and the loss where its noise is known."""
     if not powers:
         return
-    table = _table("", "images", "seeds", "noise band", "counts from", "found from", "noise of")
+    table = _table("", "images", "seeds", "noise band", "counts from", "found from", "noise from")
     for power in powers:
         for row in (cells(power), cells(power, "loss")):
             if row["metric"] == "top1" or row["known"]:
                 table.add_row(*(row[name] for name in ("name", "images", "seeds", "noise")), *_rest(row))
     console.print("\nWhat can be told apart: two networks, equal seeds, 95%; found: in 80%", style="bold")
     console.print(table)
+    if any(power.top1.noise is None for power in powers):
+        console.print(HOW_TO_ESTIMATE, style="dim")
 
 
 def _rest(row: Mapping[str, str]) -> tuple[str, str, str]:
@@ -203,23 +207,24 @@ def as_json(standing: Standing, trust: Iterable[Trust] = ()) -> dict[str, Any]:
             {
                 "name": fidelity.name,
                 "counts": {str(state): n for state, n in fidelity.counts.items()},
-                "leader": asdict(fidelity.leader) if fidelity.leader else None,
-                "baselines": [asdict(baseline) for baseline in fidelity.baselines],
+                "leader": _plain(fidelity.leader) if fidelity.leader else None,
+                "baselines": [_plain(baseline) for baseline in fidelity.baselines],
                 "trials": [asdict(trial) for trial in fidelity.trials],
             }
             for fidelity in standing.fidelities
         ],
-        "finals": [asdict(final) for final in standing.finals],
+        "finals": [_plain(final) for final in standing.finals],
         "winner": standing.winner.architecture.id if standing.winner else None,
         "trust": [asdict(entry) for entry in trust],
-        "power": [asdict(power) for power in standing.powers],
+        "power": [asdict(power) for power in standing.powers],  # deviations with their degrees of freedom
     }
 
 
-def _print_comparison(console: Console, candidates: Sequence[Compared], leader: Compared | None) -> None:
-    console.print(_comparison(candidates, leader))
-    for line in explained(candidates):
-        console.print(f"  {line}", style="dim")
+def _plain(candidate: Compared) -> dict[str, Any]:
+    plain = asdict(candidate)
+    if candidate.behind is not None:
+        plain["behind"] |= {"resolved": candidate.behind.resolved, "said": str(candidate.behind)}
+    return plain
 
 
 def _comparison(candidates: Sequence[Compared], leader: Compared | None) -> Table:

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
 
-from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, explained, standing_of
+from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, standing_of
 from dcasearch.analysis.words import cells
 from dcasearch.report.figures import WORDS, Figure, figures_of
 from dcasearch.store import Store
@@ -102,7 +102,7 @@ def render(standing: Standing, figures: Sequence[Figure], database: str, trust: 
         summary=_summary(standing),
         tables=[(f.name, f.score, _rows([*([f.leader] if f.leader else []), *f.baselines])) for f in _begun(standing)],
         finals=_rows(standing.finals),
-        legends=explained([*standing.finals, *(b for f in standing.fidelities for b in f.baselines)]),
+        legends=standing.legend,
         powers=[cells(power) for power in standing.powers],
         counts=[
             (f.name, {str(state): f.counts[state] for state in State if f.counts.get(state)}) for f in _begun(standing)

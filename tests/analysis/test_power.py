@@ -115,13 +115,13 @@ def test_with_one_seed_nothing_is_resolved_and_the_seeds_are_said_to_be_unknown(
     assert told.in_words().endswith("(not resolved)")
     assert SEEDS_UNKNOWN in legend([told])
     assert cells(found)["true"] == "not estimable"
-    assert "by images alone" in cells(found)["observed"]
+    assert "(images alone)" in cells(found)["observed"]
 
 
 def test_before_anything_is_measured_the_images_alone_give_a_least_difference() -> None:
     found = power("proxy", [], images=144, seeds=1)
     assert found.top1.at_least == pytest.approx(least_difference(144))
-    assert cells(found)["observed"] == "> 2.6, by images alone"
+    assert cells(found)["observed"] == "> 2.6 (images alone)"
     assert power("proxy", [], images=None, seeds=1).top1.at_least is None
     assert cells(power("proxy", [], images=None, seeds=1))["images"] == "not known"
 
