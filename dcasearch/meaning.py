@@ -23,6 +23,8 @@ def meaning_of(study: Study, space: Space, data: DataInfo) -> dict[str, Any]:
         "space": space.fingerprint,
         "data": data.fingerprint,
         "data.classes": data.classes,
+        "data.validation_images": data.validation_images,  # from them: what can be told apart
+        "data.test_images": data.test_images,
         "data.protocol": study.data.protocol,
         "objectives": [f"{metric} {direction}" for metric, direction in study.objectives.items()],  # the first leads
         "constraints": {name: bound.model_dump() for name, bound in study.constraints.items()},

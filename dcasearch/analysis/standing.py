@@ -5,8 +5,10 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from dcasearch.analysis.measured import FINAL, powers_of
+from dcasearch.analysis.power import Difference, Power, difference, legend
 from dcasearch.analysis.races import race_at
 from dcasearch.config.study import Direction, Metric, ScoreName, Study
 from dcasearch.errors import UserError
@@ -31,6 +33,8 @@ class Compared:
     scores: tuple[float, ...] = ()
     """Of a zero-cost fidelity, one per seed."""
     failure: str = ""
+    behind: Difference | None = None
+    """Who it is compared with minus this one, in top-1; None for that one itself, and where there is no accuracy."""
 
     @property
     def mean(self) -> float:
@@ -63,6 +67,8 @@ class FidelityStanding:
     """Which, of a zero-cost fidelity."""
     race: RaceStanding | None = None
     """Of those that were promoted to it, where they race."""
+    power: Power | None = None
+    """What can be told apart here; None of a zero-cost fidelity."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,18 @@ class Standing:
     winner: Winner | None
     seconds: float
     """Of all stored trainings."""
+    final_power: Power | None = None
+    """Of the final trainings; None where there are to be none."""
+
+    @property
+    def legend(self) -> tuple[str, ...]:
+        """What a reader of its differences needs to know, a line each."""
+        return explained([*self.finals, *(baseline for f in self.fidelities for baseline in f.baselines)])
+
+    @property
+    def powers(self) -> tuple[Power, ...]:
+        """What can be told apart at each fidelity, and in the end."""
+        return tuple(power for power in (*(f.power for f in self.fidelities), self.final_power) if power is not None)
 
 
 def load_study_of(store: Store, name: str) -> Study:
@@ -99,16 +117,21 @@ def standing_of(store: Store, name: str) -> Standing:
     """
     study = load_study_of(store, name)
     roles = store.roles(name)
-    fidelities = tuple(_fidelity(study, store, f.name, roles) for f in study.fidelities)
+    powers = powers_of(study, store)
+    fidelities = tuple(_fidelity(study, store, f.name, roles, powers.get(f.name)) for f in study.fidelities)
     finals = compare(store, [role for role in roles if role.role == "final"])
+    finals = sorted(finals, key=lambda c: c.name != "winner")
+    if finals and finals[0].name == "winner":
+        finals[1:] = against(finals[0], finals[1:], powers.get(FINAL))
     last = fidelities[-1]
     ids = {t.evaluation for f in fidelities for t in f.trials} | {role.evaluation for role in roles}
     return Standing(
         study=study,
         fidelities=fidelities,
-        finals=tuple(sorted(finals, key=lambda c: c.name != "winner")),
+        finals=tuple(finals),
         winner=winner_of(study, store, last.name, last.trials) if last.counts.get(State.COMPLETE) else None,
         seconds=store.seconds(id for id in ids if id is not None),
+        final_power=powers.get(FINAL),
     )
 
 
@@ -122,6 +145,25 @@ def compare(store: Store, roles: Sequence[Role]) -> list[Compared]:
         if records or failure:
             compared.append(_compared(name, architecture_id, records, failure))
     return compared
+
+
+def against(leader: Compared | None, others: Sequence[Compared], power: Power | None) -> list[Compared]:
+    """Return the others, each with the leader's distance to it and whether that is resolved."""
+    if leader is None or power is None or not leader.top1:
+        return list(others)
+    ours = dict(zip(leader.seeds, leader.top1, strict=True))
+    beside = sum(bool(other.top1) for other in others)
+    return [
+        replace(other, behind=difference(power, ours, dict(zip(other.seeds, other.top1, strict=True)), beside))
+        if other.top1
+        else other
+        for other in others
+    ]
+
+
+def explained(candidates: Sequence[Compared]) -> tuple[str, ...]:
+    """Return what a reader of a comparison needs to know, a line each."""
+    return legend([candidate.behind for candidate in candidates if candidate.behind is not None])
 
 
 def _compared(
@@ -139,7 +181,7 @@ def _compared(
     )
 
 
-def _fidelity(study: Study, store: Store, name: str, roles: Sequence[Role]) -> FidelityStanding:
+def _fidelity(study: Study, store: Store, name: str, roles: Sequence[Role], power: Power | None) -> FidelityStanding:
     trials = tuple(store.trials(study.name, name))
     leader = None
     if any(trial.state is State.COMPLETE for trial in trials):
@@ -147,6 +189,7 @@ def _fidelity(study: Study, store: Store, name: str, roles: Sequence[Role]) -> F
         records = [(t.seed, store.evaluation(t.evaluation)) for t in best.trials if t.evaluation is not None]
         leader = _compared(f"trial {best.trials[0].number}", best.architecture.id, records)
     level = next(f for f in study.fidelities if f.name == name)
+    baselines = compare(store, [r for r in roles if r.role == "baseline" and r.fidelity == name])
     return FidelityStanding(
         name=name,
         objectives=objectives_at(study, level),
@@ -155,6 +198,7 @@ def _fidelity(study: Study, store: Store, name: str, roles: Sequence[Role]) -> F
         trials=trials,
         counts=dict(Counter(trial.state for trial in trials)),
         leader=leader,
-        baselines=tuple(compare(store, [r for r in roles if r.role == "baseline" and r.fidelity == name])),
+        baselines=tuple(against(leader, baselines, power)),
+        power=power,
         suspended=tuple(t.number for t in trials if t.state in (State.RUNNING, State.WAITING)),
     )

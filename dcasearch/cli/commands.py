@@ -65,7 +65,8 @@ def check(
     loaded = load_study(study)  # before torch is imported, so that a mistake is told at once
     from dcasearch.analysis.data import described
     from dcasearch.analysis.forecast import forecast
-    from dcasearch.cli.printing import print_data, print_forecast
+    from dcasearch.analysis.measured import expected_of, powers_of
+    from dcasearch.cli.printing import print_data, print_expected, print_forecast, print_powers
     from dcasearch.errors import DataError
     from dcasearch.store import Store, exists, storage_of
 
@@ -87,6 +88,8 @@ def check(
         store = Store.open(url)
         console.print(f"database {store.url}")
     print_forecast(console, forecast(loaded.study, loaded.space, data, store))
+    print_powers(console, tuple(powers_of(loaded.study, store, data, loaded.space).values()))
+    print_expected(console, expected_of(loaded.study))
     if cluster:
         _check_cluster(console, loaded.study, None if store is None else store.secret)
 
@@ -257,16 +260,18 @@ def status(study: StudyName, storage: Storage = None, as_json: AsJson = False) -
     from dcasearch.analysis.standing import load_study_of, standing_of
     from dcasearch.analysis.trust import trust_of
     from dcasearch.cli.printing import as_json as plain
-    from dcasearch.cli.printing import print_trust
+    from dcasearch.cli.printing import print_powers, print_standing, print_trust
     from dcasearch.cli.storage import open_study
 
     console = make_console(stderr=as_json)
     name, store = open_study(study, storage, console)
     trust = trust_of(load_study_of(store, name), store)
+    standing = standing_of(store, name)
     if as_json:
-        print(json.dumps(plain(standing_of(store, name), trust), indent=1))
+        print(json.dumps(plain(standing, trust), indent=1))
         return
-    _print_standing(console, store, name, every_trial=True)
+    print_standing(console, standing, every_trial=True)
+    print_powers(console, standing.powers)
     print_trust(console, trust)
 
 

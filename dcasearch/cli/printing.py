@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -16,8 +16,10 @@ from rich.text import Text
 from dcasearch.analysis import races
 from dcasearch.analysis.data import advice
 from dcasearch.analysis.forecast import Forecast, Range
+from dcasearch.analysis.power import Expected, Power
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing
 from dcasearch.analysis.trust import Trust
+from dcasearch.analysis.words import HOW_TO_ESTIMATE, cells
 from dcasearch.architecture import Architecture
 from dcasearch.config.study import Study
 from dcasearch.data import DataInfo
@@ -85,6 +87,8 @@ def print_standing(console: Console, standing: Standing, *, every_trial: bool) -
         winner = standing.finals[0] if standing.finals[0].name == "winner" else None
         console.print("\nfinal: trained anew with fresh seeds, on the test split", style="bold")
         console.print(_comparison(standing.finals, winner))
+    if standing.legend:
+        console.print("\n" + "\n".join(standing.legend), style="dim")
     console.print(f"\nTraining so far: {_time(standing.seconds)} of one worker.")
 
 
@@ -119,6 +123,39 @@ def _print_race(console: Console, race: RaceStanding) -> None:
     console.print(table)
     if said := races.sizes(race):
         console.print(f"  {said}")
+
+
+def print_powers(console: Console, powers: Sequence[Power]) -> None:
+    """Print what can be told apart: top-1 in points, and the loss where its noise is known."""
+    if not powers:
+        return
+    table = _table("", "images", "seeds", "noise band", "counts from", "found from", "noise from")
+    for power in powers:
+        for row in (cells(power), cells(power, "loss")):
+            if row["metric"] == "top1" or row["known"]:
+                table.add_row(*(row[name] for name in ("name", "images", "seeds", "noise")), *_rest(row))
+    console.print("\nWhat can be told apart: two networks, equal seeds, 95%; found: in 80%", style="bold")
+    console.print(table)
+    if any(power.top1.noise is None for power in powers):
+        console.print(HOW_TO_ESTIMATE, style="dim")
+
+
+def _rest(row: Mapping[str, str]) -> tuple[str, str, str]:
+    return row["observed"], row["true"], row["noise_from"]
+
+
+def print_expected(console: Console, found: Sequence[Expected]) -> None:
+    """Print how sharply each proxy will be known."""
+    for entry in found:
+        of = f"{entry.networks} promoted networks, {entry.drawn} at random"
+        told = f"below ten: not estimable ({of})"
+        if entry.tau is not None and entry.rho is not None:
+            told = f"a τ of 0.5 would be known as {_range_of(entry.tau)}, a ρ of 0.5 as {_range_of(entry.rho)} ({of})"
+        console.print(f"Trust in {entry.fidelity} against {entry.against}: {told}")
+
+
+def _range_of(interval: tuple[float, float]) -> str:
+    return f"[{interval[0]:+.2f}, {interval[1]:+.2f}]"
 
 
 def print_trust(console: Console, found: Sequence[Trust]) -> None:
@@ -161,7 +198,8 @@ def print_export(console: Console, spec: Spec, out: Path) -> None:
     for baseline in spec.baselines:
         if baseline.difference is not None:
             where = f"{baseline.fidelity}, {baseline.protocol}, seeds {', '.join(map(str, baseline.seeds))}"
-            console.print(f"  top-1 {baseline.difference:+.2f} against {baseline.name} ({where})")
+            told = baseline.said or f"≈ {baseline.difference:+.2f}"
+            console.print(f"  top-1 {told} against {baseline.name} ({where})")
     console.print(f"weights: {out.parent / spec.weights.file}; `dcasearch verify {out}` holds both against each other")
 
 
@@ -206,17 +244,25 @@ def as_json(standing: Standing, trust: Iterable[Trust] = ()) -> dict[str, Any]:
             {
                 "name": fidelity.name,
                 "counts": {str(state): n for state, n in fidelity.counts.items()},
-                "leader": asdict(fidelity.leader) if fidelity.leader else None,
-                "baselines": [asdict(baseline) for baseline in fidelity.baselines],
+                "leader": _plain(fidelity.leader) if fidelity.leader else None,
+                "baselines": [_plain(baseline) for baseline in fidelity.baselines],
                 "trials": [asdict(trial) for trial in fidelity.trials],
                 "race": races.plain(fidelity.race) if fidelity.race else None,
             }
             for fidelity in standing.fidelities
         ],
-        "finals": [asdict(final) for final in standing.finals],
+        "finals": [_plain(final) for final in standing.finals],
         "winner": standing.winner.architecture.id if standing.winner else None,
         "trust": [asdict(entry) for entry in trust],
+        "power": [asdict(power) for power in standing.powers],  # deviations with their degrees of freedom
     }
+
+
+def _plain(candidate: Compared) -> dict[str, Any]:
+    plain = asdict(candidate)
+    if candidate.behind is not None:
+        plain["behind"] |= {"resolved": candidate.behind.resolved, "said": str(candidate.behind)}
+    return plain
 
 
 def _comparison(candidates: Sequence[Compared], leader: Compared | None) -> Table:
@@ -227,13 +273,12 @@ def _comparison(candidates: Sequence[Compared], leader: Compared | None) -> Tabl
         if not candidate.top1:
             table.add_row(candidate.name, "failed", "", "", "", candidate.failure)
             continue
-        difference = "" if leader is None or candidate is leader else f"{leader.ahead_of(candidate):+.2f}"
         table.add_row(
             candidate.name,
             _mean_and_spread(candidate.top1),
             f"{statistics.fmean(candidate.top5):.2f}",
             ", ".join(map(str, candidate.seeds)),
-            difference,
+            "" if candidate.behind is None else str(candidate.behind),
             candidate.architecture_id,
         )
     return table

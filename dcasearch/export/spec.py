@@ -86,7 +86,14 @@ class Baseline(Frozen):
     top1: float
     """Percent, mean over the seeds."""
     difference: float | None
-    """Points of top-1, mean of the exported architecture's metrics of the same fidelity and protocol minus `top1`."""
+    """Points of top-1 by which the exported architecture is ahead at the same fidelity and protocol, over the seeds that
+    both have, or over all where there are none."""
+    margin: float | None = None
+    """Half-width of the difference's 95% interval in points, as far as it is known."""
+    resolved: bool | None = None
+    """Whether the difference is beyond a margin that counts seeds and images; None in specs of versions before it."""
+    said: str = ""
+    """The difference as it is shown."""
 
 
 class Probe(Frozen):

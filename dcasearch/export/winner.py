@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dcasearch.analysis.measured import FINAL, powers_of
+from dcasearch.analysis.power import Power
 from dcasearch.analysis.standing import load_study_of
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import open_artifacts
 from dcasearch.config.study import Study
 from dcasearch.errors import UserError
-from dcasearch.evaluation import Evaluation
+from dcasearch.evaluation import Evaluation, Protocol
 from dcasearch.export.spec import Spec
 from dcasearch.export.writing import Candidate, export
 from dcasearch.models import cost
@@ -48,7 +50,16 @@ def export_winner(store: Store, name: str, path: Path, weights: Path | None = No
         provenance={"study": name, "trial": f"{fidelity.name} {number}"},
         weights=weights,
         fidelity=fidelity,
+        powers=_powers(study, store),
     )
+
+
+def _powers(study: Study, store: Store) -> dict[tuple[str, Protocol], Power]:
+    last = study.fidelities[-1].name
+    return {
+        (last, "test") if name == FINAL else (name, study.data.protocol): power
+        for name, power in powers_of(study, store).items()
+    }
 
 
 def _chosen(store: Store, study: Study, number: int | None) -> tuple[Architecture, int]:

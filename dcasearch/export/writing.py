@@ -9,14 +9,16 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from dcasearch import __version__
+from dcasearch.analysis.power import Power, difference
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import Place, local_copy
 from dcasearch.config.study import Data, Fidelity
 from dcasearch.errors import UserError
-from dcasearch.evaluation import Cost, Evaluation
+from dcasearch.evaluation import Cost, Evaluation, Protocol
 from dcasearch.export.loading import load_weights
 from dcasearch.export.probe import ask
 from dcasearch.export.spec import Baseline, DataSpec, Metric, Spec, TrainingSpec, Weights, to_yaml
@@ -52,6 +54,7 @@ def export(
     provenance: Mapping[str, str],
     weights: Path | None = None,
     fidelity: Fidelity | None = None,
+    powers: Mapping[tuple[str, Protocol], Power] = MappingProxyType({}),
 ) -> Spec:
     """Write a spec and its weights, each complete or not at all, and return the spec.
 
@@ -69,6 +72,7 @@ def export(
         provenance: Study, trial and whatever else tells where it comes from; the evaluation's own is added.
         weights: The weights' file, beside `path`; by default of the same name.
         fidelity: What `evaluation` was trained at.
+        powers: By fidelity and protocol what can be told apart; without it no difference is said to be resolved.
 
     Raises:
         UserError: the trained weights are gone or not the recorded ones, or `weights` is in another folder.
@@ -89,7 +93,7 @@ def export(
             weights=Weights(file=target.name, sha256=sha256_of(source)),
             evaluation=evaluation.key.id,
             metrics=tuple(map(_metric, winner)),
-            baselines=tuple(_compare(winner, baselines)),
+            baselines=tuple(_compare(winner, baselines, powers)),
             data=DataSpec(
                 name=data.name,
                 fingerprint=evaluation.key.data,
@@ -141,7 +145,9 @@ def _metric(candidate: Candidate) -> Metric:
     )
 
 
-def _compare(winner: Sequence[Candidate], baselines: Sequence[Candidate]) -> Iterator[Baseline]:
+def _compare(
+    winner: Sequence[Candidate], baselines: Sequence[Candidate], powers: Mapping[tuple[str, Protocol], Power]
+) -> Iterator[Baseline]:
     """Yield each baseline per fidelity and protocol, over its seeds, in the order of first appearance."""
     ours = _grouped(winner, lambda c: (c.fidelity, c.evaluation.key.protocol))
     groups = _grouped(
@@ -150,6 +156,10 @@ def _compare(winner: Sequence[Candidate], baselines: Sequence[Candidate]) -> Ite
     for (fidelity, protocol, name, id), group in groups.items():
         top1 = _mean_top1(group)
         rival = ours.get((fidelity, protocol))
+        power = powers.get((fidelity, protocol))
+        beside = sum(key[:2] == (fidelity, protocol) for key in groups)
+        told = None if rival is None or power is None else difference(power, _top1(rival), _top1(group), beside)
+        value = None if rival is None else _mean_top1(rival) - top1
         yield Baseline(
             name=name,
             id=id,
@@ -157,7 +167,10 @@ def _compare(winner: Sequence[Candidate], baselines: Sequence[Candidate]) -> Ite
             protocol=protocol,
             seeds=tuple(candidate.evaluation.key.seed for candidate in group),
             top1=round(top1, 4),
-            difference=None if rival is None else round(_mean_top1(rival) - top1, 4),
+            difference=None if value is None else round(value if told is None else told.value, 4),
+            margin=None if told is None or told.margin is None else round(told.margin, 4),
+            resolved=None if told is None else told.resolved,
+            said="" if told is None else told.in_words(),
         )
 
 
@@ -166,6 +179,10 @@ def _grouped(candidates: Iterable[Candidate], key: Callable[[Candidate], Key]) -
     for candidate in candidates:
         groups.setdefault(key(candidate), []).append(candidate)
     return groups
+
+
+def _top1(candidates: Iterable[Candidate]) -> dict[int, float]:
+    return {candidate.evaluation.key.seed: candidate.evaluation.last.top1 for candidate in candidates}
 
 
 def _mean_top1(candidates: Iterable[Candidate]) -> float:

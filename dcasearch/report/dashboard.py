@@ -8,7 +8,7 @@ import threading
 import optuna
 
 from dcasearch.analysis.races import verdict
-from dcasearch.analysis.standing import Compared, FidelityStanding, standing_of
+from dcasearch.analysis.standing import Compared, FidelityStanding, explained, standing_of
 from dcasearch.errors import StorageError, UserError
 from dcasearch.store import Store
 
@@ -65,6 +65,7 @@ def note(fidelity: FidelityStanding) -> str:
     rows = [*([fidelity.leader] if fidelity.leader else []), *fidelity.baselines]
     lines = [f"| | {fidelity.score or 'top-1 %'} | seeds | leader − | architecture |", "|---|---|---|---|---|"]
     lines += [_row(row, fidelity.leader) for row in rows if row.seeds]
+    lines += [f"\n{line}" for line in explained(rows)]
     counts = ", ".join(f"{n} {state}" for state, n in sorted(fidelity.counts.items()))
     raced = f"\n\n{verdict(fidelity.race)}" if fidelity.race is not None and fidelity.race.candidates else ""
     return f"{_head(fidelity)}: {counts}\n\n" + "\n".join(lines) + raced
@@ -77,6 +78,8 @@ def _head(fidelity: FidelityStanding) -> str:
 
 def _row(row: Compared, leader: Compared | None) -> str:
     digits = ".6g" if row.scores else ".2f"
-    difference = "" if leader is None or row is leader else f"{leader.ahead_of(row):+{digits}}"
+    difference = "" if row.behind is None else str(row.behind)
+    if row.scores and leader is not None and row is not leader:
+        difference = f"{leader.ahead_of(row):+{digits}}"
     seeds = ", ".join(map(str, row.seeds))
     return f"| {row.name} | {row.mean:{digits}} | {seeds} | {difference} | `{row.architecture_id}` |"

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from dcasearch.analysis import races
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, standing_of
+from dcasearch.analysis.words import cells
 from dcasearch.report.figures import WORDS, Figure, figures_of
 from dcasearch.store import Store
 from dcasearch.trial import State
@@ -102,6 +103,8 @@ def render(standing: Standing, figures: Sequence[Figure], database: str, trust: 
         summary=_summary(standing),
         tables=[(f.name, f.score, _rows([*([f.leader] if f.leader else []), *f.baselines])) for f in _begun(standing)],
         finals=_rows(standing.finals),
+        legends=standing.legend,
+        powers=[cells(power) for power in standing.powers],
         counts=[
             (f.name, {str(state): f.counts[state] for state in State if f.counts.get(state)}) for f in _begun(standing)
         ],
@@ -136,7 +139,8 @@ def _summary(standing: Standing) -> str:
     said = f"{best.name} has {best.mean:.2f}% top-1 {where} ({_seeds(best)})"
     if others:
         rival = max(others, key=lambda c: c.mean)
-        said += f", {best.ahead_of(rival):+.2f} points against the best baseline, {rival.name} ({_seeds(rival)})"
+        told = "" if rival.behind is None else f"{rival.behind.in_words()} points "
+        said += f", {told}against the baseline of the highest mean, {rival.name} ({_seeds(rival)})"
     return said + "."
 
 
@@ -152,14 +156,16 @@ def _rows(candidates: Sequence[Compared]) -> list[dict[str, str]]:
         values = candidate.top1 or candidate.scores
         digits = ".6g" if candidate.scores else ".2f"
         spread = f" ± {statistics.stdev(values):{digits}}" if len(values) > 1 else ""
-        leads = n > 0 and values and candidates[0].seeds
+        difference = "" if candidate.behind is None else str(candidate.behind)
+        if n > 0 and candidate.scores and candidates[0].scores:
+            difference = f"{candidates[0].ahead_of(candidate):+{digits}}"
         rows.append(
             {
                 "name": candidate.name,
                 "value": f"{candidate.mean:{digits}}{spread}" if values else "failed",
                 "top5": f"{statistics.fmean(candidate.top5):.2f}" if candidate.top5 else "",
                 "seeds": ", ".join(map(str, candidate.seeds)),
-                "difference": f"{candidates[0].ahead_of(candidate):+{digits}}" if leads else "",
+                "difference": difference,
                 "architecture": candidate.architecture_id,
                 "failure": candidate.failure,
             }

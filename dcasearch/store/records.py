@@ -112,6 +112,21 @@ def evaluation_of(row: EvaluationRow) -> Evaluation:
     )
 
 
+MEASURED = (
+    *(getattr(EvaluationRow, field.name) for field in fields(EvaluationKey)),
+    EvaluationRow.top1,
+    EvaluationRow.loss,
+)
+"""What `measured_of` takes, in its order."""
+
+
+def measured_of(columns: Sequence[Any]) -> tuple[EvaluationKey, tuple[float, float]] | None:
+    """Return a key with its last top-1 and loss; None of a score and of what diverged."""
+    *key, top1, loss = columns
+    names = (field.name for field in fields(EvaluationKey))
+    return None if top1 is None or loss is None else (EvaluationKey(**dict(zip(names, key, strict=True))), (top1, loss))
+
+
 def curve_of(history: Sequence[Mapping[str, Any]], metric: str) -> list[float]:
     """Return one metric of the stored epochs."""
     return [float(entry[metric]) for entry in history]

@@ -230,6 +230,19 @@ class Store:
         return {id: records.curve_of(history, metric) for id, history in rows}
 
     @outlasting
+    def measured(self, ids: Iterable[str]) -> dict[EvaluationKey, tuple[float, float]]:
+        """Return the last top-1 (percent) and loss of those of the asked evaluations that are stored and finite."""
+        return dict(filter(None, map(records.measured_of, self._by_id(ids, *records.MEASURED))))
+
+    @outlasting
+    def measured_like(self, key: EvaluationKey, epochs: int) -> dict[EvaluationKey, tuple[float, float]]:
+        """Return the same of every network and seed of a key's fidelity, data and protocol that has so many epochs."""
+        same = {"fidelity": key.fidelity, "data": key.data, "protocol": key.protocol, "epochs": epochs}
+        with self._reading() as session:
+            rows = session.execute(select(*records.MEASURED).filter_by(**same))
+            return dict(filter(None, map(records.measured_of, rows)))
+
+    @outlasting
     def seconds(self, ids: Iterable[str]) -> float:
         """Return how long the stored ones of these evaluations took together, each second counted once."""
         own = EvaluationRow.seconds - EvaluationRow.reused_seconds

@@ -7,11 +7,21 @@ import pytest
 from rich.console import Console
 
 from dcasearch.analysis.forecast import forecast
+from dcasearch.analysis.power import Measurement, expected, power
 from dcasearch.analysis.standing import FidelityStanding, Standing
 from dcasearch.analysis.trust import Correlation, Trust
 from dcasearch.cli import printing
 from dcasearch.cli.console import make_console
-from dcasearch.cli.printing import print_checks, print_forecast, print_standing, print_trust, why
+from dcasearch.cli.printing import (
+    print_checks,
+    print_expected,
+    print_forecast,
+    print_powers,
+    print_standing,
+    print_trust,
+    why,
+)
+from dcasearch.config.study import Promotion
 from dcasearch.export import Check
 from dcasearch.space import read_space
 from dcasearch.trial import State, Trial
@@ -104,3 +114,27 @@ def test_a_forecast_of_a_race_gives_least_and_most_trainings_and_what_it_finds(
 )
 def test_large_numbers_have_a_unit_whatever_their_sign(number: float, told: str) -> None:
     assert printing._short(number) == told
+
+
+def test_what_can_be_told_apart_is_a_table_and_what_is_not_known_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    several = [Measurement(f"n{n}", seed, 80.0 + n + seed * (n - 1), 0.5) for n in range(3) for seed in range(2)]
+    print_powers(make_console(), [power("proxy", [], images=144, seeds=1)])
+    unknown = capsys.readouterr().out
+    assert "> 2.6 (images alone)" in unknown
+    assert "Seed noise is known once two networks share two seeds" in unknown
+    print_powers(make_console(), [power("full", several, images=144, seeds=2)])
+    known = capsys.readouterr().out
+    assert "full, df 3" in known
+    assert "full, loss" in known
+    assert "not estimable" not in known
+    print_powers(make_console(), [])
+    assert capsys.readouterr().out == ""
+
+
+def test_below_ten_promoted_networks_check_says_that_no_trust_will_be_estimable(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_expected(make_console(), [expected("proxy", "full", Promotion(top=2, random=1), 12)])
+    assert "below ten: not estimable (3 promoted networks, 1 at random)" in " ".join(capsys.readouterr().out.split())
+    print_expected(make_console(), [expected("proxy", "full", Promotion(top=20, random=20), 200)])
+    assert "a τ of 0.5 would be known as [" in capsys.readouterr().out

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from upath import UPath
 
+from dcasearch.analysis.power import power
 from dcasearch.architecture import Architecture
 from dcasearch.config.study import Data
 from dcasearch.errors import UserError
@@ -139,3 +140,16 @@ def test_weights_of_another_network_are_refused(exported: Exporter) -> None:
 def test_weights_can_only_be_a_safetensors_file_beside_the_spec(exported: Exporter, tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match="beside"):
         exported(weights=tmp_path / name)
+
+
+def test_a_difference_that_is_not_resolved_is_said_to_be_so(exported: Exporter, trained: Trained) -> None:
+    top1 = trained.evaluation.last.top1
+    found = power("proxy", [], images=144, seeds=1)
+    baselines = [measured(trained, "plain", top1 - 1, seed=0)]
+    (baseline,) = exported(baselines=baselines, powers={("proxy", "search"): found}).baselines
+    assert baseline.resolved is False
+    assert baseline.margin is not None
+    assert baseline.said.startswith("≈ +1.00 ± ")
+    assert baseline.said.endswith("(not resolved)")
+    (untold,) = exported(baselines=baselines).baselines
+    assert (untold.resolved, untold.margin, untold.said) == (None, None, "")

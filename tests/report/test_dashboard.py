@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import optuna
 import pytest
 
 from dcasearch import study as study_room
+from dcasearch.analysis.power import LEGEND, Difference
 from dcasearch.analysis.standing import Compared, FidelityStanding
 from dcasearch.errors import UserError
 from dcasearch.report import dashboard
@@ -26,8 +28,9 @@ def compared(name: str, *top1: float) -> Compared:
     return Compared(name, f"{name}-id", tuple(range(len(top1))), top1, top1, "" if top1 else "oom: 9 GB")
 
 
-def test_a_note_is_a_table_of_the_leader_and_its_lead_by_equal_seeds_over_each_baseline_that_was_trained() -> None:
-    baselines = (compared("plain", 88.0, 89.0), compared("vanilla se"))
+def test_a_note_is_a_table_of_the_leader_and_its_lead_over_each_baseline_that_was_trained() -> None:
+    told = Difference(2.0, 3.1, seeds_known=True, images_known=True)
+    baselines = (replace(compared("plain", 88.0, 89.0), behind=told), compared("vanilla se"))
     standing = FidelityStanding("proxy", (), {State.COMPLETE: 3}, compared("trial 4", 90.5), baselines, ())
     assert note(standing).splitlines() == [
         "**proxy**: 3 complete",
@@ -35,7 +38,9 @@ def test_a_note_is_a_table_of_the_leader_and_its_lead_by_equal_seeds_over_each_b
         "| | top-1 % | seeds | leader − | architecture |",
         "|---|---|---|---|---|",
         "| trial 4 | 90.50 | 0 |  | `trial 4-id` |",
-        "| plain | 88.50 | 0, 1 | +2.50 | `plain-id` |",
+        "| plain | 88.50 | 0, 1 | ≈ +2.00 ± 3.1 | `plain-id` |",
+        "",
+        LEGEND,
     ]
 
 

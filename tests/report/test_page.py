@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from dcasearch import study as study_room
+from dcasearch.analysis.power import LEGEND
 from dcasearch.analysis.standing import standing_of
 from dcasearch.errors import TrialFailure, UserError
 from dcasearch.report.figures import _means, figures_of
@@ -88,13 +89,25 @@ def test_the_page_says_who_leads_by_how_much_with_seeds_and_calls_nothing_a_win(
     winner, *baselines = standing.finals
     best = max(baselines, key=lambda baseline: baseline.mean)
     assert f"winner has {winner.mean:.2f}% top-1 on the test split, with fresh seeds (2 seeds)" in text
-    assert f"{winner.mean - best.mean:+.2f} points against the best baseline, {best.name} (2 seeds)" in text
+    assert best.behind is not None
+    rest = f"points against the baseline of the highest mean, {best.name} (2 seeds)"
+    assert f"{best.behind.in_words()} {rest}" in text
     assert "wins" not in text
     for baseline in baselines:
         assert baseline.name in text
-        assert f"{winner.mean - baseline.mean:+.2f}" in text
+        assert f'<td class="number">{baseline.behind}</td>' in text
     assert "zero: snip, nothing is trained" in text
     assert "9 complete" in text
+
+
+def test_the_page_says_what_can_be_told_apart_and_what_the_signs_mean(tmp_path: Path) -> None:
+    store = run(tmp_path)
+    standing = standing_of(store, "tiny")
+    text = render(standing, [], store.url)
+    assert LEGEND in text
+    assert [power.name for power in standing.powers] == ["proxy", "full", "final"]
+    assert text.count("(images alone)") == 1  # the proxy has one seed
+    assert "final, df" in text
 
 
 def test_what_is_not_estimable_is_said_and_not_numbered(tmp_path: Path) -> None:
@@ -103,7 +116,8 @@ def test_what_is_not_estimable_is_said_and_not_numbered(tmp_path: Path) -> None:
     text = render(standing_of(store, "tiny"), [], store.url, trust)
     assert "+0.40 [+0.10, +0.70]" in text
     assert "+0.50 [+0.20, +0.80]" in text
-    assert text.count("not estimable") == 2
+    without = render(standing_of(store, "tiny"), [], store.url)
+    assert text.count("not estimable") == without.count("not estimable") + 2
     assert "zero → proxy" in text
     assert "trusted" not in render(standing_of(store, "tiny"), [], store.url)
 

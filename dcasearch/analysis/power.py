@@ -1,0 +1,276 @@
+"""What a study can tell apart: its noise band, the smallest difference that counts, and the verdict on each difference.
+
+Pure: numbers in, numbers out; `dcasearch.analysis.measured` brings them. Every view that shows one candidate minus
+another shows a `Difference` of here. Formulas and how to read them: docs/trust.md.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from scipy import stats
+
+from dcasearch.analysis.paired import (
+    CONFIDENCE,
+    Error,
+    Noise,
+    image_variance,
+    least_difference,
+    pooled,
+    residual,
+)
+from dcasearch.analysis.trust import ESTIMABLE
+from dcasearch.config.study import Promotion
+
+LEGEND = "± is the 95% margin of a difference, by seeds and images, for all rows of a table at once; ≈ is not resolved."
+SEEDS_UNKNOWN = (
+    "'+ seeds': with one seed each nothing is known of seed noise; ± is of the images alone, and nothing resolved."
+)
+IMAGES_UNKNOWN = (
+    "Of how many images a top-1 is was not stored by an older version, so nothing is resolved; `run` stores it."
+)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The last epoch of one training."""
+
+    architecture_id: str
+    seed: int
+    top1: float
+    """Percent."""
+    loss: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One candidate's mean top-1 minus another's."""
+
+    value: float
+    """Points."""
+    margin: float | None
+    """Half-width of the interval in points; None: neither seeds nor images are known."""
+    seeds_known: bool
+    """False: the margin lacks the seeds' part."""
+    images_known: bool
+    """False: the margin lacks the images' part."""
+    comparisons: int = 1
+    """That the margin holds for at once."""
+
+    @property
+    def resolved(self) -> bool:
+        """Whether it may be called a difference at all."""
+        return self.seeds_known and self.images_known and self.margin is not None and abs(self.value) > self.margin
+
+    def __str__(self) -> str:
+        """Return e.g. `+8.64 ± 5.9`, or `≈ +1.11 ± 5.9` where it is not resolved."""
+        value = f"{self.value:+.2f}"
+        if self.margin is None:
+            return f"≈ {value}"
+        missing = ("" if self.seeds_known else " + seeds") + ("" if self.images_known else " + images")
+        return f"{'' if self.resolved else '≈ '}{value} ± {self.margin:.1f}{missing}"
+
+    def in_words(self) -> str:
+        """Return the same, for a sentence."""
+        return f"{self}{'' if self.resolved else ' (not resolved)'}"
+
+
+@dataclass(frozen=True)
+class Smallest:
+    """From which difference on two networks with equal seeds are told apart, in one metric."""
+
+    noise: Noise | None
+    """The noise band: over the seeds of one network, pooled over networks. None: nobody has two seeds."""
+    paired: Noise | None
+    """What seeds leave when they are equal (`residual`); None: fewer than two networks share two seeds."""
+    observed: float | None
+    """The difference of means from which on a comparison counts; None: not estimable."""
+    true: float | None
+    """The true difference that is found in 80%; None: not estimable."""
+    at_least: float | None = None
+    """Where `observed` is not estimable: below this none can count, by the images alone."""
+
+
+@dataclass(frozen=True)
+class Power:
+    """What one fidelity (or the final trainings) can tell apart."""
+
+    name: str
+    images: int | None
+    """That a top-1 is of; None: not known."""
+    seeds: int
+    """Of each network, as planned."""
+    trainings: int
+    """Stored ones that this is from."""
+    top1: Smallest
+    """In points."""
+    loss: Smallest
+    """Of cross-entropy, on these images: what other images would say is not in it, since no image's loss is stored."""
+    noise_from: str = ""
+    """Whose seed noise it is, where not its own."""
+    candidates: int = 1
+    """Networks that the leader was chosen among by these same values."""
+    accuracy: float | None = None
+    """Percent, the mean of the trainings."""
+
+
+def power(
+    name: str,
+    measured: Sequence[Measurement],
+    *,
+    images: int | None,
+    seeds: int,
+    elsewhere: Sequence[Measurement] = (),
+    elsewhere_name: str = "",
+    candidates: int = 1,
+) -> Power:
+    """Return what trainings of one kind can tell apart.
+
+    Args:
+        name: The fidelity's, or `final`.
+        measured: Its trainings, each to its last epoch.
+        images: That they are evaluated on.
+        seeds: That each network has, or will have.
+        elsewhere: Equal trainings that were evaluated on other images; their seed noise is taken where its own is not
+            known.
+        elsewhere_name: What those are called.
+        candidates: Networks that the leader was chosen among by these same values.
+    """
+    own = _noises(measured, "top1")[0] is not None
+    source = measured if own or _noises(elsewhere, "top1")[0] is None else elsewhere
+    accuracy = statistics.fmean(m.top1 for m in measured) if measured else None
+    known = None if images is None or accuracy is None else image_variance(accuracy, accuracy, images)
+    top1, loss = (_smallest(*_noises(source, metric), seeds, known) for metric in ("top1", "loss"))
+    if top1.noise is None:
+        top1 = replace(top1, at_least=_at_least(known, images, seeds))
+    loss_only = _smallest(loss.noise, loss.paired, seeds, 0.0)
+    return Power(
+        name=name,
+        images=images,
+        seeds=seeds,
+        trainings=len(measured),
+        top1=top1,
+        loss=loss_only,
+        noise_from=elsewhere_name if source is elsewhere and elsewhere else "",
+        candidates=candidates,
+        accuracy=accuracy,
+    )
+
+
+def difference(
+    power: Power, ours: Mapping[int, float], theirs: Mapping[int, float], comparisons: int = 1
+) -> Difference:
+    """Return the mean top-1 of one network minus another's, with its verdict: the one place that decides it.
+
+    Over the seeds that both have, where there are such: a seed is good or bad for all networks alike.
+
+    Args:
+        power: Of the trainings that both are from.
+        ours: By seed, percent.
+        theirs: By seed, percent.
+        comparisons: Those that stand beside each other in one view; times the candidates, where the leader is ours.
+    """
+    shared = ours.keys() & theirs.keys()
+    if shared:
+        ours, theirs = ({seed: values[seed] for seed in shared} for values in (ours, theirs))
+    mean, other = statistics.fmean(ours.values()), statistics.fmean(theirs.values())
+    comparisons = comparisons * power.candidates
+    noise = power.top1.noise
+    measured, df = 0.0, math.inf
+    if power.top1.paired is not None and shared:
+        measured, df = 2 * power.top1.paired.sd**2 / len(ours), power.top1.paired.df
+    elif noise is not None:
+        measured, df = noise.sd**2 * (1 / len(ours) + 1 / len(theirs)), noise.df
+    known = 0.0 if power.images is None else image_variance(mean, other, power.images)
+    error = Error(measured, df, known)
+    nothing = noise is None and power.images is None
+    return Difference(
+        value=mean - other,
+        margin=None if nothing else error.margin(comparisons),
+        seeds_known=noise is not None,
+        images_known=power.images is not None,
+        comparisons=comparisons,
+    )
+
+
+def legend(differences: Sequence[Difference]) -> tuple[str, ...]:
+    """Return what a reader of these differences needs to know, a line each."""
+    if not differences:
+        return ()
+    lines = [LEGEND]
+    if any(not difference.seeds_known and difference.margin is not None for difference in differences):
+        lines.append(SEEDS_UNKNOWN)
+    if any(not difference.images_known for difference in differences):
+        lines.append(IMAGES_UNKNOWN)
+    return tuple(lines)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """How sharply a proxy's rank correlation will be known."""
+
+    fidelity: str
+    against: str
+    networks: int
+    """Promoted, those at random among them."""
+    drawn: int
+    tau: tuple[float, float] | None
+    """The 95% interval around a τ of 0.5; None: fewer than ten networks, not estimable."""
+    rho: tuple[float, float] | None
+
+
+def expected(fidelity: str, against: str, promotion: Promotion, trials: int) -> Expected:
+    """Return the interval that τ or ρ of 0.5 would get, by Fieller, Hartley, Pearson (1957) and Bonett, Wright (2000).
+
+    Args:
+        fidelity: The proxy.
+        against: The next fidelity.
+        promotion: How many of the proxy's trials reach it.
+        trials: Of the proxy; a network at random stands for (trials − top) / random others, so it weighs that much and
+            the number that counts is Kish's (Σw)² / Σw².
+    """
+    top = min(promotion.top, trials)
+    rest = trials - top
+    drawn = min(promotion.random, rest)
+    n = top + drawn
+    if n < ESTIMABLE:
+        return Expected(fidelity, against, n, drawn, None, None)
+    weight = rest / drawn if drawn else 1.0
+    effective = (top + drawn * weight) ** 2 / (top + drawn * weight**2)
+    tau = _around(0.5, math.sqrt(0.437 / (effective - 4)) if effective > 4 else math.inf)
+    rho = _around(0.5, math.sqrt((1 + 0.5**2 / 2) / (effective - 3)) if effective > 3 else math.inf)
+    return Expected(fidelity, against, n, drawn, tau, rho)
+
+
+def _around(value: float, se: float) -> tuple[float, float]:
+    z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+    return math.tanh(math.atanh(value) - z * se), math.tanh(math.atanh(value) + z * se)
+
+
+def _noises(measured: Sequence[Measurement], metric: str) -> tuple[Noise | None, Noise | None]:
+    """Return the noise band and what is left of it at equal seeds."""
+    values = {(m.architecture_id, m.seed): float(getattr(m, metric)) for m in measured}
+    groups: dict[str, list[float]] = {}
+    for (architecture, _), value in values.items():
+        groups.setdefault(architecture, []).append(value)
+    return pooled(groups.values()), residual(values)
+
+
+def _smallest(noise: Noise | None, paired: Noise | None, seeds: int, known: float | None) -> Smallest:
+    best = paired or noise
+    if best is None or known is None:
+        return Smallest(noise, paired, None, None)
+    observed = Error(2 * best.sd**2 / seeds, best.df, known).margin()
+    true = Error(2 * best.upper**2 / seeds, best.df, known).detectable()
+    return Smallest(noise, paired, observed, true)
+
+
+def _at_least(known: float | None, images: int | None, seeds: int) -> float | None:
+    """Return what the images alone ask for: by the accuracy where one is stored, else whatever it may be."""
+    if images is None:
+        return None
+    bound = least_difference(images, seeds)
+    return bound if known is None else max(bound, Error(0.0, math.inf, known).margin())
