@@ -86,8 +86,9 @@ class Baseline(Frozen):
     top1: float
     """Percent, mean over the seeds."""
     difference: float | None
-    """Points of top-1 by which the exported architecture is ahead at the same fidelity and protocol, over the seeds that
-    both have, or over all where there are none."""
+    """Points of top-1 by which the exported architecture is ahead at the same fidelity and protocol.
+
+    Over the seeds that both have, or over all where there are none."""
     margin: float | None = None
     """Half-width of the difference's 95% interval in points, as far as it is known."""
     resolved: bool | None = None
