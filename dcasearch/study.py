@@ -57,6 +57,7 @@ def run(
     store: Store | None = None,
     executor: Executor | None = None,
     observe: Observer = lambda event: None,
+    data: DataInfo | None = None,
 ) -> Outcome:
     """Run a study to its end, or to the end of its time; what is stored already is not done again.
 
@@ -65,6 +66,7 @@ def run(
         store: Its database; else the one it names.
         executor: Where its jobs run; else the one it names.
         observe: Is told what happens.
+        data: What is known of the data, for an executor that does not need it; else it is looked at.
 
     Raises:
         UserError: a variable or the data is missing, or the study no longer means what its database holds.
@@ -83,7 +85,7 @@ def run(
             lease.check()
             observe(event)
 
-        return _Run(loaded, store, executor, watched).run()
+        return _Run(loaded, store, executor, watched, data).run()
 
 
 def check_variables(loaded: LoadedStudy) -> None:
@@ -95,11 +97,13 @@ def check_variables(loaded: LoadedStudy) -> None:
 class _Run:
     """One run of one study: what every part of it needs."""
 
-    def __init__(self, loaded: LoadedStudy, store: Store, executor: Executor, observe: Observer) -> None:
+    def __init__(
+        self, loaded: LoadedStudy, store: Store, executor: Executor, observe: Observer, data: DataInfo | None
+    ) -> None:
         self.loaded, self.store, self.executor, self.observe = loaded, store, executor, observe
         self.study, self.space = loaded.study, loaded.space
         self.artifacts = open_artifacts(self.study.artifacts)
-        self.data: DataInfo = describe(self.study.data)
+        self.data = data or describe(self.study.data)
         self.costs = Costs(store, self.study.fidelities[-1].resolution, self.data.classes)
         self.started = datetime.now().astimezone()
         self.stopped: str | None = None
