@@ -11,6 +11,7 @@ import typer
 
 from dcasearch.cli.console import make_console
 from dcasearch.cli.interruption import Signalled, noted, raising
+from dcasearch.cli.replay import replay
 from dcasearch.cli.train import train
 from dcasearch.errors import DcasearchError, Interrupted, UserError, nearest
 
@@ -321,6 +322,7 @@ def verify(
 
 
 app.command()(train)
+app.command()(replay)
 
 
 @app.command()

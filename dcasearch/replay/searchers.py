@@ -60,7 +60,9 @@ class StudySearcher:
             loaded = LoadedStudy(study, read_space(study.space), Path(study.name), frozenset())
             executor = TableExecutor(table, self.levels, Path(study.artifacts))
             head = table.head
-            data = DataInfo(fingerprint=head.data, classes=head.classes, train_images=1, validation_images=1, test_images=1)
+            data = DataInfo(
+                fingerprint=head.data, classes=head.classes, train_images=1, validation_images=1, test_images=1
+            )
             store = Store.open(study.storage, create=True)
             run(loaded, store, executor, data=data)
         return executor.trace.steps
