@@ -10,7 +10,7 @@ from dcasearch.config.study import Fidelity
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.replay.table import Row, Table
-from dcasearch.search.work import Job, Work
+from dcasearch.search.work import Work
 from dcasearch.training import Task, weights_path
 
 
