@@ -59,6 +59,7 @@ def run(
     store: Store | None = None,
     executor: Executor | None = None,
     observe: Observer = lambda event: None,
+    data: DataInfo | None = None,
 ) -> Outcome:
     """Run a study to its end, or to the end of its time; what is stored already is not done again.
 
@@ -67,6 +68,7 @@ def run(
         store: Its database; else the one it names.
         executor: Where its jobs run; else the one it names.
         observe: Is told what happens.
+        data: What is known of the data, for an executor that does not need it; else it is looked at.
 
     Raises:
         UserError: a variable or the data is missing, or the study no longer means what its database holds.
@@ -86,7 +88,7 @@ def run(
             observe(event)
 
         claims = Claims(store, lease, watched)
-        return _Run(loaded, store, executor, watched, claims).run()
+        return _Run(loaded, store, executor, watched, claims, data).run()
 
 
 def check_variables(loaded: LoadedStudy) -> None:
@@ -99,13 +101,19 @@ class _Run:
     """One run of one study: what every part of it needs."""
 
     def __init__(
-        self, loaded: LoadedStudy, store: Store, executor: Executor, observe: Observer, claims: Claims
+        self,
+        loaded: LoadedStudy,
+        store: Store,
+        executor: Executor,
+        observe: Observer,
+        claims: Claims,
+        data: DataInfo | None,
     ) -> None:
         self.loaded, self.store, self.executor, self.observe = loaded, store, executor, observe
         self.claims = claims
         self.study, self.space = loaded.study, loaded.space
         self.artifacts = open_artifacts(self.study.artifacts)
-        self.data: DataInfo = described(loaded)
+        self.data = data or described(loaded)
         self.costs = Costs(store, self.study.fidelities[-1].resolution, self.data.classes)
         self.disk = Disk(self.study, self.store, self.artifacts, self.data.fingerprint)
         self.started = datetime.now().astimezone()

@@ -12,6 +12,7 @@ import typer
 from dcasearch.cli import data as data_commands
 from dcasearch.cli.console import make_console
 from dcasearch.cli.interruption import Signalled, noted, raising
+from dcasearch.cli.replay import replay
 from dcasearch.cli.train import train
 from dcasearch.errors import DcasearchError, Interrupted, UserError, nearest
 
@@ -329,6 +330,7 @@ def verify(
 
 
 app.command()(train)
+app.command()(replay)
 
 
 @app.command()
