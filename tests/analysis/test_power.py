@@ -149,10 +149,18 @@ def test_networks_with_other_seeds_are_not_paired() -> None:
     table = np.array([[90.0, 80.0], [89.0, 79.1], [88.0, 78.2]])  # the seed matters, alike for all
     found = power("full", trained(table), images=10**6, seeds=2)
     paired = difference(found, {0: 90.0, 1: 80.0}, {0: 89.0, 1: 79.1})
-    apart = difference(found, {0: 90.0, 1: 80.0}, {0: 89.0})
+    apart = difference(found, {0: 90.0, 1: 80.0}, {2: 89.0})
     assert paired.margin is not None
     assert apart.margin is not None
     assert apart.margin > 5 * paired.margin
+
+
+def test_of_networks_that_share_some_seeds_those_are_compared() -> None:
+    """Means over unequal seeds would say that the better one is the worse one."""
+    found = power("full", trained(np.array([[90.0, 80.0], [89.0, 79.1]])), images=10**6, seeds=2)
+    shared = difference(found, {0: 90.0, 1: 80.0}, {0: 89.0})
+    assert shared.value == 1.0
+    assert shared.margin == difference(found, {0: 90.0}, {0: 89.0}).margin
 
 
 def test_less_noise_on_the_loss_is_told_beside_the_accuracy() -> None:

@@ -164,6 +164,7 @@ def test_a_killed_drivers_claims_hold_nobody_up(store: Store, url: str) -> None:
                 session.add(ClaimRow(evaluation="e" * 16, token=token))
             assert mine.claim("e" * 16) == STUDY
             driver.kill()
+            driver.wait()
             assert mine.claim("e" * 16) is None
     finally:
         driver.kill()
