@@ -43,13 +43,13 @@ def print_forecast(console: Console, forecast: Forecast) -> None:
     console.print(f"Space: {forecast.written:,} points as written; {forecast.distinct}")
     sampled = f"{forecast.costed:,} architectures" + ("" if forecast.distinct.exact else ", drawn at random")
     console.print(f"Cost of one network ({sampled}), at the last fidelity's resolution:")
-    table = _table("", "min", "median", "max")
+    table = make_table("", "min", "median", "max")
     for name, values in (("parameters", forecast.params), ("multiply-adds", forecast.macs)):
         table.add_row(name, *_range(values))
     console.print(table)
     for metric, share in forecast.infeasible.items():
         console.print(f"Constraint on {metric}: {share:.0%} of them are infeasible and will not be trained")
-    table = _table("", "trainings", "multiply-adds", "time")
+    table = make_table("", "trainings", "multiply-adds", "time")
     for phase in forecast.phases:
         least = "" if phase.least is None else f"{phase.least:,} to "
         table.add_row(phase.name, f"{least}{phase.trainings:,}", _short(phase.macs), _time(phase.seconds))
@@ -104,7 +104,7 @@ def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStan
     if fidelity.race is not None and fidelity.race.candidates:
         _print_race(console, fidelity.race)
     if every_trial and fidelity.trials:
-        table = _table("trial", "state", *fidelity.objectives, "epochs", "architecture", "why")
+        table = make_table("trial", "state", *fidelity.objectives, "epochs", "architecture", "why")
         for trial in fidelity.trials:
             named = zip(fidelity.objectives, trial.values or (), strict=False)
             values = [_short(value, digits=6 if metric == "score" else 4) for metric, value in named]
@@ -117,7 +117,7 @@ def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStan
 
 def _print_race(console: Console, race: RaceStanding) -> None:
     console.print(f"  {races.verdict(race)}")
-    table = _table(*races.columns(race))
+    table = make_table(*races.columns(race))
     for row in races.rows(race):
         table.add_row(row.name, row.value, row.seeds, row.behind, row.standing, row.architecture)
     console.print(table)
@@ -129,7 +129,7 @@ def print_powers(console: Console, powers: Sequence[Power]) -> None:
     """Print what can be told apart: top-1 in points, and the loss where its noise is known."""
     if not powers:
         return
-    table = _table("", "images", "seeds", "noise band", "counts from", "found from", "noise from")
+    table = make_table("", "images", "seeds", "noise band", "counts from", "found from", "noise from")
     for power in powers:
         for row in (cells(power), cells(power, "loss")):
             if row["metric"] == "top1" or row["known"]:
@@ -162,7 +162,7 @@ def print_trust(console: Console, found: Sequence[Trust]) -> None:
     """Print how well each proxy, rung and cheap stand-in has predicted what it stands for."""
     if not found:
         return
-    table = _table("predictor", "against", "architectures", "at random", "Kendall τ", "Spearman ρ")
+    table = make_table("predictor", "against", "architectures", "at random", "Kendall τ", "Spearman ρ")
     for trust in found:
         told = ("not estimable", "")
         if trust.correlation is not None:
@@ -205,7 +205,7 @@ def print_export(console: Console, spec: Spec, out: Path) -> None:
 
 def print_checks(console: Console, checks: Iterable[Check]) -> None:
     """Print what `verify` compared."""
-    table = _table("check", "state", "expected", "got")
+    table = make_table("check", "state", "expected", "got")
     words = {True: Text("equal", "green"), False: Text("DIFFERS", "red"), None: Text("not checked", "yellow")}
     for check in checks:
         table.add_row(check.name, words[check.ok], str(check.expected), str(check.got))
@@ -219,7 +219,7 @@ def print_network(console: Console, architecture: Architecture, cost: Cost, reso
     size = f", width {width:g}" if width != 1 else ""
     console.print(f"architecture {architecture.id}: {name}{size}, {stem} stem, {len(network.blocks)} blocks")
     console.print(f"{cost.params:,} parameters, {cost.macs:,} multiply-adds at {resolution} pixels, {classes} classes")
-    table = _table("block", "stage", "channels", "attention", "receives from")
+    table = make_table("block", "stage", "channels", "attention", "receives from")
     for n, block in enumerate(network.blocks):
         options = ", ".join(f"{option} {value}" for option, value in block.options.items() if value is not None)
         sources = [
@@ -268,7 +268,7 @@ def _plain(candidate: Compared) -> dict[str, Any]:
 def _comparison(candidates: Sequence[Compared], leader: Compared | None) -> Table:
     if any(candidate.scores for candidate in candidates):
         return _scores(candidates, leader)
-    table = _table("", "top-1 %", "top-5 %", "seeds", "leader −", "architecture")
+    table = make_table("", "top-1 %", "top-5 %", "seeds", "leader −", "architecture")
     for candidate in candidates:
         if not candidate.top1:
             table.add_row(candidate.name, "failed", "", "", "", candidate.failure)
@@ -285,7 +285,7 @@ def _comparison(candidates: Sequence[Compared], leader: Compared | None) -> Tabl
 
 
 def _scores(candidates: Sequence[Compared], leader: Compared | None) -> Table:
-    table = _table("", "score", "leader −", "architecture")
+    table = make_table("", "score", "leader −", "architecture")
     for candidate in candidates:
         if not candidate.scores:
             table.add_row(candidate.name, "failed", "", candidate.failure)
@@ -300,7 +300,8 @@ def _mean_and_spread(values: Sequence[float]) -> str:
     return f"{statistics.fmean(values):.2f}{spread}"
 
 
-def _table(*columns: str) -> Table:
+def make_table(*columns: str) -> Table:
+    """Return an empty table in the style of all others; the first column and those of words are to the left."""
     table = Table(box=None, padding=(0, 2), header_style="dim")
     for n, column in enumerate(columns):
         number = n > 0 and column not in _WORDS
@@ -325,7 +326,7 @@ def _time(seconds: float | None) -> str:
 
 def print_preflight(console: Console, found: Preflight) -> None:
     """Print what each node of a cluster has."""
-    table = _table("node", "resources", "device", "data", "version", "scratch", "artifacts")
+    table = make_table("node", "resources", "device", "data", "version", "scratch", "artifacts")
     for column in table.columns:
         column.justify, column.overflow = "left", "fold"
     for report in found.nodes:

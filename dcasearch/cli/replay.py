@@ -45,14 +45,14 @@ def replay(
 
 
 def _print(console: Console, found: Comparison) -> None:
-    from rich.table import Table
+    from dcasearch.cli.printing import make_table
 
     known = "not known with one seed" if found.reliability is None else f"{found.reliability:.2f}"
     console.print(
         f"table {found.table}: {found.members} architectures, truth of {found.truth_seeds} seeds, reliability {known}; "
         f"training all of them once: {found.every:.0f} s"
     )
-    shown = Table("searcher", "regret at its end", "seconds", "seconds to a mean regret of 0.1")
+    shown = make_table("searcher", "regret at its end", "seconds", "seconds to a mean regret of 0.1")
     for r in found.results:
         shown.add_row(
             r.name, f"{r.regret:.2f}", f"{r.seconds:.0f}", "not reached" if r.to_aim is None else f"{r.to_aim:.0f}"
