@@ -29,6 +29,7 @@ NAMES = [
     "status",
     "export",
     "report",
+    "replay",
     "verify",
     "train",
     "inspect",
