@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeAlias
 
 import torch
@@ -43,7 +44,10 @@ class View(Protocol):
 
 @dataclass(frozen=True)
 class Transform:
-    """How views of images are made, and whether batches of them are mirrored at random."""
+    """How views of images are made, and whether batches of them are mirrored at random.
+
+    Goes to loader processes, which are spawned where the training is in a spawned process itself: pickled.
+    """
 
     look: Callable[[Picture], View]
     """Takes an image that need not be decoded yet; a random view reads torch's global generator."""
@@ -60,7 +64,7 @@ def training_transform(resolution: int, augmentation: Augmentation) -> Transform
     """Return the recipe's crop and flip."""
     if augmentation.crop == "random_resized":
         crop = v2.RandomResizedCrop(resolution, augmentation.area, augmentation.aspect, antialias=True)
-        return Transform(lambda picture: _window(picture, crop, resolution), augmentation.flip)
+        return Transform(partial(_window, crop, resolution), augmentation.flip)
     steps: list[torch.nn.Module] = [v2.Resize(resolution, antialias=True), v2.CenterCrop(resolution)]
     if augmentation.crop == "pad":
         steps.append(v2.RandomCrop(resolution, padding=resolution // PAD_SHARE))
@@ -85,7 +89,11 @@ class _Whole:
 
 def _whole(wanted: int, steps: list[torch.nn.Module], *, flip: bool) -> Transform:
     composed = v2.Compose([*steps, v2.PILToTensor()])
-    return Transform(lambda picture: _Whole(reduction_for(_size(picture), wanted), composed), flip)
+    return Transform(partial(_look_at_whole, composed, wanted), flip)
+
+
+def _look_at_whole(steps: Callable[[Picture], Tensor], wanted: int, picture: Picture) -> _Whole:
+    return _Whole(reduction_for(_size(picture), wanted), steps)
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,7 @@ class _Window:
         return functional.pil_to_tensor(picture.resize(side, Image.Resampling.BILINEAR, box))
 
 
-def _window(picture: Picture, crop: v2.RandomResizedCrop, resolution: int) -> _Window:
+def _window(crop: v2.RandomResizedCrop, resolution: int, picture: Picture) -> _Window:
     drawn = crop.make_params([picture])
     return _Window(
         drawn["top"], drawn["left"], drawn["height"], drawn["width"], stored=_size(picture), resolution=resolution

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from dcasearch.config.recipe import Augmentation, Recipe
 from dcasearch.config.study import Data
 from dcasearch.data import Loaders, Share, describe, open_loaders, open_set
+from dcasearch.data.files import FileLoader
 from dcasearch.data.loading import WHOLE
 from dcasearch.data.prepared import is_prepared, read_index
 from dcasearch.data.preparing import prepare
@@ -100,6 +102,18 @@ def test_the_number_of_processes_changes_nothing_and_the_epoch_everything(out: P
         assert torch.equal(a[1], b[1])
     assert not torch.equal(first[0][0], next(iter(alone.epoch(2)))[0])
     assert not torch.equal(first[0][0], next(iter(opened(out, seed=1).train.epoch(1)))[0])
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+def test_what_loader_processes_need_can_be_sent_to_them(images: Path, out: Path, prepared: bool) -> None:
+    # The worker of an executor is spawned, and so are the loader processes that it starts.
+    for loader in (opened(out if prepared else images).train, opened(out if prepared else images).final):
+        assert isinstance(loader, FileLoader)
+        dataset = loader._loader.dataset
+        pixels, label, mirrored = pickle.loads(pickle.dumps(dataset))[1, 3]
+        again = dataset[1, 3]
+        assert torch.equal(pixels, again[0])
+        assert (label, mirrored) == again[1:]
 
 
 def test_a_later_batch_and_shares_of_ranks_are_parts_of_the_whole(out: Path) -> None:
