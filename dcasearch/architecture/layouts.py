@@ -51,7 +51,7 @@ class BackboneLayout:
 
 
 BACKBONES: Registry[Callable[[float, Stem], BackboneLayout]] = Registry("a backbone")
-"""Name -> layout of (width multiplier, stem). Only `mobilenet_v2` takes a width other than 1."""
+"""Name -> layout of (width multiplier, stem). A MnasNet takes no width other than 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,25 +71,29 @@ def _layout(rows: Sequence[_Row], stem_stride: int) -> BackboneLayout:
     return BackboneLayout(tuple(blocks))
 
 
+def scaled_channels(channels: int, width: float) -> int:
+    """Return channels times a width multiplier as MnasNet and MobileNetV2 round it.
+
+    That is to a multiple of 8, never more than 10% down.
+    """
+    value = channels * width
+    rounded = max(8, int(value + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * value else rounded + 8
+
+
 def _resnet(depths: tuple[int, ...], expansion: int, width: float, stem: Stem) -> BackboneLayout:
     rows = [
         _Row(
             f"layer{stage + 1}.{i}",
             stage,
-            64 * 2**stage * expansion,
-            64 * 2**stage,
+            scaled_channels(64 * 2**stage, width) * expansion,
+            scaled_channels(64 * 2**stage, width),
             2 if stage and not i else 1,
         )
         for stage, depth in enumerate(depths)
         for i in range(depth)
     ]
     return _layout(rows, 4 if stem == "imagenet" else 1)
-
-
-def _round_to_multiple_of_8(value: float) -> int:
-    """Round as MnasNet and MobileNetV2 do: to a multiple of 8, never more than 10% down."""
-    rounded = max(8, int(value + 4) // 8 * 8)
-    return rounded if rounded >= 0.9 * value else rounded + 8
 
 
 # (expansion t, channels c, blocks n, stride s) of each stage; MnasNet-B1's kernel sizes are torchvision's own affair.
@@ -115,18 +119,18 @@ def _inverted_residuals(
     rows: list[_Row] = []
     for stage, (expansion, out, blocks, stride) in enumerate(settings):
         for i in range(blocks):
-            hidden, channels = channels * expansion, _round_to_multiple_of_8(out * width)
+            hidden, channels = channels * expansion, scaled_channels(out, width)
             rows.append(_Row(name(stage, i, len(rows)), stage, channels, hidden, stride if i == 0 else 1))
     return _layout(rows, 2 if stem == "imagenet" else 1)
 
 
 def _mnasnet(alpha: float, width: float, stem: Stem) -> BackboneLayout:
-    first = _round_to_multiple_of_8(16 * alpha)
+    first = scaled_channels(16, alpha)
     return _inverted_residuals(_MNASNET, first, alpha, stem, lambda stage, i, _: f"layers.{8 + stage}.{i}")
 
 
 def _mobilenet_v2(width: float, stem: Stem) -> BackboneLayout:
-    first = _round_to_multiple_of_8(32 * width)
+    first = scaled_channels(32, width)
     return _inverted_residuals(_MOBILENET_V2, first, width, stem, lambda stage, i, n: f"features.{n + 1}")
 
 

@@ -34,9 +34,9 @@ def _layout(backbone: Backbone) -> BackboneLayout:
         raise ArchitectureError(
             f"'{backbone.name}' is not a backbone; {nearest(backbone.name, BACKBONES)}", ("backbone", "name")
         )
-    if backbone.width != 1.0 and backbone.name != "mobilenet_v2":
+    if backbone.width != 1.0 and backbone.name.startswith("mnasnet"):
         raise ArchitectureError(
-            f"{backbone.name} has no width; only mobilenet_v2 takes one (mnasnet's is in its name)",
+            f"{backbone.name} takes no width, its own is in its name: mnasnet0_5, mnasnet0_75, mnasnet1_0, mnasnet1_3",
             ("backbone", "width"),
         )
     return BACKBONES[backbone.name](backbone.width, backbone.stem)

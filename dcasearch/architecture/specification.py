@@ -47,7 +47,7 @@ class Backbone(Frozen):
     name: str
     """resnet18/34/50/101/152, mnasnet0_5/0_75/1_0/1_3 or mobilenet_v2."""
     width: PositiveFloat = 1.0
-    """Width multiplier, mobilenet_v2 only."""
+    """Multiplies all channels, rounded to multiples of 8; a MnasNet's is in its name instead."""
     stem: Stem = "imagenet"
     """`small` starts at stride 1, for images of about 32 pixels."""
 

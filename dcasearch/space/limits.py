@@ -41,9 +41,9 @@ def _width(space: Space) -> Iterator[tuple[Path, str]]:
     for axis in space.backbone[1:]:
         if axis.name != "backbone.width":
             continue
-        for option in _ever(axis, name, (o for o in name.possible if o.word != "mobilenet_v2")):
+        for option in _ever(axis, name, (o for o in name.possible if str(o.word).startswith("mnasnet"))):
             if option.value != 1:
-                yield option.path, "only mobilenet_v2 has a width (mnasnet's is in its name)"
+                yield option.path, "a mnasnet takes no width, its own is in its name (mnasnet0_5, ...)"
 
 
 def _ever(axis: Axis, earlier: Axis, at: Iterable[Option]) -> list[Option]:

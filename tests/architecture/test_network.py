@@ -59,7 +59,7 @@ def test_incoming_edges_are_in_the_order_of_their_sources() -> None:
 
 IMPOSSIBLE: dict[str, tuple[dict[str, Any], tuple[str | int, ...], str]] = {
     "backbone": ({"backbone": {"name": "resnet5"}}, ("backbone", "name"), "did you mean 'resnet50'"),
-    "width": ({"backbone": {"name": "resnet50", "width": 0.5}}, ("backbone", "width"), "mobilenet_v2"),
+    "width": ({"backbone": {"name": "mnasnet1_0", "width": 0.5}}, ("backbone", "width"), "in its name"),
     "kind": ({"attention": {"name": "sse"}}, ("attention", "name"), "did you mean 'se'"),
     "kind in a list": (
         {"attention": {"stages": [SE, SE, {"name": "cbaam"}, SE]}},

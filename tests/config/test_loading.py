@@ -167,7 +167,7 @@ def test_an_architecture_is_read_out_of_an_exported_spec(tmp_path: Path) -> None
                 (4, 1, "did you mean 'connections'"),
             ],
         ),
-        ("backbone: {name: resnet18, width: 2.0}\n", [(1, 35, "backbone.width: resnet18 has no width")]),
+        ("backbone: {name: mnasnet0_5, width: 2.0}\n", [(1, 37, "backbone.width: mnasnet0_5 takes no width")]),
         (
             "backbone: {name: resnet18}\nattention: {name: se}\nconnections: {dimensions: {spatial: true}}\n",
             [(3, 37, "no attention block of this network has the spatial dimension")],

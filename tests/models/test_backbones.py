@@ -16,6 +16,7 @@ from dcasearch.models.backbones import NETWORKS, Backbone
 
 CASES = [(name, 1.0, stem) for name in BACKBONES for stem in ("imagenet", "small")]
 CASES += [("mobilenet_v2", width, "imagenet") for width in (0.25, 0.35, 0.5, 0.75, 1.3, 1.4)]
+CASES += [("resnet18", 0.125, "small"), ("resnet34", 0.2, "imagenet"), ("resnet50", 0.5, "small")]
 
 
 def meta_network(name: str, width: float, stem: Stem) -> nn.Module:
@@ -43,6 +44,11 @@ def test_the_layout_equals_the_real_network(name: str, width: float, stem: Stem)
         assert size // y.shape[-1] == block.stride
         x = host.join(x, y)
     assert backbone.head(x).shape == (2, 10)
+
+
+def test_a_resnets_width_multiplies_the_channels_of_every_stage() -> None:
+    layout = BACKBONES["resnet18"](0.25, "small")
+    assert [block.channels for block in layout.blocks] == [16, 16, 32, 32, 64, 64, 128, 128]
 
 
 @pytest.mark.parametrize("name", BACKBONES)

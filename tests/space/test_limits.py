@@ -8,7 +8,7 @@ from dcasearch.config import Path
 from dcasearch.space import read_space
 from tests.space.test_reading import RESNET, SE, attentive, connected, mistakes
 
-TWO = ["resnet18", "mobilenet_v2"]
+TWO = ["mnasnet0_5", "mobilenet_v2"]
 
 
 def by_kind(choose: Any, otherwise: Any) -> dict[str, Any]:
@@ -38,16 +38,16 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], Path, str]] = {
         ("attention", "extent", "choose"),
         "ge_theta has no extent None",
     ),
-    "width of a ResNet": (
-        {"backbone": {**RESNET, "width": [1, 0.5]}},
+    "width of a MnasNet": (
+        {"backbone": {"name": "mnasnet0_5", "width": [1, 0.5]}},
         ("backbone", "width", 1),
-        "only mobilenet_v2 has a width",
+        "a mnasnet takes no width",
     ),
-    "width of one of two": ({"backbone": {"name": TWO, "width": 0.5}}, ("backbone", "width"), "only mobilenet_v2"),
+    "width of one of two": ({"backbone": {"name": TWO, "width": 0.5}}, ("backbone", "width"), "its own is in its name"),
     "width by condition": (
-        {"backbone": {"name": TWO, "width": {"when": {"backbone.name": "resnet18"}, "choose": 0.5, "else": 1}}},
+        {"backbone": {"name": TWO, "width": {"when": {"backbone.name": "mnasnet0_5"}, "choose": 0.5, "else": 1}}},
         ("backbone", "width", "choose"),
-        "only mobilenet_v2",
+        "its own is in its name",
     ),
     "coupled SE": (
         connected(coupling="coupled"),
@@ -82,7 +82,7 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], Path, str]] = {
     ),
     "an edge beyond the smaller backbone": (
         {
-            "backbone": {"name": TWO},
+            "backbone": {"name": ["resnet18", "mobilenet_v2"]},
             "attention": SE,
             "connections": {"topology": "custom", "edges": {"channel": [[1, 9]]}},
         },

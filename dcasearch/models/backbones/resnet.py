@@ -1,6 +1,7 @@
 """ResNet (He et al., 2016, https://arxiv.org/abs/1512.03385), torchvision's version 1.5.
 
-Departs from torchvision: the small stem is a 3x3 convolution of stride 1 without max-pooling, for 32-pixel images.
+Departs from torchvision: the small stem is a 3x3 convolution of stride 1 without max-pooling, for 32-pixel images;
+a width multiplier scales all channels.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet as torchvision_resnet
 
-from dcasearch.architecture.layouts import Stem
+from dcasearch.architecture.layouts import Stem, scaled_channels
 from dcasearch.models.backbones.base import NETWORKS
 
 
@@ -83,10 +84,28 @@ class ResNet(torchvision_resnet.ResNet):
     def __init__(
         self, block: type[BasicBlock | Bottleneck], depths: tuple[int, ...], width: float, stem: Stem, classes: int
     ) -> None:
+        self._width = width
         super().__init__(block, list(depths), num_classes=classes)
+        channels = scaled_channels(64, width)
+        if width != 1:  # the numbers that torchvision's __init__ has no name for
+            self.conv1 = nn.Conv2d(3, channels, 7, stride=2, padding=3, bias=False)
+            self.bn1 = nn.BatchNorm2d(channels)
+            self.fc = nn.Linear(self.inplanes, classes)
         if stem == "small":
-            self.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+            self.conv1 = nn.Conv2d(3, channels, 3, padding=1, bias=False)
             self.maxpool = nn.Identity()  # type: ignore[assignment]  # torchvision names the type of its own layer
+
+    def _make_layer(
+        self,
+        block: type[torchvision_resnet.BasicBlock | torchvision_resnet.Bottleneck],
+        planes: int,
+        blocks: int,
+        stride: int = 1,
+        dilate: bool = False,
+    ) -> nn.Sequential:
+        if planes == 64:  # layer1, whose input is the stem's
+            self.inplanes = scaled_channels(64, self._width)
+        return super()._make_layer(block, scaled_channels(planes, self._width), blocks, stride, dilate)
 
     def stem(self, images: Tensor) -> Tensor:
         """Return the input of layer1."""
