@@ -15,33 +15,82 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from dcasearch.replay.comparison import Comparison
+    from dcasearch.replay.predictors import Predictor
+    from dcasearch.replay.searchers import Searcher
+    from dcasearch.replay.table import Table
 
 
 def replay(
-    table: Annotated[Path, typer.Argument(help="A table of trainings (JSON lines).", show_default=False)],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TABLE|STUDY",
+            help="A table of trainings (JSON lines), or a study (YAML) that trained all of its space.",
+            show_default=False,
+        ),
+    ],
+    storage: Annotated[str | None, typer.Option(help="Of a study: its database, in place of the one it names.")] = None,
     replays: Annotated[int, typer.Option(min=1, help="Searches by each searcher, with the seeds 0, 1, …")] = 20,
     figure: Annotated[Path | None, typer.Option(help="Also draw it: a .svg or .png.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Replay searches on a table of finished trainings: what each finds, at what cost. Trains nothing."""
+    """Replay searches on finished trainings: what ranks them rightly, what each search finds, at what cost.
+
+    Trains nothing. A study's database must hold every architecture of its space at every fidelity.
+    """
     import optuna
 
     from dcasearch.replay.comparison import compare
-    from dcasearch.replay.searchers import SEARCHERS
-    from dcasearch.replay.table import read_table
+    from dcasearch.replay.predictors import predictors
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     console = make_console(stderr=as_json)
-    found = compare(read_table(table), SEARCHERS, replays, lambda name: console.print(f"replaying {name}"))
+    table, searchers = _opened(source, storage)
+    known = predictors(table)
+    found = compare(table, searchers, replays, lambda name: console.print(f"replaying {name}"))
     if as_json:
-        print(json.dumps(asdict(found)))
+        print(json.dumps({"predictors": [asdict(predictor) for predictor in known], **asdict(found)}))
     else:
+        _print_predictors(console, known)
         _print(console, found)
     if figure is not None:
         from dcasearch.replay.figure import draw
 
         draw(found, figure)
         console.print(f"{figure}")
+
+
+def _opened(source: Path, storage: str | None) -> tuple[Table, dict[str, Searcher]]:
+    """Return the table, and who searches it: on a study's that study first."""
+    from dcasearch.replay.searchers import as_written, fitting
+    from dcasearch.replay.table import read_table
+
+    if source.suffix not in (".yaml", ".yml"):
+        table = read_table(source)
+        return table, fitting(table)
+    from dcasearch.replay.recorded import table_of
+    from dcasearch.space import load_study
+    from dcasearch.store import Store, storage_of
+
+    loaded = load_study(source)
+    with Store.open(storage or storage_of(loaded.study)) as store:
+        table = table_of(loaded, store)
+    return table, {"this study": as_written, **fitting(table)}
+
+
+def _print_predictors(console: Console, known: tuple[Predictor, ...]) -> None:
+    from dcasearch.cli.printing import make_table
+
+    shown = make_table("predictor of the truth", "cost of all", "Kendall τ (95%)", "Spearman ρ (95%)")
+    for predictor in known:
+        c = predictor.correlation
+        cells = ("not estimable", "") if c is None else (_cell(c.tau, c.tau_interval), _cell(c.rho, c.rho_interval))
+        shown.add_row(predictor.name, f"{predictor.cost:.3f}" if predictor.cost else "nothing", *cells)
+    console.print(shown)
+
+
+def _cell(value: float, interval: tuple[float, float]) -> str:
+    return f"{value:.2f} ({interval[0]:.2f} to {interval[1]:.2f})"
 
 
 def _print(console: Console, found: Comparison) -> None:

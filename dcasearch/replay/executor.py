@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from dcasearch.architecture import Architecture
-from dcasearch.artifacts import Place
-from dcasearch.config.study import Fidelity
+from dcasearch.config.study import COSTS, Fidelity, Study
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.replay.table import Row, Table
@@ -53,16 +53,17 @@ class Trace:
 class TableExecutor:
     """See `dcasearch.executors.Executor`; one job at a time, each answered from the table."""
 
-    def __init__(self, table: Table, levels: tuple[str, ...], artifacts: Place) -> None:
+    def __init__(self, table: Table, study: Study) -> None:
         """Make an executor.
 
         Args:
             table: what is known.
-            levels: names of the study's fidelities, the cheapest first.
-            artifacts: the study's; an empty file stands there for each parent's weights.
+            study: what is searched; in its artifacts an empty file stands for each parent's weights.
         """
         self.trace = Trace()
-        self._table, self._levels, self._artifacts = table, levels, artifacts
+        self._table, self._artifacts = table, Path(study.artifacts)
+        self._levels = [fidelity.name for fidelity in study.fidelities]
+        self._led_by_loss = next(m for m in study.objectives if m not in COSTS) == "loss"
         written = {str(f["name"]): Fidelity.model_validate(f) for f in table.head.study["fidelities"]}
         self._known = {name: _meaning(fidelity) for name, fidelity in written.items()}
 
@@ -95,7 +96,8 @@ class TableExecutor:
         if _is_parent(task, self._known) or len(history) < len(row.values):
             self.trace.spend(seconds)
         else:
-            self.trace.add(task.architecture.id, self._levels.index(task.fidelity.name), row.values[-1], seconds)
+            value = -row.losses[-1] if self._led_by_loss and row.losses else row.values[-1]
+            self.trace.add(task.architecture.id, self._levels.index(task.fidelity.name), value, seconds)
 
     def _evaluation(self, task: Task, row: Row, history: tuple[Epoch, ...]) -> Evaluation:
         weights = None

@@ -6,9 +6,9 @@ import random
 import tempfile
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import optuna
 
@@ -37,6 +37,8 @@ class Searcher(Protocol):
 
 
 SEARCHERS: Registry[Searcher] = Registry("a searcher")
+TRUTH = "(truth)"
+"""In place of a level's name: the fidelity that the table is judged by, whatever its name."""
 
 
 @dataclass(frozen=True)
@@ -44,65 +46,97 @@ class StudySearcher:
     """A study of ours, run by its own code from its first trial to its winner."""
 
     levels: tuple[str, ...]
-    """Names of the table's fidelities, the cheapest first."""
-    sampler: Mapping[str, Any]
+    """Names of the table's fidelities or of scores that it has, the cheapest first."""
+    sampler: Mapping[str, Any] = field(default_factory=lambda: {"name": "random"})
     trials: float = 1.0
     """Of the first level, as a share of the table's architectures."""
-    top: int = 5
-    """Promoted from each level to the next."""
+    tops: tuple[int, ...] = ()
+    """Promoted to each level after the first."""
+    metric: Literal["top1", "loss"] = "top1"
+    """What trainings are compared by."""
     pruner: Mapping[str, Any] | None = None
     """Of the first level."""
 
     def __call__(self, table: Table, seed: int) -> list[Step]:
         """See `Searcher`."""
-        with tempfile.TemporaryDirectory() as folder:
-            study = self._study(table, seed, Path(folder))
-            loaded = LoadedStudy(study, read_space(study.space), Path(study.name), frozenset())
-            executor = TableExecutor(table, self.levels, Path(study.artifacts))
-            head = table.head
-            data = DataInfo(
-                fingerprint=head.data, classes=head.classes, train_images=1, validation_images=1, test_images=1
-            )
-            store = Store.open(study.storage, create=True)
-            run(loaded, store, executor, data=data)
-        return executor.trace.steps
-
-    def _study(self, table: Table, seed: int, folder: Path) -> Study:
+        names = self._names(table)
         written = {f["name"]: f for f in table.head.study["fidelities"]}
-        common = {"seeds": [training_seed(table, self.levels, seed)], "trials": None, "promote": None}
-        levels = [{**written[name], **common} for name in self.levels]
+        levels = [written.get(name) or _scored(written[table.head.truth], name) for name in names]
+        seeds = [training_seed(table, names, seed)]
+        common: dict[str, Any] = {"seeds": seeds, "trials": None, "promote": None, "pruner": {}}
+        levels = [{**level, **common} for level in levels]
         levels[0]["trials"] = max(1, round(self.trials * len(table.members)))
         levels[0]["pruner"] = dict(self.pruner or {})
-        for level in levels[1:]:
-            level["promote"] = {"top": self.top}
-        changes = {
+        for level, top in zip(levels[1:], self.tops, strict=True):
+            level["promote"] = {"top": top}
+        objectives = {self.metric: "minimize" if self.metric == "loss" else "maximize"}
+        changes = {"fidelities": levels, "objectives": objectives, "sampler": {**self.sampler, "seed": seed}}
+        return _searched(table, changes)
+
+    def fits(self, table: Table) -> bool:
+        """Tell whether a table has all levels."""
+        return all(table.seeds(name) for name in self._names(table))
+
+    def _names(self, table: Table) -> tuple[str, ...]:
+        return tuple(table.head.truth if name == TRUTH else name for name in self.levels)
+
+
+def as_written(table: Table, seed: int) -> list[Step]:
+    """Search as the table's study says, but for its seeds: one for all fidelities, and no race."""
+    written = table.head.study["fidelities"]
+    common = {"seeds": [training_seed(table, tuple(f["name"] for f in written), seed)]}
+    levels = [{**f, **common} for f in written]
+    for level in levels[1:]:
+        level["promote"] = {**level["promote"], "race": None}
+    sampler = {**table.head.study.get("sampler", {}), "seed": seed}
+    return _searched(table, {"fidelities": levels, "sampler": sampler})
+
+
+def fitting(table: Table) -> dict[str, Searcher]:
+    """Return by name the searchers whose levels a table has."""
+    return {name: s for name, s in SEARCHERS.items() if not isinstance(s, StudySearcher) or s.fits(table)}
+
+
+def _searched(table: Table, changes: Mapping[str, Any]) -> list[Step]:
+    head = table.head
+    with tempfile.TemporaryDirectory() as folder:
+        alone = {
             "name": "replay",
-            "fidelities": levels,
-            "sampler": {**self.sampler, "seed": seed},
             "baselines": False,
-            "storage": f"sqlite:///{folder / 'replay.db'}",
-            "artifacts": str(folder / "artifacts"),
+            "final": None,
+            "enqueue": (),
+            "stop": {},
+            "storage": f"sqlite:///{Path(folder) / 'replay.db'}",
+            "artifacts": str(Path(folder) / "artifacts"),
             "executor": {"name": "local"},
         }
-        return Study.model_validate({**table.head.study, **changes})
+        study = Study.model_validate({**head.study, **changes, **alone})
+        loaded = LoadedStudy(study, read_space(study.space), Path(study.name), frozenset())
+        executor = TableExecutor(table, study)
+        data = DataInfo(fingerprint=head.data, classes=head.classes, train_images=1, validation_images=1, test_images=1)
+        with Store.open(study.storage, create=True) as store:
+            run(loaded, store, executor, data=data)
+    return executor.trace.steps
+
+
+def _scored(like: Mapping[str, Any], score: str) -> dict[str, Any]:
+    """Return a level that scores the networks of another."""
+    kept = {name: like[name] for name in ("resolution", "train_fraction", "recipe") if name in like}
+    return {**kept, "name": score, "kind": "zero_cost", "score": score, "epochs": 1, "batches": 2}
 
 
 def training_seed(table: Table, levels: tuple[str, ...], seed: int) -> int:
     """Return the seed of every training of one replayed search."""
     common = set.intersection(*(set(table.seeds(level)) for level in levels))
     if not common:
-        raise UserError(f"table: no seed is complete at {', '.join(levels)}")
+        raise UserError(f"table '{table.head.name}': no seed is complete at {' and '.join(levels)}")
     return sorted(common)[seed % len(common)]
 
 
-SEARCHERS.register("dcasearch")(StudySearcher(("warm", "long"), {"name": "random"}, trials=1.0, top=5))
-SEARCHERS.register("dcasearch, proxy from scratch")(
-    StudySearcher(("proxy", "long"), {"name": "random"}, trials=1.0, top=5)
-)
-SEARCHERS.register("random search")(StudySearcher(("long",), {"name": "random"}))
-SEARCHERS.register("successive halving")(
-    StudySearcher(("long",), {"name": "random"}, pruner={"name": "successive_halving", "startup": 2})
-)
+SEARCHERS.register("dcasearch")(StudySearcher(("warm", TRUTH), tops=(5,)))
+SEARCHERS.register("dcasearch, proxy from scratch")(StudySearcher(("proxy", TRUTH), tops=(5,)))
+SEARCHERS.register("random search")(StudySearcher((TRUTH,)))
+SEARCHERS.register("successive halving")(StudySearcher((TRUTH,), pruner={"name": "successive_halving", "startup": 2}))
 
 
 @SEARCHERS.register("optuna tpe")
