@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,6 +32,7 @@ def replay(
     ],
     storage: Annotated[str | None, typer.Option(help="Of a study: its database, in place of the one it names.")] = None,
     replays: Annotated[int, typer.Option(min=1, help="Searches by each searcher, with the seeds 0, 1, …")] = 20,
+    processes: Annotated[int | None, typer.Option(min=1, help="Searches at a time; else one a core.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Also draw it: a .svg or .png.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
@@ -47,7 +49,9 @@ def replay(
     console = make_console(stderr=as_json)
     table, searchers = _opened(source, storage)
     known = predictors(table)
-    found = compare(table, searchers, replays, lambda name: console.print(f"replaying {name}"))
+    found = compare(
+        table, searchers, replays, lambda name: console.print(f"replaying {name}"), processes or os.cpu_count() or 1
+    )
     if as_json:
         print(json.dumps({"predictors": [asdict(predictor) for predictor in known], **asdict(found)}))
     else:

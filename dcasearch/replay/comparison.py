@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,23 +63,30 @@ class Comparison:
 
 
 def compare(
-    table: Table, searchers: Mapping[str, Searcher], replays: int, told: Callable[[str], None] = lambda name: None
+    table: Table,
+    searchers: Mapping[str, Searcher],
+    replays: int,
+    told: Callable[[str], None] = lambda name: None,
+    processes: int = 1,
 ) -> Comparison:
     """Replay each searcher with the seeds 0, 1, …; the first is compared with the others.
 
     Args:
         table: with at least one seed of its truth complete.
-        searchers: by name.
+        searchers: by name; with several processes they are pickled.
         replays: of each.
-        told: is told the name of each before it starts.
+        told: is told the name of each before its results are waited for.
+        processes: that search at a time.
 
     Raises:
         UserError: the table has not what a searcher asks for.
     """
     results = []
-    for name, searcher in searchers.items():
-        told(name)
-        results.append(_result(name, table, [searcher(table, seed) for seed in range(replays)]))
+    with _searching(processes) as search:
+        begun = {name: search(searcher, repeat(table), range(replays)) for name, searcher in searchers.items()}
+        for name, searches in begun.items():
+            told(name)
+            results.append(_result(name, table, list(searches)))
     every, judged = cost_of_all(table), table.judged
     ratios = [_ratio(results[0], "training all of them", every)]
     ratios += [_ratio(results[0], other.name, other) for other in results[1:] if other.seconds > 0]
@@ -88,6 +99,15 @@ def compare(
         tuple(results),
         tuple(ratios),
     )
+
+
+@contextmanager
+def _searching(processes: int) -> Iterator[Callable[..., Iterator[list[Step]]]]:
+    if processes == 1:
+        yield map
+    else:
+        with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+            yield pool.map
 
 
 def cost_of_all(table: Table) -> float:

@@ -110,3 +110,8 @@ def test_every_searcher_can_be_replayed(table: Table) -> None:
     assert by_name["most parameters"].regret == 0
     assert by_name["random search"].to_aim is not None
     assert by_name["random pick"].seconds == 0
+
+
+def test_several_processes_find_what_one_finds(table: Table) -> None:
+    searchers = {name: SEARCHERS[name] for name in ("dcasearch", "random pick")}
+    assert compare(table, searchers, 2, processes=2) == compare(table, searchers, 2)
