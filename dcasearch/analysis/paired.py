@@ -24,7 +24,7 @@ ENOUGH = 3
 """Seeds below which a network's own noise is not known: one that fails with one seed in five fails with both of two in
 4%, and is then as far off as it is steady."""
 _TAIL = (1 - CONFIDENCE) / 2
-_GRID = 60
+_GRID = 40
 """Quantiles of an estimated variance that the power is averaged over."""
 
 
@@ -146,7 +146,7 @@ class Error:
         def missing(shift: float) -> float:
             return float(np.mean(special.ndtr(shift - margins) + special.ndtr(-margins - shift))) - POWER
 
-        return self.se * float(optimize.brentq(missing, 0, float(margins.max()) + 10))
+        return self.se * float(optimize.brentq(missing, 0, float(margins.max()) + 10, xtol=1e-4))
 
 
 def _welch(measured: NDArray[np.float64], df: float, known: float, tail: float) -> NDArray[np.float64]:
