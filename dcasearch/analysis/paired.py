@@ -23,6 +23,8 @@ POWER = 0.8
 ENOUGH = 3
 """Seeds below which a network's own noise is not known: one that fails with one seed in five fails with both of two in
 4%, and is then as far off as it is steady."""
+_MANY = 1e9
+"""Degrees of freedom that stand for infinitely many: not every version of scipy takes those."""
 _TAIL = (1 - CONFIDENCE) / 2
 _GRID = 40
 """Quantiles of an estimated variance that the power is averaged over."""
@@ -137,10 +139,12 @@ class Error:
         That is, beyond this margin and beyond the pair's own, which is known by `seeds` pairs only. The two estimates
         are taken as independent; the pair is a part of the whole, so it is found a little more often.
         """
+        if not self.se:
+            return 0.0
         share = (np.arange(_GRID) + 0.5) / _GRID
         whole = _welch(self.measured * stats.chi2.ppf(share, self.df) / self.df, self.df, self.known, _TAIL)
         own = self.measured * stats.chi2.ppf(share, seeds - 1) / (seeds - 1)
-        critical = stats.t.isf(_TAIL, seeds - 1) ** 2 * own + stats.norm.isf(_TAIL) ** 2 * self.known
+        critical = special.stdtrit(seeds - 1, _TAIL) ** 2 * own + special.ndtri(_TAIL) ** 2 * self.known
         margins = np.maximum.outer(whole, np.sqrt(critical)) / self.se
 
         def missing(shift: float) -> float:
@@ -150,10 +154,10 @@ class Error:
 
 
 def _welch(measured: NDArray[np.float64], df: float, known: float, tail: float) -> NDArray[np.float64]:
-    """Return t standard errors, its degrees of freedom Welch and Satterthwaite's: infinite where all is known."""
+    """Return t standard errors, its degrees of freedom Welch and Satterthwaite's: many where all is known."""
     share = np.divide(measured, measured + known, out=np.zeros_like(measured), where=measured > 0)
-    effective = np.divide(df, share**2, out=np.full_like(measured, math.inf), where=share > 0)
-    return np.asarray(np.sqrt(measured + known) * stats.t.isf(tail, effective))
+    effective = np.minimum(df / np.maximum(share, 1e-4) ** 2, _MANY)
+    return np.asarray(-np.sqrt(measured + known) * special.stdtrit(effective, tail))
 
 
 def own_margin(groups: Sequence[Sequence[float]], known: float, comparisons: int = 1) -> float:
@@ -170,6 +174,6 @@ def own_margin(groups: Sequence[Sequence[float]], known: float, comparisons: int
     """
     tail = _TAIL / math.sqrt(comparisons)
     measured = sum(
-        float(stats.t.isf(tail, len(group) - 1)) ** 2 * statistics.variance(group) / len(group) for group in groups
+        float(special.stdtrit(len(group) - 1, tail)) ** 2 * statistics.variance(group) / len(group) for group in groups
     )
-    return math.sqrt(measured + float(stats.norm.isf(tail)) ** 2 * known)
+    return math.sqrt(measured + float(special.ndtri(tail)) ** 2 * known)

@@ -90,12 +90,17 @@ def test_margins_hold_the_truth_in_about_95_of_100(measured: float, df: int, kno
 def test_the_detectable_difference_is_found_in_80_of_100(error: Error, seeds: int) -> None:
     rng = np.random.default_rng(4)
     true, found = error.detectable(seeds), 0
-    for _ in range(2000):
+    for _ in range(1500):
         estimate = error.measured * rng.chisquare(error.df) / error.df
         pair = rng.normal(0, math.sqrt(error.measured * seeds), seeds)
         margin = max(Error(estimate, error.df, error.known).margin(), own_margin([pair.tolist()], error.known))
         found += abs(rng.normal(true, error.se)) > margin
-    assert 0.77 <= found / 2000 <= 0.83
+    assert 0.77 <= found / 1500 <= 0.83
+
+
+def test_without_any_error_any_difference_is_detectable() -> None:
+    assert Error(0.0, 3).detectable(3) == 0
+    assert Error(0.0, 3).margin() == 0
 
 
 @pytest.mark.parametrize("times", [1.0, 10.0])
