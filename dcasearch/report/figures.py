@@ -236,7 +236,7 @@ def _costs(standing: Standing) -> Iterator[Figure]:
         axes.xaxis.set_major_formatter(_engineering() if x in ("params", "macs") else axes.xaxis.get_major_formatter())
         axes.yaxis.set_major_formatter(_engineering() if y in ("params", "macs") else axes.yaxis.get_major_formatter())
         axes.locator_params(axis="x", nbins=5)
-    text = "The first two objectives, of each network the mean over its seeds. Nobody's means are ahead of the front in both; it may be noise."
+    text = "The first two objectives, of each network the mean over its seeds. Who is on the front may be so by noise."
     yield _figure("pareto", "Objectives against each other", text, canvas)
 
 
