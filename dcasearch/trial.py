@@ -78,3 +78,8 @@ class Role:
     failure: FailureKind | None = None
     message: str = ""
     """The failure's reason in one line."""
+
+
+def shown_as(name: str) -> str:
+    """Return how views name whom a role is for: the first of a selection is `chosen`, which is no win."""
+    return "chosen" if name == "winner" else name

@@ -85,7 +85,7 @@ def test_finals_are_measured_on_the_test_split_with_fresh_seeds_and_nothing_else
     assert {job.task.protocol for job in executor.ran if job not in finals} == {"search"}
     assert {job.task.protocol for job in finals} == {"test"}
     assert outcome.winner is not None
-    winners = [job for job in finals if job.label.startswith("full final winner")]
+    winners = [job for job in finals if job.label.startswith("full final chosen")]
     assert {(job.task.architecture.id, job.task.seed) for job in winners} == {
         (outcome.winner.architecture.id, 100),
         (outcome.winner.architecture.id, 101),

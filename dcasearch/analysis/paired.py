@@ -2,7 +2,8 @@
 
 Sources: two-way layout, Welch-Satterthwaite, noncentral t: any textbook, e.g. Montgomery, Design and Analysis of
 Experiments, chapters 2 and 4; paired proportions: McNemar (1947), Agresti and Min (2005); the upper limit of a measured
-deviation for planning: Browne (1995). What each is for: docs/trust.md.
+deviation for planning: Browne (1995); variances of which each is known by few values: Banerjee (1961). What each is
+for: docs/trust.md.
 """
 
 from __future__ import annotations
@@ -13,11 +14,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, stats
+from numpy.typing import NDArray
+from scipy import optimize, special, stats
 
 CONFIDENCE = 0.95
 POWER = 0.8
 """Share in which a true difference of the advertised size is found."""
+ENOUGH = 3
+"""Seeds below which a network's own noise is not known: one that fails with one seed in five fails with both of two in
+4%, and is then as far off as it is steady."""
+_MANY = 1e9
+"""Degrees of freedom that stand for infinitely many: not every version of scipy takes those."""
+_TAIL = (1 - CONFIDENCE) / 2
+_GRID = 40
+"""Quantiles of an estimated variance that the power is averaged over."""
 
 
 @dataclass(frozen=True)
@@ -119,25 +129,51 @@ class Error:
         """The standard error."""
         return math.sqrt(self.measured + self.known)
 
-    @property
-    def effective_df(self) -> float:
-        """Welch and Satterthwaite's; infinite where nothing was estimated."""
-        return math.inf if not self.measured else self.df * ((self.measured + self.known) / self.measured) ** 2
-
     def margin(self, comparisons: int = 1) -> float:
         """Return the half-width of the 95% interval that holds for so many comparisons at once (Bonferroni)."""
-        tail = (1 - CONFIDENCE) / 2 / max(1, comparisons)
-        return self.se * float(stats.t.isf(tail, self.effective_df))
+        return float(_welch(np.array(self.measured), self.df, self.known, _TAIL / max(1, comparisons)))
 
-    def detectable(self) -> float:
-        """Return the true difference that is beyond its margin in 80%, this being the true error."""
-        df = self.effective_df
-        critical = float(stats.t.isf((1 - CONFIDENCE) / 2, df))
-        if not df < 1e4:  # scipy's noncentral t takes no infinite df
-            return self.se * (critical + float(stats.norm.ppf(POWER)))
-        far = 2 * critical + 10
+    def detectable(self, seeds: int) -> float:
+        """Return the true difference that counts in 80%, this being the true error of two networks equally noisy.
+
+        That is, beyond this margin and beyond the pair's own, which is known by `seeds` pairs only. The two estimates
+        are taken as independent; the pair is a part of the whole, so it is found a little more often.
+        """
+        if not self.se:
+            return 0.0
+        share = (np.arange(_GRID) + 0.5) / _GRID
+        whole = _welch(self.measured * stats.chi2.ppf(share, self.df) / self.df, self.df, self.known, _TAIL)
+        own = self.measured * stats.chi2.ppf(share, seeds - 1) / (seeds - 1)
+        critical = special.stdtrit(seeds - 1, _TAIL) ** 2 * own + special.ndtri(_TAIL) ** 2 * self.known
+        margins = np.maximum.outer(whole, np.sqrt(critical)) / self.se
 
         def missing(shift: float) -> float:
-            return float(stats.nct.sf(critical, df, shift)) - POWER
+            return float(np.mean(special.ndtr(shift - margins) + special.ndtr(-margins - shift))) - POWER
 
-        return self.se * float(optimize.brentq(missing, 0, far))
+        return self.se * float(optimize.brentq(missing, 0, float(margins.max()) + 10, xtol=1e-4))
+
+
+def _welch(measured: NDArray[np.float64], df: float, known: float, tail: float) -> NDArray[np.float64]:
+    """Return t standard errors, its degrees of freedom Welch and Satterthwaite's: many where all is known."""
+    share = np.divide(measured, measured + known, out=np.zeros_like(measured), where=measured > 0)
+    effective = np.minimum(df / np.maximum(share, 1e-4) ** 2, _MANY)
+    return np.asarray(-np.sqrt(measured + known) * special.stdtrit(effective, tail))
+
+
+def own_margin(groups: Sequence[Sequence[float]], known: float, comparisons: int = 1) -> float:
+    """Return the half-width of an interval of a difference that its own seeds alone give, whatever others' noise is.
+
+    Half-width² is Σ t²s²/k over what was estimated, and z² of what is known, which holds 95% whatever the true
+    variances are (Banerjee). Where it stands beside `Error.margin` and the larger one counts, it needs to be corrected
+    by √comparisons only: simulations in the tests, docs/trust.md.
+
+    Args:
+        groups: The differences seed by seed; or, of networks without seeds in common, the values of each.
+        known: Variance, e.g. `image_variance`.
+        comparisons: As many as `Error.margin` holds for.
+    """
+    tail = _TAIL / math.sqrt(comparisons)
+    measured = sum(
+        float(special.stdtrit(len(group) - 1, tail)) ** 2 * statistics.variance(group) / len(group) for group in groups
+    )
+    return math.sqrt(measured + float(special.ndtri(tail)) ** 2 * known)

@@ -15,10 +15,12 @@ from scipy import stats
 
 from dcasearch.analysis.paired import (
     CONFIDENCE,
+    ENOUGH,
     Error,
     Noise,
     image_variance,
     least_difference,
+    own_margin,
     pooled,
     residual,
 )
@@ -27,7 +29,7 @@ from dcasearch.config.study import Promotion
 
 LEGEND = "± is the 95% margin of a difference, by seeds and images, for all rows of a table at once; ≈ is not resolved."
 SEEDS_UNKNOWN = (
-    "'+ seeds': with one seed each nothing is known of seed noise; ± is of the images alone, and nothing resolved."
+    "'+ seeds': fewer than three seeds each say too little of their noise; ± lacks it, and nothing is resolved."
 )
 IMAGES_UNKNOWN = (
     "Of how many images a top-1 is was not stored by an older version, so nothing is resolved; `run` stores it."
@@ -54,7 +56,7 @@ class Difference:
     margin: float | None
     """Half-width of the interval in points; None: neither seeds nor images are known."""
     seeds_known: bool
-    """False: the margin lacks the seeds' part."""
+    """False: fewer than three seeds each, so the margin lacks the pair's own noise, perhaps all of the seeds' part."""
     images_known: bool
     """False: the margin lacks the images' part."""
     comparisons: int = 1
@@ -87,11 +89,12 @@ class Smallest:
     paired: Noise | None
     """What seeds leave when they are equal (`residual`); None: fewer than two networks share two seeds."""
     observed: float | None
-    """The difference of means from which on a comparison counts; None: not estimable."""
+    """Below this difference of means no comparison counts, however little noise the two have; None: not estimable, or
+    fewer than three seeds."""
     true: float | None
-    """The true difference that is found in 80%; None: not estimable."""
+    """The true difference that is found in 80% where the two are as noisy as all; None: as above."""
     at_least: float | None = None
-    """Where `observed` is not estimable: below this none can count, by the images alone."""
+    """Where `observed` is None: what the images alone ask for."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,7 @@ def power(
     accuracy = statistics.fmean(m.top1 for m in measured) if measured else None
     known = None if images is None or accuracy is None else image_variance(accuracy, accuracy, images)
     top1, loss = (_smallest(*_noises(source, metric), seeds, known) for metric in ("top1", "loss"))
-    if top1.noise is None:
+    if top1.observed is None:
         top1 = replace(top1, at_least=_at_least(known, images, seeds))
     loss_only = _smallest(loss.noise, loss.paired, seeds, 0.0)
     return Power(
@@ -165,7 +168,8 @@ def difference(
 ) -> Difference:
     """Return the mean top-1 of one network minus another's, with its verdict: the one place that decides it.
 
-    Over the seeds that both have, where there are such: a seed is good or bad for all networks alike.
+    Over the seeds that both have, where there are such: a seed is good or bad for all networks alike. The margin is the
+    larger of two: by the noise of all networks, which is known well, and by the pair's own, which may be larger.
 
     Args:
         power: Of the trainings that both are from.
@@ -173,27 +177,37 @@ def difference(
         theirs: By seed, percent.
         comparisons: Those that stand beside each other in one view; times the candidates, where the leader is ours.
     """
-    shared = ours.keys() & theirs.keys()
+    shared = sorted(ours.keys() & theirs.keys())
+    groups = [[ours[seed] - theirs[seed] for seed in shared]] if shared else [[*ours.values()], [*theirs.values()]]
     if shared:
         ours, theirs = ({seed: values[seed] for seed in shared} for values in (ours, theirs))
     mean, other = statistics.fmean(ours.values()), statistics.fmean(theirs.values())
     comparisons = comparisons * power.candidates
-    noise = power.top1.noise
-    measured, df = 0.0, math.inf
-    if power.top1.paired is not None and shared:
-        measured, df = 2 * power.top1.paired.sd**2 / len(ours), power.top1.paired.df
-    elif noise is not None:
-        measured, df = noise.sd**2 * (1 / len(ours) + 1 / len(theirs)), noise.df
     known = 0.0 if power.images is None else image_variance(mean, other, power.images)
-    error = Error(measured, df, known)
-    nothing = noise is None and power.images is None
+    noise = power.top1.noise
+    enough = noise is not None and min(map(len, groups)) >= ENOUGH
+    margin = None
+    if noise is not None or power.images is not None:
+        margin = Error(*_seeds_part(power.top1, groups), known).margin(comparisons)
+        if enough:
+            margin = max(margin, own_margin(groups, known, comparisons))
     return Difference(
         value=mean - other,
-        margin=None if nothing else error.margin(comparisons),
-        seeds_known=noise is not None,
+        margin=margin,
+        seeds_known=enough,
         images_known=power.images is not None,
         comparisons=comparisons,
     )
+
+
+def _seeds_part(top1: Smallest, groups: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Return the variance that the seeds leave of a difference, by the noise of all networks, and its df."""
+    if len(groups) == 1 and top1.paired is not None:
+        return 2 * top1.paired.sd**2 / len(groups[0]), top1.paired.df
+    if top1.noise is None:
+        return 0.0, math.inf
+    counts = [len(group) for group in groups] * (3 - len(groups))
+    return top1.noise.sd**2 * sum(1 / count for count in counts), top1.noise.df
 
 
 def legend(differences: Sequence[Difference]) -> tuple[str, ...]:
@@ -261,10 +275,10 @@ def _noises(measured: Sequence[Measurement], metric: str) -> tuple[Noise | None,
 
 def _smallest(noise: Noise | None, paired: Noise | None, seeds: int, known: float | None) -> Smallest:
     best = paired or noise
-    if best is None or known is None:
+    if best is None or known is None or seeds < ENOUGH:
         return Smallest(noise, paired, None, None)
     observed = Error(2 * best.sd**2 / seeds, best.df, known).margin()
-    true = Error(2 * best.upper**2 / seeds, best.df, known).detectable()
+    true = Error(2 * best.upper**2 / seeds, best.df, known).detectable(seeds)
     return Smallest(noise, paired, observed, true)
 
 

@@ -17,7 +17,7 @@ from dcasearch.search.objectives import objectives_at
 from dcasearch.search.racing import RaceStanding
 from dcasearch.search.winner import Winner, winner_of
 from dcasearch.store import Store
-from dcasearch.trial import Role, State, Trial
+from dcasearch.trial import Role, State, Trial, shown_as
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class Compared:
     failure: str = ""
     behind: Difference | None = None
     """Who it is compared with minus this one, in top-1; None for that one itself, and where there is no accuracy."""
+
+    @property
+    def shown(self) -> str:
+        """How views name it: what selection has put first has not won by that."""
+        return shown_as(self.name)
 
     @property
     def mean(self) -> float:

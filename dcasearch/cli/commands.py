@@ -299,10 +299,10 @@ def export(
     study: StudyName,
     out: Annotated[Path, typer.Option(help="The YAML spec to write.")] = Path("best.yaml"),
     weights: Annotated[Path | None, typer.Option(help="The safetensors beside it; else of the same name.")] = None,
-    trial: Annotated[int | None, typer.Option(help="A trial of the last fidelity, in place of the winner.")] = None,
+    trial: Annotated[int | None, typer.Option(help="A trial of the last fidelity, in place of the chosen one.")] = None,
     storage: Storage = None,
 ) -> None:
-    """Write a study's winner as a model spec with its weights."""
+    """Write a study's chosen network as a model spec with its weights."""
     from dcasearch.cli.printing import print_export
     from dcasearch.cli.storage import open_study
     from dcasearch.export import export_winner
@@ -389,7 +389,7 @@ def dashboard(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
 ) -> None:
-    """Open a study's database in optuna-dashboard, also while it runs; baselines and winner are in its notes."""
+    """Open a study's database in optuna-dashboard, also while it runs; leaders and baselines are in its notes."""
     from dcasearch.cli.storage import locate
     from dcasearch.report.dashboard import serve
     from dcasearch.store import Store

@@ -89,7 +89,7 @@ def print_json(event: Event, file: TextIO) -> None:
 
 
 class LiveView:
-    """What runs now, the best so far, what became of the rest and how long it will take; what ended scrolls above."""
+    """What runs now, the leader so far, what became of the rest and how long it will take; what ended scrolls above."""
 
     def __init__(self) -> None:
         self._running: dict[str, Event] = {}
@@ -168,7 +168,7 @@ class _Phase:
     def results(self) -> list[str]:
         """Return what became of the phase's trainings, and the best of them."""
         counts = ", ".join(f"{self._counts[state]} {state}" for state in State if self._counts[state])
-        best = f"best {_named(self._metric, self._best[0])} ({self._best[1]})" if self._best else ""
+        best = f"leader {_named(self._metric, self._best[0])} ({self._best[1]})" if self._best else ""
         return [words for words in (counts, best) if words]
 
     def _trained(self) -> int:

@@ -129,14 +129,17 @@ def print_powers(console: Console, powers: Sequence[Power]) -> None:
     """Print what can be told apart: top-1 in points, and the loss where its noise is known."""
     if not powers:
         return
-    table = make_table("", "images", "seeds", "noise band", "counts from", "found from", "noise from")
+    table = make_table("", "images", "seeds", "noise band", "at least", "found from", "noise from")
     for power in powers:
         for row in (cells(power), cells(power, "loss")):
             if row["metric"] == "top1" or row["known"]:
                 table.add_row(*(row[name] for name in ("name", "images", "seeds", "noise")), *_rest(row))
-    console.print("\nWhat can be told apart: two networks, equal seeds, 95%; found: in 80%", style="bold")
+    console.print(
+        "\nWhat can be told apart: two networks as accurate as those so far, equal seeds, 95%; found: in 80%",
+        style="bold",
+    )
     console.print(table)
-    if any(power.top1.noise is None for power in powers):
+    if any(power.top1.true is None for power in powers):
         console.print(HOW_TO_ESTIMATE, style="dim")
 
 
@@ -271,10 +274,10 @@ def _comparison(candidates: Sequence[Compared], leader: Compared | None) -> Tabl
     table = make_table("", "top-1 %", "top-5 %", "seeds", "leader −", "architecture")
     for candidate in candidates:
         if not candidate.top1:
-            table.add_row(candidate.name, "failed", "", "", "", candidate.failure)
+            table.add_row(candidate.shown, "failed", "", "", "", candidate.failure)
             continue
         table.add_row(
-            candidate.name,
+            candidate.shown,
             _mean_and_spread(candidate.top1),
             f"{statistics.fmean(candidate.top5):.2f}",
             ", ".join(map(str, candidate.seeds)),

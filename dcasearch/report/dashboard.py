@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import statistics
 import threading
 
 import optuna
@@ -63,7 +64,7 @@ def write_notes(store: Store, name: str) -> None:
 def note(fidelity: FidelityStanding) -> str:
     """Return a fidelity's leader and baselines as Markdown."""
     rows = [*([fidelity.leader] if fidelity.leader else []), *fidelity.baselines]
-    lines = [f"| | {fidelity.score or 'top-1 %'} | seeds | leader − | architecture |", "|---|---|---|---|---|"]
+    lines = [_cells("", fidelity.score or "top-1 %", "seeds", "leader −", "architecture"), "|---|--:|--:|--:|---|"]
     lines += [_row(row, fidelity.leader) for row in rows if row.seeds]
     lines += [f"\n{line}" for line in explained(rows)]
     counts = ", ".join(f"{n} {state}" for state, n in sorted(fidelity.counts.items()))
@@ -82,4 +83,10 @@ def _row(row: Compared, leader: Compared | None) -> str:
     if row.scores and leader is not None and row is not leader:
         difference = f"{leader.ahead_of(row):+{digits}}"
     seeds = ", ".join(map(str, row.seeds))
-    return f"| {row.name} | {row.mean:{digits}} | {seeds} | {difference} | `{row.architecture_id}` |"
+    spread = f" ± {statistics.stdev(row.top1):.2f}" if len(row.top1) > 1 else ""
+    return _cells(row.name, f"{row.mean:{digits}}{spread}", seeds, difference, f"`{row.architecture_id}`")
+
+
+def _cells(*cells: str) -> str:
+    """Return a row; the dashboard leaves no room between columns."""
+    return f"| {' | &emsp;'.join(cells)} |"

@@ -111,14 +111,16 @@ def _best_so_far(standing: Standing) -> Iterator[Figure]:
     best = [better(values[: n + 1]) for n in range(len(values))]
     canvas, [axes] = _canvas(7.2, 3.6)
     axes.scatter([t.number for t in complete], values, s=18, color=GREY, label="a complete trial", zorder=2)
-    axes.step([t.number for t in complete], best, where="post", color=BLUE, linewidth=2, label="the best so far")
+    axes.step([t.number for t in complete], best, where="post", color=BLUE, linewidth=2, label="the leader so far")
     if metric in ("top1", "score"):
         _lines(axes, direction, fidelity.baselines)
     axes.set_xlabel("trial")
     axes.set_ylabel(WORDS[metric])
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-    text = f"At the first fidelity, {fidelity.name}; one seed each, so small steps may be noise. Without pruned trials."
-    yield _figure("best_so_far", "The best so far", text, canvas)
+    text = (
+        f"At the first fidelity, {fidelity.name}; one seed each, so no step is told from noise. Without pruned trials."
+    )
+    yield _figure("best_so_far", "The leader so far", text, canvas)
 
 
 def _lines(axes: Axes, direction: Direction, baselines: Sequence[Compared]) -> None:
@@ -204,11 +206,11 @@ def _candidates(standing: Standing) -> Iterator[Figure]:
         colour = BLUE if place == 0 else ORANGE
         axes.scatter(candidate.top1, [place] * len(candidate.top1), s=30, color=colour, alpha=0.55, linewidths=0)
         axes.plot([candidate.mean] * 2, [place - 0.28, place + 0.28], color=colour, linewidth=2.5)
-    axes.set_yticks(range(len(candidates)), [candidate.name for candidate in candidates])
+    axes.set_yticks(range(len(candidates)), [candidate.shown for candidate in candidates])
     axes.set_ylim(len(candidates) - 0.5, -0.5)
     axes.set_xlabel(WORDS["top1"])
     where = "final trainings, on the test split" if standing.finals else f"{last.name}, on the held-out images"
-    text = f"Each dot a seed, each bar a mean; {where}. Where the dots overlap, nothing is told apart."
+    text = f"Each dot a seed, each bar a mean; {where}. What is told apart is said by the tables."
     yield _figure("candidates", "The candidate and its baselines", text, canvas)
 
 
@@ -234,7 +236,7 @@ def _costs(standing: Standing) -> Iterator[Figure]:
         axes.xaxis.set_major_formatter(_engineering() if x in ("params", "macs") else axes.xaxis.get_major_formatter())
         axes.yaxis.set_major_formatter(_engineering() if y in ("params", "macs") else axes.yaxis.get_major_formatter())
         axes.locator_params(axis="x", nbins=5)
-    text = "The first two objectives, of each network the mean over its seeds. On the front nobody is better in both."
+    text = "The first two objectives, of each network the mean over its seeds. Who is on the front may be so by noise."
     yield _figure("pareto", "Objectives against each other", text, canvas)
 
 

@@ -136,7 +136,7 @@ def _summary(standing: Standing) -> str:
     if not known or (last.leader is None and not standing.finals):
         return "No trial of the last fidelity is complete yet."
     best, others = known[0], known[1:]
-    said = f"{best.name} has {best.mean:.2f}% top-1 {where} ({_seeds(best)})"
+    said = f"{best.shown} has {best.mean:.2f}% top-1 {where} ({_seeds(best)})"
     if others:
         rival = max(others, key=lambda c: c.mean)
         told = "" if rival.behind is None else f"{rival.behind.in_words()} points "
@@ -161,7 +161,7 @@ def _rows(candidates: Sequence[Compared]) -> list[dict[str, str]]:
             difference = f"{candidates[0].ahead_of(candidate):+{digits}}"
         rows.append(
             {
-                "name": candidate.name,
+                "name": candidate.shown,
                 "value": f"{candidate.mean:{digits}}{spread}" if values else "failed",
                 "top5": f"{statistics.fmean(candidate.top5):.2f}" if candidate.top5 else "",
                 "seeds": ", ".join(map(str, candidate.seeds)),

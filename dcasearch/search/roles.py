@@ -19,7 +19,7 @@ from dcasearch.search.tasks import task_of
 from dcasearch.search.work import Event, Job, Observer
 from dcasearch.store import Store
 from dcasearch.training import discard, later_continues
-from dcasearch.trial import Role
+from dcasearch.trial import Role, shown_as
 
 
 class Roles:
@@ -65,7 +65,7 @@ class Roles:
             self._roles[number] = entry
             resources = study.executor.resources.get(fidelity.name, Resources())
             several = role == "final" or len(fidelity.seeds) > 1
-            label = f"{fidelity.name} {role} {name}" + (f" seed {seed}" if several else "")
+            label = f"{fidelity.name} {role} {shown_as(name)}" + (f" seed {seed}" if several else "")
             limit = study.executor.epoch_seconds
             self._ready.append(Job(label, number, task, resources, limit, resumed=role_key in known))
 

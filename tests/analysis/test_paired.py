@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dcasearch.analysis.paired import Error, Noise, image_variance, least_difference, pooled, residual
+from dcasearch.analysis.paired import Error, Noise, image_variance, least_difference, own_margin, pooled, residual
 
 
 def test_the_pooled_noise_is_that_within_groups_with_their_degrees_of_freedom() -> None:
@@ -86,13 +86,39 @@ def test_margins_hold_the_truth_in_about_95_of_100(measured: float, df: int, kno
 
 
 @pytest.mark.parametrize("error", [Error(1.0, 2), Error(1.0, 6, 0.5), Error(0.0, 1, 2.0)])
-def test_the_detectable_difference_is_found_in_80_of_100(error: Error) -> None:
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_the_detectable_difference_is_found_in_80_of_100(error: Error, seeds: int) -> None:
     rng = np.random.default_rng(4)
-    true, found = error.detectable(), 0
-    for _ in range(2000):
+    true, found = error.detectable(seeds), 0
+    for _ in range(1500):
         estimate = error.measured * rng.chisquare(error.df) / error.df
-        found += abs(rng.normal(true, error.se)) > Error(estimate, error.df, error.known).margin()
-    assert 0.77 <= found / 2000 <= 0.83
+        pair = rng.normal(0, math.sqrt(error.measured * seeds), seeds)
+        margin = max(Error(estimate, error.df, error.known).margin(), own_margin([pair.tolist()], error.known))
+        found += abs(rng.normal(true, error.se)) > margin
+    assert 0.77 <= found / 1500 <= 0.83
+
+
+def test_without_any_error_any_difference_is_detectable() -> None:
+    assert Error(0.0, 3).detectable(3) == 0
+    assert Error(0.0, 3).margin() == 0
+
+
+@pytest.mark.parametrize("times", [1.0, 10.0])
+@pytest.mark.parametrize("known", [0.0, 4.0])
+def test_the_own_margin_holds_the_truth_in_95_of_100_whatever_the_noise_of_each(times: float, known: float) -> None:
+    rng, held = np.random.default_rng(5), {"paired": 0, "apart": 0}
+    for _ in range(2000):
+        a, b = rng.normal(0, 1, 3), rng.normal(0, times, 4)
+        images = rng.normal(0, math.sqrt(known))
+        held["paired"] += abs(b[:3].mean() + images) <= own_margin([b[:3].tolist()], known)
+        held["apart"] += abs(a.mean() - b.mean() + images) <= own_margin([a.tolist(), b.tolist()], known)
+    assert min(held.values()) >= 0.94 * 2000
+
+
+def test_the_own_margin_of_paired_seeds_is_the_paired_t_tests() -> None:
+    differences = [1.0, 3.0, 2.5, 2.0]
+    low, high = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    assert own_margin([differences], 0.0) == pytest.approx((high - low) / 2)
 
 
 def test_more_comparisons_make_a_wider_margin() -> None:

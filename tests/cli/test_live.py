@@ -105,7 +105,7 @@ def test_the_live_view_counts_states_and_keeps_the_best(clock: Clock) -> None:
     view.observe(event("duplicate", "proxy trial 4", "of trial 1"), console)
     text = shown(view)
     assert "3 complete, 1 pruned, 1 duplicate" in text
-    assert "best top-1 90.00% (proxy trial 1)" in text
+    assert "leader top-1 90.00% (proxy trial 1)" in text
     assert "proxy trials 4/8" in text
 
 
@@ -113,7 +113,7 @@ def test_the_live_view_tells_the_time_that_is_left_from_the_pace_of_this_run(clo
     view, console = LiveView(), terminal()
     view.observe(event("phase", "proxy trials", total=10, epochs=4, rungs="", complete=4, best=88.0), console)
     assert "left" not in shown(view)
-    assert "best top-1 88.00% (an earlier run)" in shown(view)
+    assert "leader top-1 88.00% (an earlier run)" in shown(view)
     clock.now = 30.0
     view.observe(event("complete", top1=70.0, epochs=4, seconds=1.0), console)
     view.observe(epoch("proxy trial 5", 2), console)

@@ -117,16 +117,21 @@ def test_large_numbers_have_a_unit_whatever_their_sign(number: float, told: str)
 
 
 def test_what_can_be_told_apart_is_a_table_and_what_is_not_known_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    several = [Measurement(f"n{n}", seed, 80.0 + n + seed * (n - 1), 0.5) for n in range(3) for seed in range(2)]
+    several = [Measurement(f"n{n}", seed, 80.0 + n + seed * (n - 1), 0.5) for n in range(3) for seed in range(3)]
     print_powers(make_console(), [power("proxy", [], images=144, seeds=1)])
     unknown = capsys.readouterr().out
     assert "> 2.6 (images alone)" in unknown
-    assert "Seed noise is known once two networks share two seeds" in unknown
-    print_powers(make_console(), [power("full", several, images=144, seeds=2)])
+    assert "Differences count from three seeds on" in unknown
+    print_powers(make_console(), [power("full", several, images=144, seeds=3)])
     known = capsys.readouterr().out
-    assert "full, df 3" in known
+    assert "full, df 6" in known
     assert "full, loss" in known
     assert "not estimable" not in known
+    assert "images" not in known.split("found from")[1]
+    print_powers(make_console(), [power("full", several, images=144, seeds=2)])
+    few = " ".join(capsys.readouterr().out.split())
+    assert "(images, at 81%) needs 3 seeds full, df 6" in few
+    assert "Differences count from three seeds on" in few
     print_powers(make_console(), [])
     assert capsys.readouterr().out == ""
 

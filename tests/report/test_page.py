@@ -88,7 +88,7 @@ def test_the_page_says_who_leads_by_how_much_with_seeds_and_calls_nothing_a_win(
     text = render(standing, [], store.url)
     winner, *baselines = standing.finals
     best = max(baselines, key=lambda baseline: baseline.mean)
-    assert f"winner has {winner.mean:.2f}% top-1 on the test split, with fresh seeds (2 seeds)" in text
+    assert f"chosen has {winner.mean:.2f}% top-1 on the test split, with fresh seeds (2 seeds)" in text
     assert best.behind is not None
     rest = f"points against the baseline of the highest mean, {best.name} (2 seeds)"
     assert f"{best.behind.in_words()} {rest}" in text
@@ -106,7 +106,8 @@ def test_the_page_says_what_can_be_told_apart_and_what_the_signs_mean(tmp_path: 
     text = render(standing, [], store.url)
     assert LEGEND in text
     assert [power.name for power in standing.powers] == ["proxy", "full", "final"]
-    assert text.count("(images alone)") == 1  # the proxy has one seed
+    assert text.count("(images, at ") == 3  # none has three seeds
+    assert text.count("needs 3 seeds") == 3
     assert "final, df" in text
 
 
