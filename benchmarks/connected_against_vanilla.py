@@ -4,7 +4,7 @@ Every pair trains with equal seeds: equal initial parameters where names are equ
 top-1 (and of the loss) has Student's interval over the seeds, for one comparison, and for the six at once (Bonferroni).
 One line is appended for each training that ended, so the same command goes on after any interruption.
 
-    python benchmarks/connected_against_vanilla.py --root CIFAR10 --out connected.jsonl [--seeds 5] [--processes 2]
+    python benchmarks/connected_against_vanilla.py --root CIFAR10 --out connected.jsonl [--seeds 3] [--processes 2]
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ ATTENTIONS: dict[str, dict[str, Any]] = {
     "CBAM": {"name": "cbam", "reduction": 8},
 }
 KINDS = ("vanilla", "connected")
-TRAINED, HELD_OUT = 4000, 2000
-RESOLUTION, EPOCHS = 16, 8
+TRAINED, HELD_OUT = 3000, 2000
+RESOLUTION, EPOCHS = 16, 6
 
 Key = tuple[str, str, str, int]
 
@@ -116,7 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", required=True, help="folder of CIFAR-10")
     parser.add_argument("--out", type=Path, required=True, help="file of finished trainings, appended to")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     decoded = options.out.with_suffix(".images")

@@ -11,7 +11,6 @@ from dcasearch.architecture import vanilla_of
 from dcasearch.config.study import Study
 from dcasearch.data import DataInfo
 from dcasearch.errors import UserError
-from dcasearch.replay.comparison import compare
 from dcasearch.replay.executor import TableExecutor
 from dcasearch.replay.recorded import table_of
 from dcasearch.replay.searchers import as_written, fitting
@@ -96,9 +95,7 @@ def test_that_study_itself_is_replayed_with_its_parents_charged(tmp_path: Path) 
     steps = as_written(table, 0)
     assert table.regret(steps[-1].recommended) == 0
     assert steps[-1].seconds == NETWORKS * (1 + 1 + 2) + 2 * 3
-    names = [result.name for result in compare(table, {"this study": as_written, **fitting(table)}, 1).results]
-    assert names[0] == "this study"
-    assert "random search" in names
+    assert {"dcasearch", "random search"} <= set(fitting(table))
 
 
 def test_a_study_that_trained_a_part_is_refused_with_what_is_lacking(tmp_path: Path) -> None:
