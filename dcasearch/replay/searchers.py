@@ -71,6 +71,8 @@ class StudySearcher:
             level["promote"] = {"top": top}
         objectives = {self.metric: "minimize" if self.metric == "loss" else "maximize"}
         changes = {"fidelities": levels, "objectives": objectives, "sampler": {**self.sampler, "seed": seed}}
+        if self.sampler["name"] == "random":  # the same without the repeats, which cost nothing but take their time
+            changes["enqueue"] = _shuffled(table, seed)[: levels[0]["trials"]]
         return _searched(table, changes)
 
     def fits(self, table: Table) -> bool:
@@ -89,12 +91,18 @@ def as_written(table: Table, seed: int) -> list[Step]:
     for level in levels[1:]:
         level["promote"] = {**level["promote"], "race": None}
     sampler = {**table.head.study.get("sampler", {}), "seed": seed}
-    return _searched(table, {"fidelities": levels, "sampler": sampler})
+    return _searched(table, {"fidelities": levels, "sampler": sampler, "enqueue": ()})
 
 
 def fitting(table: Table) -> dict[str, Searcher]:
     """Return by name the searchers whose levels a table has."""
     return {name: s for name, s in SEARCHERS.items() if not isinstance(s, StudySearcher) or s.fits(table)}
+
+
+def _shuffled(table: Table, seed: int) -> list[dict[str, Any]]:
+    """Return the parameters of each architecture of the space once, in a random order."""
+    points = {p.architecture.id: dict(p.params) for p in read_space(table.head.study["space"]).enumerate()}
+    return random.Random(seed).sample(list(points.values()), len(points))
 
 
 def _searched(table: Table, changes: Mapping[str, Any]) -> list[Step]:
@@ -104,7 +112,6 @@ def _searched(table: Table, changes: Mapping[str, Any]) -> list[Step]:
             "name": "replay",
             "baselines": False,
             "final": None,
-            "enqueue": (),
             "stop": {},
             "storage": f"sqlite:///{Path(folder) / 'replay.db'}",
             "artifacts": str(Path(folder) / "artifacts"),
