@@ -59,7 +59,7 @@ def architecture(backbone: str, attention: str, kind: str) -> Architecture:
 def train(key: Key, data: Data, fingerprint: str) -> dict[str, Any]:
     """Train one network and return its line; runs in a worker."""
     backbone, attention, kind, seed = key
-    recipe = load_recipe("small").model_copy(update=RECIPES[backbone])
+    recipe = load_recipe("small").recipe.model_copy(update=RECIPES[backbone])
     fidelity = Fidelity(
         name="long",
         resolution=RESOLUTION,

@@ -32,6 +32,7 @@ def replay(
     ],
     storage: Annotated[str | None, typer.Option(help="Of a study: its database, in place of the one it names.")] = None,
     replays: Annotated[int, typer.Option(min=1, help="Searches by each searcher, with the seeds 0, 1, …")] = 20,
+    aim: Annotated[float, typer.Option(min=0, help="Mean scaled regret whose cost is told.")] = 0.1,
     processes: Annotated[int | None, typer.Option(min=1, help="Searches at a time; else one a core.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Also draw it: a .svg or .png.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
@@ -50,7 +51,12 @@ def replay(
     table, searchers = _opened(source, storage)
     known = predictors(table)
     found = compare(
-        table, searchers, replays, lambda name: console.print(f"replaying {name}"), processes or os.cpu_count() or 1
+        table,
+        searchers,
+        replays,
+        lambda name: console.print(f"replaying {name}"),
+        processes or os.cpu_count() or 1,
+        aim,
     )
     if as_json:
         print(json.dumps({"predictors": [asdict(predictor) for predictor in known], **asdict(found)}))
@@ -105,7 +111,7 @@ def _print(console: Console, found: Comparison) -> None:
         f"table {found.table}: {found.members} architectures, truth of {found.truth_seeds} seeds, reliability {known}; "
         f"training all of them once: {found.every:.0f} s"
     )
-    shown = make_table("searcher", "regret at its end", "seconds", "seconds to a mean regret of 0.1")
+    shown = make_table("searcher", "regret at its end", "seconds", f"seconds to a mean regret of {found.aim:g}")
     for r in found.results:
         shown.add_row(
             r.name, f"{r.regret:.2f}", f"{r.seconds:.0f}", "not reached" if r.to_aim is None else f"{r.to_aim:.0f}"
@@ -114,4 +120,4 @@ def _print(console: Console, found: Comparison) -> None:
     for ratio in found.ratios:
         value = "not estimable" if ratio.value is None else f"{ratio.value:.2f}"
         bounds = "" if ratio.interval is None else f" (95%: {ratio.interval[0]:.2f} to {ratio.interval[1]:.2f})"
-        console.print(f"{found.results[0].name}, cost to 0.1 / {ratio.against}: {value}{bounds}")
+        console.print(f"{found.results[0].name}, cost to {found.aim:g} / {ratio.against}: {value}{bounds}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import repeat
 
 import numpy as np
+import optuna
 from numpy.typing import NDArray
 
 from dcasearch.replay.executor import Step
@@ -34,7 +35,7 @@ class Result:
     seconds: float
     """Of a whole search, the mean over the replays."""
     to_aim: float | None
-    """Seconds from which on the mean regret stays at most 0.1; None where it does not."""
+    """Seconds from which on the mean regret stays at most the aim; None where it does not."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Comparison:
     """Searchers on one table."""
 
     table: str
+    aim: float
+    """Mean scaled regret that is to be reached."""
     members: int
     truth_seeds: int
     reliability: float | None
@@ -68,6 +71,7 @@ def compare(
     replays: int,
     told: Callable[[str], None] = lambda name: None,
     processes: int = 1,
+    aim: float = AIM,
 ) -> Comparison:
     """Replay each searcher with the seeds 0, 1, …; the first is compared with the others.
 
@@ -77,6 +81,7 @@ def compare(
         replays: of each.
         told: is told the name of each before its results are waited for.
         processes: that search at a time.
+        aim: mean scaled regret that is to be reached.
 
     Raises:
         UserError: the table has not what a searcher asks for.
@@ -86,12 +91,13 @@ def compare(
         begun = {name: search(searcher, repeat(table), range(replays)) for name, searcher in searchers.items()}
         for name, searches in begun.items():
             told(name)
-            results.append(_result(name, table, list(searches)))
+            results.append(_result(name, table, list(searches), aim))
     every, judged = cost_of_all(table), table.judged
-    ratios = [_ratio(results[0], "training all of them", every)]
-    ratios += [_ratio(results[0], other.name, other) for other in results[1:] if other.seconds > 0]
+    ratios = [_ratio(results[0], "training all of them", every, aim)]
+    ratios += [_ratio(results[0], other.name, other, aim) for other in results[1:] if other.seconds > 0]
     return Comparison(
         table.head.name,
+        aim,
         len(table.members),
         judged.shape[1],
         reliability(judged),
@@ -106,7 +112,9 @@ def _searching(processes: int) -> Iterator[Callable[..., Iterator[list[Step]]]]:
     if processes == 1:
         yield map
     else:
-        with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        spawned = multiprocessing.get_context("spawn")
+        quiet = optuna.logging.get_verbosity()
+        with ProcessPoolExecutor(processes, spawned, optuna.logging.set_verbosity, (quiet,)) as pool:
             yield pool.map
 
 
@@ -116,14 +124,14 @@ def cost_of_all(table: Table) -> float:
     return float(np.mean(seconds)) * len(table.members)
 
 
-def _result(name: str, table: Table, searches: Sequence[Sequence[Step]]) -> Result:
+def _result(name: str, table: Table, searches: Sequence[Sequence[Step]], aim: float) -> Result:
     replays = tuple(tuple((step.seconds, table.regret(step.recommended)) for step in steps) for steps in searches)
     return Result(
         name,
         replays,
         regret=float(np.mean([replay[-1][1] for replay in replays])),
         seconds=float(np.mean([replay[-1][0] for replay in replays])),
-        to_aim=to_aim(replays),
+        to_aim=to_aim(replays, aim),
     )
 
 
@@ -152,14 +160,14 @@ def to_aim(replays: Sequence[Sequence[tuple[float, float]]], aim: float = AIM) -
     return float(at[above[-1] + 1]) if above[-1] + 1 < len(at) else None
 
 
-def _ratio(one: Result, name: str, other: Result | float) -> Ratio:
+def _ratio(one: Result, name: str, other: Result | float, aim: float) -> Ratio:
     base = other if isinstance(other, float) else other.to_aim
     value = None if one.to_aim is None or not base else one.to_aim / base
     random = np.random.default_rng(0)
     drawn = []
     for _ in range(RESAMPLES if value is not None else 0):
-        mine = to_aim(_resampled(one.replays, random))
-        theirs = other if isinstance(other, float) else to_aim(_resampled(other.replays, random))
+        mine = to_aim(_resampled(one.replays, random), aim)
+        theirs = other if isinstance(other, float) else to_aim(_resampled(other.replays, random), aim)
         if mine is not None and theirs:
             drawn.append(mine / theirs)
     if len(drawn) < CONFIDENCE * RESAMPLES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dcasearch.replay.comparison import AIM, Comparison, mean_regret
+from dcasearch.replay.comparison import Comparison, mean_regret
 
 
 def draw(comparison: Comparison, path: Path) -> None:
@@ -22,10 +22,10 @@ def draw(comparison: Comparison, path: Path) -> None:
         else:
             at, regret = mean_regret(result.replays)
             axes.step(at / comparison.every, regret, where="post", color=f"C{n}", label=result.name)
-    axes.axhline(AIM, color="black", linewidth=0.8)
+    axes.axhline(comparison.aim, color="black", linewidth=0.8)
     axes.set_xlim(left=0)
     axes.set_xlabel("cost, as a share of training every architecture once")
     axes.set_ylabel("mean scaled regret")
-    axes.set_title(f"table {comparison.table}: {comparison.members} architectures, aim {AIM:g}")
+    axes.set_title(f"table {comparison.table}: {comparison.members} architectures, aim {comparison.aim:g}")
     axes.legend(fontsize="small")
     figure.savefig(path)
