@@ -67,7 +67,14 @@ def train(key: Key, data: Data, fingerprint: str) -> dict[str, Any]:
         train_fraction=TRAINED / (50_000 - HELD_OUT),
         recipe=recipe,
     )
-    task = Task(architecture(backbone, attention, kind), fidelity, data, fingerprint, "search", seed)
+    task = Task(
+        architecture=architecture(backbone, attention, kind),
+        fidelity=fidelity,
+        data=data,
+        data_fingerprint=fingerprint,
+        protocol="search",
+        seed=seed,
+    )
     began = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         done = evaluate(task, artifacts=Path(folder), report=lambda epoch: True, threads=1, device="cpu")

@@ -1,0 +1,103 @@
+"""The commands that read what is there: a study's ledger, its winner, a spec."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dcasearch.cli.arguments import AsJson, SpecFile, Storage, StudyName
+from dcasearch.cli.console import make_console
+
+
+def status(study: StudyName, storage: Storage = None, as_json: AsJson = False) -> None:
+    """Show the ledger: what became of every trial, the baselines, and who leads by how much."""
+    from dcasearch.analysis.standing import load_study_of, standing_of
+    from dcasearch.analysis.trust import trust_of
+    from dcasearch.cli.printing import as_json as plain
+    from dcasearch.cli.printing import print_powers, print_standing, print_trust
+    from dcasearch.cli.storage import open_study
+
+    console = make_console(stderr=as_json)
+    name, store = open_study(study, storage, console)
+    trust = trust_of(load_study_of(store, name), store)
+    standing = standing_of(store, name)
+    if as_json:
+        print(json.dumps(plain(standing, trust), indent=1))
+        return
+    print_standing(console, standing, every_trial=True)
+    print_powers(console, standing.powers)
+    print_trust(console, trust)
+
+
+def report(
+    study: StudyName,
+    out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("report"),
+    storage: Storage = None,
+) -> None:
+    """Write a study as one self-contained HTML page, and each of its figures as SVG and PNG; also while it runs."""
+    from dcasearch.analysis.standing import load_study_of
+    from dcasearch.analysis.trust import trust_of
+    from dcasearch.cli.storage import open_study
+    from dcasearch.report.page import write_report
+
+    console = make_console()
+    name, store = open_study(study, storage, console)
+    page, *figures = write_report(store, name, out, trust_of(load_study_of(store, name), store))
+    console.print(f"{page}, and {len(figures)} files of figures beside it")
+
+
+def export(
+    study: StudyName,
+    out: Annotated[Path, typer.Option(help="The YAML spec to write.")] = Path("best.yaml"),
+    weights: Annotated[Path | None, typer.Option(help="The safetensors beside it; else of the same name.")] = None,
+    trial: Annotated[int | None, typer.Option(help="A trial of the last fidelity, in place of the chosen one.")] = None,
+    storage: Storage = None,
+) -> None:
+    """Write a study's chosen network as a model spec with its weights."""
+    from dcasearch.cli.printing import print_export
+    from dcasearch.cli.storage import open_study
+    from dcasearch.export import export_winner
+
+    console = make_console()
+    name, store = open_study(study, storage, console)
+    spec = export_winner(store, name, out, weights, trial)
+    print_export(console, spec, out)
+
+
+def verify(
+    spec: SpecFile,
+    data: Annotated[str | None, typer.Option(help="Folder of the data, to measure the accuracy again.")] = None,
+) -> None:
+    """Rebuild an exported model in a new process and compare id, parameters, MACs, logits and accuracy."""
+    from dcasearch.cli.printing import print_checks
+    from dcasearch.errors import StudyFailed
+    from dcasearch.export import verify as verify_spec
+
+    checks = verify_spec(spec, data_root=data)
+    print_checks(make_console(), checks)
+    if any(check.ok is False for check in checks):
+        raise StudyFailed(f"{spec} is not what it says it is")
+
+
+def inspect(
+    spec: SpecFile,
+    svg: Annotated[Path | None, typer.Option(help="Write a drawing of the connections.")] = None,
+    resolution: Annotated[int | None, typer.Option(help="Pixels per side; else the export's, else 224.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Width of the classifier; else the export's, else 1000.")] = None,
+) -> None:
+    """Show what an architecture builds: id, parameters, multiply-adds, connections."""
+    from dcasearch.cli.printing import print_network
+    from dcasearch.config import load_architecture, load_yaml
+    from dcasearch.models import cost
+    from dcasearch.report.drawing import draw
+
+    architecture, written = load_architecture(spec), load_yaml(spec).data
+    resolution = resolution or int(written.get("resolution", 224))
+    classes = classes or int(written.get("num_classes", 1000))
+    print_network(make_console(), architecture, cost(architecture, resolution, classes), resolution, classes)
+    if svg is not None:
+        svg.write_text(draw(architecture.network, resolution=resolution), encoding="utf-8")
+        make_console().print(f"drawing: {svg}")
