@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import multiprocessing
 import statistics
 import tempfile
@@ -27,6 +28,7 @@ from dcasearch.architecture import Architecture
 from dcasearch.config import load_recipe
 from dcasearch.config.study import Data, Fidelity
 from dcasearch.data import describe
+from dcasearch.executors.worker import end_with_parent
 from dcasearch.training import Task, evaluate
 
 BACKBONES: dict[str, dict[str, Any]] = {
@@ -92,7 +94,7 @@ def read(path: Path) -> dict[Key, dict[str, Any]]:
 def interval(differences: list[float], comparisons: int) -> float:
     """Return the half-width of the 95% interval of the mean."""
     n = len(differences)
-    return float(stats.t.isf(0.025 / comparisons, n - 1)) * statistics.stdev(differences) / n**0.5
+    return float(stats.t.isf(0.025 / comparisons, n - 1) * statistics.stdev(differences) / math.sqrt(n))
 
 
 def show(found: dict[Key, dict[str, Any]]) -> None:
@@ -138,7 +140,7 @@ def main() -> None:
         for kind in KINDS
     ]
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.processes, mp_context=context) as pool, options.out.open("a") as file:
+    with ProcessPoolExecutor(options.processes, context, end_with_parent) as pool, options.out.open("a") as file:
         running = [pool.submit(train, key, data, fingerprint) for key in wanted if key not in found]
         for n, future in enumerate(as_completed(running), start=1):
             print(json.dumps(future.result()), file=file, flush=True)

@@ -23,6 +23,7 @@ from dcasearch.artifacts import Place
 from dcasearch.config.study import Fidelity, ScoreName, Study
 from dcasearch.data import DataInfo, describe
 from dcasearch.evaluation import Epoch
+from dcasearch.executors.worker import end_with_parent
 from dcasearch.models import cost
 from dcasearch.replay.table import Head, Member, Row, Table, append, read_table, reliability
 from dcasearch.search.tasks import task_of
@@ -209,7 +210,7 @@ def main() -> None:
     begun(path, study, members, data)
     plan = Plan(study, members, data)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
+    with ProcessPoolExecutor(options.processes, context, end_with_parent) as pool:
         for lines in plan.phases():
             if not work(path, lines, pool, artifacts, until):
                 raise SystemExit("out of time; the same command goes on")

@@ -70,7 +70,7 @@ def main(pipe: Connection, artifacts: Place) -> None:
     """Serve jobs until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     termination = _Termination()
-    _end_with_parent()
+    end_with_parent()
 
     def report(epoch: Epoch) -> bool:
         with termination.at_once():
@@ -100,7 +100,8 @@ def main(pipe: Connection, artifacts: Place) -> None:
         pipe.send(answer)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """End this process as soon as the one that started it is gone, however that ended."""
     parent = parent_process()
     if parent is None:
         raise RuntimeError("a worker is started by a driver")

@@ -13,6 +13,7 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 
+from dcasearch.executors.worker import end_with_parent
 from dcasearch.replay.executor import Step
 from dcasearch.replay.searchers import Searcher
 from dcasearch.replay.table import Table, reliability
@@ -114,8 +115,13 @@ def _searching(processes: int) -> Iterator[Callable[..., Iterator[list[Step]]]]:
     else:
         spawned = multiprocessing.get_context("spawn")
         quiet = optuna.logging.get_verbosity()
-        with ProcessPoolExecutor(processes, spawned, optuna.logging.set_verbosity, (quiet,)) as pool:
+        with ProcessPoolExecutor(processes, spawned, _begin, (quiet,)) as pool:
             yield pool.map
+
+
+def _begin(verbosity: int) -> None:
+    end_with_parent()
+    optuna.logging.set_verbosity(verbosity)
 
 
 def cost_of_all(table: Table) -> float:
