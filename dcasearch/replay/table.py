@@ -137,9 +137,13 @@ def read_table(path: Path) -> Table:
     """
     try:
         lines = list(_finished(path))
+        if not lines:
+            raise UserError(f"{path} is no table of trainings: it holds no line of JSON")
         head = Head.model_validate_json(lines[0], strict=False)
         items = [_item(line) for line in lines[1:]]
-    except (OSError, IndexError, ValidationError) as error:
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except ValidationError as error:
         raise UserError(f"{path} is no table of trainings: {error}") from None
     if head.format != FORMAT:
         raise UserError(f"{path} is of format {head.format}; this version reads {FORMAT}")

@@ -37,3 +37,14 @@ def test_reliability_is_that_of_the_mean_and_knows_no_seed_effect() -> None:
     effect, noise, seeds = random.normal(size=(4000, 1)), random.normal(size=(4000, 4)), np.array([0.0, 5, 10, 20])
     assert reliability(effect + noise + seeds) == pytest.approx(4 / 5, abs=0.02)  # Spearman-Brown of 1/2
     assert reliability(effect) is None
+
+
+def test_a_table_that_is_not_there_is_a_user_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"x\.jsonl cannot be read: No such file"):
+        read_table(tmp_path / "x.jsonl")
+
+
+def test_another_json_file_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"name": "x"}\n')
+    with pytest.raises(UserError, match="no table of trainings"):
+        read_table(tmp_path / "x.jsonl")
