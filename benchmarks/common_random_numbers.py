@@ -19,7 +19,6 @@ import argparse
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -54,30 +53,29 @@ def families(table: Table, fidelity: str) -> Iterator[Family]:
         yield Family(values, np.array([table.truth[id] for id in ids]))
 
 
-def variances(found: list[Family]) -> tuple[float, float]:
-    """Return the variance of the difference of two networks of one family, at unequal and at equal seeds."""
-    off, on = [], []
-    for family in found:
-        for a, b in combinations(family.values, 2):
-            off.append(a.var(ddof=1) + b.var(ddof=1))
-            on.append((a - b).var(ddof=1))
-    return float(np.mean(off)), float(np.mean(on))
+def variances(family: Family) -> tuple[Floats, Floats]:
+    """Return that of the difference of every two networks, at unequal and equal seeds; shape (networks, networks)."""
+    own = family.values.var(1, ddof=1)
+    on = (family.values[:, None] - family.values).var(2, ddof=1)
+    off = own[:, None] + own
+    np.fill_diagonal(off, 0.0)
+    return off, on
+
+
+def mean_variances(found: list[Family]) -> tuple[float, float]:
+    """Return both, over all pairs of one family."""
+    off, on = (sum(float(v.sum()) for v in of) for of in zip(*map(variances, found), strict=True))
+    pairs = sum(len(family.values) * (len(family.values) - 1) for family in found)
+    return off / pairs, on / pairs
 
 
 def ratio_interval(found: list[Family]) -> tuple[float, float]:
     """Return a bootstrap interval of on / off; networks are drawn within their family, a copy is no pair."""
     rng, ratios = np.random.default_rng(0), []
-    per_pair = []
-    for family in found:
-        n = len(family.values)
-        off, on = np.zeros((n, n)), np.zeros((n, n))
-        for a, b in combinations(range(n), 2):
-            off[a, b] = off[b, a] = family.values[[a, b]].var(axis=1, ddof=1).sum()
-            on[a, b] = on[b, a] = (family.values[a] - family.values[b]).var(ddof=1)
-        per_pair.append((off, on))
+    each = [variances(family) for family in found]
     for _ in range(RESAMPLES):
         sums = np.zeros(2)
-        for off, on in per_pair:
+        for off, on in each:
             drawn = rng.integers(len(off), size=len(off))
             sums += off[np.ix_(drawn, drawn)].sum(), on[np.ix_(drawn, drawn)].sum()
         ratios.append(sums[1] / sums[0])
@@ -88,7 +86,7 @@ def ratio_interval(found: list[Family]) -> tuple[float, float]:
 def effect(found: list[Family]) -> float:
     """Return the spread of the networks' own values within families, the noise of their means taken out."""
     between = [family.values.mean(1).var(ddof=1) for family in found]
-    noise = variances(found)[1] / 2 / found[0].values.shape[1]
+    noise = mean_variances(found)[1] / 2 / found[0].values.shape[1]
     return math.sqrt(max(0.0, float(np.mean(between)) - noise))
 
 
@@ -118,7 +116,7 @@ def main() -> None:
         )
         for name in (f["name"] for f in table.head.study["fidelities"]):
             found = list(families(table, name))
-            off, on = variances(found)
+            off, on = mean_variances(found)
             low, high = ratio_interval(found)
             own, parent = seconds(table, name)
             sized = effect(found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,6 +42,7 @@ def replay(
     """
     import optuna
 
+    from dcasearch.data.preparing import cores
     from dcasearch.replay.comparison import compare
     from dcasearch.replay.predictors import predictors
 
@@ -55,7 +55,7 @@ def replay(
         searchers,
         replays,
         lambda name: console.print(f"replaying {name}"),
-        processes or os.cpu_count() or 1,
+        processes or cores(),
         aim,
     )
     if as_json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -80,11 +80,9 @@ def _truth(table: Table) -> list[float]:
 def _cost(table: Table, name: str, epochs: int) -> float:
     """Return the seconds of every architecture's first epochs, and of the parents that they start from, once each."""
     by_seed: dict[int, float] = {}
-    for (_, of_name, seed), row in _costly(table, name).items():
-        by_seed[seed] = by_seed.get(seed, 0.0) + sum(row.seconds[:epochs] if of_name == name else row.seconds)
-    return float(np.mean(list(by_seed.values())))
-
-
-def _costly(table: Table, name: str) -> Mapping[tuple[str, str, int], Row]:
     seeds = table.seeds(name)
-    return {key: row for key, row in table.rows.items() if key[1] in (name, f"{name}.parent") and key[2] in seeds}
+    for (_, fidelity, seed), row in table.rows.items():
+        if fidelity in (name, f"{name}.parent") and seed in seeds:
+            spent = row.seconds[:epochs] if fidelity == name else row.seconds
+            by_seed[seed] = by_seed.get(seed, 0.0) + sum(spent)
+    return float(np.mean(list(by_seed.values())))

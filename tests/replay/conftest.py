@@ -6,39 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from dcasearch.architecture import vanilla_of
-from dcasearch.replay.table import Head, Member, Table, append, read_table
-from dcasearch.space.reading import read_space
-from tests.replay.support import row
-
-SPACE = {
-    "backbone": {"name": "resnet18"},
-    "attention": {"name": "se", "reduction": [8, 16]},
-    "connections": {"dimensions": {"channel": [True, False]}, "function": ["direct", "weighted"]},
-}
-LEVEL = {"resolution": 16, "epochs": 2}
-FIDELITIES = [
-    {"name": "proxy", "trials": 1, **LEVEL},
-    {"name": "warm", "promote": {"top": 1}, "initialize": {"name": "vanilla"}, **LEVEL},
-    {"name": "long", "promote": {"top": 1}, "resolution": 16, "epochs": 4},
-]
+from dcasearch.replay.table import Table, read_table
+from tests.replay.support import write_table
 
 
 @pytest.fixture(scope="session")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A table in which the n-th architecture's truth is n, every epoch takes a second, and every level is right."""
-    path = tmp_path_factory.mktemp("table") / "small.jsonl"
-    study = {"name": "small", "space": SPACE, "data": {"name": "digits"}, "fidelities": FIDELITIES}
-    found = {p.architecture.id: p.architecture for p in read_space(SPACE).enumerate()}
-    append(path, [Head(name="small", study=study, classes=10, data="d", truth="long", truth_from=100)])
-    for n, (id, architecture) in enumerate(found.items()):
-        parent = vanilla_of(architecture).id
-        append(path, [Member(architecture=id, spec=architecture.to_dict(), params=n, macs=n, parent=parent)])
-        for fidelity, epochs in (("zico", 1), ("proxy", 2), ("warm", 2), ("warm.parent", 2), ("long", 4)):
-            append(path, [row(id, fidelity, 0, epochs, n)])
-        for seed in (100, 101):
-            append(path, [row(id, "long", seed, 4, n + seed / 1000)])
-    return path
+    return write_table(tmp_path_factory.mktemp("table") / "small.jsonl")
 
 
 @pytest.fixture
