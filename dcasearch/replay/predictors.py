@@ -37,8 +37,9 @@ def predictors(table: Table) -> tuple[Predictor, ...]:
 def _measured(table: Table) -> Iterator[Predictor]:
     """Yield what each fidelity and score says, and each epoch of the truth's fidelity before its last."""
     truth, every = table.head.truth, cost_of_all(table)
-    names = dict.fromkeys(name for _, name, _ in table.rows if not name.endswith(".parent") and table.seeds(name))
-    for name in names:
+    written = [fidelity["name"] for fidelity in table.head.study["fidelities"]]
+    others = [name for _, name, _ in table.rows if not name.endswith(".parent")]
+    for name in filter(table.seeds, dict.fromkeys([*written, *others])):
         rows = [table.rows[table.members[0].architecture, name, seed] for seed in table.seeds(name)]
         epochs = len(rows[0].values)
         for end in range(1, epochs + 1) if name == truth else [epochs]:

@@ -50,8 +50,8 @@ def table_of(loaded: LoadedStudy, store: Store) -> Table:
     lacking = _lacking(table, study, truth_from)
     if lacking:
         raise UserError(
-            f"study '{study.name}' cannot be replayed, its space has {len(members)} architectures and not all are "
-            f"trained:\n" + "\n".join(f"  {line}" for line in lacking) + "\n"
+            f"study '{study.name}' cannot be replayed: of the {len(members)} architectures of its space "
+            f"are trained\n" + "\n".join(f"  {line}" for line in lacking) + "\n"
             "A replay needs every architecture at every fidelity, and further seeds at the last one: sampler: grid, "
             "promote: {top: (all of them)}."
         )

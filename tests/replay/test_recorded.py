@@ -103,7 +103,7 @@ def test_a_study_that_trained_a_part_is_refused_with_what_is_lacking(tmp_path: P
     loaded = study_in(tmp_path, trials=3)
     with (
         searched(loaded) as store,
-        pytest.raises(UserError, match=r"6 architectures[^$]*proxy: 3 with one common seed"),
+        pytest.raises(UserError, match=r"6 architectures[^$]*trained[^$]*proxy: 3 with one common seed"),
     ):
         table_of(loaded, store)
 
