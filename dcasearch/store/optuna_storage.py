@@ -11,6 +11,7 @@ Three things differ from Optuna's `RDBStorage`; its tables mean the same.
 from __future__ import annotations
 
 import json
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -73,12 +74,15 @@ def upgrade(url: str) -> None:
 
 
 class OptunaStorage(RDBStorage):
-    """See the head of this file. For the one driver of a study, and for readers."""
+    """See the head of this file. For the one driver of a study, and for readers; threads may share it."""
 
     def __init__(self, url: str, *, skip_compatibility_check: bool = False) -> None:
         self._shown = redact(url)
         self._kept: dict[Key, dict[str, Any]] = {}
         """Rows to be written."""
+        self._lock = threading.RLock()
+        """Held up to the end of a transaction: what one thread kept and another writes is written before the first
+        goes on to end its trial, and no thread takes another's newest trial for its own."""
         self._newest = -1
         """The newest trial when the last one was begun to be made."""
         escaped = whole(url).replace("{", "{{").replace("}", "}}")  # Optuna fills templates in its URLs
@@ -137,7 +141,8 @@ class OptunaStorage(RDBStorage):
         self._keep(models.TrialSystemAttributeModel, trial_id, "key", key, {"value_json": json.dumps(value)})
 
     def _keep(self, table: Any, trial_id: int, column: str, name: str, written: dict[str, Any]) -> None:
-        self._kept[(table, trial_id, name)] = {"trial_id": trial_id, column: name, **written}
+        with self._lock:
+            self._kept[(table, trial_id, name)] = {"trial_id": trial_id, column: name, **written}
 
     def _write_kept(self) -> None:
         if not self._kept:
@@ -186,9 +191,10 @@ class OptunaStorage(RDBStorage):
             return TrialState(trial.state)
 
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
-        self._newest = self._patiently(lambda: self._newest_of(study_id))
         create = super()._create_new_trial
-        return self._patiently(lambda: create(study_id, template_trial))
+        with self._lock:
+            self._newest = self._patiently(lambda: self._newest_of(study_id))
+            return self._patiently(lambda: create(study_id, template_trial))
 
     def _newest_of(self, study_id: int) -> int:
         trial = models.TrialModel
@@ -241,7 +247,7 @@ class OptunaStorage(RDBStorage):
         """Write what is kept, then call; both again while the database is away."""
 
         def attempt() -> T:
-            with translated(self._shown):
+            with self._lock, translated(self._shown):
                 self._write_kept()
                 return call()
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any, NoReturn, Self, TypeVar
 
 from optuna.storages import BaseStorage, get_storage
@@ -58,6 +58,8 @@ class Store:
         self._writer = writer(engine)
         self._url = url
         self._optuna: OptunaStorage | None = None
+        self._cached_optuna: BaseStorage | None = None
+        self._opening = threading.Lock()
         self._architectures: set[str] = set()
         """Known to be in the database."""
 
@@ -101,7 +103,7 @@ class Store:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a store stays in its process: its pickle would hold the database's password")
 
-    @cached_property
+    @property
     @outlasting
     def optuna(self) -> BaseStorage:
         """Optuna's storage in the same database, cached; opened (and its tables made) on first use.
@@ -109,8 +111,11 @@ class Store:
         Raises:
             StorageError: its tables are of another version than the installed Optuna.
         """
-        self._optuna = open_optuna(self._url, self._engine)
-        return get_storage(self._optuna)
+        with self._opening:
+            if self._cached_optuna is None:
+                self._optuna = open_optuna(self._url, self._engine)
+                self._cached_optuna = get_storage(self._optuna)
+            return self._cached_optuna
 
     def close(self) -> None:
         """Close the connections; the store can be used no more."""

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import optuna
 import pytest
 from optuna.storages import RDBStorage
@@ -79,3 +83,30 @@ def test_what_is_kept_of_a_trial_is_refused_once_it_has_ended(store: Store) -> N
     with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
         study.get_trials()
     assert study.trials[0].user_attrs == {}
+
+
+def test_threads_share_a_storage_and_lose_nothing(store: Store) -> None:
+    """Each in a study of its own, as two drivers in one process would be."""
+    barrier = threading.Barrier(4)
+
+    def drive(name: str) -> None:
+        barrier.wait()
+        study = optuna.create_study(storage=store.optuna, study_name=name)
+        for number in range(12):
+            asked = study.ask()
+            asked.set_user_attr("number", number)
+            study.tell(asked, asked.suggest_float("x", 0, 1))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(drive, "abcd"))
+    finally:
+        sys.setswitchinterval(interval)
+    for name in "abcd":
+        trials = optuna.load_study(study_name=name, storage=store.optuna).trials
+        assert [(t.number, t.user_attrs["number"], t.value) for t in trials] == [
+            (number, number, t.params["x"]) for number, t in enumerate(trials)
+        ]
+        assert len(trials) == 12
