@@ -26,7 +26,8 @@ def cells(power: Power, metric: Literal["top1", "loss"] = "top1") -> dict[str, s
         observed, true = f"{smallest.observed:{digits}}", f"{smallest.true:{digits}}"
     elif smallest.at_least is not None:
         of = "images alone" if power.accuracy is None else f"images, at {power.accuracy:.0f}%"
-        observed = f"> {smallest.at_least:.1f} ({of})"
+        rounded = f"{smallest.at_least:.1f}" if smallest.at_least >= 0.1 else f"{smallest.at_least:.1g}"
+        observed = f"> {rounded} ({of})"
     return {
         "metric": metric,
         "name": power.name if metric == "top1" else f"{power.name}, loss",

@@ -240,6 +240,7 @@ def test_before_anything_is_measured_the_images_alone_give_a_least_difference() 
     found = power("proxy", [], images=144, seeds=1)
     assert found.top1.at_least == pytest.approx(least_difference(144))
     assert cells(found)["observed"] == "> 2.6 (images alone)"
+    assert cells(power("final", [], images=10_000, seeds=3))["observed"] == "> 0.01 (images alone)", "not 0.0"
     assert power("proxy", [], images=None, seeds=1).top1.at_least is None
     assert cells(power("proxy", [], images=None, seeds=1))["images"] == "not known"
 
