@@ -107,7 +107,7 @@ def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStan
         table = make_table("trial", "state", *fidelity.objectives, "epochs", "architecture", "why")
         for trial in fidelity.trials:
             named = zip(fidelity.objectives, trial.values or (), strict=False)
-            values = [_short(value, digits=6 if metric == "score" else 4) for metric, value in named]
+            values = [_value(metric, value) for metric, value in named]
             values += [""] * (len(fidelity.objectives) - len(values))
             table.add_row(
                 str(trial.number), str(trial.state), *values, str(trial.epochs), trial.architecture_id, why(trial)
@@ -294,7 +294,7 @@ def _scores(candidates: Sequence[Compared], leader: Compared | None) -> Table:
             table.add_row(candidate.name, "failed", "", candidate.failure)
             continue
         difference = "" if leader is None or candidate is leader else f"{leader.ahead_of(candidate):+.4g}"
-        table.add_row(candidate.name, f"{candidate.mean:.6g}", difference, candidate.architecture_id)
+        table.add_row(candidate.name, f"{candidate.mean:#.6g}", difference, candidate.architecture_id)
     return table
 
 
@@ -316,11 +316,18 @@ def _range(values: Range) -> Iterable[str]:
     return map(_short, (values.low, values.median, values.high))
 
 
-def _short(number: float, digits: int = 3) -> str:
+def _short(number: float, digits: str = ".3") -> str:
     for limit, unit in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(number) >= limit:
-            return f"{number / limit:.{digits}g}{unit}"
-    return f"{number:.{digits}g}"
+            return f"{number / limit:{digits}g}{unit}"
+    return f"{number:{digits}g}"
+
+
+def _value(metric: str, value: float) -> str:
+    """Return an objective's value with as many digits as every other in its column."""
+    if metric == "top1":
+        return f"{value:.2f}"
+    return _short(value, "#.6" if metric == "score" else "#.4")
 
 
 def _time(seconds: float | None) -> str:

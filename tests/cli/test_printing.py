@@ -116,6 +116,14 @@ def test_large_numbers_have_a_unit_whatever_their_sign(number: float, told: str)
     assert printing._short(number) == told
 
 
+@pytest.mark.parametrize(
+    ("metric", "value", "told"),
+    [("top1", 33.1, "33.10"), ("score", 808.19, "808.190"), ("macs", 8.5e6, "8.500M"), ("loss", 0.5, "0.5000")],
+)
+def test_the_values_of_a_column_have_equally_many_digits(metric: str, value: float, told: str) -> None:
+    assert printing._value(metric, value) == told
+
+
 def test_what_can_be_told_apart_is_a_table_and_what_is_not_known_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     several = [Measurement(f"n{n}", seed, 80.0 + n + seed * (n - 1), 0.5) for n in range(3) for seed in range(3)]
     print_powers(make_console(), [power("proxy", [], images=144, seeds=1)])
