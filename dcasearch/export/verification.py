@@ -110,7 +110,7 @@ def _accuracy(spec: Spec, architecture: Architecture, weights: Path, data_root: 
     except DataError as error:
         if data_root is not None:
             raise
-        yield Check(name, f"{measured.top1:.2f}", f"not measured: {error}", None)
+        yield Check(name, f"{measured.top1:.2f}", f"not measured, give `--data FOLDER`: {error}", None)
         return
     yield _equal("data", spec.data.fingerprint, found.fingerprint)
     if found.fingerprint != spec.data.fingerprint:

@@ -91,8 +91,9 @@ def _is_own(trial: Trial, architecture_id: str) -> bool:
 
 
 def _baselines(store: Store, study: Study) -> list[Candidate]:
-    roles = [r for r in store.roles(study.name) if r.name != "winner" and r.evaluation is not None]
-    candidates = [Candidate(r.name, r.fidelity, store.evaluation(r.evaluation or "")) for r in roles]
+    """Return the baselines' trainings; a parent may bear the name of one, but was trained otherwise and longer."""
+    roles = [r for r in store.roles(study.name) if r.role != "parent" and r.name != "winner"]
+    candidates = [Candidate(r.name, r.fidelity, store.evaluation(r.evaluation)) for r in roles if r.evaluation]
     return [candidate for candidate in candidates if candidate.evaluation.last.score is None]
 
 
