@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dcasearch.cli.arguments import AsJson, SpecFile, Storage, StudyName
+from dcasearch.cli.arguments import AsJson, Exported, SpecFile, Storage, StudyName
 from dcasearch.cli.console import make_console
 
 
@@ -68,7 +68,7 @@ def export(
 
 
 def verify(
-    spec: SpecFile,
+    spec: Exported,
     data: Annotated[str | None, typer.Option(help="Folder of the data, to measure the accuracy again.")] = None,
 ) -> None:
     """Rebuild an exported model in a new process and compare id, parameters, MACs, logits and accuracy."""

@@ -17,6 +17,7 @@ from dcasearch.analysis.wholeness import broken_invariants, differences, ledger_
 from dcasearch.store import Store
 from dcasearch.trial import State
 from tests.postgres import running_server
+from tests.support import SPACE
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(1200)]  # two minutes where nothing else runs
 NAME = "whole"
@@ -27,12 +28,7 @@ STUDY: dict[str, Any] = {
     "space": {
         "backbone": {"name": "mobilenet_v2", "width": 0.1, "stem": "small"},
         "attention": {"name": "se", "reduction": [4, 8]},
-        "connections": {
-            "granularity": "stage",
-            "dimensions": {"channel": [True, False]},
-            "topology": ["chain", "dense"],
-            "function": ["direct", "weighted"],
-        },
+        "connections": {**SPACE["connections"], "function": ["direct", "weighted"]},
     },
     "data": {"name": "digits"},
     "sampler": {"name": "random", "seed": 1},
