@@ -97,12 +97,6 @@ def mirror(images_BCHW: Tensor, mirrored_B: Tensor) -> Tensor:
     return torch.where(mirrored_B.to(images_BCHW.device)[:, None, None, None], images_BCHW.flip(-1), images_BCHW)
 
 
-def mirror_(images_BCHW: Tensor, mirrored_B: Tensor) -> None:
-    """Mirror the images for which `mirrored_B` is true, in their place; several times as fast as `mirror` for bytes."""
-    chosen = mirrored_B.nonzero().flatten().to(images_BCHW.device)
-    images_BCHW.index_copy_(0, chosen, images_BCHW.index_select(0, chosen).flip(-1))
-
-
 def draw_shifts(batch: int, pad: int, generator: torch.Generator) -> Tensor:
     """Draw rows and columns of the padded image at which each crop begins; shape (2, B)."""
     return torch.randint(0, 2 * pad + 1, (2, batch), generator=generator)

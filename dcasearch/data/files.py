@@ -1,7 +1,7 @@
-"""Batches from image files or prepared shards: read and cropped by loader processes, the rest on the device.
+"""Batches from image files or prepared shards: read, cropped and mirrored by loader processes, the rest on the device.
 
-What happens to an image depends on (seed, epoch, index) alone, so the number of processes changes nothing. Mirroring,
-floats and normalisation are done for a whole batch on the training's device; until then pixels are bytes.
+What happens to an image depends on (seed, epoch, index) alone, so the number of processes changes nothing. Floats and
+normalisation are done for a whole batch on the training's device; until then pixels are bytes.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torchvision.transforms.v2 import functional
 
-from dcasearch.data.augment import mirror_
 from dcasearch.data.images import Corrupt, Unreadable, decode, open_image
 from dcasearch.data.loading import WHOLE, Batch, Normalize, Share, full_batches
 from dcasearch.data.seeds import derived_seed
@@ -32,8 +32,8 @@ class _Broken:
     reason: str
 
 
-_Item: TypeAlias = tuple[Tensor, int, bool] | _Broken
-"""Pixels as uint8, label, and whether the image is to be mirrored."""
+_Item: TypeAlias = tuple[Tensor, int] | _Broken
+"""Pixels as uint8, and label."""
 _Place: TypeAlias = tuple[int, int]
 """Epoch and index."""
 
@@ -51,7 +51,9 @@ class _Files(Dataset[_Item]):
         torch.default_generator.manual_seed(derived_seed(self._seed, "image", epoch, index))
         try:
             pixels = self._seen(index)
-            return pixels, int(self._part.labels[index]), self._transform.flip and bool(torch.rand(1) < 0.5)
+            if self._transform.flip and torch.rand(()).item() < 0.5:
+                pixels = functional.horizontal_flip(pixels)
+            return pixels, int(self._part.labels[index])
         except Unreadable as error:
             return _Broken(self._part.name_of(index), str(error))
         finally:
@@ -98,21 +100,32 @@ class _Collated:
     """A batch as the loader processes hand it over."""
 
     images: Tensor
-    labels: Tensor
-    mirrored: Tensor
+    labels: list[int]
+    """No tensor: each of those that a process hands over costs it and the training's process a connection."""
     broken: list[_Broken]
 
     def pin_memory(self) -> _Collated:
         """Return it in memory that a GPU copies from by itself; the loader calls this."""
-        return _Collated(self.images.pin_memory(), self.labels.pin_memory(), self.mirrored.pin_memory(), self.broken)
+        return _Collated(self.images.pin_memory(), self.labels, self.broken)
 
 
-def _collate(items: list[_Item]) -> _Collated:
-    broken = [item for item in items if isinstance(item, _Broken)]
-    good = [item for item in items if not isinstance(item, _Broken)]
-    images = torch.stack([image for image, _, _ in good]) if good else torch.empty(0, 3, 1, 1)
-    labels = torch.tensor([label for _, label, _ in good], dtype=torch.int64)
-    return _Collated(images, labels, torch.tensor([mirrored for *_, mirrored in good], dtype=torch.bool), broken)
+@dataclass(frozen=True)
+class _Collate:
+    """Makes a batch of images, in the memory format that the network reads."""
+
+    channels_last: bool
+
+    def __call__(self, items: list[_Item]) -> _Collated:
+        broken = [item for item in items if isinstance(item, _Broken)]
+        good = [item for item in items if not isinstance(item, _Broken)]
+        return _Collated(self._batch([image for image, _ in good]), [label for _, label in good], broken)
+
+    def _batch(self, images: list[Tensor]) -> Tensor:
+        if not images:
+            return torch.empty(0, 3, 1, 1)
+        # default_collate writes into the memory that goes to the training's process: one copy fewer.
+        batch: Tensor = default_collate([image.permute(1, 2, 0) if self.channels_last else image for image in images])
+        return batch.permute(0, 3, 1, 2) if self.channels_last else batch
 
 
 class FileLoader:
@@ -134,20 +147,20 @@ class FileLoader:
         device: torch.device,
         corrupt: Corrupt,
         share: Share = WHOLE,
+        channels_last: bool = False,
     ) -> None:
         self._batches = _Batches(indices, batch_size, seed, share)
         self._loader = DataLoader(
             _Files(part, transform, seed or 0),
             batch_sampler=self._batches,
             num_workers=workers,
-            collate_fn=_collate,
+            collate_fn=_Collate(channels_last),
             persistent_workers=workers > 0,
             pin_memory=device.type == "cuda",
             generator=torch.Generator(),  # else the loader would draw from the global one
             worker_init_fn=leave_group,
         )
         self._normalize, self._device, self._corrupt = normalize, device, corrupt
-        self._flip = transform.flip
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -163,6 +176,5 @@ class FileLoader:
             for item in batch.broken:
                 self._corrupt.add(item.path, item.reason)
             pixels = batch.images.to(self._device, non_blocking=True)
-            if self._flip:
-                mirror_(pixels, batch.mirrored)
-            yield self._normalize(pixels), batch.labels.to(self._device, non_blocking=True)
+            labels = torch.tensor(batch.labels, dtype=torch.int64, device=self._device)
+            yield self._normalize(pixels), labels

@@ -84,6 +84,7 @@ class _Factory:
         artifacts: Place | None,
         device: torch.device,
         share: Share = WHOLE,
+        channels_last: bool = False,
     ) -> None:
         self.dataset = open_set(data)
         self._share = share
@@ -91,7 +92,7 @@ class _Factory:
             raise UserError(f"{share.world} ranks cannot share batches of {batch_size} images")
         self._data, self._resolution, self._batch_size = data, resolution, batch_size
         self._scratch = None if artifacts is None else scratch_of(data, artifacts)
-        self._device = device
+        self._device, self._channels_last = device, channels_last
         self._normalize = Normalize(self.dataset.mean, self.dataset.std, device)
         self.corrupt = Corrupt(self._images(), data.max_corrupt)
 
@@ -151,6 +152,7 @@ class _Factory:
             device=self._device,
             corrupt=self.corrupt,
             share=self._share,
+            channels_last=self._channels_last,
         )
 
 
@@ -173,7 +175,7 @@ def open_loaders(
         protocol: who sees what.
         resolution: pixels per side of what the network gets.
         train_fraction: stratified share of the images to train on; the same images for every seed.
-        recipe: batch size and augmentation.
+        recipe: batch size, augmentation and memory format.
         seed: of the batch order and the augmentation.
         artifacts: the artifact store; decoded images of small sets are kept under it, or in `data.scratch`. None
             keeps nothing.
@@ -191,6 +193,7 @@ def open_loaders(
         artifacts=artifacts,
         device=device,
         share=share,
+        channels_last=recipe.channels_last,
     )
     parts = parts_of(factory.dataset, data, protocol)
     each = factory.evaluation(parts.each)

@@ -18,7 +18,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from dcasearch.config.recipe import Augmentation
-from dcasearch.data.augment import PAD_SHARE
+from dcasearch.data.augment import PAD_SHARE, resize
 
 Picture: TypeAlias = Image.Image | Tensor
 """A Pillow image, or its pixels as uint8, shape (3, height, width)."""
@@ -113,11 +113,12 @@ class _Window:
         return reduction_for((self.width, self.height), self.resolution)
 
     def __call__(self, picture: Picture) -> Tensor:
-        side = (self.resolution, self.resolution)
         if isinstance(picture, Tensor):
-            return functional.resized_crop(
-                picture, self.top, self.left, self.height, self.width, list(side), antialias=True
-            )
+            rows, columns = slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
+            # A dense batch of one, its channels last: of any other layout torch makes copies, for half of its time.
+            dense = picture[None, :, rows, columns].contiguous(memory_format=torch.channels_last)
+            return resize(dense, self.resolution)[0]
+        side = (self.resolution, self.resolution)
         if picture.size == self.stored:
             cut = picture.crop((self.left, self.top, self.left + self.width, self.top + self.height))
             return functional.pil_to_tensor(cut.resize(side, Image.Resampling.BILINEAR))

@@ -10,7 +10,6 @@ from dcasearch.data.augment import (
     draw_shifts,
     draw_windows,
     mirror,
-    mirror_,
     pad_crop,
     resize,
 )
@@ -33,15 +32,6 @@ def test_a_flip_mirrors_about_half_of_the_images_and_nothing_else() -> None:
     mirrored = (flipped == images.flip(-1)).all(3).all(2).all(1)
     assert ((flipped == images).all(3).all(2).all(1) ^ mirrored).all()
     assert 20 < mirrored.sum() < 44
-
-
-@pytest.mark.parametrize("mirrored", [[True, False, True], [False] * 3, [True] * 3])
-def test_mirroring_in_place_is_mirroring(mirrored: list[bool]) -> None:
-    images = torch.randint(0, 256, (3, 3, 5, 7), dtype=torch.uint8)
-    chosen = torch.tensor(mirrored)
-    expected = mirror(images, chosen)
-    mirror_(images, chosen)
-    assert torch.equal(images, expected)
 
 
 def test_a_padded_crop_moves_each_image_by_up_to_the_pad_and_fills_with_zero() -> None:

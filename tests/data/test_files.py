@@ -36,6 +36,7 @@ def loader(
     workers: int = 0,
     max_corrupt: float = 1.0,
     share: Share = WHOLE,
+    channels_last: bool = False,
 ) -> FileLoader:
     return FileLoader(
         part,
@@ -48,6 +49,7 @@ def loader(
         device=CPU,
         corrupt=Corrupt(COUNT, max_corrupt),
         share=share,
+        channels_last=channels_last,
     )
 
 
@@ -68,6 +70,29 @@ def test_an_epoch_depends_on_seed_and_number_alone(part: FilePart) -> None:
     assert equal(list(first.epoch(2)), list(loader(part).epoch(2)))
     assert not equal(list(first.epoch(2)), list(first.epoch(3)))
     assert not equal(list(first.epoch(2)), list(loader(part, seed=1).epoch(2)))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_come_in_the_memory_format_that_is_asked_for_and_are_the_same_in_both(
+    part: FilePart, workers: int
+) -> None:
+    plain, last = (list(loader(part, workers=workers, channels_last=asked).epoch(1)) for asked in (False, True))
+    assert equal(plain, last)
+    assert all(images.is_contiguous() for images, _ in plain)
+    assert all(images.is_contiguous(memory_format=torch.channels_last) for images, _ in last)
+
+
+def test_half_of_the_images_are_mirrored_and_nothing_else_happens_to_them(part: FilePart) -> None:
+    kept, flipped = (
+        loader(part, training_transform(16, Augmentation(crop="none", flip=flip))) for flip in (False, True)
+    )
+    mirrored = []
+    for epoch in range(1, 11):
+        for (before, _), (after, _) in zip(kept.epoch(epoch), flipped.epoch(epoch), strict=True):
+            for one, other in zip(before, after, strict=True):
+                mirrored.append(torch.equal(other, one.flip(-1)))
+                assert mirrored[-1] or torch.equal(other, one)
+    assert 25 < sum(mirrored) < 55 < len(mirrored)
 
 
 def test_loading_leaves_the_global_generator_as_it_was(part: FilePart) -> None:

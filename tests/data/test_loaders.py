@@ -109,6 +109,24 @@ def test_a_folder_is_loaded_with_its_unreadable_images_left_out(tmp_path: Path, 
     assert len(loaders.corrupt) == 1
 
 
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_files_are_loaded_in_the_memory_format_of_the_recipe(tmp_path: Path, channels_last: bool) -> None:
+    write_folder(tmp_path)
+    loaders = open_loaders(
+        Data(name="imagefolder", root=str(tmp_path), workers=0, validation_fraction=0.2),
+        "search",
+        resolution=16,
+        train_fraction=1.0,
+        recipe=Recipe(batch_size=8, channels_last=channels_last),
+        seed=0,
+        artifacts=None,
+        device=torch.device("cpu"),
+    )
+    for loader in (loaders.train, loaders.each):
+        for images, _ in loader.epoch(1):
+            assert images.is_contiguous(memory_format=torch.channels_last) == channels_last
+
+
 def test_small_sets_stop_as_soon_as_too_many_images_are_unreadable(tmp_path: Path) -> None:
     write_folder(tmp_path)
     (tmp_path / "train" / "cat" / "00.jpg").write_bytes(b"")

@@ -25,3 +25,15 @@ def test_normalising_bytes_and_floats_is_the_same_and_leaves_them_as_they_are(ki
     expected = (pixels / 255 - torch.tensor(mean).view(1, 3, 1, 1)) / torch.tensor(std).view(1, 3, 1, 1)
     torch.testing.assert_close(made, expected)
     assert torch.equal(images, pixels.to(kind))
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.float32])
+@pytest.mark.parametrize("size", [(1, 1), (4, 4), (5, 7)])
+def test_normalising_is_the_same_in_both_memory_formats_to_the_last_bit(
+    kind: torch.dtype, size: tuple[int, int]
+) -> None:
+    images = torch.randint(0, 256, (2, 3, *size), generator=torch.Generator().manual_seed(0)).to(kind)
+    normalize = Normalize((0.5, 0.3, 0.2), (0.25, 0.5, 0.3), torch.device("cpu"))
+    made = normalize(images.contiguous(memory_format=torch.channels_last))
+    assert torch.equal(made, normalize(images))
+    assert made.is_contiguous(memory_format=torch.channels_last)

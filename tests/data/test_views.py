@@ -84,6 +84,15 @@ def test_without_a_smaller_decoding_crops_are_torchvisions() -> None:
     assert torch.equal(ours, expected(photo(100, 80).convert("RGB")).float())
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_crops_of_prepared_pixels_are_torchvisions(seed: int) -> None:
+    pixels = torch.randint(0, 256, (60, 60, 3), dtype=torch.uint8).permute(2, 0, 1)
+    torch.manual_seed(seed)
+    ours = training_transform(32, Augmentation()).look(pixels)(pixels)
+    torch.manual_seed(seed)
+    assert torch.equal(ours, v2.RandomResizedCrop(32, antialias=True)(pixels))
+
+
 def test_an_image_of_another_format_is_decoded_whole() -> None:
     file = BytesIO()
     photo(500, 400).save(file, "png")
