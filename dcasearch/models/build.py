@@ -87,12 +87,15 @@ def _sends(network: Network, n: int) -> Sends:
     return {e.dimension: send_map if e.coupled else send_message for e in network.edges if e.source == n}
 
 
-def build_model(architecture: Architecture | Mapping[str, Any] | str | Path, num_classes: int = 1000) -> DCANet:
-    """Return the network of an architecture, drawn with seed 0 (see `initialize`).
+def build_model(
+    architecture: Architecture | Mapping[str, Any] | str | Path, num_classes: int = 1000, *, seed: int = 0
+) -> DCANet:
+    """Return the network of an architecture, its parameters drawn anew (see `initialize`).
 
     Args:
         architecture: an `Architecture`, its dict, or the path of its YAML file.
         num_classes: width of the classifier.
+        seed: of the parameters.
 
     Under `with torch.device(...)` the network is on that device; on `meta` it has shapes alone.
 
@@ -109,7 +112,7 @@ def build_model(architecture: Architecture | Mapping[str, Any] | str | Path, num
     if device.type == "meta":
         return model
     model.to_empty(device="cpu")
-    initialize(model, seed=0)
+    initialize(model, seed)
     return model.to(device)
 
 

@@ -21,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from dcasearch.architecture import Architecture
 from dcasearch.config.recipe import Recipe
 from dcasearch.errors import UserError
-from dcasearch.models import build_model, initialize
+from dcasearch.models import build_model
 from dcasearch.training.ranks import ALONE, Ranks
 
 
@@ -90,8 +90,7 @@ def make_network(
         UserError: the recipe asks for dropout and the backbone has no such layer, or for synchronised BatchNorm on
             the CPU.
     """
-    model: nn.Module = build_model(architecture, num_classes=classes)
-    initialize(model, seed)
+    model: nn.Module = build_model(architecture, num_classes=classes, seed=seed)
     if parent is not None:
         _start_from(model, parent)
     _override(model, recipe)

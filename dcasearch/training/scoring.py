@@ -13,7 +13,7 @@ from dcasearch.artifacts import Place
 from dcasearch.data import open_loaders
 from dcasearch.errors import DataError, Preempted, TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
-from dcasearch.models import build_model, initialize
+from dcasearch.models import build_model
 from dcasearch.scores import SCORES, Batches
 from dcasearch.training.failures import at_work
 from dcasearch.training.network import choose_device
@@ -77,8 +77,7 @@ class Scoring:
         check_data(self._task)
         batches, classes = self._batches()
         self._give_way()
-        network = build_model(self._task.architecture, num_classes=classes)
-        initialize(network, self._task.seed)
+        network = build_model(self._task.architecture, num_classes=classes, seed=self._task.seed)
         return SCORES[self._task.fidelity.score or ""](network.to(self._device), batches)
 
     def _batches(self) -> tuple[Batches, int]:

@@ -12,7 +12,7 @@ from dcasearch.config.study import Data
 from dcasearch.data import describe
 from dcasearch.evaluation import Epoch, Evaluation, EvaluationKey
 from dcasearch.export import Candidate, Spec, export
-from dcasearch.models import build_model, cost, initialize
+from dcasearch.models import build_model, cost
 from dcasearch.training import evaluate_weights
 from dcasearch.training.weights import save_weights
 
@@ -42,7 +42,6 @@ class Trained:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     artifacts = tmp_path_factory.mktemp("artifacts")
     model = build_model(ARCHITECTURE, 10)
-    initialize(model, 0)
     digest = save_weights(model, artifacts / "weights" / "x.safetensors")
     metrics = evaluate_weights(
         ARCHITECTURE, artifacts / "weights" / "x.safetensors", DATA, "search", resolution=RESOLUTION

@@ -11,7 +11,7 @@ import torchvision
 from torch import nn
 
 from dcasearch.models import build_model, initialize
-from tests.models.samples import KINDS, built, spec
+from tests.models.samples import CLASSES, KINDS, built, spec
 
 NEIGHBOURS = [
     spec("cbam"),
@@ -43,6 +43,8 @@ def test_equal_seeds_give_equal_networks_and_other_seeds_others() -> None:
     initialize(model, 1)
     changed = [name for name, value in model.state_dict().items() if not torch.equal(value, start[name])]
     assert {name for name, p in model.named_parameters() if p.dim() > 1} <= set(changed)
+    seeded = build_model(spec("cbam", function="concat"), CLASSES, seed=1).state_dict()
+    assert all(torch.equal(value, seeded[name]) for name, value in model.state_dict().items())
     initialize(model, 0)
     assert all(torch.equal(value, start[name]) for name, value in model.state_dict().items())
 
