@@ -7,7 +7,7 @@ normalisation are done for a whole batch on the training's device; until then pi
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -100,13 +100,20 @@ class _Collated:
     """A batch as the loader processes hand it over."""
 
     images: Tensor
-    labels: list[int]
-    """No tensor: each of those that a process hands over costs it and the training's process a connection."""
+    labels: Tensor
     broken: list[_Broken]
+
+    def __reduce__(self) -> tuple[Callable[..., _Collated], tuple[Tensor, list[int], list[_Broken]]]:
+        # Labels travel as numbers: each tensor costs both processes a connection.
+        return _collated, (self.images, self.labels.tolist(), self.broken)
 
     def pin_memory(self) -> _Collated:
         """Return it in memory that a GPU copies from by itself; the loader calls this."""
-        return _Collated(self.images.pin_memory(), self.labels, self.broken)
+        return _Collated(self.images.pin_memory(), self.labels.pin_memory(), self.broken)
+
+
+def _collated(images: Tensor, labels: list[int], broken: list[_Broken]) -> _Collated:
+    return _Collated(images, torch.tensor(labels, dtype=torch.int64), broken)
 
 
 @dataclass(frozen=True)
@@ -118,7 +125,7 @@ class _Collate:
     def __call__(self, items: list[_Item]) -> _Collated:
         broken = [item for item in items if isinstance(item, _Broken)]
         good = [item for item in items if not isinstance(item, _Broken)]
-        return _Collated(self._batch([image for image, _ in good]), [label for _, label in good], broken)
+        return _collated(self._batch([image for image, _ in good]), [label for _, label in good], broken)
 
     def _batch(self, images: list[Tensor]) -> Tensor:
         if not images:
@@ -176,5 +183,4 @@ class FileLoader:
             for item in batch.broken:
                 self._corrupt.add(item.path, item.reason)
             pixels = batch.images.to(self._device, non_blocking=True)
-            labels = torch.tensor(batch.labels, dtype=torch.int64, device=self._device)
-            yield self._normalize(pixels), labels
+            yield self._normalize(pixels), batch.labels.to(self._device, non_blocking=True)
