@@ -7,6 +7,7 @@ normalisation are done for a whole batch on the training's device; until then pi
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -22,6 +23,10 @@ from dcasearch.data.seeds import derived_seed
 from dcasearch.data.sets import FilePart, PreparedPart
 from dcasearch.data.split import Indices
 from dcasearch.data.views import Transform
+
+_START_METHOD = "fork" if sys.platform == "linux" else None
+"""Of loader processes. Said, since those of a process that was itself spawned would be spawned too: each would import
+torch anew, for seconds, in every training."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +166,7 @@ class FileLoader:
             _Files(part, transform, seed or 0),
             batch_sampler=self._batches,
             num_workers=workers,
+            multiprocessing_context=_START_METHOD if workers else None,
             collate_fn=_Collate(channels_last),
             persistent_workers=workers > 0,
             pin_memory=device.type == "cuda",

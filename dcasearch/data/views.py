@@ -46,7 +46,7 @@ class View(Protocol):
 class Transform:
     """How views of images are made, and whether batches of them are mirrored at random.
 
-    Goes to loader processes, which are spawned where the training is in a spawned process itself: pickled.
+    Goes to loader processes, which are spawned where a system cannot fork: pickled.
     """
 
     look: Callable[[Picture], View]

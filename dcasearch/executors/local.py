@@ -49,6 +49,14 @@ class _Worker:
         limit = None if self.job is None else self.job.epoch_seconds
         return limit is not None and time.monotonic() - self._heard > limit
 
+    @property
+    def died(self) -> bool:
+        """Whether the process has ended and left nothing to be read.
+
+        The pipe alone says so late: processes that load images for it hold its other end, and outlive it a little.
+        """
+        return not self.process.is_alive() and not self.pipe.poll()
+
     def send(self, answer: Job | bool) -> None:
         try:
             self.pipe.send(answer)
@@ -62,8 +70,12 @@ class _Worker:
             received: Message = self.pipe.recv()
             return received
         except (EOFError, OSError):  # OSError: it died in the middle of a message
-            self.process.join()
-            return TrialFailure("lost", f"its worker process ended with exit code {self.process.exitcode}")
+            return self.lost()
+
+    def lost(self) -> TrialFailure:
+        """Return what the death of the process means to its job."""
+        self.process.join()
+        return TrialFailure("lost", f"its worker process ended with exit code {self.process.exitcode}")
 
     def kill(self) -> None:
         """End the process at once; its last checkpoint stays."""
@@ -138,7 +150,9 @@ class LocalExecutor:
             for pipe in wait(list(busy), timeout=_POLL_SECONDS):
                 self._handle(work, busy[pipe])  # type: ignore[index]  # only connections were waited for
             for worker, job in self._busy():
-                if worker.hangs:
+                if worker.died:
+                    self._end(work, worker, job, worker.lost())
+                elif worker.hangs:
                     self._end(work, worker, job, TrialFailure("lost", f"no epoch ended within {job.epoch_seconds:g} s"))
         raise Interrupted("interrupted")
 

@@ -1,4 +1,7 @@
 import logging
+import multiprocessing
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +29,15 @@ def part(tmp_path: Path) -> FilePart:
     for n, path in enumerate(paths):
         write_image(path, seed=n, size=(24, 20))
     return FilePart(np.arange(COUNT), tuple(map(str, paths)))
+
+
+@pytest.fixture
+def _spawning() -> Iterator[None]:
+    """Processes are spawned unless a caller says otherwise."""
+    before = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method("spawn", force=True)
+    yield
+    multiprocessing.set_start_method(before, force=True)
 
 
 def loader(
@@ -61,6 +73,15 @@ def test_the_number_of_processes_changes_nothing(part: FilePart) -> None:
     alone, helped = loader(part), loader(part, workers=2)
     for epoch in (1, 2):
         assert equal(list(alone.epoch(epoch)), list(helped.epoch(epoch)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere loader processes are spawned")
+@pytest.mark.usefixtures("_spawning")
+def test_loader_processes_are_forked_also_where_the_training_was_spawned(part: FilePart) -> None:
+    # As in an executor's worker. A spawned process would import torch anew, and cannot be sent what is not pickled.
+    look = evaluation_transform(16).look
+    unpicklable = Transform(lambda picture: look(picture))
+    assert equal(list(loader(part, unpicklable).epoch(1)), list(loader(part, unpicklable, workers=1).epoch(1)))
 
 
 def test_an_epoch_depends_on_seed_and_number_alone(part: FilePart) -> None:

@@ -106,7 +106,7 @@ def test_the_number_of_processes_changes_nothing_and_the_epoch_everything(out: P
 
 @pytest.mark.parametrize("prepared", [True, False])
 def test_what_loader_processes_need_can_be_sent_to_them(images: Path, out: Path, prepared: bool) -> None:
-    # The worker of an executor is spawned, and so are the loader processes that it starts.
+    # Where a system cannot fork, loader processes are spawned.
     for loader in (opened(out if prepared else images).train, opened(out if prepared else images).final):
         assert isinstance(loader, FileLoader)
         dataset = loader._loader.dataset

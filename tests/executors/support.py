@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import psutil
 
@@ -70,11 +70,16 @@ class Listed:
             self.ready.append(job)
 
 
+Fault: TypeAlias = Literal["raise", "oom", "hang", "die", "orphan"]
+ORPHAN = "DCASEARCH_TEST_ORPHAN"
+"""The variable that names the file into which the fault `orphan` writes what it leaves behind."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Faulty(Task):
     """Goes wrong in whichever process trains it; in the process that made it, it is a task like any other."""
 
-    fault: Literal["raise", "oom", "hang", "die"]
+    fault: Fault
     maker: int
 
     @property
@@ -91,10 +96,14 @@ def go_wrong(fault: str) -> None:
         raise MemoryError("simulated")
     if fault == "hang":
         time.sleep(3600)
+    if fault == "orphan":
+        if (child := os.fork()) == 0:
+            time.sleep(3600)
+        Path(os.environ[ORPHAN]).write_text(str(child))
     os._exit(9)
 
 
-def faulty(fault: Literal["raise", "oom", "hang", "die"], **changes: Any) -> Faulty:
+def faulty(fault: Fault, **changes: Any) -> Faulty:
     return Faulty(**vars(make_task(**changes)), fault=fault, maker=os.getpid())
 
 

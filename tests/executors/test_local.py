@@ -21,7 +21,7 @@ from dcasearch.executors import LocalExecutor
 from dcasearch.search.work import Job
 from dcasearch.training import evaluate
 from dcasearch.training.checkpoint import checkpoint_path, parse_checkpoint, read_checkpoint
-from tests.executors.support import Listed
+from tests.executors.support import ORPHAN, Listed, faulty
 from tests.training.support import curve, make_task
 
 pytestmark = pytest.mark.usefixtures("_main_that_imports_nothing")
@@ -66,6 +66,21 @@ def test_a_worker_that_is_killed_is_lost_and_its_job_goes_on_from_the_checkpoint
     assert [epoch for _, epoch, _ in work.epochs] == [1, 2, 1, 2, 3]
     undisturbed = evaluate(task, artifacts=tmp_path / "undisturbed", report=lambda epoch: True, threads=1, device="cpu")
     assert curve(work.finished[0]) == curve(undisturbed)
+
+
+def test_a_worker_that_dies_is_missed_although_a_process_that_it_forked_holds_its_pipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As those that load images do, until they see that they are alone.
+    monkeypatch.setenv(ORPHAN, str(tmp_path / "orphan"))
+    work = Listed([faulty("orphan")], retries=0)
+    run(work, tmp_path)
+    orphan = psutil.Process(int((tmp_path / "orphan").read_text()))
+    assert orphan.is_running()
+    orphan.kill()
+    ((_, failure),) = work.failures
+    assert failure.kind == "lost"
+    assert "exit code 9" in str(failure)
 
 
 def test_a_worker_that_is_told_to_end_leaves_a_checkpoint_within_its_epoch(tmp_path: Path) -> None:
