@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -49,10 +50,15 @@ def parts_of(dataset: DataSet, data: Data, protocol: Protocol) -> Parts:
     `search` and `test` both train on train without the held-out share and watch that share; only after its last
     epoch does `test` read the test split. `paper` trains on all of train and watches the validation images.
     """
+    return _parts_of(dataset, protocol, data.validation_fraction, data.split_seed)
+
+
+@lru_cache(maxsize=8)  # to order a million images takes most of a second, and every trial asks twice
+def _parts_of(dataset: DataSet, protocol: Protocol, validation_fraction: float, split_seed: int) -> Parts:
     if protocol == "paper":
         official = Chosen(dataset.val, np.arange(len(dataset.val.labels)))
-        return Parts(stratified_order(dataset.train.labels, data.split_seed), official, official)
-    split = split_train(dataset.train.labels, data.validation_fraction, data.split_seed)
+        return Parts(stratified_order(dataset.train.labels, split_seed), official, official)
+    split = split_train(dataset.train.labels, validation_fraction, split_seed)
     held_out = Chosen(dataset.train, np.sort(split.validation))
     test = Chosen(dataset.test, np.arange(len(dataset.test.labels)))
     return Parts(split.train, held_out, held_out if protocol == "search" else test)
@@ -140,7 +146,7 @@ class _Factory:
                 )
             for path, reason in part.unreadable.values():
                 self.corrupt.add(path, reason)
-            indices = np.setdiff1d(indices, np.fromiter(part.unreadable, np.int64))
+            indices = indices[~np.isin(indices, np.fromiter(part.unreadable, np.int64))]  # setdiff1d sorts
         return FileLoader(
             part,
             indices,

@@ -109,6 +109,15 @@ def test_a_folder_is_loaded_with_its_unreadable_images_left_out(tmp_path: Path, 
     assert len(loaders.corrupt) == 1
 
 
+def test_a_split_is_made_once_for_all_trials_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, dataset = Data(name="digits", split_seed=77), open_set(DIGITS)
+    first = parts_of(dataset, data, "search")
+    monkeypatch.setattr("dcasearch.data.loaders.split_train", None)
+    assert parts_of(dataset, data.model_copy(), "search") is first
+    with pytest.raises(TypeError):
+        parts_of(dataset, data.model_copy(update={"split_seed": 78}), "search")
+
+
 @pytest.mark.parametrize("channels_last", [True, False])
 def test_files_are_loaded_in_the_memory_format_of_the_recipe(tmp_path: Path, channels_last: bool) -> None:
     write_folder(tmp_path)
