@@ -39,7 +39,7 @@ from dcasearch.search.stopping import out_of_time
 from dcasearch.search.trials import Trials
 from dcasearch.search.winner import Winner, winner_of
 from dcasearch.search.work import Event, Observer, Source
-from dcasearch.space import LoadedStudy, load_study
+from dcasearch.space import LoadedStudy, load_study, size
 from dcasearch.store import Store, storage_of
 from dcasearch.trial import Value
 
@@ -226,7 +226,8 @@ class _Run:
             plan_users(self.study, ledger)
         else:
             images = self.data.validation_images
-            promoter = Promoter(self.study, _trials_of(previous).ledger, ledger, lambda: previous.ended, images)
+            before = _trials_of(previous).ledger
+            promoter = Promoter(self.study, before, ledger, lambda: previous.ended, images, points=size(self.space))
             promoter()
             plans = [promoter, Racer(self.study, ledger, images, self.observe)]
         self._begin_search(ledger)

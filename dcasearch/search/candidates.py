@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 
 from dcasearch.space import Point, Space, size
 
@@ -13,18 +13,9 @@ DRAWS = 5_000
 """Random draws in a larger space before nothing is said to be left."""
 
 
-def distinct(space: Space) -> Iterator[Point]:
-    """Yield one point per distinct architecture, in the space's order."""
-    seen: set[str] = set()
-    for point in space.enumerate():
-        if point.architecture.id not in seen:
-            seen.add(point.architecture.id)
-            yield point
-
-
 def architectures(space: Space) -> set[str] | None:
     """Return the ids of all architectures of a space of up to `ENUMERABLE` points; None of a larger one."""
-    return {point.architecture.id for point in distinct(space)} if size(space) <= ENUMERABLE else None
+    return {point.architecture.id for point in space.distinct} if size(space) <= ENUMERABLE else None
 
 
 def draw_unvisited(
@@ -37,7 +28,7 @@ def draw_unvisited(
     """
     rng = random.Random(seed)
     if size(space) <= ENUMERABLE:
-        left = [point for point in distinct(space) if point.architecture.id not in visited]
+        left = [point for point in space.distinct if point.architecture.id not in visited]
         rng.shuffle(left)
         return next((point for point in left if feasible(point)), None)
     seen = set(visited)

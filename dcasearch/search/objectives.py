@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from dcasearch.config.study import COSTS, Bound, CostMetric, Direction, Fidelity, Metric, Study
 from dcasearch.evaluation import Cost, Epoch
 
@@ -55,21 +57,26 @@ def losses(objectives: Mapping[Metric, Direction], values: Sequence[float]) -> t
     return tuple(-v if way == "maximize" else v for v, way in zip(values, objectives.values(), strict=True))
 
 
-def dominates(a: Sequence[float], b: Sequence[float]) -> bool:
-    """Tell whether losses `a` are no worse than `b` everywhere and better somewhere."""
-    return all(x <= y for x, y in zip(a, b, strict=True)) and tuple(a) != tuple(b)
-
-
 def pareto_ranks(points: Sequence[Sequence[float]]) -> list[int]:
-    """Return for each tuple of losses its front: 0 is dominated by none, 1 only by front 0, and so on."""
-    ranks = [-1] * len(points)
+    """Return for each tuple of losses its front: 0 is dominated by none, 1 only by front 0, and so on.
+
+    Time and memory grow with the square of the number of points: 0.1 GB for 10,000.
+    """
+    if not points:
+        return []
+    losses = np.asarray(points, dtype=np.float64)
+    no_worse = np.ones((len(losses), len(losses)), dtype=np.bool_)
+    for column in losses.T:
+        no_worse &= column[:, None] <= column[None, :]
+    dominating = no_worse & ~no_worse.T  # no worse everywhere, and not equal
+    dominated_by = dominating.sum(axis=0)
+    ranks = np.full(len(losses), -1)
     rank = 0
-    while -1 in ranks:
-        rest = [n for n, r in enumerate(ranks) if r == -1]
-        for n in [n for n in rest if not any(dominates(points[m], points[n]) for m in rest)]:
-            ranks[n] = rank
+    while (front := (ranks == -1) & (dominated_by == 0)).any():
+        ranks[front] = rank
+        dominated_by -= dominating[front].sum(axis=0)
         rank += 1
-    return ranks
+    return [int(rank) for rank in ranks]
 
 
 def ranking(objectives: Mapping[Metric, Direction], values: Sequence[Sequence[float]], by: str) -> list[int]:

@@ -23,15 +23,31 @@ def plan_users(study: Study, ledger: Ledger) -> None:
 
 
 class Promoter:
-    """Plans the trials of one fidelity that are promoted from the one before it, each once per seed."""
+    """Plans the trials of one fidelity that are promoted from the one before it, each once per seed.
+
+    Args:
+        study: the study.
+        previous: the fidelity before.
+        ledger: the fidelity whose trials are planned.
+        ended: whether the fidelity before has ended.
+        images: evaluation images, for a race.
+        points: points of the space as written: the number of trials that a grid without `trials` has at most.
+    """
 
     def __init__(
-        self, study: Study, previous: Ledger, ledger: Ledger, ended: Callable[[], bool], images: int | None = None
+        self,
+        study: Study,
+        previous: Ledger,
+        ledger: Ledger,
+        ended: Callable[[], bool],
+        images: int | None = None,
+        *,
+        points: int,
     ) -> None:
         if ledger.fidelity.promote is None:
             raise RuntimeError("a later fidelity without `promote` passed the check of the YAML")
         self._study, self._previous, self._ledger, self._ended = study, previous, ledger, ended
-        self._images = images
+        self._images, self._points = images, points
         self._promotion = ledger.fidelity.promote
         self._objectives = objectives_at(study, previous.fidelity)
         self._looked_at: tuple[int, bool] | None = None
@@ -45,8 +61,7 @@ class Promoter:
         self._looked_at = so_far
         known = self._ledger.attributes("of", "seed")
         planned = 0
-        chosen = self._chosen(ended, {held[0] for held in known if isinstance(held, tuple)})
-        for promoted, seed in self._pairs(chosen):
+        for promoted, seed in self._pairs(self._chosen(ended)):
             if (promoted.trial.number, seed) not in known:
                 self._plan(promoted, seed)
                 planned += 1
@@ -59,22 +74,31 @@ class Promoter:
         else:  # by seed: before anyone has two, everyone who races is known to whoever reads the trials
             yield from ((promoted, seed) for seed in seeds for promoted in chosen)
 
-    def _chosen(self, ended: bool, known: set[object]) -> list[Promoted]:
+    def _chosen(self, ended: bool) -> list[Promoted]:
         trials = list(self._previous.trials.values())
         if not ended:
-            total = self._previous.fidelity.trials or len(trials)
-            leaders = promote_early(trials, self._promotion, self._objectives, total)
-            return self._within(leaders, len(leaders), known)
+            seeds = len(self._previous.fidelity.seeds)
+            return promote_early(
+                trials, self._promotion, self._objectives, self._planned(), seeds=seeds, early=self._early()
+            )
         tiers = None
         if self._previous.fidelity.promote is not None:
             tiers = self._tiers(trials)
             trials = over_seeds(trials)
-        chosen = promote(trials, self._promotion, self._objectives, self._study.sampler.seed, tiers)
-        if not self._promotion.asynchronous:
-            return chosen
-        best = [promoted for promoted in chosen if promoted.origin == "promoted"]
-        drawn = [promoted for promoted in chosen if promoted.origin != "promoted"]
-        return [*self._within(best, self._promotion.top, known), *drawn]
+        early = self._early() if self._promotion.asynchronous else frozenset()
+        return promote(trials, self._promotion, self._objectives, self._study.sampler.seed, tiers, early)
+
+    def _planned(self) -> int:
+        """Return how many trials the fidelity before will have, begun or not; at most, where nobody can know yet."""
+        fidelity = self._previous.fidelity
+        if fidelity.promote is not None:
+            return (fidelity.promote.top + fidelity.promote.random) * len(fidelity.seeds)
+        return fidelity.trials or self._points
+
+    def _early(self) -> frozenset[int]:
+        """Return the numbers of the trials before that hold a place among the `top` ones, whatever became of it."""
+        held = self._ledger.attributes("of", "origin")
+        return frozenset(int(h[0] or 0) for h in held if isinstance(h, tuple) and h[1] == "promoted")
 
     def _tiers(self, trials: list[Trial]) -> dict[str, int] | None:
         """Return by architecture how early it left the race of the fidelity before; 0 for those still in it."""
@@ -84,12 +108,6 @@ class Promoter:
         last = race.race.max_seeds + 1
         tiers = {c.architecture_id: 0 if c.left is None else last - c.left for c in race.candidates}
         return tiers | {c.architecture_id: last for c in race.candidates if c.failure}
-
-    def _within(self, ranked: list[Promoted], places: int, known: set[object]) -> list[Promoted]:
-        """Return the best for whom a place is left; whoever went on before fills one, whatever became of it since."""
-        again = [promoted for promoted in ranked if promoted.trial.number in known]
-        others = [promoted for promoted in ranked if promoted.trial.number not in known]
-        return [*again, *others[: max(0, places - len(known))]]
 
     def _plan(self, promoted: Promoted, seed: int) -> None:
         self._ledger.enqueue(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from dcasearch.config.study import Direction, Metric, Promotion
 from dcasearch.search.objectives import ranking
 from dcasearch.trial import Origin, State, Trial
+
+_ENDED = (State.COMPLETE, State.PRUNED, State.FAILED)
 
 
 @dataclass(frozen=True)
@@ -29,36 +32,68 @@ def promote(
     objectives: Mapping[Metric, Direction],
     seed: int,
     tiers: Mapping[str, int] | None = None,
+    early: Set[int] = frozenset(),
 ) -> list[Promoted]:
     """Return the promoted among complete, distinct trials: the `top` best, then one from each quantile of the rest.
 
-    Deterministic in (trials, seed); more `top` only adds trials while `random` is 0. `tiers` by architecture come
-    before any value, the lower ones first: who is still in a race goes before those that have left it.
+    Deterministic in its arguments; more `top` only adds trials while `random` is 0.
+
+    Args:
+        trials: those of the fidelity before.
+        promotion: how many, and by what.
+        objectives: of the fidelity before.
+        seed: of the random ones.
+        tiers: by architecture, compared before any value, the lower ones first: who is still in a race goes before
+            those that have left it.
+        early: numbers of trials that `promote_early` has promoted. Each takes one of the `top` places for good, even
+            if it was overtaken since.
     """
-    distinct = {trial.architecture_id: trial for trial in reversed(trials) if trial.state is State.COMPLETE}
+    complete = [trial for trial in reversed(trials) if trial.state is State.COMPLETE]
+    distinct = {trial.architecture_id: trial for trial in complete}
+    # A trial that was promoted stands for its network, even if one of a lower number has completed since.
+    distinct |= {trial.architecture_id: trial for trial in complete if trial.number in early}
     candidates = sorted(distinct.values(), key=lambda trial: trial.number)
     order = ranking(objectives, [trial.values or () for trial in candidates], promotion.by)
     ranked = [candidates[n] for n in order]
     if tiers is not None:
         ranked.sort(key=lambda trial: tiers.get(trial.architecture_id, 0))
+    late = [trial.number for trial in ranked if trial.number not in early]
+    chosen = early | set(late[: max(0, promotion.top - len(early))])
     best = [
         Promoted(trial, "promoted", f"place {place} by {promotion.by}", 1.0)
-        for place, trial in enumerate(ranked[: promotion.top], start=1)
+        for place, trial in enumerate(ranked, start=1)
+        if trial.number in chosen
     ]
-    return best + _one_per_quantile(ranked[promotion.top :], promotion.random, seed)
+    rest = [trial for trial in ranked if trial.number not in chosen]
+    return best + _one_per_quantile(rest, promotion.random, seed)
 
 
 def promote_early(
-    trials: Sequence[Trial], promotion: Promotion, objectives: Mapping[Metric, Direction], planned: int
+    trials: Sequence[Trial],
+    promotion: Promotion,
+    objectives: Mapping[Metric, Direction],
+    planned: int,
+    seeds: int = 1,
+    early: Set[int] = frozenset(),
 ) -> list[Promoted]:
-    """Return those that may go on while the others still run: of n ended trials out of `planned` the best top·n/N.
+    """Return those that may go on while the others still run: of n ended trials out of N = `planned` the best top·n/N.
 
     A trial that leads early and is overtaken later was promoted all the same, as in asynchronous successive
-    halving (Li et al., 2020), so the best `top` of all may be more than are trained; the caller counts.
+    halving (Li et al., 2020). It keeps its place, so no more than `top` are promoted.
+
+    Args:
+        trials: those of the fidelity before.
+        promotion: how many, and by what.
+        objectives: of the fidelity before.
+        planned: trials that the fidelity before will have, begun or not.
+        seeds: trials of each architecture there. An architecture is compared once all of them have ended.
+        early: numbers of the trials that this function has promoted already.
     """
-    ended = sum(trial.state in (State.COMPLETE, State.PRUNED, State.FAILED) for trial in trials)
-    so_far = promotion.model_copy(update={"top": min(promotion.top, promotion.top * ended // planned), "random": 0})
-    return promote(trials, so_far, objectives, seed=0)
+    ended = Counter(trial.architecture_id for trial in trials if trial.state in _ENDED)
+    whole = over_seeds([trial for trial in trials if ended[trial.architecture_id] >= seeds]) if seeds > 1 else trials
+    places = min(promotion.top, promotion.top * ended.total() // planned)
+    so_far = promotion.model_copy(update={"top": places, "random": 0})
+    return promote(whole, so_far, objectives, seed=0, early=early)
 
 
 def over_seeds(trials: Sequence[Trial]) -> list[Trial]:

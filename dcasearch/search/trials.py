@@ -18,7 +18,7 @@ from dcasearch.artifacts import Place
 from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
-from dcasearch.search.candidates import architectures, distinct, draw_unvisited
+from dcasearch.search.candidates import architectures, draw_unvisited
 from dcasearch.search.costing import Costs
 from dcasearch.search.ledger import Ledger
 from dcasearch.search.objectives import measured, objectives_at, values_of, violation
@@ -36,6 +36,8 @@ UNUSABLE_IN_A_ROW = 200
 """Infeasible or duplicate suggestions after which one unvisited architecture is drawn at random."""
 UNUSABLE_AFTER_A_DRAW = 10
 """The same where the last training was such a draw: the sampler has been found to repeat itself."""
+RUNGS_PASSED = "rungs_passed"
+"""Attribute of a trial: how many rungs have let it go on. A rung judges a trial once."""
 REPEATS_BEFORE_COUNTING = 10
 """Such suggestions after which a small space is looked through for anything that is left."""
 
@@ -62,7 +64,7 @@ class Trials:
         self._costs, self._data_fingerprint, self._observe = costs, data_fingerprint, observe
         self._out_of_time, self._plan = out_of_time, plan
         self._objectives = objectives_at(study, fidelity)
-        self._grid: Iterator[Point] | None = distinct(space) if study.sampler.name == "grid" else None
+        self._grid: Iterator[Point] | None = space.walk() if study.sampler.name == "grid" else None
         self._ready: deque[Job] = deque()
         self._untried: set[str] | None = None
         """Ids of a small space that no trial has met; None before anyone has counted."""
@@ -107,8 +109,14 @@ class Trials:
         self._observe(Event("epoch", job.label, fields=fields))
         if epoch.epoch not in self._rungs:
             return True
+        trial, passed = self.ledger.trials[job.number], self._rungs.index(epoch.epoch) + 1
+        if passed <= _rungs_passed(trial):  # replayed from a checkpoint; the other curves have grown since
+            return True
         others = [other for number, other in self.ledger.curves.items() if number != job.number]
-        return goes_on(self._fidelity.pruner, self._fidelity.epochs, curve, others)
+        if not goes_on(self._fidelity.pruner, self._fidelity.epochs, curve, others):
+            return False
+        self.ledger.put(dataclasses.replace(trial, attributes={**trial.attributes, RUNGS_PASSED: passed}))
+        return True
 
     def finish(self, job: Job, evaluation: Evaluation) -> None:
         """Record a training that ran to its end, or to the rung that stopped it; then tell Optuna."""
@@ -285,7 +293,9 @@ class Trials:
         self._remember(original)
         for trial in sorted(waiting, key=lambda t: t.number):
             if original.failure == "lost":
-                original = dataclasses.replace(trial, state=State.RUNNING, duplicate_of=None)
+                # It goes on from the checkpoint of the trial before it, whose rungs it need not pass again.
+                attributes = {**trial.attributes, RUNGS_PASSED: _rungs_passed(original)}
+                original = dataclasses.replace(trial, state=State.RUNNING, duplicate_of=None, attributes=attributes)
                 self.ledger.put(original)
                 self._remember(original)
                 self._start(original, self._architecture(original), resumed=False)
@@ -318,10 +328,13 @@ class Trials:
 
     def _recover(self) -> None:
         """Take up what the last driver left RUNNING, in order."""
+        left = {number: trial.state for number, trial in self.ledger.trials.items()}
         for frozen in self.ledger.unfinished():
             trial = self.ledger.trials.get(frozen.number)
             if trial is None:
                 self._admit(optuna.trial.Trial(self.ledger.optuna, frozen._trial_id))
+            elif left.get(trial.number) is not trial.state:
+                continue  # an earlier duplicate of this loop has settled this one, or made it a job
             elif trial.state is State.WAITING:
                 original = self.ledger.trials[trial.duplicate_of or 0]
                 if original.state is not State.RUNNING:
@@ -360,6 +373,11 @@ class Trials:
 
     def _label(self, number: int) -> str:
         return f"{self._fidelity.name} trial {number}"
+
+
+def _rungs_passed(trial: Trial) -> int:
+    """Return how many rungs have let a trial go on; 0 in rows of older versions, which did not record it."""
+    return int(trial.attributes.get(RUNGS_PASSED) or 0)
 
 
 def _uses_budget(trial: Trial) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from dcasearch.architecture import BACKBONES, KINDS, Architecture, BackboneLayout, Dimension
@@ -127,6 +128,19 @@ class Space:
     def enumerate(self) -> Iterator[Point]:
         """Yield every point as written, lazily, in a fixed order; inert differences included."""
         return answers(self.sample)
+
+    def walk(self) -> Iterator[Point]:
+        """Yield one point per distinct architecture, lazily, in the order of `enumerate`."""
+        seen: set[str] = set()
+        for point in self.enumerate():
+            if point.architecture.id not in seen:
+                seen.add(point.architecture.id)
+                yield point
+
+    @cached_property
+    def distinct(self) -> tuple[Point, ...]:
+        """All points of `walk`, kept since 10,000 take seconds. Ask only where the space is known to be small."""
+        return tuple(self.walk())
 
     def _attention(self, ask: Suggest, chosen: Chosen, layout: BackboneLayout) -> tuple[list[str], dict[str, Value]]:
         """Return the kind of each site of the attention's grain, and the options asked for."""

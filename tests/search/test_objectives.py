@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dcasearch.config.study import Bound
 from dcasearch.evaluation import Cost, Epoch
 from dcasearch.search.objectives import (
     curve_metric,
-    dominates,
     measured,
     objectives_at,
     pareto_ranks,
@@ -63,10 +65,17 @@ def test_a_violated_constraint_is_positive_by_the_amount_and_a_kept_one_is_not()
     assert violation({"macs": Bound(min=1e8, max=4e8)}, COST)["macs"] < 0
 
 
-def test_domination_needs_no_worse_everywhere_and_better_somewhere() -> None:
-    assert dominates((1, 2), (1, 3))
-    assert not dominates((1, 2), (1, 2))
-    assert not dominates((1, 3), (2, 1))
+def dominates(a: Sequence[float], b: Sequence[float]) -> bool:
+    return all(x <= y for x, y in zip(a, b, strict=True)) and tuple(a) != tuple(b)
+
+
+@given(st.integers(1, 3).flatmap(lambda n: st.lists(st.tuples(*[st.integers(0, 6).map(float)] * n), max_size=25)))
+def test_pareto_ranks_are_those_of_the_definition(points: list[tuple[float, ...]]) -> None:
+    ranks = pareto_ranks(points)
+    for point, rank in zip(points, ranks, strict=True):
+        above = [other for other, r in zip(points, ranks, strict=True) if dominates(other, point) and r == rank - 1]
+        assert rank == 0 or above  # someone of the front before dominates it, and nobody of its own or a later one
+        assert not [o for o, r in zip(points, ranks, strict=True) if r >= rank and dominates(o, point)]
 
 
 def test_pareto_ranks_peel_front_by_front() -> None:

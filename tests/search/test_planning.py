@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,47 @@ def test_a_driver_that_dies_promotes_nothing_twice(run: Callable[..., tuple[list
     _, store = run()
     sources = [t.attributes["of"] for t in store.trials("tiny", "full")]
     assert len(sources) == len(set(sources)) == 5
+
+
+def test_more_places_are_filled_though_random_promotions_have_places_of_their_own(
+    run: Callable[..., tuple[list[Job], Store]],
+) -> None:
+    for top in (4, 6):
+        _, store = run(top=top, random=2)
+        assert sum(trial.origin == "promoted" for trial in store.trials("tiny", "full")) == top
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["after an asynchronous one", "after a synchronous one"])
+def test_the_third_fidelity_counts_the_trials_that_are_planned_not_those_that_are_begun(
+    write_study: Callable[..., Path], tmp_path: Path, first: bool
+) -> None:
+    fidelities = [
+        {"name": "proxy", "trials": 12, "resolution": 16, "epochs": 1},
+        {"name": "mid", "resolution": 16, "epochs": 2, "promote": {"top": 6, "asynchronous": first}},
+        {"name": "full", "resolution": 16, "epochs": 3, "promote": {"top": 2, "asynchronous": True}},
+    ]
+    executor = Simulated()
+    store = Store.open(f"sqlite:///{tmp_path}/study.db", create=True)
+    study_room.run(load_study(write_study(fidelities=fidelities)), store, executor)
+    ran = [job.task.fidelity.name for job in executor.ran]
+    assert [ran[:n].count("mid") for n, name in enumerate(ran) if name == "full"] == [3, 6]
+
+
+def test_a_network_of_several_seeds_goes_on_once_all_of_them_have_ended(
+    write_study: Callable[..., Path], tmp_path: Path
+) -> None:
+    fidelities = [
+        {"name": "proxy", "trials": 12, "resolution": 16, "epochs": 1},
+        {"name": "mid", "resolution": 16, "epochs": 2, "promote": {"top": 4}, "seeds": [0, 1]},
+        {"name": "full", "resolution": 16, "epochs": 3, "promote": {"top": 2, "asynchronous": True}},
+    ]
+    executor = Simulated()
+    store = Store.open(f"sqlite:///{tmp_path}/study.db", create=True)
+    study_room.run(load_study(write_study(fidelities=fidelities)), store, executor)
+    seeds: Counter[str] = Counter()
+    for job in executor.ran:
+        seeds[job.task.architecture.id] += job.task.fidelity.name == "mid"
+        assert job.task.fidelity.name != "full" or seeds[job.task.architecture.id] == 2
 
 
 SHORT = {"name": "proxy", "trials": 6, "resolution": 16, "epochs": 1}

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dcasearch.config.study import Direction, Metric, Promotion
-from dcasearch.search.promotion import over_seeds, promote
+from dcasearch.search.promotion import over_seeds, promote, promote_early
 from dcasearch.trial import State, Trial
 
 TOP1: dict[Metric, Direction] = {"top1": "maximize"}
@@ -79,3 +82,50 @@ def test_over_seeds_is_the_first_trial_of_each_network_with_the_mean_of_its_seed
     trials = [make_trial(n, value, architecture=f"a{n % 2}") for n, value in enumerate((10.0, 40.0, 30.0, 20.0))]
     trials.append(make_trial(9, state=State.FAILED, architecture="a0"))
     assert [(t.number, t.values) for t in over_seeds(trials)] == [(0, (20.0,)), (1, (30.0,))]
+
+
+def asynchronously(values: list[float], order: list[int], promotion: Promotion) -> tuple[list[int], list[int]]:
+    """Let trials end in an order; return who is promoted, early or at the end, and who of them at random."""
+    ended: list[Trial] = []
+    early: set[int] = set()
+    for number in order:
+        ended.append(make_trial(number, values[number]))
+        early |= {p.trial.number for p in promote_early(ended, promotion, TOP1, len(values), early=early)}
+        assert len(early) <= promotion.top * len(ended) // len(values)
+    chosen = promote(ended, promotion, TOP1, seed=0, early=early)
+    by_origin = {
+        origin: [p.trial.number for p in chosen if p.origin == origin] for origin in ("promoted", "promoted_random")
+    }
+    return by_origin["promoted"], by_origin["promoted_random"]
+
+
+@given(st.integers(1, 12).flatmap(lambda n: st.permutations(range(n))), st.integers(1, 5), st.integers(0, 3))
+def test_asynchronous_promotion_fills_as_many_places_as_the_synchronous_one_in_any_order(
+    order: list[int], top: int, random: int
+) -> None:
+    values = [float(10 * n) for n in range(len(order))]
+    promotion = Promotion(top=top, random=random)
+    together = promote([make_trial(n, values[n]) for n in range(len(order))], promotion, TOP1, seed=0)
+    promoted, drawn = asynchronously(values, order, promotion)
+    assert len(promoted) == sum(p.origin == "promoted" for p in together)
+    assert len(drawn) == sum(p.origin == "promoted_random" for p in together)
+    assert not set(promoted) & set(drawn)
+
+
+@given(st.integers(1, 12), st.integers(1, 5), st.integers(0, 3))
+def test_asynchronous_promotion_is_the_synchronous_one_where_the_best_end_first(
+    count: int, top: int, random: int
+) -> None:
+    values = [float(100 - n) for n in range(count)]
+    promotion = Promotion(top=top, random=random)
+    together = [p.trial.number for p in promote([make_trial(n, values[n]) for n in range(count)], promotion, TOP1, 0)]
+    promoted, drawn = asynchronously(values, list(range(count)), promotion)
+    assert promoted + drawn == together
+
+
+def test_an_early_promotion_keeps_its_place_though_a_lower_number_of_its_network_completes_later() -> None:
+    trials = [make_trial(3, 50.0, architecture="x")]
+    assert [p.trial.number for p in promote_early(trials, Promotion(top=2), TOP1, 2)] == [3]
+    trials += [make_trial(1, 40.0, architecture="x"), make_trial(2, 60.0)]
+    chosen = promote(trials, Promotion(top=2), TOP1, seed=0, early={3})
+    assert [p.trial.number for p in chosen] == [2, 3]

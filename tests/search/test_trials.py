@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from optuna.trial import TrialState
 
 from dcasearch.config.study import Study
 from dcasearch.errors import TrialFailure
+from dcasearch.evaluation import Epoch
 from dcasearch.search.costing import Costs
 from dcasearch.search.trials import REPEATS_BEFORE_COUNTING, UNUSABLE_AFTER_A_DRAW, UNUSABLE_IN_A_ROW, Trials
 from dcasearch.search.work import Event, Job
@@ -243,6 +245,93 @@ def test_a_duplicate_of_a_running_trial_waits_and_is_told_when_that_ends(bench: 
         work.finish(job, make_evaluation(job, history))
     assert {trial.state for trial in run.ledger()} <= {State.COMPLETE, State.DUPLICATE}
     assert all(run.optuna()[trial.number].state is TrialState.COMPLETE for trial in waiting)
+
+
+def train(work: Trials, job: Job, level: float, epochs: int) -> tuple[Epoch, ...]:
+    """Report epochs of a made-up top-1 that starts above `level`, until a rung stops them; return them."""
+    history: list[Epoch] = []
+    for number in range(1, epochs + 1):
+        history.append(dataclasses.replace(make_epoch(job, number), top1=level + number))
+        if not work.report(job, history[-1]):
+            break
+    return tuple(history)
+
+
+@pytest.mark.parametrize("end", ["worker", "driver"])
+def test_a_rung_that_was_passed_stays_passed_though_better_curves_have_come(
+    bench: Callable[..., Bench], end: str
+) -> None:
+    run = bench(fidelities=proxy(epochs=9, pruner={**HALVING, "startup": 1}))
+    work = run.trials()
+    job = work.ask()
+    assert job is not None
+    seen = train(work, job, 50.0, 7)
+    assert len(seen) == 7
+    for level in range(70, 74):  # four better ones
+        other = work.ask()
+        assert other is not None
+        work.finish(other, make_evaluation(other, train(work, other, level, 9)))
+    if end == "worker":
+        work.fail(job, TrialFailure("lost", "its worker has died"))
+    else:
+        work = run.trials()
+    again = work.ask()
+    assert again is not None
+    assert (again.number, again.resumed) == (job.number, True)
+    assert [work.report(again, epoch) for epoch in seen] == [True] * 7
+    assert not work.report(again, dataclasses.replace(make_epoch(again, 8), top1=58.0))  # a rung it has not passed
+
+
+def test_a_duplicate_that_takes_over_keeps_the_rungs_that_its_original_passed(bench: Callable[..., Bench]) -> None:
+    space = {"backbone": {"name": "resnet18", "stem": "small"}, "attention": {"name": "se", "reduction": [8, 16]}}
+    pruner = {"name": "successive_halving", "reduction_factor": 2, "startup": 1}
+    run = bench(space=space, fidelities=proxy(trials=3, pruner=pruner), executor={"retries": 0})
+    work = run.trials()
+    first, second = work.ask(), work.ask()
+    assert first is not None
+    assert second is not None
+    assert work.ask() is None
+    waiting = [t.number for t in run.ledger() if t.state is State.WAITING and t.duplicate_of == first.number]
+    assert waiting
+    seen = train(work, first, 50.0, 3)
+    work.finish(second, make_evaluation(second, train(work, second, 70.0, 4)))
+    work.fail(first, TrialFailure("lost", "its worker has died"))
+    heir = work.ask()
+    assert heir is not None
+    assert heir.number == waiting[0]
+    assert [work.report(heir, epoch) for epoch in seen] == [True] * 3
+
+
+def test_recovery_settles_each_of_several_waiting_duplicates_once(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = {"backbone": {"name": "resnet18", "stem": "small"}, "attention": {"name": "se", "reduction": [8, 16]}}
+    for failure in (None, TrialFailure("lost", "its worker has died"), TrialFailure("nan", "the loss is nan")):
+        run = bench(space=space, fidelities=proxy(trials=3), executor={"retries": 0})
+        work = run.trials()
+        job, _other = work.ask(), work.ask()
+        assert job is not None
+        assert work.ask() is None
+        waiting = [t.number for t in run.ledger() if t.state is State.WAITING and t.duplicate_of == job.number]
+        assert len(waiting) >= 2
+
+        def die(original: Trial) -> None:
+            raise DriverDied
+
+        monkeypatch.setattr(work, "_settle_waiting", die)
+        record = make_evaluation(job, train(work, job, 50.0, 4))
+        with pytest.raises(DriverDied):
+            work.finish(job, record) if failure is None else work.fail(job, failure)
+        successor = run.trials()
+        handed_out = list(iter(successor.ask, None))
+        assert len({job.number for job in handed_out}) == len(handed_out)
+        states = {t.number: t.state for t in run.ledger()}
+        if failure is not None and failure.kind == "lost":
+            assert states[waiting[0]] is State.RUNNING  # the first of them takes over, the others wait for it
+            assert {states[number] for number in waiting[1:]} == {State.WAITING}
+        else:
+            assert {states[number] for number in waiting} == {State.DUPLICATE}
+        run.trials()  # and a third driver finds nothing wrong
 
 
 STUDIES = {
