@@ -6,10 +6,12 @@ DcasearchError               exit 1
 │   ├── ArchitectureError    an architecture that no network can have
 │   ├── DataError            data that is missing or broken
 │   ├── StorageError         a database of another version, or that cannot be opened
+│   ├── MachineError         this machine lacks what every training needs: shared memory, disk, open files
 │   └── StudyChanged         a study's YAML no longer means what its database holds
 ├── StudyLocked              another driver runs this study (exit 2)
 ├── StudyFailed              the study ended without a usable trial
 ├── TrialFailure             one trial failed; the study goes on
+├── TimeOver                 the hours or the deadline of a run are over; its trainings wrote their checkpoints
 ├── Preempted                a training was asked to give way; its checkpoint holds the very step
 └── Interrupted              Ctrl-C or SIGTERM (exit 130 or 143): the same command resumes
 """
@@ -21,7 +23,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
-FailureKind = Literal["oom", "nan", "lost", "bug", "cancelled"]
+FailureKind = Literal["oom", "nan", "lost", "timeout", "bug", "cancelled"]
 
 
 class DcasearchError(Exception):
@@ -79,6 +81,10 @@ class StorageError(UserError):
     """A database that is missing, of another version, or cannot be opened."""
 
 
+class MachineError(UserError):
+    """This machine lacks what every training needs (shared memory, disk, open files): no trial is to blame."""
+
+
 class StudyChanged(UserError):
     """A study's YAML no longer means what its database holds."""
 
@@ -96,7 +102,8 @@ class StudyFailed(DcasearchError):
 class TrialFailure(DcasearchError):
     """One trial failed; the study goes on.
 
-    `oom`, `nan` and `bug` are the model's, `lost` the machine's, `cancelled` the user's wish.
+    `oom`, `nan` and `bug` are the model's, `lost` the machine's, `cancelled` the user's wish. `timeout` is an epoch
+    that took longer than `executor.epoch_seconds`; it is not tried again, since it would take as long once more.
     """
 
     def __init__(self, kind: FailureKind, message: str) -> None:
@@ -105,6 +112,10 @@ class TrialFailure(DcasearchError):
 
     def __reduce__(self) -> tuple[type[TrialFailure], tuple[FailureKind, str]]:
         return type(self), (self.kind, str(self))
+
+
+class TimeOver(DcasearchError):
+    """The time of a run is over; what was running has written its checkpoint and the same command goes on."""
 
 
 class Preempted(DcasearchError):

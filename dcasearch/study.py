@@ -8,7 +8,7 @@ only truth, so the same call starts a study, resumes it after any interruption, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +21,7 @@ from dcasearch.architecture import Architecture
 from dcasearch.artifacts import open_artifacts
 from dcasearch.config.study import Fidelity, Metric
 from dcasearch.data import DataInfo
-from dcasearch.errors import StudyFailed, UserError
+from dcasearch.errors import StudyFailed, TimeOver, UserError
 from dcasearch.evaluation import Protocol as DataProtocol
 from dcasearch.executors import Executor, open_executor
 from dcasearch.meaning import check_unchanged, meaning_of
@@ -38,7 +38,7 @@ from dcasearch.search.roles import Roles
 from dcasearch.search.stopping import out_of_time
 from dcasearch.search.trials import Trials
 from dcasearch.search.winner import Winner, winner_of
-from dcasearch.search.work import Event, Observer, Source
+from dcasearch.search.work import Event, Job, Observer, Source
 from dcasearch.space import LoadedStudy, load_study, size
 from dcasearch.store import Store, storage_of
 from dcasearch.trial import Value
@@ -128,7 +128,7 @@ class _Run:
         self.disk.clear()
         pipeline = Pipeline(
             self._parts(),
-            requests.attend,
+            partial(self._attend, requests),
             lambda: self.stopped is not None,
             self.disk.make_room,
             self.observe,
@@ -136,8 +136,24 @@ class _Run:
             self.study.executor.max_concurrent,
             lambda: self._out_of_time() is not None,
         )
-        self.executor.run(pipeline)
+        try:
+            self.executor.run(pipeline)
+        except TimeOver as over:
+            return Outcome(None, str(over))
         return Outcome(None if self.stopped is not None else winner_of(self.study, self.store), self.stopped)
+
+    def _attend(self, requests: Requests, running: Sequence[Job]) -> Sequence[Job]:
+        """Return the running jobs that a user cancelled.
+
+        Raises:
+            Interrupted: a user asked that the run stops.
+            TimeOver: its time is over while jobs run: they write their checkpoints.
+        """
+        cancelled = requests.attend(running)
+        over = self._out_of_time() if running else None
+        if over is not None:
+            raise TimeOver(over)
+        return cancelled
 
     def _parts(self) -> list[Part]:
         """Return the study as a pipeline: per fidelity its baselines and its trials, then the final trainings."""
@@ -186,7 +202,7 @@ class _Run:
         protocol: DataProtocol,
     ) -> Source:
         done = [r for r in self.store.roles(self.study.name) if (r.role, r.fidelity) == (role, fidelity.name)]
-        ended = sum(r.evaluation is not None or r.failure is not None for r in done)
+        ended = sum(r.evaluation is not None or r.failure not in (None, "lost") for r in done)
         if candidates:
             self._begin(f"{fidelity.name} {role}s", fidelity, len(candidates) * len(seeds), {"complete": ended})
         source = Roles(

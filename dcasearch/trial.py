@@ -15,6 +15,10 @@ Origin: TypeAlias = Literal["sampled", "enqueued", "random", "promoted", "promot
 """`random`: drawn because the sampler only suggested what cannot be trained; `promoted_random`: the proxy's check."""
 
 
+RETRY_OF = "retry_of"
+"""Attribute of a trial that takes up a failed one again: the number of that one."""
+
+
 class State(StrEnum):
     """The truthful states; in Optuna's own tables see `dcasearch.search.ledger`."""
 

@@ -23,7 +23,7 @@ from dcasearch.config.study import Fidelity, Study
 from dcasearch.evaluation import Cost, Evaluation
 from dcasearch.search.objectives import curve_metric, objectives_at, values_of
 from dcasearch.store import Store
-from dcasearch.trial import Role, State, Trial, Value
+from dcasearch.trial import RETRY_OF, Role, State, Trial, Value
 
 Rows: TypeAlias = Mapping[str, Mapping[str, Any]]
 """Who a row is about, and its fields as plain data."""
@@ -131,7 +131,8 @@ def _wrong_numbers(fidelity: Fidelity, trials: Sequence[Trial], told: Sequence[F
     for frozen in told:
         if not frozen.state.is_finished():
             yield f"{fidelity.name} trial {frozen.number}: left {frozen.state.name} in Optuna's tables"
-    used = sum(trial.state in _BUDGET for trial in trials)
+    again = {trial.attributes.get(RETRY_OF) for trial in trials}  # a failed one that was taken up again counts once
+    used = sum(trial.state in _BUDGET and trial.number not in again for trial in trials)
     if fidelity.trials is not None and used > fidelity.trials:
         yield f"{fidelity.name}: {used} trials were trained, {fidelity.trials} were asked for"
 

@@ -15,6 +15,7 @@ from dcasearch.cli.console import make_console
 from dcasearch.cli.interruption import Signalled, noted, raising
 from dcasearch.cli.reading import export, inspect, report, status, verify
 from dcasearch.cli.replay import replay
+from dcasearch.cli.retry import retry
 from dcasearch.cli.train import train
 from dcasearch.errors import DcasearchError, Interrupted, UserError, nearest
 
@@ -254,6 +255,7 @@ app.command()(export)
 app.command()(verify)
 app.command()(train)
 app.command()(replay)
+app.command()(retry)
 app.command()(inspect)
 
 

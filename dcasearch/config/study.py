@@ -266,8 +266,8 @@ class Executor(Frozen):
     retries: NonNegativeInt = 3
     """How often a trial that lost its worker goes on from its checkpoint."""
     epoch_seconds: Annotated[PositiveFloat, Field(strict=False)] | None = None
-    """Time limit of one epoch, evaluation and start-up included; a trial that exceeds it has hung and lost its
-    worker."""
+    """Time limit of one epoch, evaluation and start-up included; a trial that exceeds it fails with `timeout` and is
+    not tried again."""
     resources: dict[str, Resources] = Field(default_factory=dict)
     """Per fidelity."""
 
@@ -276,11 +276,16 @@ class Stop(Frozen):
     """When a study ends before its trials are used up; whatever comes first."""
 
     wall_hours: Annotated[PositiveFloat, Field(strict=False)] | None = None
-    """Hours of this run."""
+    """Hours of this run; trainings write their checkpoints then, and the same command goes on."""
     deadline: str | None = None
-    """ISO date and time, e.g. 2026-12-01T08:00."""
+    """ISO date and time, e.g. 2026-12-01T08:00; as `wall_hours`."""
     no_improvement: PositiveInt | None = None
-    """Trained trials since the best value of the first objective."""
+    """Trained trials since the best value of the first objective; the study then goes on to its promotion."""
+    target: Annotated[float, Field(strict=False)] | None = None
+    """Value of the first objective. A complete trial that reaches it ends the sampling; the study then goes on to its
+    promotion."""
+    failures: PositiveInt | None = None
+    """Failed trials of one fidelity that end the run as failed (exit 1)."""
 
 
 class Final(Frozen):

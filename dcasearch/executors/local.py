@@ -15,7 +15,7 @@ from dcasearch.artifacts import Place
 from dcasearch.errors import Interrupted, TrialFailure, UserError
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.executors.worker import Failed, Message, main
-from dcasearch.search.work import ATTEND_SECONDS, Job, Work
+from dcasearch.search.work import ATTEND_SECONDS, Job, Work, too_slow
 
 _POLL_SECONDS = 0.2
 """How long an interruption may go unseen."""
@@ -153,7 +153,7 @@ class LocalExecutor:
                 if worker.died:
                     self._end(work, worker, job, worker.lost())
                 elif worker.hangs:
-                    self._end(work, worker, job, TrialFailure("lost", f"no epoch ended within {job.epoch_seconds:g} s"))
+                    self._end(work, worker, job, too_slow(job))
         raise Interrupted("interrupted")
 
     def _dismiss(self, workers: list[_Worker]) -> None:
@@ -199,6 +199,9 @@ class LocalExecutor:
         if isinstance(message, Evaluation):
             work.finish(job, message)
         elif isinstance(message, Failed):
+            if message.kind == "lost":  # its device may be of no use to this process any more; a new one finds out
+                self._workers.remove(worker)
+                worker.kill()
             work.fail(job, TrialFailure(message.kind, message.message))
         elif isinstance(message, UserError):
             raise message

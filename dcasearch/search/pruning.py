@@ -10,6 +10,15 @@ import statistics
 from collections.abc import Sequence
 
 from dcasearch.config.study import Pruner
+from dcasearch.trial import Trial
+
+RUNGS_PASSED = "rungs_passed"
+"""Attribute of a trial: how many rungs have let it go on. A rung judges a trial once."""
+
+
+def rungs_passed(trial: Trial) -> int:
+    """Return how many rungs have let a trial go on; 0 in rows of older versions, which did not record it."""
+    return int(trial.attributes.get(RUNGS_PASSED) or 0)
 
 
 def rungs(pruner: Pruner, epochs: int) -> list[int]:

@@ -58,6 +58,8 @@ class Roles:
                 architecture_id=architecture.id,
                 seed=seed,
             )
+            if entry.failure == "lost":  # its machine's fault, which may be mended by now
+                entry = dataclasses.replace(entry, failure=None, message="")
             if entry.evaluation is not None or entry.failure is not None:
                 continue
             store.put_architecture(architecture)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from dcasearch.config.study import Direction, Metric, Stop
@@ -34,3 +35,34 @@ def no_improvement(stop: Stop, trials: Sequence[Trial], objectives: Mapping[Metr
         elif trial.state in (State.PRUNED, State.FAILED):
             since += 1
     return f"{since} trials without improvement" if since >= stop.no_improvement else None
+
+
+def target_reached(stop: Stop, trials: Sequence[Trial], objectives: Mapping[Metric, Direction]) -> str | None:
+    """Return why sampling ends now: a complete trial has reached the target of the first objective."""
+    if stop.target is None:
+        return None
+    metric, direction = next(iter(objectives.items()))
+    wanted = losses({metric: direction}, [stop.target])[0]
+    for trial in trials:
+        complete = trial.state is State.COMPLETE and trial.values is not None
+        if complete and losses(objectives, trial.values or ())[0] <= wanted:
+            return f"trial {trial.number} has reached the target, {metric} {stop.target:g}"
+    return None
+
+
+def too_many_failures(stop: Stop, fidelity: str, trials: Iterable[Trial], again: Container[object]) -> str | None:
+    """Return why the run ends as failed: as many trials of this fidelity have failed as the study allows.
+
+    Args:
+        stop: the rules.
+        fidelity: its name.
+        trials: its trials.
+        again: numbers of the failed trials that were taken up again; they do not count.
+    """
+    if stop.failures is None:
+        return None
+    failed = Counter(t.failure for t in trials if t.state is State.FAILED and t.number not in again)
+    if failed.total() < stop.failures:
+        return None
+    kinds = ", ".join(f"{count} {kind}" for kind, count in failed.most_common())
+    return f"{fidelity}: {failed.total()} trials have failed ({kinds}), stop.failures is {stop.failures}"

@@ -16,28 +16,29 @@ import optuna
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import Place
 from dcasearch.config.study import Fidelity, Resources, Study
-from dcasearch.errors import TrialFailure
+from dcasearch.errors import StudyFailed, TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.search.candidates import architectures, draw_unvisited
 from dcasearch.search.costing import Costs
 from dcasearch.search.ledger import Ledger
 from dcasearch.search.objectives import measured, objectives_at, values_of, violation
-from dcasearch.search.pruning import goes_on, rungs
+from dcasearch.search.pruning import RUNGS_PASSED, goes_on, rungs, rungs_passed
 from dcasearch.search.retention import Retention, kept_weights
-from dcasearch.search.stopping import no_improvement
+from dcasearch.search.retrying import failed, plan_retries, retried
+from dcasearch.search.stopping import no_improvement, target_reached, too_many_failures
 from dcasearch.search.tasks import task_of
 from dcasearch.search.work import Event, Job, Observer
 from dcasearch.space import Point, Space
 from dcasearch.store import Store
 from dcasearch.training import later_continues
-from dcasearch.trial import Origin, State, Trial, Value
+from dcasearch.trial import RETRY_OF, Origin, State, Trial, Value
 
 UNUSABLE_IN_A_ROW = 200
 """Infeasible or duplicate suggestions after which one unvisited architecture is drawn at random."""
 UNUSABLE_AFTER_A_DRAW = 10
 """The same where the last training was such a draw: the sampler has been found to repeat itself."""
-RUNGS_PASSED = "rungs_passed"
-"""Attribute of a trial: how many rungs have let it go on. A rung judges a trial once."""
+_CARRIED = ("reason", "probability", "of", RETRY_OF)
+"""What a planned trial's row takes over from its plan."""
 REPEATS_BEFORE_COUNTING = 10
 """Such suggestions after which a small space is looked through for anything that is left."""
 
@@ -73,6 +74,9 @@ class Trials:
         self._originals: dict[tuple[str, int], int] = {}
         for trial in self.ledger.trials.values():
             self._remember(trial)
+        # Those whose machine failed go on where `retries` was raised since.
+        lost = [t for t in failed(self.ledger.trials.values(), ("lost",)) if t.retries < study.executor.retries]
+        plan_retries(self.ledger, lost, keep_count=True)
         self._planned = len(self.ledger.planned())
         self._retention = Retention(
             artifacts,
@@ -84,6 +88,7 @@ class Trials:
         self.ended: str | None = None
         """Why no further trial is sampled; None while one may be."""
         self._recover()
+        self._check_failures()
 
     # What an executor calls
 
@@ -110,7 +115,7 @@ class Trials:
         if epoch.epoch not in self._rungs:
             return True
         trial, passed = self.ledger.trials[job.number], self._rungs.index(epoch.epoch) + 1
-        if passed <= _rungs_passed(trial):  # replayed from a checkpoint; the other curves have grown since
+        if passed <= rungs_passed(trial):  # replayed from a checkpoint; the other curves have grown since
             return True
         others = [other for number, other in self.ledger.curves.items() if number != job.number]
         if not goes_on(self._fidelity.pruner, self._fidelity.epochs, curve, others):
@@ -150,6 +155,15 @@ class Trials:
         self._retention.failed(job.task.key, failure)
         self._observe(Event("failed", job.label, f"{failure.kind}: {failure}"))
         self._settle_waiting(row)
+        self._check_failures()
+
+    def _check_failures(self) -> None:
+        """Raise StudyFailed once more trials have failed than the study allows."""
+        again = self.ledger.attributes(RETRY_OF)
+        too_many = too_many_failures(self._study.stop, self._fidelity.name, self.ledger.trials.values(), again)
+        if too_many is not None:
+            name = self._study.name
+            raise StudyFailed(f"{too_many}; `dcasearch status {name}` says why, `dcasearch retry {name}` tries again")
 
     def put_back(self, job: Job) -> None:
         """Hand this job out again by and by: its training runs already for someone else."""
@@ -186,9 +200,14 @@ class Trials:
         if self.ended is not None:
             return self.ended
         trials = [self.ledger.trials[number] for number in sorted(self.ledger.trials)]
-        if self._fidelity.trials is not None and sum(_uses_budget(trial) for trial in trials) >= self._fidelity.trials:
+        again = retried(trials)
+        used = sum(_uses_budget(trial) and trial.number not in again for trial in trials)
+        if self._fidelity.trials is not None and used >= self._fidelity.trials:
             return f"{self._fidelity.trials} trials are done"
-        return no_improvement(self._study.stop, trials, self._objectives) or self._out_of_time()
+        stop, objectives = self._study.stop, self._objectives
+        reached = None if self._fidelity.kind == "zero_cost" else target_reached(stop, trials, objectives)
+        ended = reached or no_improvement(stop, trials, objectives)
+        return ended or self._out_of_time()
 
     def _unusable_in_a_row(self) -> tuple[int, bool]:
         """Return how many of the last suggestions were of no use, and whether a random draw came before them."""
@@ -230,6 +249,9 @@ class Trials:
         attributes = suggested.user_attrs
         origin: Origin = attributes.get("origin", "sampled")
         first_seed = int(attributes.get("seed", self._fidelity.seeds[0]))
+        original = self._originals.get((architecture.id, first_seed))
+        if RETRY_OF in attributes and original is not None and self.ledger.trials[original].state is State.FAILED:
+            del self._originals[architecture.id, first_seed]  # else this one would be its duplicate
         trial = Trial(
             study=self._study.name,
             fidelity=self._fidelity.name,
@@ -239,7 +261,8 @@ class Trials:
             params=point.params,
             architecture_id=architecture.id,
             seed=self._seed(architecture.id, first_seed),
-            attributes={name: attributes[name] for name in ("reason", "probability", "of") if name in attributes},
+            retries=int(attributes.get("retries", 0)),
+            attributes={name: attributes[name] for name in _CARRIED if name in attributes},
         )
         cost = self._costs.of(architecture)
         violated = self._violated(architecture)
@@ -294,7 +317,7 @@ class Trials:
         for trial in sorted(waiting, key=lambda t: t.number):
             if original.failure == "lost":
                 # It goes on from the checkpoint of the trial before it, whose rungs it need not pass again.
-                attributes = {**trial.attributes, RUNGS_PASSED: _rungs_passed(original)}
+                attributes = {**trial.attributes, RUNGS_PASSED: rungs_passed(original)}
                 original = dataclasses.replace(trial, state=State.RUNNING, duplicate_of=None, attributes=attributes)
                 self.ledger.put(original)
                 self._remember(original)
@@ -373,11 +396,6 @@ class Trials:
 
     def _label(self, number: int) -> str:
         return f"{self._fidelity.name} trial {number}"
-
-
-def _rungs_passed(trial: Trial) -> int:
-    """Return how many rungs have let a trial go on; 0 in rows of older versions, which did not record it."""
-    return int(trial.attributes.get(RUNGS_PASSED) or 0)
 
 
 def _uses_budget(trial: Trial) -> bool:

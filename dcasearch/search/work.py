@@ -49,13 +49,18 @@ class Job:
     task: Task
     resources: Resources
     epoch_seconds: float | None = None
-    """Time limit of one epoch; whoever exceeds it has hung."""
+    """Time limit of one epoch, start-up included; a job that exceeds it fails with `timeout`."""
     resumed: bool = False
     """Whether an earlier driver or worker had already begun it."""
     source: int = 0
     """Which of several works, run as one, handed it out."""
     trial: bool = False
     """Whether `number` is a trial's, not a baseline's or a final training's."""
+
+
+def too_slow(job: Job) -> TrialFailure:
+    """Return what it means to a job that an epoch of it has taken longer than its limit."""
+    return TrialFailure("timeout", f"no epoch ended within {job.epoch_seconds:g} s (executor.epoch_seconds)")
 
 
 class Source(Protocol):
@@ -100,4 +105,5 @@ class Work(Protocol):
 
         Raises:
             Interrupted: a user asked, from elsewhere, that the run stops.
+            TimeOver: the time of the run is over.
         """

@@ -1,22 +1,54 @@
-"""What a training's exceptions mean to its study."""
+"""What a training's exceptions mean to its study: the machine's fault, the model's, or a bug.
+
+torch has few exception classes of its own, so most errors are known by their words alone. The tables below hold all of
+them. An error that no table knows is a `bug`.
+"""
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
 
-from dcasearch.errors import DcasearchError, TrialFailure
+from dcasearch.errors import DcasearchError, MachineError, TrialFailure
 
 logger = logging.getLogger(__name__)
+
+EXHAUSTED = {
+    r"unable to \w+( to)? .*(shared memory|</?torch_)|out of shared memory": (
+        "shared memory is used up: raise it (Docker: `--shm-size=8g`) or lower `data.workers`"
+    ),
+    r"No space left on device|Disk quota exceeded": "a disk is full: free some of it",
+    r"Too many open files|received 0 items of ancdata": "too many files are open: raise the limit (`ulimit -n`)",
+}
+"""What every training on this machine would meet: the run stops, no trial fails, and the same command goes on."""
+OUT_OF_MEMORY = (
+    r"can't allocate memory",  # the CPU allocator
+    r"CUDA(?: error:)? out of memory",
+    r"(CUBLAS|CUDNN|CUSOLVER|CUSPARSE)\w*_ALLOC_FAILED",
+    r"std::bad_alloc",
+)
+"""A network that needs more memory than there is: `oom`."""
+LOST = (
+    r"DataLoader worker \(pid",
+    r"\bgloo\b",
+    r"\bNCCL\b",
+    r"Connection (reset|closed|refused)|Broken pipe",
+    r"Cannot allocate memory",  # the system refuses a process or a mapping; the CPU allocator says "can't"
+    r"Input/output error|Stale file handle|Transport endpoint is not connected|Remote I/O error",
+    r"CUDA error: .*(ECC|hardware|launch failure|unavailable|busy|unknown error|shutting down|no CUDA-capable)",
+    r"GPU is lost|fallen off the bus",
+)
+"""A process, a device, a disk or a connection that has gone: `lost`, tried again up to `executor.retries` times."""
 
 
 @contextmanager
 def as_trial_failures() -> Iterator[None]:
-    """Turn out-of-memory into TrialFailure `oom`, a killed loader or rank into `lost`, the unexpected into `bug`.
+    """Turn the machine's faults into MachineError or TrialFailure `lost`, the model's into `oom`, all else into `bug`.
 
     What dcasearch raises on purpose (data that is missing, a full disk) passes: it is not this trial's fault.
     """
@@ -25,12 +57,10 @@ def as_trial_failures() -> Iterator[None]:
     except DcasearchError:
         raise
     except Exception as error:
-        if _is_out_of_memory(error):
-            raise TrialFailure("oom", _in_one_line(error)) from error
-        if _is_lost(error):
-            raise TrialFailure("lost", _in_one_line(error)) from error
-        logger.exception("a training failed")
-        raise TrialFailure("bug", f"{type(error).__name__}: {_in_one_line(error)}") from error
+        failure = _meaning(error)
+        if isinstance(failure, TrialFailure) and failure.kind == "bug":
+            logger.exception("a training failed")
+        raise failure from error
 
 
 @contextmanager
@@ -45,21 +75,25 @@ def at_work(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _is_lost(error: Exception) -> bool:
-    """Return whether a process that the training needs has gone: one of its loaders, or another rank."""
-    if isinstance(error, dist.DistError):
-        return True
-    # What torch says where it has no exception of its own.
-    return str(error).startswith("DataLoader worker") or "gloo" in str(error).lower()
+def _meaning(error: Exception) -> TrialFailure | MachineError:
+    words, line = str(error), _in_one_line(error)
+    for pattern, advice in EXHAUSTED.items():
+        if re.search(pattern, words, re.IGNORECASE):
+            return MachineError(f"{advice}; then run the same command ({line})")
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or _known(words, OUT_OF_MEMORY):
+        return TrialFailure("oom", line)
+    if isinstance(error, dist.DistError | ConnectionError) or _known(words, LOST):
+        return TrialFailure("lost", line)
+    return TrialFailure("bug", f"{type(error).__name__}: {line}")
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    # The CPU allocator has no exception of its own.
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+def _known(words: str, patterns: tuple[str, ...]) -> bool:
+    return any(re.search(pattern, words, re.IGNORECASE) for pattern in patterns)
 
 
 def _in_one_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    # torch puts a loader process's traceback into the message; its last line says what happened.
+    return lines[-1] if lines[0].startswith("Caught ") else lines[0]

@@ -117,12 +117,12 @@ def test_what_a_training_raises_is_the_trials_failure(bench: Bench, fault: Any, 
     assert 1 in work.finished
 
 
-def test_a_training_that_hangs_loses_its_worker_after_the_time_limit_of_an_epoch(bench: Bench) -> None:
-    work = Listed([faulty("hang"), make_task(seed=9)], retries=0)
+def test_a_training_that_hangs_times_out_after_the_limit_of_an_epoch_and_is_not_tried_again(bench: Bench) -> None:
+    work = Listed([faulty("hang"), make_task(seed=9)], retries=1)
     work.limit(0, 3.0)
     bench.run(work)
     ((number, failure),) = work.failures
-    assert (number, failure.kind) == (0, "lost")
+    assert (number, failure.kind) == (0, "timeout")
     assert 1 in work.finished
 
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from dcasearch.config.study import Stop
-from dcasearch.search.stopping import no_improvement, out_of_time
+from dcasearch.search.stopping import no_improvement, out_of_time, target_reached, too_many_failures
 from dcasearch.trial import State
 from tests.search.test_promotion import TOP1, make_trial
 
@@ -45,3 +46,22 @@ def test_sampling_ends_after_so_many_trials_without_improvement() -> None:
 def test_infeasible_and_duplicate_trials_are_no_lack_of_improvement() -> None:
     trials = [make_trial(0, 10.0), *(make_trial(n, state=State.INFEASIBLE) for n in range(1, 9))]
     assert no_improvement(Stop(no_improvement=2), trials, TOP1) is None
+
+
+def test_sampling_ends_once_a_complete_trial_has_reached_the_target_in_its_direction() -> None:
+    trials = [make_trial(0, 90.0), make_trial(1, 94.0)]
+    assert target_reached(Stop(), trials, TOP1) is None
+    assert target_reached(Stop(target=94.5), trials, TOP1) is None
+    assert target_reached(Stop(target=94), trials, TOP1) == "trial 1 has reached the target, top1 94"
+    assert target_reached(Stop(target=0.5), [make_trial(0, 0.6)], {"loss": "minimize"}) is None
+    assert target_reached(Stop(target=0.5), [make_trial(0, 0.4)], {"loss": "minimize"}) is not None
+
+
+def test_a_run_ends_once_too_many_trials_have_failed_and_those_taken_up_again_do_not_count() -> None:
+    trials = [dataclasses.replace(make_trial(n, state=State.FAILED), failure="oom") for n in range(2)]
+    assert too_many_failures(Stop(), "proxy", trials, ()) is None
+    assert too_many_failures(Stop(failures=3), "proxy", trials, ()) is None
+    assert too_many_failures(Stop(failures=2), "proxy", trials, ()) == (
+        "proxy: 2 trials have failed (2 oom), stop.failures is 2"
+    )
+    assert too_many_failures(Stop(failures=2), "proxy", trials, {0}) is None

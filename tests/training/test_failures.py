@@ -1,9 +1,10 @@
+import errno
 import logging
 
 import pytest
 import torch
 
-from dcasearch.errors import DataError, TrialFailure
+from dcasearch.errors import DataError, MachineError, TrialFailure
 from dcasearch.training.failures import as_trial_failures
 
 
@@ -15,6 +16,21 @@ from dcasearch.training.failures import as_trial_failures
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "oom", "can't allocate"),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), "lost", "pid 7"),
         (RuntimeError("Gloo connectFullMesh failed with [peer.cc:55] Connection closed"), "lost", "connectFullMesh"),
+        (RuntimeError("CUDA error: out of memory\nCompile with TORCH_USE_CUDA_DSA"), "oom", "out of memory"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), "oom", "CUBLAS"),
+        (RuntimeError("CUDA error: uncorrectable ECC error encountered"), "lost", "ECC"),
+        (RuntimeError("CUDA error: CUDA-capable device(s) is/are busy or unavailable"), "lost", "busy"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "lost", "Cannot allocate memory"),
+        (OSError(errno.EIO, "Input/output error"), "lost", "Input/output"),
+        (OSError(errno.ESTALE, "Stale file handle"), "lost", "Stale"),
+        (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), "lost", "reset"),
+        (RuntimeError("CUDA error: device-side assert triggered"), "bug", "assert"),
+        (RuntimeError("out of resource: shared memory, Required: 163840, Hardware limit: 101376"), "bug", "resource"),
+        (
+            ValueError("Caught ValueError in DataLoader worker process 0.\nOriginal Traceback:\nValueError: odd"),
+            "bug",
+            "ValueError: odd",
+        ),
         (ZeroDivisionError("division by zero"), "bug", "ZeroDivisionError: division by zero"),
         (RuntimeError("shapes differ\nat line 2"), "bug", "RuntimeError: shapes differ"),
     ],
@@ -45,3 +61,38 @@ def test_what_is_raised_on_purpose_passes(error: BaseException) -> None:
     with pytest.raises(type(error)) as raised, as_trial_failures():
         raise error
     assert raised.value is error
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (RuntimeError("unable to allocate shared memory(shm) for file </torch_12_34_0>: Success (0)"), "--shm-size"),
+        (RuntimeError("unable to mmap 128 bytes from file </torch_1_2>: Cannot allocate memory (12)"), "--shm-size"),
+        (RuntimeError("unable to write to file </torch_1_2_3>: No space left on device (28)"), "data.workers"),
+        (
+            RuntimeError(
+                "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's workers "
+                "are out of shared memory. Please try to raise your shared memory limit."
+            ),
+            "--shm-size",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "disk"),
+        (OSError(errno.EMFILE, "Too many open files"), "ulimit -n"),
+        (RuntimeError("received 0 items of ancdata"), "ulimit -n"),
+        (
+            OSError(
+                "Caught OSError in DataLoader worker process 1.\nOriginal Traceback (most recent call last):\n"
+                "OSError: [Errno 28] No space left on device: '/tmp/x'"
+            ),
+            "disk",
+        ),
+    ],
+)
+def test_what_every_training_of_a_machine_would_meet_fails_no_trial_and_says_what_to_do(
+    error: Exception, advice: str
+) -> None:
+    with pytest.raises(MachineError, match="then run the same command") as raised, as_trial_failures():
+        raise error
+    assert advice in str(raised.value)
+    assert "\n" not in str(raised.value)

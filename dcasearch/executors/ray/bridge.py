@@ -25,7 +25,7 @@ from dcasearch.executors.ray.actor import GRACE_SECONDS, GaveWay, Message, Ticke
 from dcasearch.executors.ray.cluster import capacity, nodes
 from dcasearch.executors.ray.signals import Signals
 from dcasearch.executors.worker import Failed
-from dcasearch.search.work import ATTEND_SECONDS, Job, Work
+from dcasearch.search.work import ATTEND_SECONDS, Job, Work, too_slow
 
 _PATIENCE_SECONDS = 30.0
 """How long a trial may wait for a place before no smaller one is started in its stead."""
@@ -50,6 +50,8 @@ class Bridge:
         """By Tune's id of the trial."""
         self._waiting: dict[str, float] = {}
         """Since when those that have no place yet wait for one."""
+        self._heard: dict[str, float] = {}
+        """When each trial began its epoch."""
         self._cancelled: set[str] = set()
         self._attended = self._looked = 0.0
         self._room = 0
@@ -92,14 +94,17 @@ class Bridge:
     def started(self, trial_id: str) -> None:
         """Note that a trial has a place."""
         self._waiting.pop(trial_id, None)
+        self._heard[trial_id] = time.monotonic()
 
     def result(self, trial_id: str, message: Message) -> bool:
         """Take what a step returned; return whether the trial goes on."""
         goes_on = False
+        self._heard[trial_id] = time.monotonic()
         with self._kept():
             goes_on = self._result(self._live[trial_id], message)
         if not goes_on:
             del self._live[trial_id]
+            self._heard.pop(trial_id, None)
         return goes_on
 
     def _result(self, ticket: Ticket, message: Message) -> bool:
@@ -134,7 +139,10 @@ class Bridge:
             if ticket.id in self._cancelled:
                 self._ended(ticket, GaveWay())
             else:
-                self._work.fail(ticket.job, TrialFailure("lost", reason))
+                limit, heard = ticket.job.epoch_seconds, self._heard.pop(trial_id, float("inf"))
+                # A process that hangs is ended by its own watch, which cannot say why; the clock can.
+                hung = limit is not None and time.monotonic() - heard >= limit
+                self._work.fail(ticket.job, too_slow(ticket.job) if hung else TrialFailure("lost", reason))
 
     def attend(self) -> None:
         """Look, once a second, at what was asked from outside."""
