@@ -1,18 +1,20 @@
 """What stays in the artifact store: the checkpoints of trainings that run, and the weights of the best few.
 
 A checkpoint goes once its record is stored, or once the later fidelity has ended that goes on from it; weights go
-once better ones are there; where a study has a budget of disk, what is beyond it goes too.
+once better ones are there; where a study has a budget of disk, what is beyond it goes too. What other studies of the
+database count on stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from dcasearch.artifacts import Place, size_of
 from dcasearch.config.study import Direction, Fidelity, Metric, Study
 from dcasearch.errors import StorageError, TrialFailure
 from dcasearch.evaluation import Evaluation, EvaluationKey
 from dcasearch.search.objectives import objectives_at, ranking
+from dcasearch.search.sharing import is_unfinished, trainings_elsewhere, weights_needed
 from dcasearch.search.tasks import task_of
 from dcasearch.store import Store
 from dcasearch.training import (
@@ -40,6 +42,7 @@ class Retention:
         trials: Iterable[Trial],
         *,
         continued: bool = False,
+        needed: Callable[[Collection[str]], Collection[str]] = lambda ids: (),
     ) -> None:
         """Delete what an earlier driver should have deleted.
 
@@ -49,7 +52,9 @@ class Retention:
             objectives: those that say which are the best.
             trials: that have ended.
             continued: whether a later fidelity goes on from these trainings, whose checkpoints then stay.
+            needed: returns those of some evaluations whose weights someone else counts on; they stay.
         """
+        self._needed = needed
         self._artifacts, self._keep, self._objectives = artifacts, keep, objectives
         self._continued = continued
         self._kept = [trial for trial in trials if trial.state is State.COMPLETE]
@@ -65,7 +70,7 @@ class Retention:
             self._kept.append(trial)
             self._drop()
         else:
-            self._delete_weights(trial)
+            self._delete_weights([trial])
 
     def failed(self, key: EvaluationKey, failure: TrialFailure) -> None:
         """Delete the checkpoint of a training that failed."""
@@ -73,17 +78,13 @@ class Retention:
 
     def _drop(self, stored: Callable[[Trial], bool] = lambda trial: True) -> None:
         order = ranking(self._objectives, [trial.values or () for trial in self._kept], "value")
-        for trial in filter(stored, [self._kept[n] for n in order[self._keep :]]):
-            self._delete_weights(trial)
+        self._delete_weights(filter(stored, [self._kept[n] for n in order[self._keep :]]))
         self._kept = [self._kept[n] for n in order[: self._keep]]
 
-    def _delete_weights(self, trial: Trial) -> None:
-        weights_path(self._artifacts, trial.evaluation or "").unlink(missing_ok=True)
-
-
-def kept_weights(study: Study, fidelity: Fidelity) -> int:
-    """Return of how many trials of a fidelity the weights stay; in a race with all seeds that each may have."""
-    return study.keep_weights * (1 if fidelity.race is None else fidelity.race.max_seeds)
+    def _delete_weights(self, trials: Iterable[Trial]) -> None:
+        ids = {trial.evaluation for trial in trials if trial.evaluation is not None}
+        for id in ids.difference(self._needed(ids) if ids else ()):
+            weights_path(self._artifacts, id).unlink(missing_ok=True)
 
 
 def discard_failed(key: EvaluationKey, failure: TrialFailure, artifacts: Place) -> None:
@@ -113,9 +114,10 @@ class Disk:
         recorded = [entry.evaluation for entry in entries if entry.evaluation in left]
         ended = {record.key for record in self._store.evaluations(filter(None, recorded)).values()}
         ended |= {self._key(entry) for entry in entries if entry.failure is not None}
+        elsewhere = trainings_elsewhere(self._store, self._study.name)
         # A training may have ended as one trial and run as another, after its machine failed.
-        for key in ended - {self._key(entry) for entry in entries if _unfinished(entry)}:
-            if key.id in left:
+        for key in ended - {self._key(entry) for entry in entries if is_unfinished(entry)}:
+            if key.id in left and (key.architecture_id, key.seed) not in elsewhere:
                 discard(key, self._artifacts)
 
     def _beginnings(self, fidelities: Iterable[Fidelity]) -> list[str]:
@@ -188,7 +190,8 @@ class Disk:
                 return
             discard_of(id, self._artifacts)
             used -= size
-        order = [id for id in order if id not in parents]
+        elsewhere = weights_needed(self._store, self._study.name, order, own_roles=False)
+        order = [id for id in order if id not in parents and id not in elsewhere]
         for id in order:
             if used <= budget:
                 return
@@ -212,9 +215,3 @@ class Disk:
         objectives = objectives_at(self._study, fidelity)
         best_first = ranking(objectives, [trial.values or () for trial in complete], "value")
         return [complete[n].evaluation for n in reversed(best_first)]
-
-
-def _unfinished(entry: Trial | Role) -> bool:
-    if isinstance(entry, Trial):
-        return entry.state in (State.RUNNING, State.WAITING)
-    return entry.evaluation is None and entry.failure is None

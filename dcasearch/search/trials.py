@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import optuna
 
@@ -23,7 +24,8 @@ from dcasearch.search.costing import Costs
 from dcasearch.search.ledger import Ledger
 from dcasearch.search.objectives import measured, objectives_at, values_of, violation
 from dcasearch.search.pruning import goes_on, rungs
-from dcasearch.search.retention import Retention, kept_weights
+from dcasearch.search.retention import Retention
+from dcasearch.search.sharing import kept_weights, weights_needed
 from dcasearch.search.stopping import no_improvement
 from dcasearch.search.tasks import task_of
 from dcasearch.search.work import Event, Job, Observer
@@ -78,6 +80,7 @@ class Trials:
             self._objectives,
             self.ledger.trials.values(),
             continued=later_continues(study, fidelity),
+            needed=partial(weights_needed, store, study.name),
         )
         self.ended: str | None = None
         """Why no further trial is sampled; None while one may be."""

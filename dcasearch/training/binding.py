@@ -133,7 +133,7 @@ def digest_of(content: Any) -> str:
     def feed(value: Any) -> None:
         if isinstance(value, Tensor):
             sha256.update(f"tensor {value.dtype} {list(value.shape)};".encode())
-            sha256.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+            sha256.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         elif isinstance(value, Mapping):
             sha256.update(f"mapping {len(value)};".encode())
             for key, inner in value.items():

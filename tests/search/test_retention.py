@@ -11,7 +11,8 @@ from dcasearch.config.study import Resources, Study
 from dcasearch.errors import StorageError, TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.search.pipeline import Part, Pipeline
-from dcasearch.search.retention import Disk, Retention, discard_failed, kept_weights
+from dcasearch.search.retention import Disk, Retention, discard_failed
+from dcasearch.search.sharing import kept_weights
 from dcasearch.search.work import Job
 from dcasearch.space import read_space
 from dcasearch.store import Store

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from dcasearch import study as study_room
+from dcasearch.analysis.data import described
 from dcasearch.artifacts import open_artifacts
 from dcasearch.export import load_model, load_spec
 from dcasearch.meaning import check_unchanged, meaning_of
@@ -77,7 +78,7 @@ def loaded(folder: Path) -> LoadedStudy:
 def task_of_trial(loaded: LoadedStudy, params: Any) -> Task:
     (fidelity,) = loaded.study.fidelities
     architecture = loaded.space.point(params).architecture
-    data = study_room.described(loaded)
+    data = described(loaded)
     return task_of(loaded.study, fidelity, architecture, 0, data_fingerprint=data.fingerprint)
 
 
@@ -87,7 +88,7 @@ def test_ids_keys_and_the_meaning_of_a_stored_study_are_those_of_today(
     with Store.open(f"sqlite:///{folder}/study.db") as store:
         stored = store.get_study("stored")
         assert stored is not None
-        check_unchanged("stored", stored.meaning, meaning_of(loaded.study, loaded.space, study_room.described(loaded)))
+        check_unchanged("stored", stored.meaning, meaning_of(loaded.study, loaded.space, described(loaded)))
         found = {t.number: (t.state, t.params) for t in store.trials("stored", "proxy")}
     for number, state, id, evaluation in expected["trials"]:
         assert found[number][0] == state
