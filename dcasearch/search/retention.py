@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from dcasearch.artifacts import Place, size_of
+from dcasearch.artifacts import Place, remove_leftovers, size_of
 from dcasearch.config.study import Direction, Fidelity, Metric, Study
 from dcasearch.errors import StorageError, TrialFailure
 from dcasearch.evaluation import Evaluation, EvaluationKey
@@ -29,6 +29,8 @@ from dcasearch.training import (
     weights_sizes,
 )
 from dcasearch.trial import Role, State, Trial
+
+_FOLDERS = ("checkpoints", "weights")
 
 
 class Retention:
@@ -103,8 +105,11 @@ class Disk:
     def clear(self) -> None:
         """Delete the checkpoints of this study's trainings that have ended: a driver that died left them behind.
 
-        Those stay that a later fidelity may still go on from; they go when it ends (`drop_beginnings`).
+        Those stay that a later fidelity may still go on from; they go when it ends (`drop_beginnings`). What a killed
+        process had not finished to write goes too.
         """
+        for folder in _FOLDERS:
+            remove_leftovers(self._artifacts / folder)
         left = checkpoint_ids(self._artifacts)
         left -= set(self._beginnings(self._study.fidelities))
         if not left:
@@ -179,12 +184,14 @@ class Disk:
         stored = checkpoint_ids(self._artifacts) if beginnings else set()
         extra = {id: size_of(checkpoint_of(id, self._artifacts)) for id in beginnings if id in stored}
         sizes = weights_sizes(self._artifacts)
-        if sum(checkpoints) + sum(extra.values()) + sum(sizes.values()) <= budget:
+        unfinished = self._unfinished()
+        if sum(checkpoints) + sum(extra.values()) + sum(sizes.values()) + sum(unfinished.values()) <= budget:
             return
         order = [id for id in self._least_wanted_first() if id in sizes]
         parents = {role.evaluation for role in self._store.roles(self._study.name) if role.role == "parent"}
         mine = parents.union(order)
         used = sum(checkpoints) + sum(extra.values()) + sum(size for id, size in sizes.items() if id in mine)
+        used += sum(size for id, size in unfinished.items() if id in mine | keep | extra.keys())
         for id, size in extra.items():
             if used <= budget:
                 return
@@ -197,6 +204,17 @@ class Disk:
                 return
             weights_path(self._artifacts, id).unlink(missing_ok=True)
             used -= sizes[id]
+
+    def _unfinished(self) -> dict[str, int]:
+        """Return the bytes of what is half written or was set aside, by the id of the evaluation."""
+        found: dict[str, int] = {}
+        for folder in _FOLDERS:
+            place = self._artifacts / folder
+            for file in place.iterdir() if place.is_dir() else ():
+                if file.suffix in (".tmp", ".broken"):
+                    id = file.name.split(".")[0]
+                    found[id] = found.get(id, 0) + size_of(file)
+        return found
 
     def _least_wanted_first(self) -> list[str]:
         """Return the evaluations of this study that may have weights, each once."""
