@@ -198,7 +198,7 @@ def _write(path: Path, weights: Path, source: Path, spec: Spec) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     for file in (weights, path):
         remove_leftovers(file.parent, f"{glob.escape(file.name)}.*.tmp")
-    temporary = [Path(temporary_of(file)) for file in (weights, path)]
+    temporary = [file.with_name(temporary_of(file).name) for file in (weights, path)]
     try:
         shutil.copyfile(source, temporary[0])
         temporary[1].write_text(to_yaml(spec, comment), encoding="utf-8")
