@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
+import psutil
 from safetensors import SafetensorError
 from upath import UPath
 
@@ -44,6 +45,42 @@ def is_local(place: Place) -> bool:
     return isinstance(place, Path)
 
 
+def temporary_of(place: Place) -> Place:
+    """Return the name under which this process writes a file before it is whole."""
+    # Nodes that share the store may have processes of equal number.
+    return place.with_name(f"{place.name}.{socket.gethostname()}-{os.getpid()}.tmp")
+
+
+def remove_leftovers(folder: Place, pattern: str = "*.tmp") -> None:
+    """Delete the unfinished files of this machine's dead processes; those of living ones and of other machines stay.
+
+    Args:
+        folder: where they lie; it may be missing.
+        pattern: which of its files to look at.
+    """
+    if folder.is_dir():
+        for place in folder.glob(pattern):
+            if _is_left(place):
+                place.unlink(missing_ok=True)
+
+
+def _is_left(place: Place) -> bool:
+    """Return whether the process that wrote an unfinished file is dead: its name ends in `.[host-]pid.tmp`."""
+    host, _, pid = place.name.removesuffix(".tmp").rpartition("-")
+    if not pid.isdigit() or not host.endswith(f".{socket.gethostname()}"):
+        pid = place.suffixes[-2].removeprefix(".") if len(place.suffixes) > 1 else ""
+    if not pid.isdigit():
+        return False
+    try:
+        began, written = psutil.Process(int(pid)).create_time(), place.stat().st_mtime
+        # Then it is another process of the same number. An object store may not know the time: 0.
+        return 0 < written < began - 2
+    except psutil.NoSuchProcess:
+        return True
+    except FileNotFoundError:
+        return False
+
+
 def write_atomically(place: Place, write: Callable[[Path], None]) -> None:
     """Write a file under a temporary name, make it durable and give it its name.
 
@@ -54,8 +91,7 @@ def write_atomically(place: Place, write: Callable[[Path], None]) -> None:
     Raises:
         StorageError: it cannot be written, e.g. the disk is full or read-only; what was there before still is.
     """
-    # Nodes that share the store may have processes of equal number.
-    unfinished = place.with_name(f"{place.name}.{socket.gethostname()}-{os.getpid()}.tmp")
+    unfinished = temporary_of(place)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(unfinished, Path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -52,6 +54,13 @@ def make_epoch(job: Job, epoch: int) -> Epoch:
     if job.task.fidelity.kind == "zero_cost":
         return Epoch.of_score(top1, 0.0, "cpu")
     return Epoch(epoch=epoch, train_loss=1.0, loss=100.0 - top1, top1=top1, top5=100.0, seconds=0.0)
+
+
+def dead_process() -> int:
+    """The number of a process that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
 
 
 class DriverDied(Exception):

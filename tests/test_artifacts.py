@@ -1,7 +1,9 @@
 import errno
+import os
 import pickle
 import resource
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,10 +20,12 @@ from dcasearch.artifacts import (
     move,
     open_artifacts,
     read_bytes,
+    remove_leftovers,
     size_of,
     write_atomically,
 )
 from dcasearch.errors import StorageError, UserError
+from tests.support import dead_process
 
 
 @pytest.fixture
@@ -156,3 +160,23 @@ def test_a_url_is_opened_as_it_is_and_survives_its_name() -> None:
 def test_a_url_that_nothing_here_can_open_is_an_error(location: str, message: str) -> None:
     with pytest.raises(UserError, match=f"artifacts: cannot open {location}.*({message})"):
         open_artifacts(location)
+
+
+def test_unfinished_files_of_dead_processes_are_removed_and_those_of_living_ones_are_not(store: Place) -> None:
+    host, dead = socket.gethostname(), dead_process()
+    left = [f"a.pt.{host}-{dead}.tmp", f"b.npy.{dead}.tmp"]
+    living = [f"c.pt.{host}-{os.getpid()}.tmp", f"b.npy.{os.getpid()}.tmp"]
+    others = [f"a.pt.elsewhere-{dead}.tmp", "mine.tmp", "a.pt"]
+    for name in (*left, *living, *others):
+        write_atomically(store / name, lambda unfinished: unfinished.write_bytes(b"x") and None)
+    remove_leftovers(store)
+    assert names(store) == sorted([*living, *others])
+    remove_leftovers(store / "missing")
+
+
+def test_a_process_that_began_after_the_file_was_written_is_not_its_writer(tmp_path: Path) -> None:
+    path = tmp_path / f"a.pt.{socket.gethostname()}-{os.getpid()}.tmp"
+    path.write_bytes(b"x")
+    os.utime(path, (1000, 1000))
+    remove_leftovers(tmp_path)
+    assert not path.exists()

@@ -13,7 +13,7 @@ from dcasearch.config.study import CostMetric, Fidelity, Study
 from dcasearch.data import DataInfo
 from dcasearch.models import cost
 from dcasearch.search.objectives import violation
-from dcasearch.search.retention import kept_weights
+from dcasearch.search.sharing import kept_weights
 from dcasearch.space import Count, Point, Space, count_distinct, parents_of, size
 from dcasearch.store import Store
 from dcasearch.training import continues, later_continues

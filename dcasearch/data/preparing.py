@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from dcasearch.artifacts import remove_leftovers
 from dcasearch.data.files import leave_group
 from dcasearch.data.folders import fingerprint_of, list_any
 from dcasearch.data.images import Corrupt, Listing, Unreadable, decode, open_image
@@ -281,6 +282,8 @@ def _alone(out: Path, plan: dict[str, str | int]) -> Iterator[None]:
         out.mkdir(parents=True, exist_ok=True)
         with (out / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for ours in (UNFINISHED, INDEX, "*.npy", "*.npy.json"):
+                remove_leftovers(out, f"{ours}.*.tmp")
             _check_plan(out, plan)
             write_durably(out / UNFINISHED, json.dumps(plan).encode())
             yield

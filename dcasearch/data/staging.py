@@ -62,6 +62,8 @@ def _copy(source: Path, target: Path, limit: float | None) -> None:
     unfinished = target.with_name(f"{target.name}.part")
     files, there = _files(source), _files(unfinished)
     missing = [name for name, size in files.items() if there.get(name) != size]
+    for name in there.keys() - files.keys():  # a copy that was broken off, of what the source no longer has
+        (unfinished / name).unlink()
     _check_room(source, target, sum(files.values()), sum(files[name] for name in missing), limit)
     logger.info("copying %d files of %s to %s", len(missing), source, target)
     for folder in {Path(name).parent for name in missing}:

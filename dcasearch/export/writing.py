@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import glob
 import shutil
 import statistics
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from typing import TypeVar
 from dcasearch import __version__
 from dcasearch.analysis.power import Power, difference
 from dcasearch.architecture import Architecture
-from dcasearch.artifacts import Place, local_copy
+from dcasearch.artifacts import Place, local_copy, remove_leftovers, temporary_of
 from dcasearch.config.study import Data, Fidelity
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Cost, Evaluation, Protocol
@@ -196,7 +196,9 @@ def _write(path: Path, weights: Path, source: Path, spec: Spec) -> None:
         f'`dcasearch.load_model("{path.name}")` is the network with its weights.'
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = [file.with_name(f"{file.name}.{os.getpid()}.tmp") for file in (weights, path)]
+    for file in (weights, path):
+        remove_leftovers(file.parent, f"{glob.escape(file.name)}.*.tmp")
+    temporary = [file.with_name(temporary_of(file).name) for file in (weights, path)]
     try:
         shutil.copyfile(source, temporary[0])
         temporary[1].write_text(to_yaml(spec, comment), encoding="utf-8")

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dcasearch.artifacts import read_bytes, write_atomically
+from dcasearch.artifacts import read_bytes, remove_leftovers, write_atomically
 from dcasearch.errors import StorageError, UserError
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.export import Candidate, export
@@ -219,6 +219,10 @@ def _take(out: Path, stack: ExitStack) -> None:
         out.mkdir(parents=True, exist_ok=True)
         lock = stack.enter_context((out / ".lock").open("w"))
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for name in (SPEC, RECORD, "model.safetensors"):
+            remove_leftovers(out, f"{name}.*.tmp")
+        for folder in ("checkpoints", "weights"):
+            remove_leftovers(out / UNFINISHED / folder)
     except BlockingIOError:
         raise UserError(f"another process trains in {out}; wait for it, or give another --out") from None
     except OSError as error:

@@ -1,18 +1,20 @@
 """What stays in the artifact store: the checkpoints of trainings that run, and the weights of the best few.
 
 A checkpoint goes once its record is stored, or once the later fidelity has ended that goes on from it; weights go
-once better ones are there; where a study has a budget of disk, what is beyond it goes too.
+once better ones are there; where a study has a budget of disk, what is beyond it goes too. What other studies of the
+database count on stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
-from dcasearch.artifacts import Place, size_of
+from dcasearch.artifacts import Place, remove_leftovers, size_of
 from dcasearch.config.study import Direction, Fidelity, Metric, Study
 from dcasearch.errors import StorageError, TrialFailure
 from dcasearch.evaluation import Evaluation, EvaluationKey
 from dcasearch.search.objectives import objectives_at, ranking
+from dcasearch.search.sharing import is_unfinished, trainings_elsewhere, weights_needed
 from dcasearch.search.tasks import task_of
 from dcasearch.store import Store
 from dcasearch.training import (
@@ -28,6 +30,8 @@ from dcasearch.training import (
 )
 from dcasearch.trial import Role, State, Trial
 
+_FOLDERS = ("checkpoints", "weights")
+
 
 class Retention:
     """Deletes what no longer needs to be kept; safe to repeat after a driver died."""
@@ -40,6 +44,7 @@ class Retention:
         trials: Iterable[Trial],
         *,
         continued: bool = False,
+        needed: Callable[[Collection[str]], Collection[str]] = lambda ids: (),
     ) -> None:
         """Delete what an earlier driver should have deleted.
 
@@ -49,7 +54,9 @@ class Retention:
             objectives: those that say which are the best.
             trials: that have ended.
             continued: whether a later fidelity goes on from these trainings, whose checkpoints then stay.
+            needed: returns those of some evaluations whose weights someone else counts on; they stay.
         """
+        self._needed = needed
         self._artifacts, self._keep, self._objectives = artifacts, keep, objectives
         self._continued = continued
         self._kept = [trial for trial in trials if trial.state is State.COMPLETE]
@@ -65,7 +72,7 @@ class Retention:
             self._kept.append(trial)
             self._drop()
         else:
-            self._delete_weights(trial)
+            self._delete_weights([trial])
 
     def failed(self, key: EvaluationKey, failure: TrialFailure) -> None:
         """Delete the checkpoint of a training that failed."""
@@ -73,17 +80,13 @@ class Retention:
 
     def _drop(self, stored: Callable[[Trial], bool] = lambda trial: True) -> None:
         order = ranking(self._objectives, [trial.values or () for trial in self._kept], "value")
-        for trial in filter(stored, [self._kept[n] for n in order[self._keep :]]):
-            self._delete_weights(trial)
+        self._delete_weights(filter(stored, [self._kept[n] for n in order[self._keep :]]))
         self._kept = [self._kept[n] for n in order[: self._keep]]
 
-    def _delete_weights(self, trial: Trial) -> None:
-        weights_path(self._artifacts, trial.evaluation or "").unlink(missing_ok=True)
-
-
-def kept_weights(study: Study, fidelity: Fidelity) -> int:
-    """Return of how many trials of a fidelity the weights stay; in a race with all seeds that each may have."""
-    return study.keep_weights * (1 if fidelity.race is None else fidelity.race.max_seeds)
+    def _delete_weights(self, trials: Iterable[Trial]) -> None:
+        ids = {trial.evaluation for trial in trials if trial.evaluation is not None}
+        for id in ids.difference(self._needed(ids) if ids else ()):
+            weights_path(self._artifacts, id).unlink(missing_ok=True)
 
 
 def discard_failed(key: EvaluationKey, failure: TrialFailure, artifacts: Place) -> None:
@@ -102,8 +105,11 @@ class Disk:
     def clear(self) -> None:
         """Delete the checkpoints of this study's trainings that have ended: a driver that died left them behind.
 
-        Those stay that a later fidelity may still go on from; they go when it ends (`drop_beginnings`).
+        Those stay that a later fidelity may still go on from; they go when it ends (`drop_beginnings`). What a killed
+        process had not finished to write goes too.
         """
+        for folder in _FOLDERS:
+            remove_leftovers(self._artifacts / folder)
         left = checkpoint_ids(self._artifacts)
         left -= set(self._beginnings(self._study.fidelities))
         if not left:
@@ -113,9 +119,10 @@ class Disk:
         recorded = [entry.evaluation for entry in entries if entry.evaluation in left]
         ended = {record.key for record in self._store.evaluations(filter(None, recorded)).values()}
         ended |= {self._key(entry) for entry in entries if entry.failure is not None}
+        elsewhere = trainings_elsewhere(self._store, self._study.name)
         # A training may have ended as one trial and run as another, after its machine failed.
-        for key in ended - {self._key(entry) for entry in entries if _unfinished(entry)}:
-            if key.id in left:
+        for key in ended - {self._key(entry) for entry in entries if is_unfinished(entry)}:
+            if key.id in left and (key.architecture_id, key.seed) not in elsewhere:
                 discard(key, self._artifacts)
 
     def _beginnings(self, fidelities: Iterable[Fidelity]) -> list[str]:
@@ -177,23 +184,37 @@ class Disk:
         stored = checkpoint_ids(self._artifacts) if beginnings else set()
         extra = {id: size_of(checkpoint_of(id, self._artifacts)) for id in beginnings if id in stored}
         sizes = weights_sizes(self._artifacts)
-        if sum(checkpoints) + sum(extra.values()) + sum(sizes.values()) <= budget:
+        unfinished = self._unfinished()
+        if sum(checkpoints) + sum(extra.values()) + sum(sizes.values()) + sum(unfinished.values()) <= budget:
             return
         order = [id for id in self._least_wanted_first() if id in sizes]
         parents = {role.evaluation for role in self._store.roles(self._study.name) if role.role == "parent"}
         mine = parents.union(order)
         used = sum(checkpoints) + sum(extra.values()) + sum(size for id, size in sizes.items() if id in mine)
+        used += sum(size for id, size in unfinished.items() if id in mine | keep | extra.keys())
         for id, size in extra.items():
             if used <= budget:
                 return
             discard_of(id, self._artifacts)
             used -= size
-        order = [id for id in order if id not in parents]
+        elsewhere = weights_needed(self._store, self._study.name, order, own_roles=False)
+        order = [id for id in order if id not in parents and id not in elsewhere]
         for id in order:
             if used <= budget:
                 return
             weights_path(self._artifacts, id).unlink(missing_ok=True)
             used -= sizes[id]
+
+    def _unfinished(self) -> dict[str, int]:
+        """Return the bytes of what is half written or was set aside, by the id of the evaluation."""
+        found: dict[str, int] = {}
+        for folder in _FOLDERS:
+            place = self._artifacts / folder
+            for file in place.iterdir() if place.is_dir() else ():
+                if file.suffix in (".tmp", ".broken"):
+                    id = file.name.split(".")[0]
+                    found[id] = found.get(id, 0) + size_of(file)
+        return found
 
     def _least_wanted_first(self) -> list[str]:
         """Return the evaluations of this study that may have weights, each once."""
@@ -212,9 +233,3 @@ class Disk:
         objectives = objectives_at(self._study, fidelity)
         best_first = ranking(objectives, [trial.values or () for trial in complete], "value")
         return [complete[n].evaluation for n in reversed(best_first)]
-
-
-def _unfinished(entry: Trial | Role) -> bool:
-    if isinstance(entry, Trial):
-        return entry.state in (State.RUNNING, State.WAITING)
-    return entry.evaluation is None and entry.failure is None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import optuna
 
@@ -23,8 +24,9 @@ from dcasearch.search.costing import Costs
 from dcasearch.search.ledger import Ledger
 from dcasearch.search.objectives import measured, objectives_at, values_of, violation
 from dcasearch.search.pruning import RUNGS_PASSED, goes_on, rungs, rungs_passed
-from dcasearch.search.retention import Retention, kept_weights
+from dcasearch.search.retention import Retention
 from dcasearch.search.retrying import failed, plan_retries, retried
+from dcasearch.search.sharing import kept_weights, weights_needed
 from dcasearch.search.stopping import no_improvement, target_reached, too_many_failures
 from dcasearch.search.tasks import task_of
 from dcasearch.search.work import Event, Job, Observer
@@ -84,6 +86,7 @@ class Trials:
             self._objectives,
             self.ledger.trials.values(),
             continued=later_continues(study, fidelity),
+            needed=partial(weights_needed, store, study.name),
         )
         self.ended: str | None = None
         """Why no further trial is sampled; None while one may be."""

@@ -341,6 +341,22 @@ class Store:
         with self._reading() as session:
             return [records.role_of(row) for row in session.scalars(query)]
 
+    # Who counts on a record
+
+    @outlasting
+    def users(self, evaluations: Iterable[str]) -> list[Trial | Role]:
+        """Return the trials and roles of all studies that have one of these evaluations."""
+        found: list[Trial | Role] = []
+        ids = sorted(set(evaluations))
+        with self._reading() as session:
+            for start in range(0, len(ids), _AT_ONCE):
+                asked = ids[start : start + _AT_ONCE]
+                trials = select(*records.TRIAL_COLUMNS).where(TrialRow.evaluation.in_(asked))
+                found += [records.trial_of(row) for row in session.execute(trials)]
+                roles = select(RoleRow).where(RoleRow.evaluation.in_(asked))
+                found += [records.role_of(row) for row in session.scalars(roles)]
+        return found
+
     def _by_id(self, ids: Iterable[str], *columns: Any) -> Iterator[Sequence[Any]]:
         wanted = sorted(set(ids))
         with self._reading() as session:

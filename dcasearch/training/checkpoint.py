@@ -1,13 +1,14 @@
 """The state of a training, after an epoch or within one: what a resumed one goes on from.
 
-Read without running any code of it.
+It carries the id of its training's key and a checksum. It is read without running any code of it.
 """
 
 from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,13 +16,15 @@ import torch
 from torch import Tensor
 
 from dcasearch.artifacts import Place, delete, move, read_bytes, write_atomically
+from dcasearch.errors import StorageError
 from dcasearch.evaluation import Epoch, EvaluationKey
+from dcasearch.training.binding import Unfit, check_whole, digest_of
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 2
-_READABLE = (1, 2)
-"""Format 1 has no state within an epoch."""
+_FORMAT = 3
+_READABLE = (1, 2, 3)
+"""Format 1 has no state within an epoch; 1 and 2 have no key and no checksum, and belong to whom their name says."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +82,7 @@ def checkpoint_ids(artifacts: Place) -> set[str]:
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Place) -> None:
-    """Replace the checkpoint at `path`.
+    """Replace the checkpoint at `path`, whose name is the id of the training's key.
 
     Raises:
         StorageError: it cannot be written; the one before is still there.
@@ -87,6 +90,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Place) -> None:
     middle = checkpoint.middle
     content = {
         "format": _FORMAT,
+        "key": path.stem,
         "model": checkpoint.model,
         "optimizer": checkpoint.optimizer,
         "ema": checkpoint.ema,
@@ -95,38 +99,76 @@ def save_checkpoint(checkpoint: Checkpoint, path: Place) -> None:
         "continued": checkpoint.continued,
         "middle": None if middle is None else {**vars(middle), "ranks": [vars(rank) for rank in middle.ranks]},
     }
-    write_atomically(path, lambda unfinished: torch.save(content, unfinished))
+    signed = {**content, "sha256": digest_of(content)}
+    write_atomically(path, lambda unfinished: torch.save(signed, unfinished))
 
 
-def read_checkpoint(path: Place) -> bytes | None:
+def read_checkpoint(path: Place, check: Callable[[Checkpoint], None] = lambda checkpoint: None) -> bytes | None:
     """Return the content of the checkpoint at `path`, or None if there is none.
 
-    A broken one, or a newer version's, is named in a warning and moved aside; the training then starts anew.
+    One that is broken, a newer version's, another training's, or that no training can have written is named in a
+    warning and moved aside; the training then starts anew.
+
+    Args:
+        path: its name is the id of the training's key.
+        check: raises where the checkpoint does not fit the training (`Fit.check`).
+
+    Raises:
+        StorageError: it cannot be read, or not moved aside.
     """
     content = read_bytes(path)
     if content is None:
         return None
     try:
-        parse_checkpoint(content, torch.device("cpu"))
+        loaded = _loaded(content, torch.device("cpu"))
+        _check_signed(loaded, path.stem)
+        checkpoint = _made_of(loaded)
+        check_whole(checkpoint)
+        check(checkpoint)
     except Exception as error:  # torch's unpickler raises whatever broken or foreign content leads it to
-        aside = path.with_suffix(".broken")
-        move(path, aside.name)
         # Not torch's own words: they advise to load it in a way that may run its code.
-        reason = str(error) if isinstance(error, UnknownFormat) else type(error).__name__
-        logger.warning("cannot read checkpoint %s (%s): moved to %s, training starts anew", path, reason, aside.name)
+        _set_aside(path, str(error) if isinstance(error, Unfit) else type(error).__name__)
         return None
     return content
 
 
-class UnknownFormat(ValueError):
+def _check_signed(loaded: Mapping[str, Any], id: str) -> None:
+    """Raise Unfit where a checkpoint is of another key, or was changed after it was written."""
+    if loaded["format"] < 3:
+        return
+    if loaded["key"] != id:
+        raise Unfit(f"it is of another training, {loaded['key']}")
+    if loaded["sha256"] != digest_of({name: value for name, value in loaded.items() if name != "sha256"}):
+        raise Unfit("its checksum is wrong")
+
+
+def _set_aside(path: Place, reason: str) -> None:
+    aside = path.with_suffix(".broken")
+    try:
+        with suppress(FileNotFoundError):  # another process was faster
+            move(path, aside.name)
+    except OSError as error:
+        raise StorageError(f"cannot move {path} aside, which cannot be used ({reason}): {error}") from error
+    logger.warning("cannot use checkpoint %s (%s): moved to %s, training starts anew", path, reason, aside.name)
+
+
+class UnknownFormat(Unfit):
     """A checkpoint of a format that this version does not know."""
 
 
 def parse_checkpoint(content: bytes, device: torch.device) -> Checkpoint:
-    """Return the checkpoint that the bytes hold, its tensors on the device."""
-    loaded = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    """Return the checkpoint that the bytes hold, its tensors on the device; `read_checkpoint` has checked them."""
+    return _made_of(_loaded(content, device))
+
+
+def _loaded(content: bytes, device: torch.device) -> dict[str, Any]:
+    loaded: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
     if loaded["format"] not in _READABLE:
         raise UnknownFormat(f"its format is {loaded['format']}, this version knows {_FORMAT}")
+    return loaded
+
+
+def _made_of(loaded: Mapping[str, Any]) -> Checkpoint:
     return Checkpoint(
         model=loaded["model"],
         optimizer=loaded["optimizer"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import safetensors.torch
 import torch
@@ -14,6 +15,8 @@ from dcasearch.artifacts import Place
 from dcasearch.data import Batch, Loader, describe, open_loaders, root_of, stage
 from dcasearch.errors import DataError, Preempted, TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
+from dcasearch.models import build_model
+from dcasearch.training.binding import Fit
 from dcasearch.training.checkpoint import (
     Checkpoint,
     MidEpoch,
@@ -149,17 +152,23 @@ class Training:
 
     def _saved(self) -> bytes | None:
         """Return this training's checkpoint, or that of the longest one which is its beginning."""
-        own = read_checkpoint(self._checkpoint)
+        own = read_checkpoint(self._checkpoint, partial(self._check, self._task.fidelity.epochs))
         if own is not None:
             return own
         stored = checkpoint_ids(self._artifacts)
         shorter = beginnings(self._task) if stored else {}
         for id in sorted(stored & shorter.keys(), key=lambda id: -shorter[id]):
-            content = read_checkpoint(checkpoint_of(id, self._artifacts))
+            path = checkpoint_of(id, self._artifacts)
+            content = read_checkpoint(path, partial(self._check, shorter[id]))
             if content is not None:
                 self._beginning = id
                 return content
         return None
+
+    def _check(self, epochs: int, checkpoint: Checkpoint) -> None:
+        """Raise Unfit where a checkpoint is not of this training, or of its beginning of so many epochs."""
+        model = build_model(self._task.architecture, num_classes=self._loaders.classes)
+        Fit.of(model, self._recipe, epochs=epochs, steps=len(self._loaders.train)).check(checkpoint)
 
     def _resume(self, checkpoint: Checkpoint) -> None:
         self._network.model.load_state_dict(checkpoint.model)

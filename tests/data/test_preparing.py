@@ -21,6 +21,7 @@ from dcasearch.data.prepared import Index
 from dcasearch.data.preparing import Step, prepare, verify
 from dcasearch.errors import DataError, StorageError, UserError
 from tests.data.support import write_folder
+from tests.support import dead_process
 
 SIZE = 16
 
@@ -92,6 +93,21 @@ def test_a_preparation_that_was_broken_off_is_gone_on_with(
         verify(out, workers=0)
     _, steps = make(root, out)
     assert kept(steps) == 3
+    assert files(out) == files(whole)
+
+
+def test_what_a_kill_left_half_written_is_removed_before_anything_is_written(root: Path, tmp_path: Path) -> None:
+    whole, out, dead = tmp_path / "whole", tmp_path / "out", dead_process()
+    make(root, whole)
+    out.mkdir()
+    left = [out / f"{name}.{dead}.tmp" for name in ("preparing.json", "train-00001.npy", "train-00000.npy.json")]
+    for path in left:
+        path.write_bytes(b"half")
+
+    def look(step: Step) -> None:
+        assert not any(path.exists() for path in left)
+
+    prepare(root, out, size=SIZE, workers=0, max_corrupt=0, observe=look)
     assert files(out) == files(whole)
 
 

@@ -92,6 +92,15 @@ def test_a_copy_that_was_broken_off_is_gone_on_with(data: Data, monkeypatch: pyt
     assert len(done) == len(set(done)) == 27
 
 
+def test_what_a_broken_off_copy_has_too_many_is_removed(data: Data) -> None:
+    part = Path(f"{copied(data)}.part")
+    shutil.rmtree(copied(data), ignore_errors=True)
+    part.mkdir(parents=True)
+    (part / "gone.jpg").write_bytes(b"of the source no more")
+    stage(data)
+    assert bytes_of(copied(data)) == bytes_of(Path(str(data.root)))
+
+
 def test_more_than_the_limit_is_not_copied(data: Data, tmp_path: Path) -> None:
     limited = Data.model_validate({**data.model_dump(), "stage_limit": "1k"})
     with pytest.raises(StorageError, match=r"pets has .* GB, more than the data\.stage_limit of 0\.00 GB; raise it"):

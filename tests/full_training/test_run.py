@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from dcasearch.full_training import Passed, Trained, Wishes, plan
 from dcasearch.training import Training
 from tests.full_training.support import EPOCHS, planned, run, values
 from tests.full_training.support import write as write_files
+from tests.support import dead_process
 from tests.training.test_training import at_call
 
 EVERYTHING: dict[str, Any] = {"ema": 0.5, "mixup": 0.2, "cutmix": 1.0, "accumulate": 3, "clip_norm": 1.0}
@@ -40,6 +42,20 @@ def test_it_leaves_a_model_its_spec_and_its_record(undisturbed: tuple[Trained, P
     assert trained.record["provenance"]["threads"] == "1"
     tops = [epoch["top1"] for epoch in trained.record["history"]]
     assert tops[trained.record["best_epoch"] - 1] == max(tops)
+
+
+def test_what_a_killed_run_had_not_finished_is_removed_by_the_next(undisturbed: tuple[Trained, Path]) -> None:
+    _, out = undisturbed
+    dead = f"{socket.gethostname()}-{dead_process()}.tmp"
+    names = ("record.json", "model.yaml", "model.safetensors", "unfinished/checkpoints/a.pt", "notes.txt")
+    left = [out / f"{name}.{dead}" for name in names]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    assert run(planned(out.parent), out).before
+    assert [path.exists() for path in left] == [False] * 4 + [True], "a user's own file stays"
+    left[-1].unlink()
+    shutil.rmtree(out / "unfinished")
 
 
 def test_the_spec_is_one_that_verify_and_load_model_accept(undisturbed: tuple[Trained, Path]) -> None:

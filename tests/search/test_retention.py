@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,14 @@ from dcasearch.config.study import Resources, Study
 from dcasearch.errors import StorageError, TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.search.pipeline import Part, Pipeline
-from dcasearch.search.retention import Disk, Retention, discard_failed, kept_weights
+from dcasearch.search.retention import Disk, Retention, discard_failed
+from dcasearch.search.sharing import kept_weights
 from dcasearch.search.work import Job
 from dcasearch.space import read_space
 from dcasearch.store import Store
 from dcasearch.training import Task, checkpoint_path, weights_path
 from dcasearch.trial import Role, State, Trial
-from tests.support import make_study
+from tests.support import dead_process, make_study
 
 SIZE = 1000
 """Bytes of every checkpoint and of all weights."""
@@ -283,3 +286,28 @@ def test_checkpoints_to_go_on_from_are_the_first_to_go_where_disk_is_short(tmp_p
     shelf.disk().make_room([])
     assert shelf.checkpoints() == ids(best)
     assert shelf.weights() == ids(worst, best)
+
+
+def test_what_a_killed_process_had_not_finished_goes_with_the_next_run(shelf: Shelf) -> None:
+    trial = shelf.trial(0, State.RUNNING)
+    shelf.trial(1, State.COMPLETE)
+    folders = [shelf.artifacts / name for name in ("checkpoints", "weights")]
+    for folder in folders:
+        shelf.write(folder / f"{trial.number}.pt.{socket.gethostname()}-{dead_process()}.tmp")
+        shelf.write(folder / f"{trial.number}.pt.{socket.gethostname()}-{os.getpid()}.tmp")
+    shelf.disk().clear()
+    for folder in folders:
+        (left,) = folder.glob("*.tmp")
+        assert left.name.endswith(f"-{os.getpid()}.tmp")
+
+
+@pytest.mark.parametrize("suffix", [".pt.elsewhere-1.tmp", ".broken"])
+def test_half_written_files_and_those_set_aside_count_in_the_budget(suffix: str, tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, disk=2.5 * SIZE)
+    running = shelf.checkpoint(shelf.task(0, "proxy")).key
+    shelf.trial(1, State.COMPLETE)
+    shelf.disk().make_room([running])
+    assert len(shelf.weights()) == 1
+    shelf.write(shelf.artifacts / "checkpoints" / f"{running.id}{suffix}")
+    shelf.disk().make_room([running])
+    assert shelf.weights() == set()

@@ -87,7 +87,7 @@ def test_a_broken_checkpoint_is_moved_aside_with_a_warning(
     save_checkpoint(CHECKPOINT, path)
     whole = path.read_bytes()
     if damage == "newer":
-        torch.save({"format": 3}, path)
+        torch.save({"format": 4}, path)
     elif damage == "other":
         torch.save([1, 2], path)
     else:

@@ -47,7 +47,7 @@ def test_the_longest_of_several_beginnings_is_taken_and_a_broken_one_passed_over
     assert recorded[3].reused_seconds > 0
     checkpoint_path(tasks[3].key, tmp_path).write_bytes(b"broken")
     assert run(tasks[4], tmp_path).reused_seconds == pytest.approx(recorded[1].seconds)
-    assert "cannot read checkpoint" in caplog.text
+    assert "cannot use checkpoint" in caplog.text
 
 
 @pytest.mark.parametrize(
