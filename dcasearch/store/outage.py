@@ -17,6 +17,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, InternalError, Operational
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from dcasearch.errors import StorageError
+from dcasearch.store.presence import DatabaseGone
 from dcasearch.store.urls import redact
 
 OUTAGE_SECONDS = 300.0
@@ -26,6 +27,8 @@ _SQLITE_BUSY = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
 _ANEW = ("40001", "40P01", "57P01", "57P02", "57P03", "53300")
 """PostgreSQL's codes of what another attempt may bring: writers that met, a server going down or coming up, or full."""
 _FORBIDDEN = "42501"
+_DROPPED = ("42P01", "3F000", "3D000")
+"""PostgreSQL's codes of a table, a schema and a database that do not exist."""
 _QUIET = 4
 """Attempts before anything is said: writers that met are through by then."""
 
@@ -48,6 +51,8 @@ def translated(url: str) -> Iterator[None]:
         if not isinstance(reason, DBAPIError):
             raise
         passes = _passes(reason)
+        if getattr(reason.orig, "sqlstate", None) in _DROPPED:
+            raise DatabaseGone(f"{redact(url)}: the database or its tables were dropped: {reason.orig}") from error
         if not passes and not _is_the_databases(reason):
             raise  # a constraint or a statement of ours: a bug, with its traceback
         kind = Away if passes else StorageError

@@ -21,6 +21,7 @@ from dcasearch.store.engine import make_engine, writer
 from dcasearch.store.lease import Lease
 from dcasearch.store.optuna_storage import OptunaStorage, open_optuna
 from dcasearch.store.outage import outlasting, translated
+from dcasearch.store.presence import Presence
 from dcasearch.store.records import Request, RequestKind, StoredStudy
 from dcasearch.store.tables import (
     ArchitectureRow,
@@ -49,6 +50,7 @@ class Store:
     aside; anyone may read at any time. Threads may share a store; processes may not, so it has no pickle.
 
     Raises (every method):
+        DatabaseGone: a StorageError; the database's file was deleted or replaced since it was opened.
         StorageError: the database is gone or locked for too long (`outage.OUTAGE_SECONDS`), full or read-only; no
             password in the message.
     """
@@ -56,6 +58,7 @@ class Store:
     def __init__(self, engine: Engine, url: str) -> None:
         self._engine = engine
         self._writer = writer(engine)
+        self._presence = Presence(engine.url)
         self._url = url
         self._optuna: OptunaStorage | None = None
         self._cached_optuna: BaseStorage | None = None
@@ -350,13 +353,16 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[Session]:
+        self._presence.check()
         with translated(self._url), Session(self._engine) as session:
             yield session
 
     @contextmanager
     def _writing(self) -> Iterator[Session]:
+        self._presence.check()
         with translated(self._url), Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
+        self._presence.check_written()
 
     def _flush(self) -> None:
         """Write what Optuna's storage keeps: our row of a trial never knows parameters that Optuna's does not."""
