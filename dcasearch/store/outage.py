@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import DatabaseError, DBAPIError, InternalError, OperationalError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
@@ -46,8 +45,8 @@ def translated(url: str) -> Iterator[None]:
     """Turn what a database cannot do (gone, full, locked, read-only, no database) into a StorageError."""
     try:
         yield
-    except (DBAPIError, StorageInternalError) as error:
-        reason = error.__cause__ if isinstance(error, StorageInternalError) else error
+    except _errors() as error:
+        reason = error if isinstance(error, DBAPIError) else error.__cause__
         if not isinstance(reason, DBAPIError):
             raise
         passes = _passes(reason)
@@ -57,6 +56,13 @@ def translated(url: str) -> Iterator[None]:
             raise  # a constraint or a statement of ours: a bug, with its traceback
         kind = Away if passes else StorageError
         raise kind(f"{redact(url)}: {str(reason.orig).strip()}") from error
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """Return what a database's failure is raised as; Python asks once there is an error, so reading needs no Optuna."""
+    from optuna.exceptions import StorageInternalError
+
+    return DBAPIError, StorageInternalError
 
 
 def outlasting(call: Callable[P, T]) -> Callable[P, T]:

@@ -6,9 +6,9 @@ import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn, Self, TypeVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
-from optuna.storages import BaseStorage, get_storage
 from sqlalchemy import Engine, Select, delete, func, select
 from sqlalchemy.orm import Session
 
@@ -17,9 +17,9 @@ from dcasearch.config.study import Metric
 from dcasearch.errors import StorageError
 from dcasearch.evaluation import Cost, Evaluation, EvaluationKey
 from dcasearch.store import records, schema
+from dcasearch.store.activity import last_activity
 from dcasearch.store.engine import make_engine, writer
 from dcasearch.store.lease import Lease
-from dcasearch.store.optuna_storage import OptunaStorage, open_optuna
 from dcasearch.store.outage import outlasting, translated
 from dcasearch.store.presence import Presence
 from dcasearch.store.records import Request, RequestKind, StoredStudy
@@ -36,6 +36,11 @@ from dcasearch.store.tables import (
 from dcasearch.store.urls import parse, password_of, redact, whole
 from dcasearch.trial import Role, State, Trial
 
+if TYPE_CHECKING:  # reading commands do not wait for Optuna
+    from optuna.storages import BaseStorage
+
+    from dcasearch.store.optuna_storage import OptunaStorage
+
 logger = logging.getLogger(__name__)
 Row = TypeVar("Row", bound=Base)
 _AT_ONCE = 500
@@ -45,12 +50,12 @@ _AT_ONCE = 500
 class Store:
     """The database of one or many studies.
 
-    Each method is one transaction: done to the end, or not at all, and the same again where it is done twice.
-    While the database is away, each waits for it. Only the driver of a study (see `lease`) writes it, requests
+    Each method is one transaction, done to the end or not at all; done twice it gives the same. While the database is
+    away, each waits for it. Only the driver of a study (see `lease`) writes it, requests
     aside; anyone may read at any time. Threads may share a store; processes may not, so it has no pickle.
 
     Raises (every method):
-        DatabaseGone: a StorageError; the database's file was deleted or replaced since it was opened.
+        DatabaseGone: its file was deleted or replaced since it was opened; a StorageError, as is the next.
         StorageError: the database is gone or locked for too long (`outage.OUTAGE_SECONDS`), full or read-only; no
             password in the message.
     """
@@ -63,8 +68,7 @@ class Store:
         self._optuna: OptunaStorage | None = None
         self._cached_optuna: BaseStorage | None = None
         self._opening = threading.Lock()
-        self._architectures: set[str] = set()
-        """Known to be in the database."""
+        self._architectures: set[str] = set()  # known to be in the database
 
     @classmethod
     def open(cls, url: str, *, create: bool = False) -> Self:
@@ -114,6 +118,10 @@ class Store:
         Raises:
             StorageError: its tables are of another version than the installed Optuna.
         """
+        from optuna.storages import get_storage
+
+        from dcasearch.store.optuna_storage import open_optuna
+
         with self._opening:
             if self._cached_optuna is None:
                 self._optuna = open_optuna(self._url, self._engine)
@@ -298,6 +306,12 @@ class Store:
             for fidelity, state, count in session.execute(query):
                 counts.setdefault(fidelity, {})[State(state)] = count
         return counts
+
+    @outlasting
+    def last_activity(self, study: str) -> datetime:
+        """Return when something was last done for a stored study."""
+        with self._reading() as session:
+            return last_activity(session, study)
 
     # Requests to a running study
 

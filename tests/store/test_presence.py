@@ -54,10 +54,13 @@ def test_a_heartbeat_notices_it_and_the_driver_is_told(
 ) -> None:
     monkeypatch.setattr(lease, "HEARTBEAT", timedelta(seconds=0.01))
     held = with_study(sqlite_store).lease(STUDY)
-    with pytest.raises(DatabaseGone), held:
-        file.unlink()
-        held._thread.join()  # it ends once it has noticed
+    held.__enter__()
+    file.unlink()
+    held._thread.join()  # it ends once it has noticed
+    with pytest.raises(DatabaseGone):
         held.check()
+    with pytest.raises(DatabaseGone):
+        held.__exit__(None, None, None)
 
 
 def test_a_lease_that_cannot_be_given_back_to_its_file_is_an_error(sqlite_store: Store, file: Path) -> None:
