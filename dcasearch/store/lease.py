@@ -80,10 +80,14 @@ class Lease:
             logger.warning("The lease of study '%s' was not given back: %s", self._study, failure)
 
     def check(self) -> None:
-        """Raise DatabaseGone if the database's file went away, and StudyLocked if another driver took the study over while this process was not heard of.
+        """Look whether this process still drives the study.
 
-        After a silence in which that may have happened (a stopped process, a database that was away) the
+        After a silence in which another driver may have come (a stopped process, a database that was away) the
         database is asked.
+
+        Raises:
+            DatabaseGone: a heartbeat found that the database's file was deleted or replaced.
+            StudyLocked: another driver took the study over while this process was not heard of.
         """
         if self._gone is not None:
             raise self._gone

@@ -158,8 +158,7 @@ class Store:
     def get_study(self, name: str) -> StoredStudy | None:
         """Return a study, or None where the database holds none of that name."""
         with self._reading() as session:
-            row = session.get(StudyRow, name)
-            return None if row is None else records.study_of(row)
+            return records.study_of(row) if (row := session.get(StudyRow, name)) else None
 
     @outlasting
     def studies(self) -> list[StoredStudy]:
@@ -205,7 +204,7 @@ class Store:
         """Return a stored cost, or None."""
         with self._reading() as session:
             row = session.get(CostRow, (architecture_id, resolution, classes))
-            return None if row is None else Cost(row.params, row.macs)
+            return Cost(row.params, row.macs) if row else None
 
     # Evaluations
 
@@ -224,8 +223,7 @@ class Store:
     def find(self, key: EvaluationKey) -> Evaluation | None:
         """Return the record of a measurement, or None where it was not made yet."""
         with self._reading() as session:
-            row = session.get(EvaluationRow, key.id)
-            return None if row is None else records.evaluation_of(row)
+            return records.evaluation_of(row) if (row := session.get(EvaluationRow, key.id)) else None
 
     @outlasting
     def evaluation(self, id: str) -> Evaluation:
