@@ -62,7 +62,9 @@ def placed(loaded: LoadedStudy, *, anew: bool = False) -> LoadedStudy:
     storage, artifacts = storage_of(loaded.study), loaded.study.artifacts
     if "://" not in artifacts:
         artifacts = str((folder / artifacts).absolute())
-    update = {"storage": anchored(storage, folder), "artifacts": artifacts}
+    update = {"artifacts": artifacts}
+    if (absolute := anchored(storage, folder)) != storage:  # a URL with a password stays where it was
+        update["storage"] = absolute
     return replace(loaded, study=loaded.study.model_copy(update=update))
 
 

@@ -285,7 +285,7 @@ def test_the_storage_option_beats_the_yaml_which_beats_the_environment(
         ((named, "--storage", "sqlite:///option.db"), "option.db"),
     ):
         done = dcasearch("run", *arguments)
-        assert done.out.startswith(f"study tiny, database sqlite:///{tmp_path}/{expected}\n")
+        assert done.out.startswith(f"study tiny, database sqlite:///{tmp_path}/{expected}, artifacts ")
         assert (tmp_path / expected).exists()
         again = dcasearch("status", *arguments)
         assert again.out.startswith(f"study tiny, database sqlite:///{tmp_path}/{expected}\n")
