@@ -21,7 +21,7 @@ from dcasearch.architecture import Architecture
 from dcasearch.artifacts import open_artifacts
 from dcasearch.config.study import Fidelity, Metric
 from dcasearch.data import DataInfo
-from dcasearch.errors import StudyFailed, TimeOver, UserError
+from dcasearch.errors import StudyFailed, TimeOver
 from dcasearch.evaluation import Protocol as DataProtocol
 from dcasearch.executors import Executor, open_executor
 from dcasearch.meaning import check_unchanged, meaning_of
@@ -39,7 +39,7 @@ from dcasearch.search.stopping import out_of_time
 from dcasearch.search.trials import Trials
 from dcasearch.search.winner import Winner, winner_of
 from dcasearch.search.work import Event, Job, Observer, Source
-from dcasearch.space import LoadedStudy, load_study, size
+from dcasearch.space import LoadedStudy, check_variables, load_study, size
 from dcasearch.store import Store, storage_of
 from dcasearch.trial import Value
 
@@ -89,12 +89,6 @@ def run(
 
         claims = Claims(store, lease, watched)
         return _Run(loaded, store, executor, watched, claims, data).run()
-
-
-def check_variables(loaded: LoadedStudy) -> None:
-    """Raise UserError where the YAML names an environment variable that is not set and has no default."""
-    if loaded.missing_variables:
-        raise UserError(f"{loaded.path}: not set: {', '.join(sorted(loaded.missing_variables))}")
 
 
 class _Run:

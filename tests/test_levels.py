@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "dcasearch"
 LEVELS = [
     {"errors", "registry", "architecture", "artifacts", "evaluation", "trial"},
-    {"config"},
+    {"config", "task"},
     {"space"},
     {"models"},
     {"scores", "data", "training"},
@@ -22,7 +22,18 @@ LEVELS = [
 ]
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__")
-WITHOUT_TORCH = {"errors", "registry", "architecture", "artifacts", "evaluation", "trial", "config", "space", "store"}
+WITHOUT_TORCH = {
+    "errors",
+    "registry",
+    "architecture",
+    "artifacts",
+    "evaluation",
+    "trial",
+    "config",
+    "task",
+    "space",
+    "store",
+}
 
 
 def room_of(path: Path) -> str:

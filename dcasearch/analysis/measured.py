@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from dcasearch.analysis.power import Expected, Measurement, Power, expected, power
 from dcasearch.config.study import Fidelity, Study
-from dcasearch.data import DataInfo
 from dcasearch.evaluation import EvaluationKey, Protocol
 from dcasearch.search.tasks import task_of
 from dcasearch.space import Space
 from dcasearch.store import Store
 from dcasearch.trial import Role, State, Trial
+
+if TYPE_CHECKING:  # the room of data needs torch
+    from dcasearch.data import DataInfo
 
 FINAL = "final"
 

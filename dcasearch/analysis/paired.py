@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special, stats
+from scipy import special  # scipy.stats takes a second to import
 
 CONFIDENCE = 0.95
 POWER = 0.8
@@ -41,13 +41,13 @@ class Noise:
     @property
     def interval(self) -> tuple[float, float]:
         """Of `sd`, 95%, by χ²."""
-        low, high = stats.chi2.ppf(((1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2), self.df)
+        low, high = chi2_quantile(np.array([(1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2]), self.df)
         return self.sd * math.sqrt(self.df / low), self.sd * math.sqrt(self.df / high)
 
     @property
     def upper(self) -> float:
         """The one-sided 80% limit of `sd`: who plans with `sd` itself has too few seeds every second time."""
-        return self.sd * math.sqrt(self.df / float(stats.chi2.ppf(1 - POWER, self.df)))
+        return self.sd * math.sqrt(self.df / float(chi2_quantile(np.array(1 - POWER), self.df)))
 
 
 def pooled(groups: Iterable[Sequence[float]]) -> Noise | None:
@@ -109,7 +109,7 @@ def least_difference(images: int, seeds: int = 1) -> float:
     The variance of a difference Δ of one seed is at least (Δ − Δ²) / images, when every image on which the two disagree
     speaks for the same one; Δ = z²/(images·seeds + z²) is where Δ equals z standard errors of that.
     """
-    z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+    z = float(special.ndtri((1 + CONFIDENCE) / 2))
     return 100 * z**2 / (images * seeds + z**2)
 
 
@@ -141,16 +141,23 @@ class Error:
         """
         if not self.se:
             return 0.0
+        from scipy.optimize import brentq  # takes half a second to import
+
         share = (np.arange(_GRID) + 0.5) / _GRID
-        whole = _welch(self.measured * stats.chi2.ppf(share, self.df) / self.df, self.df, self.known, _TAIL)
-        own = self.measured * stats.chi2.ppf(share, seeds - 1) / (seeds - 1)
+        whole = _welch(self.measured * chi2_quantile(share, self.df) / self.df, self.df, self.known, _TAIL)
+        own = self.measured * chi2_quantile(share, seeds - 1) / (seeds - 1)
         critical = special.stdtrit(seeds - 1, _TAIL) ** 2 * own + special.ndtri(_TAIL) ** 2 * self.known
         margins = np.maximum.outer(whole, np.sqrt(critical)) / self.se
 
         def missing(shift: float) -> float:
             return float(np.mean(special.ndtr(shift - margins) + special.ndtr(-margins - shift))) - POWER
 
-        return self.se * float(optimize.brentq(missing, 0, float(margins.max()) + 10, xtol=1e-4))
+        return self.se * float(brentq(missing, 0, float(margins.max()) + 10, xtol=1e-4))
+
+
+def chi2_quantile(share: NDArray[np.float64], df: float) -> NDArray[np.float64]:
+    """Return quantiles of χ², as `scipy.stats.chi2.ppf` does."""
+    return np.asarray(2 * special.gammaincinv(df / 2, share))
 
 
 def _welch(measured: NDArray[np.float64], df: float, known: float, tail: float) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scipy import stats
+from scipy import special  # scipy.stats takes a second to import
 
 from dcasearch.analysis.paired import (
     CONFIDENCE,
@@ -260,7 +260,7 @@ def expected(fidelity: str, against: str, promotion: Promotion, trials: int) -> 
 
 
 def _around(value: float, se: float) -> tuple[float, float]:
-    z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+    z = float(special.ndtri((1 + CONFIDENCE) / 2))
     return math.tanh(math.atanh(value) - z * se), math.tanh(math.atanh(value) + z * se)
 
 

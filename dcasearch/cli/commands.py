@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dcasearch import __version__
 from dcasearch.cli import data as data_commands
 from dcasearch.cli.arguments import AsJson, Storage, StudyFile, StudyName
 from dcasearch.cli.console import make_console
 from dcasearch.cli.interruption import Signalled, noted, raising
-from dcasearch.cli.reading import export, inspect, report, status, verify
+from dcasearch.cli.reading import export, inspect, list_studies, report, status, verify
 from dcasearch.cli.replay import replay
 from dcasearch.cli.retry import retry
 from dcasearch.cli.train import train
@@ -28,12 +29,26 @@ if TYPE_CHECKING:  # commands import their rooms themselves, so that `--help` is
 app = typer.Typer(
     help="Search for how to connect a CNN's attention blocks, and keep every result.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 db = typer.Typer(help="The database's own affairs.", no_args_is_help=True)
 app.add_typer(db, name="db")
 app.add_typer(data_commands.data, name="data")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"dcasearch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Search for how to connect a CNN's attention blocks, and keep every result."""
 
 
 def main() -> None:
@@ -58,6 +73,9 @@ def check(
     from dcasearch.space import load_study
 
     loaded = load_study(study)  # before torch is imported, so that a mistake is told at once
+    from dcasearch.cli.storage import placed
+
+    loaded = placed(loaded)
     from dcasearch.analysis.data import described
     from dcasearch.analysis.forecast import forecast
     from dcasearch.analysis.measured import expected_of, powers_of
@@ -107,28 +125,38 @@ def run(
     executor: Annotated[
         str | None, typer.Option(help="Where trials run, in place of the study's: local or ray.")
     ] = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Forget where this YAML was run first: it begins in this folder.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Start, resume or extend a study. Ctrl-C is safe: the same command goes on from the checkpoints."""
-    from dcasearch.space import load_study
+    """Start, resume or extend a study. Ctrl-C is safe: the same command goes on from the checkpoints.
+
+    Also from another folder: a relative storage and relative artifacts are those of the YAML's first run.
+    """
+    from dcasearch.cli.storage import placed, refuse_lost, remember, remember_run
+    from dcasearch.space import check_variables, load_study
+    from dcasearch.store import Store, storage_of
 
     loaded = load_study(study)  # before torch is imported, so that a mistake is told at once
+    console = make_console(stderr=as_json)
+    _check_executor(executor)
+    check_variables(loaded)
+    loaded = placed(loaded, anew=anew)
+    name = loaded.study.name
+    if storage is None and not anew:
+        refuse_lost(loaded)
+    store = Store.open(storage or storage_of(loaded.study), create=True)
+    remember(name, store.url)
+    remember_run(loaded, storage, anew=anew)
+    console.print(f"study {name}, database {store.url}, artifacts {loaded.study.artifacts}")
     import optuna
 
     from dcasearch import study as study_room
     from dcasearch.cli.live import observer
-    from dcasearch.cli.storage import remember
     from dcasearch.executors import open_executor
-    from dcasearch.store import Store, storage_of
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    console = make_console(stderr=as_json)
-    _check_executor(executor)
-    study_room.check_variables(loaded)
-    name = loaded.study.name
-    store = Store.open(storage or storage_of(loaded.study), create=True)
-    remember(name, store.url)
-    console.print(f"study {name}, database {store.url}")
     with noted() as interrupted, observer(console, as_json=as_json) as observe:
         try:
             with open_executor(
@@ -182,17 +210,16 @@ def chaos(
     killed goes on at the cost of a retry, so the copy has plenty, and `retries`, seconds, times of day and
     provenance are not compared.
     """
-    from dcasearch.space import load_study
+    from dcasearch.space import check_variables, load_study
 
     loaded = load_study(study)  # before torch is imported, so that a mistake is told at once
-    from dcasearch import study as study_room
     from dcasearch.chaos import Settings
     from dcasearch.chaos import chaos as cause_chaos
     from dcasearch.cli.chaos import Scratch, print_verdict, watcher
     from dcasearch.errors import StudyFailed
 
     _check_executor(executor)
-    study_room.check_variables(loaded)
+    check_variables(loaded)
     console = make_console()
     settings = Settings(
         kills=kills,
@@ -250,6 +277,7 @@ def cancel(
 
 
 app.command()(status)
+app.command("list")(list_studies)
 app.command()(report)
 app.command()(export)
 app.command()(verify)

@@ -14,28 +14,22 @@ from rich.table import Table
 from rich.text import Text
 
 from dcasearch.analysis import races
-from dcasearch.analysis.data import advice
-from dcasearch.analysis.forecast import Forecast, Range
 from dcasearch.analysis.power import Expected, Power
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing
 from dcasearch.analysis.trust import Trust
 from dcasearch.analysis.words import HOW_TO_ESTIMATE, cells
 from dcasearch.architecture import Architecture
+from dcasearch.cli.tables import make_table
 from dcasearch.config.study import Study
-from dcasearch.data import DataInfo
 from dcasearch.evaluation import Cost
-from dcasearch.export import Check, Spec
 from dcasearch.search.racing import RaceStanding
 from dcasearch.trial import State, Trial
 
-if TYPE_CHECKING:  # ray is imported by those who use it
+if TYPE_CHECKING:  # torch and ray are imported by those who use them
+    from dcasearch.analysis.forecast import Forecast, Range
+    from dcasearch.data import DataInfo
     from dcasearch.executors.ray import Preflight
-
-_WORDS = (
-    *("predictor", "against", "state", "architecture", "why", "race"),
-    *("attention", "receives from", "expected", "got"),
-)
-"""Columns that are no numbers."""
+    from dcasearch.export import Check, Spec
 
 
 def print_forecast(console: Console, forecast: Forecast) -> None:
@@ -69,6 +63,8 @@ def print_forecast(console: Console, forecast: Forecast) -> None:
 
 def print_data(console: Console, study: Study, data: DataInfo) -> None:
     """Print what a study's data is, and what would make it faster."""
+    from dcasearch.analysis.data import advice
+
     some = "" if study.data.classes is None else ", some of its classes"
     prepared = "" if data.prepared is None else f", prepared at {data.prepared} pixels"
     console.print(
@@ -301,15 +297,6 @@ def _scores(candidates: Sequence[Compared], leader: Compared | None) -> Table:
 def _mean_and_spread(values: Sequence[float]) -> str:
     spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
     return f"{statistics.fmean(values):.2f}{spread}"
-
-
-def make_table(*columns: str) -> Table:
-    """Return an empty table in the style of all others; the first column and those of words are to the left."""
-    table = Table(box=None, padding=(0, 2), header_style="dim")
-    for n, column in enumerate(columns):
-        number = n > 0 and column not in _WORDS
-        table.add_column(column, justify="right" if number else "left", overflow="fold")
-    return table
 
 
 def _range(values: Range) -> Iterable[str]:

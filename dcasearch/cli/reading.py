@@ -32,6 +32,30 @@ def status(study: StudyName, storage: Storage = None, as_json: AsJson = False) -
     print_trust(console, trust)
 
 
+def list_studies(storage: Storage = None, as_json: AsJson = False) -> None:
+    """List the studies of a database: trials by state, last activity."""
+    from dcasearch.cli.tables import make_table
+    from dcasearch.store import Store, default_url
+    from dcasearch.trial import State
+
+    console = make_console(stderr=as_json)
+    with Store.open(storage or default_url()) as store:
+        console.print(f"database {store.url}")
+        found = [(s.name, store.counts(s.name), store.last_activity(s.name)) for s in store.studies()]
+    if as_json:
+        plain = [{"study": name, "trials": counts, "last_activity": at.isoformat()} for name, counts, at in found]
+        print(json.dumps(plain, indent=1))
+        return
+    table = make_table("study", "state", "last activity")
+    for name, counts, at in found:
+        told = (
+            f"{fidelity}: {', '.join(f'{states[state]} {state}' for state in State if states.get(state))}"
+            for fidelity, states in counts.items()
+        )
+        table.add_row(name, "; ".join(told) or "not begun", f"{at.astimezone():%Y-%m-%d %H:%M:%S}")
+    console.print(table)
+
+
 def report(
     study: StudyName,
     out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("report"),

@@ -89,7 +89,7 @@ def _opened(source: Path, storage: str | None) -> tuple[Table, dict[str, Searche
 
 
 def _print_predictors(console: Console, known: tuple[Predictor, ...]) -> None:
-    from dcasearch.cli.printing import make_table
+    from dcasearch.cli.tables import make_table
 
     shown = make_table("predictor of the truth", "cost of all", "Kendall τ (95%)", "Spearman ρ (95%)")
     for predictor in known:
@@ -104,7 +104,7 @@ def _cell(value: float, interval: tuple[float, float]) -> str:
 
 
 def _print(console: Console, found: Comparison) -> None:
-    from dcasearch.cli.printing import make_table
+    from dcasearch.cli.tables import make_table
 
     known = "not known with one seed" if found.reliability is None else f"{found.reliability:.2f}"
     console.print(

@@ -22,7 +22,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special  # scipy.stats takes a second to import
 
 from dcasearch.config.study import Race
 
@@ -107,7 +107,7 @@ def _critical(candidates: int, seeds: int, error: float) -> float:
     if candidates < 2:
         return math.inf
     freedom = (seeds - 1) * min(candidates - 1, _POOLED)
-    return float(stats.t.isf(error / (candidates * (candidates - 1)), freedom))
+    return -float(special.stdtrit(freedom, error / (candidates * (candidates - 1))))
 
 
 def run_races(values: Floats, race: Race, given: int = 1, floor: float = 0.0) -> Ints:

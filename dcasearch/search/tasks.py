@@ -5,7 +5,7 @@ from __future__ import annotations
 from dcasearch.architecture import Architecture, started_as_vanilla, vanilla_of
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.evaluation import Protocol
-from dcasearch.training import Task
+from dcasearch.task import Task
 
 
 def task_of(

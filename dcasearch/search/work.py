@@ -15,7 +15,7 @@ from typing import Literal, Protocol, TypeAlias
 from dcasearch.config.study import Resources
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
-from dcasearch.training import Task
+from dcasearch.task import Task
 from dcasearch.trial import Value
 
 EventKind: TypeAlias = Literal[

@@ -4,7 +4,7 @@
 """
 
 from dcasearch.space.counting import Count, count_distinct, size
-from dcasearch.space.loading import LoadedStudy, load_study
+from dcasearch.space.loading import LoadedStudy, check_variables, load_study
 from dcasearch.space.parents import parents_of
 from dcasearch.space.reading import read_space
 from dcasearch.space.schema import space_schema
@@ -16,6 +16,7 @@ __all__ = [
     "LoadedStudy",
     "Point",
     "Space",
+    "check_variables",
     "count_distinct",
     "load_study",
     "parents_of",

@@ -58,6 +58,12 @@ def load_study(path: File, environ: Mapping[str, str] | None = None) -> LoadedSt
     return LoadedStudy(study, space, path, missing, notes, document)
 
 
+def check_variables(loaded: LoadedStudy) -> None:
+    """Raise UserError where the YAML names an environment variable that is not set and has no default."""
+    if loaded.missing_variables:
+        raise UserError(f"{loaded.path}: not set: {', '.join(sorted(loaded.missing_variables))}")
+
+
 def _space(document: Document, documents: list[Document], environ: Mapping[str, str] | None) -> Space | None:
     """Read the space, inline or from its file; put it inline into the study's data."""
     written = document.data.get("space")

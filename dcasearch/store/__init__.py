@@ -7,6 +7,17 @@ from dcasearch.store.lease import Lease
 from dcasearch.store.records import Request, StoredStudy
 from dcasearch.store.schema import exists, upgrade
 from dcasearch.store.store import Store
-from dcasearch.store.urls import default_url, redact, storage_of
+from dcasearch.store.urls import anchored, default_url, redact, storage_of
 
-__all__ = ["Lease", "Request", "Store", "StoredStudy", "default_url", "exists", "redact", "storage_of", "upgrade"]
+__all__ = [
+    "Lease",
+    "Request",
+    "Store",
+    "StoredStudy",
+    "anchored",
+    "default_url",
+    "exists",
+    "redact",
+    "storage_of",
+    "upgrade",
+]

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from dcasearch.errors import StorageError, StudyLocked
 from dcasearch.store.outage import outlasting
+from dcasearch.store.presence import DatabaseGone
 from dcasearch.store.tables import ClaimRow, LeaseRow, UtcTime
 
 HEARTBEAT = timedelta(seconds=10)
@@ -55,6 +56,7 @@ class Lease:
         self._renewed = 0.0
         self._ended = threading.Event()
         self._lost = threading.Event()
+        self._gone: DatabaseGone | None = None
         self._thread = threading.Thread(target=self._beat, name=f"lease {study}", daemon=True)
 
     def __enter__(self) -> Self:
@@ -71,15 +73,24 @@ class Lease:
             with self._writing() as session:
                 session.execute(delete(ClaimRow).where(ClaimRow.token == self._token))
                 session.execute(delete(LeaseRow).where(LeaseRow.token == self._token))
+        except DatabaseGone:
+            if error is None:
+                raise  # the results that were told are in no file
         except StorageError as failure:  # this process ends, or is soon not heard of any more: both free the study
             logger.warning("The lease of study '%s' was not given back: %s", self._study, failure)
 
     def check(self) -> None:
-        """Raise StudyLocked if another driver took the study over while this process was not heard of.
+        """Look whether this process still drives the study.
 
-        After a silence in which that may have happened (a stopped process, a database that was away) the
+        After a silence in which another driver may have come (a stopped process, a database that was away) the
         database is asked.
+
+        Raises:
+            DatabaseGone: a heartbeat found that the database's file was deleted or replaced.
+            StudyLocked: another driver took the study over while this process was not heard of.
         """
+        if self._gone is not None:
+            raise self._gone
         if time.monotonic() - self._renewed > STALE.total_seconds() / 2:
             outlasting(self._renew)()
         if self._lost.is_set():
@@ -145,6 +156,9 @@ class Lease:
         while not self._ended.wait(HEARTBEAT.total_seconds()) and not self._lost.is_set():
             try:
                 self._renew()
+            except DatabaseGone as error:
+                self._gone = error
+                return
             except StorageError as error:
                 logger.warning("The lease of study '%s' was not renewed: %s", self._study, error)
 

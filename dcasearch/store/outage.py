@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import DatabaseError, DBAPIError, InternalError, OperationalError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from dcasearch.errors import StorageError
+from dcasearch.store.presence import DatabaseGone
 from dcasearch.store.urls import redact
 
 OUTAGE_SECONDS = 300.0
@@ -26,6 +26,8 @@ _SQLITE_BUSY = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
 _ANEW = ("40001", "40P01", "57P01", "57P02", "57P03", "53300")
 """PostgreSQL's codes of what another attempt may bring: writers that met, a server going down or coming up, or full."""
 _FORBIDDEN = "42501"
+_DROPPED = ("42P01", "3F000", "3D000")
+"""PostgreSQL's codes of a table, a schema and a database that do not exist."""
 _QUIET = 4
 """Attempts before anything is said: writers that met are through by then."""
 
@@ -43,15 +45,24 @@ def translated(url: str) -> Iterator[None]:
     """Turn what a database cannot do (gone, full, locked, read-only, no database) into a StorageError."""
     try:
         yield
-    except (DBAPIError, StorageInternalError) as error:
-        reason = error.__cause__ if isinstance(error, StorageInternalError) else error
+    except _errors() as error:
+        reason = error if isinstance(error, DBAPIError) else error.__cause__
         if not isinstance(reason, DBAPIError):
             raise
         passes = _passes(reason)
+        if getattr(reason.orig, "sqlstate", None) in _DROPPED:
+            raise DatabaseGone(f"{redact(url)}: the database or its tables were dropped: {reason.orig}") from error
         if not passes and not _is_the_databases(reason):
             raise  # a constraint or a statement of ours: a bug, with its traceback
         kind = Away if passes else StorageError
         raise kind(f"{redact(url)}: {str(reason.orig).strip()}") from error
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """Return what a database's failure is raised as; Python asks once there is an error, so reading needs no Optuna."""
+    from optuna.exceptions import StorageInternalError
+
+    return DBAPIError, StorageInternalError
 
 
 def outlasting(call: Callable[P, T]) -> Callable[P, T]:

@@ -16,7 +16,6 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
 from dcasearch.errors import StorageError
-from dcasearch.store import optuna_storage
 from dcasearch.store.engine import changing_tables, make_engine
 from dcasearch.store.outage import translated
 from dcasearch.store.urls import parse, redact
@@ -38,6 +37,8 @@ def upgrade(url: str) -> None:
             migrate(engine)
     finally:
         engine.dispose()
+    from dcasearch.store import optuna_storage  # imports Optuna, which reading commands do not wait for
+
     optuna_storage.upgrade(url)
 
 

@@ -6,9 +6,9 @@ import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn, Self, TypeVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
-from optuna.storages import BaseStorage, get_storage
 from sqlalchemy import Engine, Select, delete, func, select
 from sqlalchemy.orm import Session
 
@@ -17,10 +17,11 @@ from dcasearch.config.study import Metric
 from dcasearch.errors import StorageError
 from dcasearch.evaluation import Cost, Evaluation, EvaluationKey
 from dcasearch.store import records, schema
+from dcasearch.store.activity import last_activity
 from dcasearch.store.engine import make_engine, writer
 from dcasearch.store.lease import Lease
-from dcasearch.store.optuna_storage import OptunaStorage, open_optuna
 from dcasearch.store.outage import outlasting, translated
+from dcasearch.store.presence import Presence
 from dcasearch.store.records import Request, RequestKind, StoredStudy
 from dcasearch.store.tables import (
     ArchitectureRow,
@@ -35,6 +36,11 @@ from dcasearch.store.tables import (
 from dcasearch.store.urls import parse, password_of, redact, whole
 from dcasearch.trial import Role, State, Trial
 
+if TYPE_CHECKING:  # reading commands do not wait for Optuna
+    from optuna.storages import BaseStorage
+
+    from dcasearch.store.optuna_storage import OptunaStorage
+
 logger = logging.getLogger(__name__)
 Row = TypeVar("Row", bound=Base)
 _AT_ONCE = 500
@@ -44,11 +50,12 @@ _AT_ONCE = 500
 class Store:
     """The database of one or many studies.
 
-    Each method is one transaction: done to the end, or not at all, and the same again where it is done twice.
-    While the database is away, each waits for it. Only the driver of a study (see `lease`) writes it, requests
+    Each method is one transaction, done to the end or not at all; done twice it gives the same. While the database is
+    away, each waits for it. Only the driver of a study (see `lease`) writes it, requests
     aside; anyone may read at any time. Threads may share a store; processes may not, so it has no pickle.
 
     Raises (every method):
+        DatabaseGone: its file was deleted or replaced since it was opened; a StorageError, as is the next.
         StorageError: the database is gone or locked for too long (`outage.OUTAGE_SECONDS`), full or read-only; no
             password in the message.
     """
@@ -56,12 +63,12 @@ class Store:
     def __init__(self, engine: Engine, url: str) -> None:
         self._engine = engine
         self._writer = writer(engine)
+        self._presence = Presence(engine.url)
         self._url = url
         self._optuna: OptunaStorage | None = None
         self._cached_optuna: BaseStorage | None = None
         self._opening = threading.Lock()
-        self._architectures: set[str] = set()
-        """Known to be in the database."""
+        self._architectures: set[str] = set()  # known to be in the database
 
     @classmethod
     def open(cls, url: str, *, create: bool = False) -> Self:
@@ -111,6 +118,10 @@ class Store:
         Raises:
             StorageError: its tables are of another version than the installed Optuna.
         """
+        from optuna.storages import get_storage
+
+        from dcasearch.store.optuna_storage import open_optuna
+
         with self._opening:
             if self._cached_optuna is None:
                 self._optuna = open_optuna(self._url, self._engine)
@@ -147,8 +158,7 @@ class Store:
     def get_study(self, name: str) -> StoredStudy | None:
         """Return a study, or None where the database holds none of that name."""
         with self._reading() as session:
-            row = session.get(StudyRow, name)
-            return None if row is None else records.study_of(row)
+            return records.study_of(row) if (row := session.get(StudyRow, name)) else None
 
     @outlasting
     def studies(self) -> list[StoredStudy]:
@@ -194,7 +204,7 @@ class Store:
         """Return a stored cost, or None."""
         with self._reading() as session:
             row = session.get(CostRow, (architecture_id, resolution, classes))
-            return None if row is None else Cost(row.params, row.macs)
+            return Cost(row.params, row.macs) if row else None
 
     # Evaluations
 
@@ -213,8 +223,7 @@ class Store:
     def find(self, key: EvaluationKey) -> Evaluation | None:
         """Return the record of a measurement, or None where it was not made yet."""
         with self._reading() as session:
-            row = session.get(EvaluationRow, key.id)
-            return None if row is None else records.evaluation_of(row)
+            return records.evaluation_of(row) if (row := session.get(EvaluationRow, key.id)) else None
 
     @outlasting
     def evaluation(self, id: str) -> Evaluation:
@@ -296,6 +305,12 @@ class Store:
                 counts.setdefault(fidelity, {})[State(state)] = count
         return counts
 
+    @outlasting
+    def last_activity(self, study: str) -> datetime:
+        """Return when something was last done for a stored study."""
+        with self._reading() as session:
+            return last_activity(session, study)
+
     # Requests to a running study
 
     @outlasting
@@ -366,13 +381,16 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[Session]:
+        self._presence.check()
         with translated(self._url), Session(self._engine) as session:
             yield session
 
     @contextmanager
     def _writing(self) -> Iterator[Session]:
+        self._presence.check()
         with translated(self._url), Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
+        self._presence.check_written()
 
     def _flush(self) -> None:
         """Write what Optuna's storage keeps: our row of a trial never knows parameters that Optuna's does not."""

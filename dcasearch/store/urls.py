@@ -68,6 +68,21 @@ def parse(url: str) -> URL:
     return parsed.set(database=str(Path(parsed.database).expanduser().absolute()))
 
 
+def anchored(url: str, folder: Path) -> str:
+    """Return a URL whose relative SQLite file is one below a folder; every other URL stays as it is.
+
+    A text that cannot be opened stays as it is too: `parse` says what is wrong with it.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return url
+    if parsed.drivername not in _SQLITE or not parsed.database or parsed.database == ":memory:":
+        return url
+    path = str((folder / Path(parsed.database).expanduser()).absolute())
+    return parsed.set(database=path).render_as_string(hide_password=False)
+
+
 def whole(url: str) -> str:
     """Return a URL as it is given to a driver, its password in it: never to be shown."""
     return parse(url).render_as_string(hide_password=False)

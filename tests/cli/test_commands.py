@@ -27,6 +27,7 @@ NAMES = [
     "cancel",
     "chaos",
     "status",
+    "list",
     "export",
     "report",
     "replay",
@@ -126,7 +127,7 @@ def test_run_names_the_database_then_says_one_plain_line_an_event_then_where_the
     done = dcasearch("run", write_study(baselines=True, fidelities=[PROXY]))
     assert (done.code, done.err) == (0, "")
     first, second, *_ = done.out.splitlines()
-    assert first == f"study tiny, database sqlite:///{tmp_path}/dcasearch.db"
+    assert first == f"study tiny, database sqlite:///{tmp_path}/dcasearch.db, artifacts {tmp_path}/artifacts"
     assert second.endswith("proxy baselines: 3, 2 epochs each")
     assert "proxy trial 0 epoch 1/2 top-1" in done.out
     assert "proxy trial 0 complete: top-1" in done.out
@@ -284,7 +285,7 @@ def test_the_storage_option_beats_the_yaml_which_beats_the_environment(
         ((named, "--storage", "sqlite:///option.db"), "option.db"),
     ):
         done = dcasearch("run", *arguments)
-        assert done.out.startswith(f"study tiny, database sqlite:///{tmp_path}/{expected}\n")
+        assert done.out.startswith(f"study tiny, database sqlite:///{tmp_path}/{expected}, artifacts ")
         assert (tmp_path / expected).exists()
         again = dcasearch("status", *arguments)
         assert again.out.startswith(f"study tiny, database sqlite:///{tmp_path}/{expected}\n")

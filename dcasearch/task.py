@@ -1,0 +1,80 @@
+"""One training as a frozen, picklable noun: what goes to a worker. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dcasearch.architecture import Architecture
+from dcasearch.config.study import Data, Fidelity
+from dcasearch.evaluation import EvaluationKey, Protocol, fingerprint
+
+_ALPHA = 1.0
+"""α's usual start, `Alpha.init`'s default."""
+NUMERICS = 1
+"""Rises with a change of this package after which an equal task gives other values: records made before it are then
+of another key. Left out of the key while it is 1."""
+NUMERICS_OF_DATA = {"imagefolder": 2, "imagenet": 2}
+"""The same for a change that concerns some data sets alone. 2: a JPEG is decoded at a fraction of its size where the
+crop does not need more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is to be trained (or scored), how, on what, and what it is measured on."""
+
+    architecture: Architecture
+    fidelity: Fidelity
+    data: Data
+    data_fingerprint: str
+    """`DataInfo.fingerprint`; a worker whose data has another one refuses the task."""
+    protocol: Protocol
+    seed: int
+    """Of parameters, batch order, augmentation and dropout."""
+    parent: Task | None = None
+    """The training whose weights this one starts from; what it has in common with it is loaded, the rest drawn."""
+    parent_sha256: str | None = None
+    """Of the parent's weights, once they are there."""
+
+    @property
+    def key(self) -> EvaluationKey:
+        """What identifies the result, whichever study or trial asked for it."""
+        return EvaluationKey(
+            architecture_id=self.architecture.id,
+            fidelity=fingerprint(self._fidelity_meaning()),
+            data=self.data_fingerprint,
+            protocol=self.protocol,
+            seed=self.seed,
+        )
+
+    def _fidelity_meaning(self) -> dict[str, Any]:
+        if self.fidelity.kind == "zero_cost":
+            return self._alpha() | self._score_meaning()
+        # Defaults are left out, so that a recipe which gains a field keeps the records made without it.
+        meaning: dict[str, Any] = {
+            "resolution": self.fidelity.resolution,
+            "epochs": self.fidelity.epochs,
+            "train_fraction": self.fidelity.train_fraction,
+            "recipe": self.fidelity.recipe.model_dump(mode="json", exclude_defaults=True),
+        }
+        if self.parent is not None:
+            meaning["parent"] = self.parent.key.id
+        return meaning | self._alpha() | self._numerics()
+
+    def _score_meaning(self) -> dict[str, Any]:
+        fidelity = self.fidelity
+        if fidelity.score == "synflow":  # which sees no image
+            return {"score": fidelity.score, "resolution": fidelity.resolution}
+        seen = fidelity.recipe.model_dump(mode="json", include={"batch_size", "augmentation"})
+        chosen = fidelity.model_dump(include={"score", "batches", "resolution", "train_fraction"})
+        return chosen | seen | self._numerics()
+
+    def _numerics(self) -> dict[str, Any]:
+        numerics = max(NUMERICS, NUMERICS_OF_DATA.get(self.data.name, 1))
+        return {} if numerics == 1 else {"numerics": numerics}
+
+    def _alpha(self) -> dict[str, Any]:
+        """Return where α starts, which is of the training and not of the architecture's id, unless as usual."""
+        network = self.architecture.network
+        unusual = network.alpha_init != _ALPHA and any(edge.alpha for edge in network.edges)
+        return {"alpha_init": network.alpha_init} if unusual else {}
