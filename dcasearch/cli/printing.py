@@ -92,6 +92,9 @@ def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStan
     counts = ", ".join(f"{fidelity.counts[state]} {state}" for state in State if fidelity.counts.get(state))
     kind = f" ({fidelity.score}, nothing is trained)" if fidelity.score else ""
     console.print(f"\n{fidelity.name}{kind}: {counts or 'not begun'}", style="bold")
+    if again := [trial for trial in fidelity.trials if trial.retries]:
+        times = ", ".join(f"trial {trial.number}: {trial.retries}" for trial in again)
+        console.print(f"  workers lost and trials gone on: {sum(trial.retries for trial in again)} ({times})")
     leader = [fidelity.leader] if fidelity.leader else []
     if leader or fidelity.baselines:
         console.print(_comparison([*leader, *fidelity.baselines], fidelity.leader))

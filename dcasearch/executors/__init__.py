@@ -32,13 +32,14 @@ def open_executor(
         secret: the storage's password, which no worker may see.
 
     Raises:
-        UserError: there is no cluster at the study's address.
+        UserError: there is no cluster at the study's address, or none of its nodes can hold a trial.
     """
     settings = study.executor
     if (name or settings.name) == "ray":
-        from dcasearch.executors.ray import RayExecutor  # ray is imported by those who use it
+        from dcasearch.executors.ray import RayExecutor, refuse_unholdable  # ray is imported by those who use it
 
         with RayExecutor(str(open_artifacts(study.artifacts)), settings, interrupted).open(secret) as ray_executor:
+            refuse_unholdable(study)
             yield ray_executor
         return
     concurrent = settings.max_concurrent

@@ -80,6 +80,17 @@ def test_trust_is_told_with_its_interval_or_as_not_estimable(capsys: pytest.Capt
     assert capsys.readouterr().out == ""
 
 
+def test_a_standing_says_how_often_which_trial_lost_its_worker(capsys: pytest.CaptureFixture[str]) -> None:
+    def told(*retries: int) -> str:
+        trials = tuple(trial(number=number, retries=count) for number, count in enumerate(retries))
+        fidelity = FidelityStanding("proxy", trials, {State.COMPLETE: len(trials)}, None, (), ())
+        print_standing(Console(width=140), Standing(make_study(), (fidelity,), (), None, 0.0), every_trial=False)
+        return capsys.readouterr().out
+
+    assert "workers lost and trials gone on: 3 (trial 1: 2, trial 2: 1)" in told(0, 2, 1)
+    assert "workers lost" not in told(0, 0)
+
+
 def test_a_race_is_a_table_of_who_is_in_and_who_left_when_with_what_it_can_find(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

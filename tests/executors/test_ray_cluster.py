@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,8 @@ import pytest
 
 from dcasearch.config.study import Resources
 from dcasearch.errors import UserError
-from dcasearch.executors.ray.cluster import bundles, capacity, connected
-from dcasearch.executors.ray.preflight import NodeReport, preflight, unholdable
+from dcasearch.executors.ray.cluster import bundles, capacity, connected, may_grow
+from dcasearch.executors.ray.preflight import NodeReport, preflight, refuse_unholdable, unholdable
 from tests.support import make_study
 
 NODES = [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 4.0}]
@@ -47,7 +49,40 @@ def test_resources_that_no_node_can_hold_are_refused_by_name() -> None:
     study = make_study(executor={"name": "ray", "resources": {"proxy": {"cpu": 64, "gpu": 8}}})
     (problem,) = unholdable(study, NODES)
     assert problem.startswith("executor.resources.proxy: a trial needs 8 x (8 CPU, 1 GPU), each within one node")
+    assert problem.endswith("the largest of 2 nodes has 8 CPU, 2 GPU")
     assert unholdable(make_study(executor={"name": "ray"}), NODES) == []
+
+
+@pytest.mark.parametrize(
+    ("growing", "refused"),
+    [(False, True), (True, False)],
+)
+def test_a_study_that_no_node_can_hold_is_refused_unless_the_cluster_grows(
+    growing: bool, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules[refuse_unholdable.__module__]  # the package has a function of the module's name
+    monkeypatch.setattr(module, "grows", lambda: growing)
+    monkeypatch.setattr(module, "nodes", lambda: dict(enumerate(NODES)))
+    study = make_study(executor={"name": "ray", "resources": {"proxy": {"cpu": 9}}})
+    with pytest.raises(UserError, match="the largest of 2 nodes has 8 CPU") if refused else nullcontext():
+        refuse_unholdable(study)
+    refuse_unholdable(make_study(executor={"name": "ray"}))
+
+
+@pytest.mark.parametrize(
+    ("status", "groups", "expected"),
+    [
+        (None, ["", ""], False),
+        ({"autoscaler_report": {"active_nodes": {"node_0a1b": 1}, "pending_nodes": []}}, [""], False),
+        ({"autoscaler_report": {"active_nodes": {"ray.head.default": 1}}}, [""], True),
+        ({"autoscaler_report": {"active_nodes": {}, "pending_nodes": [["1.2.3.4", "gpu", "up"]]}}, [""], True),
+        ({"autoscaler_report": None}, ["", "workergroup"], True),
+    ],
+)
+def test_a_cluster_grows_where_an_autoscaler_names_its_nodes(
+    status: dict[str, Any] | None, groups: list[str], expected: bool
+) -> None:
+    assert may_grow(None if status is None else json.dumps(status), groups) is expected
 
 
 def report(**changes: str) -> NodeReport:
@@ -160,3 +195,18 @@ def test_check_cluster_asks_every_node_and_refuses_what_none_can_hold(
     assert "executor.resources.proxy: a trial needs 1 x (3 CPU)" in shown.stderr
     assert shown.stdout.count("ready") == 0
     assert "2 CPU, 1 GPU" in shown.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_run_refuses_at_its_start_what_no_node_can_hold(
+    two_nodes: str, tmp_path: Path, write_study: Callable[..., Path]
+) -> None:
+    too_much = {"name": "ray", "address": two_nodes, "resources": {"proxy": {"cpu": 3}}}
+    command = [sys.executable, "-m", "dcasearch", "run", str(write_study(executor=too_much))]
+    shown = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+    assert shown.returncode == 2, shown.stderr
+    assert "a trial needs 1 x (3 CPU), each within one node, and the largest of 2 nodes has 2 CPU, 1 GPU" in (
+        " ".join(shown.stderr.split())
+    )
+    assert "started" not in shown.stdout

@@ -8,6 +8,6 @@ from it, and no worker knows the database.
 
 from dcasearch.executors.ray.cluster import connected
 from dcasearch.executors.ray.executor import RayExecutor
-from dcasearch.executors.ray.preflight import Preflight, preflight
+from dcasearch.executors.ray.preflight import Preflight, preflight, refuse_unholdable
 
-__all__ = ["Preflight", "RayExecutor", "connected", "preflight"]
+__all__ = ["Preflight", "RayExecutor", "connected", "preflight", "refuse_unholdable"]

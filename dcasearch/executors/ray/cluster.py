@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -15,6 +16,7 @@ from urllib.parse import quote
 import psutil
 import ray
 from ray._private import services  # how Ray finds the cluster of `auto` has no public name
+from ray.experimental.internal_kv import _internal_kv_get  # nor has what its monitor writes
 
 from dcasearch.config.study import Resources
 from dcasearch.errors import UserError
@@ -31,6 +33,8 @@ _ENVIRONMENT = {
     "TUNE_MAX_PENDING_TRIALS_PG": "1000000",  # the searcher itself says when there is room
 }
 _ONCE = ("RAY_AUTH_MODE",)
+_AUTOSCALING_STATUS = "__autoscaling_status"
+_NODE_GROUP = "ray.io/node-group"
 _REACH_SECONDS = 10.0
 Bundle = dict[str, float]
 
@@ -135,6 +139,28 @@ def capacity(resources: Resources, known: Iterable[Mapping[str, float]]) -> int:
     # Ray counts in ten-thousandths.
     places = sum(min(int((node.get(name, 0.0) + 1e-4) / amount) for name, amount in ranks[0].items()) for node in known)
     return places // len(ranks)
+
+
+def grows() -> bool:
+    """Whether this cluster has an autoscaler, which may add nodes that are larger than those of today."""
+    status = _internal_kv_get(_AUTOSCALING_STATUS)
+    types = [str(node.get("Labels", {}).get(_NODE_GROUP, "")) for node in _all_nodes()]
+    return may_grow(None if status is None else status.decode(), types)
+
+
+def may_grow(status: str | None, groups: Iterable[str]) -> bool:
+    """Whether an autoscaler manages some node.
+
+    Args:
+        status: what Ray's monitor wrote, as JSON; None where it wrote nothing. On a cluster that nobody scales it
+            calls the nodes `node_<id>`; an autoscaler calls them by their types.
+        groups: the node group of each node, empty where it has none.
+    """
+    if any(groups):
+        return True
+    report = (json.loads(status) if status else {}).get("autoscaler_report") or {}
+    listed = [*report.get("active_nodes", {}), *(entry[1] for entry in report.get("pending_nodes", []))]
+    return any(not kind.startswith("node_") for kind in listed)
 
 
 def remote(thing: Any, **options: Any) -> Any:

@@ -16,8 +16,8 @@ import dcasearch
 from dcasearch.artifacts import open_artifacts
 from dcasearch.config.study import Data, Resources, Study
 from dcasearch.data import describe, scratch_of
-from dcasearch.errors import DcasearchError
-from dcasearch.executors.ray.cluster import bundles, capacity, nodes, own_address, remote
+from dcasearch.errors import DcasearchError, UserError
+from dcasearch.executors.ray.cluster import bundles, capacity, grows, nodes, own_address, remote
 from dcasearch.training.network import choose_device
 from dcasearch.training.provenance import commit, device_name
 
@@ -88,6 +88,17 @@ def preflight(study: Study) -> Preflight:
     return Preflight(driver, reports, tuple(problems))
 
 
+def refuse_unholdable(study: Study) -> None:
+    """Refuse a study of which no node can ever hold a trial; a Ray connection is open.
+
+    Raises:
+        UserError: names what was asked and the largest node. Not where the cluster grows by demand: the node may come.
+    """
+    known = list(nodes().values())
+    if not grows() and (problems := unholdable(study, known)):
+        raise UserError("\n".join(problems))
+
+
 def unholdable(study: Study, known: Sequence[Mapping[str, float]]) -> list[str]:
     """Return which fidelities ask for what these nodes, all idle, cannot hold."""
     found = []
@@ -96,12 +107,16 @@ def unholdable(study: Study, known: Sequence[Mapping[str, float]]) -> list[str]:
         if capacity(resources, known) == 0:
             ranks = bundles(resources)
             each = ", ".join(f"{amount:g} {name}" for name, amount in ranks[0].items())
-            have = "; ".join(f"{node.get('CPU', 0):g} CPU, {node.get('GPU', 0):g} GPU" for node in known)
+            largest = max(known, key=lambda node: (_fits(ranks[0], node), node.get("GPU", 0), node.get("CPU", 0)))
             found.append(
                 f"executor.resources.{fidelity.name}: a trial needs {len(ranks)} x ({each}), each within one node, and "
-                f"the nodes have {have}"
+                f"the largest of {len(known)} nodes has {largest.get('CPU', 0):g} CPU, {largest.get('GPU', 0):g} GPU"
             )
     return found
+
+
+def _fits(share: Mapping[str, float], node: Mapping[str, float]) -> int:
+    return min(int(node.get(name, 0.0) / amount) for name, amount in share.items())
 
 
 def _look(data: Data, artifacts: str, token: str | None, resources: Mapping[str, float]) -> NodeReport:
