@@ -21,7 +21,6 @@ from pydantic import (
 
 from dcasearch.architecture.layouts import Stem
 
-
 ClassifierInit: TypeAlias = Literal["small", "torchvision"]
 """How the classifier starts. Part of the recipe, not of an architecture's id."""
 
