@@ -96,7 +96,8 @@ def _completed(stored: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, A
     fidelities = {path.split(".")[1] for path in stored if path.startswith("fidelities.")}
     completed = {path: _filled(value, _default(path)) for path, value in stored.items()}
     for path in new.keys() - stored.keys():
-        default = _default(path)
+        # Such a study drew as torchvision. It goes on with either: `small` gives its later trainings other keys.
+        default = new[path] if path.endswith(".recipe.classifier_init") else _default(path)
         if default is not _NEW and path.split(".")[1] in fidelities:
             completed[path] = default
     return completed

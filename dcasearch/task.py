@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dcasearch.architecture import Architecture
+from dcasearch.architecture.layouts import TORCHVISION_CLASSES
 from dcasearch.config.study import Data, Fidelity
 from dcasearch.evaluation import EvaluationKey, Protocol, fingerprint
 
@@ -17,6 +18,11 @@ of another key. Left out of the key while it is 1."""
 NUMERICS_OF_DATA = {"imagefolder": 2, "imagenet": 2}
 """The same for a change that concerns some data sets alone. 2: a JPEG is decoded at a fraction of its size where the
 crop does not need more."""
+NUMERICS_OF_MNASNET = 2
+"""The same for MnasNet with fewer than 1,000 classes. 2: its classifier starts smaller. The recipe's
+`classifier_init: torchvision` gives the numbers of 1, and so the key of 1."""
+_CLASSES = {"digits": 10, "cifar10": 10, "imagenet": TORCHVISION_CLASSES}
+"""Of the data sets whose number of classes is known by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,23 +61,39 @@ class Task:
             "resolution": self.fidelity.resolution,
             "epochs": self.fidelity.epochs,
             "train_fraction": self.fidelity.train_fraction,
-            "recipe": self.fidelity.recipe.model_dump(mode="json", exclude_defaults=True),
+            "recipe": self.fidelity.recipe.model_dump(mode="json", exclude_defaults=True, exclude={"classifier_init"}),
         }
         if self.parent is not None:
             meaning["parent"] = self.parent.key.id
-        return meaning | self._alpha() | self._numerics()
+        return meaning | self._alpha() | self._numerics() | self._classifier()
 
     def _score_meaning(self) -> dict[str, Any]:
         fidelity = self.fidelity
         if fidelity.score == "synflow":  # which sees no image
-            return {"score": fidelity.score, "resolution": fidelity.resolution}
+            return {"score": fidelity.score, "resolution": fidelity.resolution} | self._classifier()
         seen = fidelity.recipe.model_dump(mode="json", include={"batch_size", "augmentation"})
         chosen = fidelity.model_dump(include={"score", "batches", "resolution", "train_fraction"})
-        return chosen | seen | self._numerics()
+        return chosen | seen | self._numerics() | self._classifier()
 
     def _numerics(self) -> dict[str, Any]:
         numerics = max(NUMERICS, NUMERICS_OF_DATA.get(self.data.name, 1))
         return {} if numerics == 1 else {"numerics": numerics}
+
+    def _classifier(self) -> dict[str, Any]:
+        """Return the numerics of MnasNet's classifier where they are not those of records made before there were two.
+
+        The classes of a folder of images are not known here: it counts as one of few classes.
+        """
+        if self.fidelity.recipe.classifier_init == "torchvision":
+            return {}
+        if not self.architecture.network.backbone[0].startswith("mnasnet"):
+            return {}
+        wanted = self.data.classes
+        if wanted is None:
+            classes = _CLASSES.get(self.data.name, 0)
+        else:
+            classes = wanted if isinstance(wanted, int) else len(wanted)
+        return {} if classes >= TORCHVISION_CLASSES else {"numerics_of_mnasnet": NUMERICS_OF_MNASNET}
 
     def _alpha(self) -> dict[str, Any]:
         """Return where α starts, which is of the training and not of the architecture's id, unless as usual."""

@@ -123,3 +123,9 @@ def test_a_race_may_be_added_and_its_seeds_may_grow() -> None:
 def test_what_decides_a_race_may_not_change_otherwise(changed: dict[str, Any], words: str) -> None:
     with pytest.raises(StudyChanged, match=words):
         check_unchanged("tiny", race(), changed)
+
+
+@pytest.mark.parametrize("init", ["small", "torchvision"])
+def test_a_study_stored_before_the_start_of_the_classifier_could_be_chosen_goes_on_with_either(init: str) -> None:
+    stored = without(meaning(fidelities=[PROXY]), "fidelities.proxy.recipe.classifier_init")
+    check_unchanged("tiny", stored, meaning(fidelities=[{**PROXY, "recipe": {"classifier_init": init}}]))

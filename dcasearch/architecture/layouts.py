@@ -14,6 +14,8 @@ from typing import Literal
 from dcasearch.registry import Registry
 
 Stem = Literal["imagenet", "small"]
+TORCHVISION_CLASSES = 1000
+"""Classes of torchvision's own weights: ImageNet's."""
 
 
 @dataclass(frozen=True, slots=True)

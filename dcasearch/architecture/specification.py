@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -20,6 +20,9 @@ from pydantic import (
 )
 
 from dcasearch.architecture.layouts import Stem
+
+ClassifierInit: TypeAlias = Literal["small", "torchvision"]
+"""How the classifier starts. Part of the recipe, not of an architecture's id."""
 
 
 class Frozen(BaseModel):

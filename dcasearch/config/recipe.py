@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from dcasearch.architecture.specification import Frozen
+from dcasearch.architecture.specification import ClassifierInit, Frozen
 
 Number = Annotated[NonNegativeFloat, Field(strict=False)]
 
@@ -70,6 +70,9 @@ class Recipe(Frozen):
     """BatchNorm's momentum; unset keeps the backbone's (MnasNet's 3e-4 needs thousands of steps)."""
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Before the classifier; unset keeps the backbone's."""
+    classifier_init: ClassifierInit = "small"
+    """How MnasNet's classifier starts below 1,000 classes: `small` so that the first loss is the logarithm of their
+    number, `torchvision` as in torchvision, where it is 7 to 9 with ten classes. Other networks: torchvision's."""
     sync_batchnorm: bool = False
     """BatchNorm's statistics over the whole batch of a training that several GPUs share, not over each one's part."""
     augmentation: Augmentation = Augmentation()

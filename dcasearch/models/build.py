@@ -18,10 +18,12 @@ from torch import Tensor, nn
 
 from dcasearch.architecture import Architecture, Network
 from dcasearch.architecture.kinds import DIMENSIONS, Dimension
+from dcasearch.architecture.specification import ClassifierInit
 from dcasearch.config import load_architecture
 from dcasearch.models.attention import ATTENTIONS, Extraction, Message
 from dcasearch.models.attention.base import Read, Sends
 from dcasearch.models.backbones import NETWORKS, Backbone
+from dcasearch.models.backbones.mnasnet import MnasNet
 from dcasearch.models.connections import Arrival, Receiver, parameter_name, send_map, send_message
 from dcasearch.models.initialization import initialize
 
@@ -88,7 +90,11 @@ def _sends(network: Network, n: int) -> Sends:
 
 
 def build_model(
-    architecture: Architecture | Mapping[str, Any] | str | Path, num_classes: int = 1000, *, seed: int = 0
+    architecture: Architecture | Mapping[str, Any] | str | Path,
+    num_classes: int = 1000,
+    *,
+    seed: int = 0,
+    classifier_init: ClassifierInit = "small",
 ) -> DCANet:
     """Return the network of an architecture, its parameters drawn anew (see `initialize`).
 
@@ -96,6 +102,7 @@ def build_model(
         architecture: an `Architecture`, its dict, or the path of its YAML file.
         num_classes: width of the classifier.
         seed: of the parameters.
+        classifier_init: how MnasNet's classifier starts below 1,000 classes; see `Recipe.classifier_init`.
 
     Under `with torch.device(...)` the network is on that device; on `meta` it has shapes alone.
 
@@ -109,6 +116,8 @@ def build_model(
     device = torch.get_default_device()
     with torch.device("meta"):
         model = DCANet(network, num_classes)
+    if isinstance(model.backbone, MnasNet):
+        model.backbone.classifier_init = classifier_init
     if device.type == "meta":
         return model
     model.to_empty(device="cpu")

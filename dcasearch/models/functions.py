@@ -116,7 +116,7 @@ class ConcatChannel(Pairwise):
     def combine(self, g: Tensor, a: Tensor) -> Tensor:
         """Return the projection, at each position where G is a map."""
         both = torch.cat((g, a.to(g.dtype)), 1)
-        return (self.fc(both) if g.dim() == 2 else self.fc(both.movedim(1, -1)).movedim(-1, 1)).to(g.dtype)
+        return self.fc(both.movedim(1, -1)).movedim(-1, 1).to(g.dtype)  # of a vector movedim is the identity
 
 
 class ConcatSpatial(Pairwise):

@@ -19,7 +19,7 @@ class ChannelNorm(nn.LayerNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x normalised over its channels."""
-        return super().forward(x) if x.dim() == 2 else super().forward(x.movedim(1, -1)).movedim(-1, 1)
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)  # of a vector the identity
 
 
 class StridedConvolution(nn.Conv2d):

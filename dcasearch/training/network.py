@@ -90,7 +90,7 @@ def make_network(
         UserError: the recipe asks for dropout and the backbone has no such layer, or for synchronised BatchNorm on
             the CPU.
     """
-    model: nn.Module = build_model(architecture, num_classes=classes, seed=seed)
+    model: nn.Module = build_model(architecture, num_classes=classes, seed=seed, classifier_init=recipe.classifier_init)
     if parent is not None:
         _start_from(model, parent)
     _override(model, recipe)

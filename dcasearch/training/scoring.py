@@ -77,7 +77,12 @@ class Scoring:
         check_data(self._task)
         batches, classes = self._batches()
         self._give_way()
-        network = build_model(self._task.architecture, num_classes=classes, seed=self._task.seed)
+        network = build_model(
+            self._task.architecture,
+            num_classes=classes,
+            seed=self._task.seed,
+            classifier_init=self._task.fidelity.recipe.classifier_init,
+        )
         return SCORES[self._task.fidelity.score or ""](network.to(self._device), batches)
 
     def _batches(self) -> tuple[Batches, int]:

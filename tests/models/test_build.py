@@ -19,7 +19,7 @@ from dcasearch.architecture import Architecture
 from dcasearch.errors import ArchitectureError
 from dcasearch.models import DCANet, build_model
 from dcasearch.models.attention import Attention
-from tests.models.samples import built, images, loss_of, spec
+from tests.models.samples import FUNCTIONS, KINDS, built, images, loss_of, pairwise, perturb, spec
 
 
 def connected() -> DCANet:
@@ -175,3 +175,30 @@ def test_exports(written: dict[str, Any]) -> None:
     program = torch.export.export(model, (images(),))
     assert {name for name, _ in program.named_parameters()} == {name for name, _ in model.named_parameters()}
     torch.testing.assert_close(program.module()(images()), model(images()))
+
+
+TRACED = pairwise({"kind": list(KINDS), "function": list(FUNCTIONS), "topology": ["chain", "dense", "tree"]})
+FEW = [row for n, row in enumerate(TRACED) if n % 16 == 0]
+
+
+def traced_equals(row: dict[str, Any]) -> None:
+    backbone = {"name": "resnet18", "width": 0.125, "stem": "small"}
+    function = FUNCTIONS[row["function"]]
+    model = built(spec(row["kind"], backbone, topology=row["topology"], function=function)).eval()
+    perturb(model)
+    traced = torch.fx.symbolic_trace(model)
+    for batch in (images(2), images(3, 32)):
+        assert torch.equal(traced(batch), model(batch))
+
+
+@pytest.mark.filterwarnings("ignore:weighted. literal")
+@pytest.mark.parametrize("row", FEW, ids=lambda row: "-".join(row.values()))
+def test_is_traced_symbolically(row: dict[str, Any]) -> None:
+    traced_equals(row)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:weighted. literal")
+@pytest.mark.parametrize("row", TRACED, ids=lambda row: "-".join(row.values()))
+def test_every_pair_of_kind_and_function_is_traced_symbolically(row: dict[str, Any]) -> None:
+    traced_equals(row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 from typing import Any
 
@@ -75,7 +76,7 @@ def test_a_module_that_cannot_be_drawn_is_refused() -> None:
 def test_backbones_start_from_torchvisions_distributions(name: str) -> None:
     torch.manual_seed(0)
     theirs = torchvision.models.get_model(name, num_classes=100)
-    ours = build_model({"backbone": {"name": name}}, num_classes=100).backbone
+    ours = build_model({"backbone": {"name": name}}, num_classes=100, classifier_init="torchvision").backbone
     for (key, p), (_, q) in zip(ours.named_parameters(), theirs.named_parameters(), strict=True):
         if q.detach().std() == 0:
             assert torch.equal(p, q), key
@@ -113,3 +114,20 @@ def test_cbams_spatial_gate_starts_at_weight_one() -> None:
     norms = [m.weight for name, m in model.named_modules() if "spatial" in name and isinstance(m, nn.BatchNorm2d)]
     assert len(norms) == 33
     assert all((weight == 1).all() for weight in norms)
+
+
+@pytest.mark.parametrize("classes", [2, 10, 100])
+@pytest.mark.parametrize("kind", ["none", "se", "gc"])
+def test_mnasnets_first_loss_is_the_logarithm_of_the_classes(kind: str, classes: int) -> None:
+    written = {"backbone": {"name": "mnasnet0_5", "stem": "small"}, "attention": {"name": kind}}
+    model = build_model(written, classes)
+    batch = torch.randn(20, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    loss = nn.functional.cross_entropy(model(batch), torch.arange(20) % classes)
+    assert loss.item() == pytest.approx(math.log(classes), rel=0.05)
+
+
+def test_mnasnets_classifier_for_a_thousand_classes_is_torchvisions() -> None:
+    written = {"backbone": {"name": "mnasnet0_5"}, "attention": {"name": "none"}}
+    small, theirs = (build_model(written, 1000, classifier_init=init).state_dict() for init in ("small", "torchvision"))
+    assert all(torch.equal(value, theirs[name]) for name, value in small.items())
+    assert small["backbone.classifier.1.weight"].std().item() == pytest.approx(1000**-0.5, rel=0.01)

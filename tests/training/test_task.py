@@ -68,7 +68,14 @@ def test_the_start_of_alpha_is_part_of_the_training_where_there_is_an_alpha() ->
 
 def test_the_defaults_of_a_recipe_are_settled() -> None:
     # Keys leave defaults out: another default would give stored records another meaning.
-    added_later = {"sync_batchnorm": False, "accumulate": 1, "mixup": 0.0, "cutmix": 0.0, "cuda_graphs": False}
+    added_later: dict[str, Any] = {
+        "sync_batchnorm": False,
+        "accumulate": 1,
+        "mixup": 0.0,
+        "cutmix": 0.0,
+        "cuda_graphs": False,
+    }
+    added_later["classifier_init"] = "small"
     defaults = Recipe().model_dump(mode="json")
     assert added_later.items() <= defaults.items()
     assert fingerprint({name: defaults[name] for name in defaults.keys() - added_later}) == "4bb7847b70e251fb"
@@ -101,3 +108,32 @@ def test_a_change_of_the_numerics_of_some_data_changes_the_keys_of_that_data_alo
 @pytest.mark.parametrize("recipe", [{"precision": "bf16"}, {"batch_size": 8}])
 def test_precision_and_global_batch_are_in_the_key(recipe: dict[str, Any]) -> None:
     assert make_task(recipe=recipe).key != make_task().key
+
+
+MNASNET = {"backbone": {"name": "mnasnet0_5", "stem": "small"}, "attention": {"name": "se"}}
+SCORES = [
+    {},
+    {"kind": "zero_cost", "score": "snip", "epochs": 1},
+    {"kind": "zero_cost", "score": "synflow", "epochs": 1},
+]
+
+
+@pytest.mark.parametrize("level", SCORES)
+def test_mnasnets_smaller_classifier_changes_the_keys_of_mnasnet_alone(level: dict[str, Any]) -> None:
+    as_before = {"recipe": {"classifier_init": "torchvision"}}
+    assert make_task(MNASNET, **level).key != make_task(MNASNET, **level, **as_before).key
+    assert make_task(**level).key == make_task(**level, **as_before).key
+
+
+def test_mnasnets_key_with_torchvisions_classifier_is_that_of_records_made_before_the_option() -> None:
+    key = make_task(MNASNET, recipe={"classifier_init": "torchvision"}).key
+    assert (key.architecture_id, key.fidelity) == (make_task(MNASNET).key.architecture_id, "283dd6b833e3d061")
+
+
+@pytest.mark.parametrize("data", [Data(name="imagenet", root="."), Data(name="imagefolder", root=".", classes=1000)])
+def test_mnasnets_key_with_a_thousand_classes_stays(data: Data) -> None:
+    recipe = {"classifier_init": "torchvision"}
+    new, old = (dataclasses.replace(make_task(MNASNET, **how), data=data) for how in ({}, {"recipe": recipe}))
+    assert new.key == old.key
+    few = dataclasses.replace(new, data=data.model_copy(update={"classes": 10}))
+    assert few.key != dataclasses.replace(old, data=few.data).key

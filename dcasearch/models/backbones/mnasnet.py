@@ -1,11 +1,12 @@
 """MnasNet-B1 (Tan et al., 2019, https://arxiv.org/abs/1807.11626), torchvision's network.
 
 Departs from torchvision: the small stem's first convolution has stride 1; a state dict without version
-metadata (as safetensors keeps it) is read as the current version.
+metadata (as safetensors keeps it) is read as the current version; below 1,000 classes the classifier starts smaller.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain
@@ -15,10 +16,13 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import MNASNet
 
-from dcasearch.architecture.layouts import Stem
+from dcasearch.architecture.layouts import TORCHVISION_CLASSES, Stem
+from dcasearch.architecture.specification import ClassifierInit
 from dcasearch.models.backbones.base import NETWORKS
 
 _FIRST_STACK, _AFTER_STACKS = 8, 14
+_SMALL = 0.01
+"""Deviation of the classifier's weights with few classes; MobileNetV2's."""
 
 
 class InvertedResidual(nn.Module):
@@ -68,6 +72,7 @@ class MnasNet(MNASNet):
 
     def __init__(self, alpha: float, width: float, stem: Stem, classes: int) -> None:
         super().__init__(alpha, num_classes=classes)
+        self.classifier_init: ClassifierInit = "small"
         if stem == "small":
             first: Any = self.layers[0]
             first.stride = (1, 1)
@@ -95,8 +100,13 @@ class MnasNet(MNASNet):
         return self.classifier(x.mean([2, 3]))
 
     def draw_classifier(self, layer: nn.Linear, generator: torch.Generator) -> None:
-        """Draw torchvision's distribution for it."""
+        """Draw a uniform distribution: torchvision's where it asks for it or has as many classes as ImageNet.
+
+        torchvision's deviation is 1/√classes. Ten classes then start with a loss of 7 to 9, not ln 10.
+        """
         nn.init.kaiming_uniform_(layer.weight, mode="fan_out", nonlinearity="sigmoid", generator=generator)
+        if self.classifier_init == "small" and layer.out_features < TORCHVISION_CLASSES:
+            layer.weight.mul_(_SMALL * math.sqrt(layer.out_features))
         nn.init.zeros_(layer.bias)
 
     def _load_from_state_dict(
