@@ -6,7 +6,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-all lint bench clean
+.PHONY: help quickstart test test-all test-lowest test-newest lint bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -22,6 +22,14 @@ test: .venv/.dev  ## the tests (under 10 minutes on 2 cores)
 test-all: .venv/.dev  ## all of them: kills, compile, browser too; prints its time
 	time $(BIN)/python -m pytest -q -n 2 -m "slow or not slow" --timeout 1800 --durations 15
 
+test-lowest: .venv-lowest/.dev  ## the tests with the lowest versions that pyproject.toml allows
+	.venv-lowest/bin/python -m pytest -q -n 2
+
+test-newest: .venv-uv/bin/uv  ## the tests with the newest versions there are today
+	test -x .venv-newest/bin/python || $< venv --quiet --python $(PYTHON) .venv-newest
+	$< pip install --quiet --python .venv-newest --upgrade --editable '.[dev]'
+	.venv-newest/bin/python -m pytest -q -n 2
+
 lint: .venv/.dev  ## ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -34,7 +42,7 @@ bench: .venv/.dev  ## the benchmarks; each prints one ratio and its runs
 	$(BIN)/python benchmarks/training_speed.py
 
 clean:  ## what the other targets made
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .venv/.run: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -45,3 +53,15 @@ clean:  ## what the other targets made
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@ .venv/.run
+
+.venv-uv/bin/uv:
+	$(PYTHON) -m venv .venv-uv
+	.venv-uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	touch $@
+
+# Made anew, so that no version of an earlier bound stays.
+.venv-lowest/.dev: pyproject.toml | .venv-uv/bin/uv
+	rm -rf .venv-lowest
+	.venv-uv/bin/uv venv --quiet --python $(PYTHON) .venv-lowest
+	.venv-uv/bin/uv pip install --quiet --python .venv-lowest --resolution lowest-direct --editable '.[dev]'
+	touch $@

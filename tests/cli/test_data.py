@@ -72,6 +72,7 @@ def test_progress_is_a_line_now_and_then_where_there_is_no_terminal(
     assert "prepared 90 of 90 images" in done.out
 
 
+@pytest.mark.slow
 def test_an_interruption_is_told_with_what_goes_on(root: Path, tmp_path: Path) -> None:
     program = (
         "import os, signal, sys\n"

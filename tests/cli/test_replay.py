@@ -22,6 +22,7 @@ def test_replay_prints_predictors_searchers_and_ratios(tmp_path: Path, capsys: p
     assert "cost to 0.1 / training all of them" in said
 
 
+@pytest.mark.slow
 def test_replay_as_json_is_one_object_on_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = write_table(tmp_path / "small.jsonl")
     replay(table, replays=1, processes=1, aim=0.1, as_json=True)

@@ -46,6 +46,7 @@ def run(work: Listed, artifacts: Path, concurrent: int = 1, interrupted: threadi
         executor.run(work)
 
 
+@pytest.mark.slow  # test_conformance.py kills a worker too
 def test_a_worker_that_is_killed_is_lost_and_its_job_goes_on_from_the_checkpoint(tmp_path: Path) -> None:
     task = make_task()
     before, killed = workers(), list[int]()

@@ -46,6 +46,7 @@ def test_an_exported_model_verifies_in_a_new_process(spec_file: Path, monkeypatc
     assert all(check.ok for check in checks)
 
 
+@pytest.mark.slow
 def test_a_broken_spec_is_the_same_error_from_the_new_process(spec_file: Path) -> None:
     (spec_file.parent / "best.safetensors").unlink()
     with pytest.raises(UserError, match=r"best\.safetensors is missing"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from itertools import product
 from typing import Any
 
 import pytest
@@ -43,10 +44,13 @@ def dimensions_of(kind: str) -> tuple[str, ...]:
     return ("channel", "spatial") if kind == "cbam" else ("channel",)
 
 
-def matrix() -> list[Any]:
-    rows = [(kind, None, None) for kind in ["none", *KINDS]]
-    rows += [(kind, function, d) for kind in KINDS for function in FUNCTIONS for d in dimensions_of(kind)]
-    return [pytest.param(*row, id="-".join(map(str, row))) for row in rows]
+def matrix(step: int = 1) -> list[Any]:
+    """Every row; of those with a function, all but each `step`-th of every kind and every function are slow."""
+    rows: list[Any] = [pytest.param(kind, None, None, id=f"{kind}-None-None") for kind in ["none", *KINDS]]
+    for (i, kind), (j, function) in product(enumerate(KINDS), enumerate(FUNCTIONS)):
+        marks = [] if (i + j) % step == 0 else [pytest.mark.slow]
+        rows += [pytest.param(kind, function, d, id=f"{kind}-{function}-{d}", marks=marks) for d in dimensions_of(kind)]
+    return rows
 
 
 def in_one_dimension(kind: str, function: str | None, dimension: str | None) -> dict[str, Any]:
@@ -70,10 +74,16 @@ PAIRWISE = pairwise(
 
 
 def rows() -> list[Any]:
-    slow = {"resnet50": [pytest.mark.slow]}
+    """Every row; those of ResNet-50 and about half of those of ResNet-18 are slow."""
     return [
-        pytest.param(row, id="-".join(row[name] for name in sorted(row)), marks=slow.get(row["backbone"], []))
-        for row in PAIRWISE
+        pytest.param(
+            row,
+            id="-".join(row[name] for name in sorted(row)),
+            marks=[pytest.mark.slow]
+            if row["backbone"] == "resnet50" or (number % 2 and row["backbone"] == "resnet18")
+            else [],
+        )
+        for number, row in enumerate(PAIRWISE)
     ]
 
 
@@ -119,17 +129,29 @@ def test_every_attention_block_is_in_the_matrix() -> None:
     assert {kind["name"] for kind in KINDS.values()} | {"none"} == set(ALL_KINDS)
 
 
+def test_every_kind_and_every_function_is_among_the_rows_that_are_not_slow() -> None:
+    kept = [row.values for row in matrix(step=3) if not row.marks]
+    assert {kind for kind, _, _ in kept} == {"none", *KINDS}
+    assert {function for _, function, _ in kept} == {None, *FUNCTIONS}
+
+
+def test_every_option_is_among_the_rows_that_are_not_slow() -> None:
+    kept = [row.values[0] for row in rows() if not row.marks]
+    for name in PAIRWISE[0]:
+        assert {row[name] for row in PAIRWISE} - {row[name] for row in kept} <= {"resnet50"}
+
+
 @pytest.mark.parametrize(("kind", "function", "dimension"), matrix())
 def test_every_parameter_gets_a_gradient(kind: str, function: str, dimension: str) -> None:
     assert_every_parameter_lives(copied(in_one_dimension(kind, function, dimension)), kind, pixels_of(kind))
 
 
-@pytest.mark.parametrize(("kind", "function", "dimension"), matrix())
+@pytest.mark.parametrize(("kind", "function", "dimension"), matrix(step=3))
 def test_trains_in_bfloat16(kind: str, function: str, dimension: str) -> None:
     assert_trains_in_bfloat16(copied(in_one_dimension(kind, function, dimension)))
 
 
-@pytest.mark.parametrize(("kind", "function", "dimension"), matrix())
+@pytest.mark.parametrize(("kind", "function", "dimension"), matrix(step=3))
 def test_channels_last_gives_the_same_logits(kind: str, function: str, dimension: str) -> None:
     model = copied(in_one_dimension(kind, function, dimension)).eval()
     with torch.no_grad():
@@ -138,7 +160,7 @@ def test_channels_last_gives_the_same_logits(kind: str, function: str, dimension
     torch.testing.assert_close(last, expected, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize(("kind", "function", "dimension"), matrix())
+@pytest.mark.parametrize(("kind", "function", "dimension"), matrix(step=3))
 def test_runs_on_the_meta_device(kind: str, function: str, dimension: str) -> None:
     with torch.device("meta"):
         model = built(in_one_dimension(kind, function, dimension))

@@ -20,7 +20,14 @@ from dcasearch.models.cost import measure
 ROWS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "paper_counts.json").read_text())
 
 
-@pytest.mark.parametrize("row", [pytest.param(row, id=row["row"]) for row in ROWS])
+DEEP = ("101", "152")
+"""How the names of the rows of the deepest networks end, which are slow: their blocks are those of ResNet-50."""
+
+
+@pytest.mark.parametrize(
+    "row",
+    [pytest.param(row, id=row["row"], marks=pytest.mark.slow if row["row"].endswith(DEEP) else []) for row in ROWS],
+)
 def test_counts_equal_the_papers(row: dict[str, Any]) -> None:
     with torch.device("meta"):
         counted = measure(build_model(row["architecture"]), torch.empty(1, 3, 224, 224))

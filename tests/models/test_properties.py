@@ -42,6 +42,7 @@ EVERY_BACKBONE = [
 ]
 
 
+@pytest.mark.slow  # test_cost.py holds it for every pair of options
 @settings(RELAXED, max_examples=15)
 @given(architectures([*EVERY_BACKBONE, SMALL]), st.sampled_from([32, 50, 224]))
 def test_an_architecture_costs_what_its_network_has(written: dict[str, Any], resolution: int) -> None:

@@ -57,8 +57,20 @@ class Entry:
     correlation: Estimate | None
 
 
-def test_a_report_is_a_page_and_two_files_a_figure(tmp_path: Path) -> None:
-    page, *figures = write_report(run(tmp_path), "tiny", tmp_path / "new" / "report")
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The study of `EVERYTHING` at its end, which a report only reads."""
+    return run(tmp_path_factory.mktemp("ended"))
+
+
+@pytest.fixture(scope="module")
+def written(ended: Store, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Its report."""
+    return write_report(ended, "tiny", tmp_path_factory.mktemp("written") / "new" / "report")
+
+
+def test_a_report_is_a_page_and_two_files_a_figure(written: list[Path]) -> None:
+    page, *figures = written
     assert page.name == "report.html"
     assert [file.name for file in figures] == [f"{name}.{kind}" for name in ALL for kind in ("svg", "png")]
     for file in figures:
@@ -68,24 +80,21 @@ def test_a_report_is_a_page_and_two_files_a_figure(tmp_path: Path) -> None:
             assert file.read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_page_needs_nothing_but_itself(tmp_path: Path) -> None:
-    page, *_ = write_report(run(tmp_path), "tiny", tmp_path / "report")
-    text = page.read_text()
+def test_the_page_needs_nothing_but_itself(written: list[Path]) -> None:
+    text = written[0].read_text()
     assert len(re.findall(r'src="data:image/svg\+xml;base64,', text)) == len(ALL)
     assert not re.search(r'(src|href)="(?!data:)', text)
     assert "<script" not in text
 
 
-def test_the_same_study_gives_the_same_bytes(tmp_path: Path) -> None:
-    store = run(tmp_path)
-    first, second = (write_report(store, "tiny", tmp_path / name) for name in ("a", "b"))
-    assert [file.read_bytes() for file in first] == [file.read_bytes() for file in second]
+def test_the_same_study_gives_the_same_bytes(ended: Store, written: list[Path], tmp_path: Path) -> None:
+    again = write_report(ended, "tiny", tmp_path / "again")
+    assert [file.read_bytes() for file in again] == [file.read_bytes() for file in written]
 
 
-def test_the_page_says_who_leads_by_how_much_with_seeds_and_calls_nothing_a_win(tmp_path: Path) -> None:
-    store = run(tmp_path)
-    standing = standing_of(store, "tiny")
-    text = render(standing, [], store.url)
+def test_the_page_says_who_leads_by_how_much_with_seeds_and_calls_nothing_a_win(ended: Store) -> None:
+    standing = standing_of(ended, "tiny")
+    text = render(standing, [], ended.url)
     winner, *baselines = standing.finals
     best = max(baselines, key=lambda baseline: baseline.mean)
     assert f"chosen has {winner.mean:.2f}% top-1 on the test split, with fresh seeds (2 seeds)" in text
@@ -100,10 +109,9 @@ def test_the_page_says_who_leads_by_how_much_with_seeds_and_calls_nothing_a_win(
     assert "9 complete" in text
 
 
-def test_the_page_says_what_can_be_told_apart_and_what_the_signs_mean(tmp_path: Path) -> None:
-    store = run(tmp_path)
-    standing = standing_of(store, "tiny")
-    text = render(standing, [], store.url)
+def test_the_page_says_what_can_be_told_apart_and_what_the_signs_mean(ended: Store) -> None:
+    standing = standing_of(ended, "tiny")
+    text = render(standing, [], ended.url)
     assert LEGEND in text
     assert [power.name for power in standing.powers] == ["proxy", "full", "final"]
     assert text.count("(images, at ") == 3  # none has three seeds
@@ -111,16 +119,15 @@ def test_the_page_says_what_can_be_told_apart_and_what_the_signs_mean(tmp_path: 
     assert "final, df" in text
 
 
-def test_what_is_not_estimable_is_said_and_not_numbered(tmp_path: Path) -> None:
-    store = run(tmp_path)
+def test_what_is_not_estimable_is_said_and_not_numbered(ended: Store) -> None:
     trust = [Entry("zero", "proxy", "value", 12, Estimate()), Entry("proxy", "full", "params", 3, None)]
-    text = render(standing_of(store, "tiny"), [], store.url, trust)
+    text = render(standing_of(ended, "tiny"), [], ended.url, trust)
     assert "+0.40 [+0.10, +0.70]" in text
     assert "+0.50 [+0.20, +0.80]" in text
-    without = render(standing_of(store, "tiny"), [], store.url)
+    without = render(standing_of(ended, "tiny"), [], ended.url)
     assert text.count("not estimable") == without.count("not estimable") + 2
     assert "zero → proxy" in text
-    assert "trusted" not in render(standing_of(store, "tiny"), [], store.url)
+    assert "trusted" not in render(standing_of(ended, "tiny"), [], ended.url)
 
 
 def test_what_comes_from_outside_is_escaped(tmp_path: Path) -> None:
@@ -153,14 +160,14 @@ def test_a_study_of_one_objective_has_no_front_and_one_without_finals_shows_its_
     assert "at fidelity full, on the held-out images" in render(standing, [], store.url)
 
 
-def test_an_unknown_study_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_study_is_refused(ended: Store, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no study 'other'"):
-        write_report(run(tmp_path), "other", tmp_path / "report")
+        write_report(ended, "other", tmp_path / "report")
     assert not (tmp_path / "report").exists()
 
 
-def test_a_front_is_made_of_networks_over_their_seeds_and_not_of_lucky_seeds(tmp_path: Path) -> None:
-    standing = standing_of(run(tmp_path), "tiny")
+def test_a_front_is_made_of_networks_over_their_seeds_and_not_of_lucky_seeds(ended: Store) -> None:
+    standing = standing_of(ended, "tiny")
     full = standing.fidelities[-1]
     means = _means(full)
     assert len(means) == len({trial.architecture_id for trial in full.trials})

@@ -123,6 +123,7 @@ def test_after_a_restart_of_the_server_every_call_goes_on(own_server: Server) ->
         assert [t.values for t in study.trials] == [[0.0], [1.0], [2.0]]
 
 
+@pytest.mark.slow
 def test_a_server_that_stays_away_is_a_storage_error_without_password(
     own_server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

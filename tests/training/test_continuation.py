@@ -50,6 +50,16 @@ def test_the_longest_of_several_beginnings_is_taken_and_a_broken_one_passed_over
     assert "cannot use checkpoint" in caplog.text
 
 
+@pytest.fixture(scope="module")
+def one_epoch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the checkpoint of a training of one epoch."""
+    folder = tmp_path_factory.mktemp("one_epoch")
+    task = make_task(recipe=STEP, epochs=1)
+    run(task, folder)
+    assert checkpoint_path(task.key, folder).exists()
+    return folder
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -62,10 +72,9 @@ def test_the_longest_of_several_beginnings_is_taken_and_a_broken_one_passed_over
     ],
 )
 def test_a_training_that_differs_in_anything_but_its_epochs_starts_from_scratch(
-    other: dict[str, Any], tmp_path: Path
+    other: dict[str, Any], one_epoch: Path
 ) -> None:
-    run(make_task(recipe=STEP, epochs=1), tmp_path)
-    assert run(make_task(**{"recipe": STEP, "epochs": 2, **other}), tmp_path).reused_seconds == 0.0
+    assert run(make_task(**{"recipe": STEP, "epochs": 2, **other}), one_epoch).reused_seconds == 0.0
 
 
 def test_under_a_schedule_that_knows_its_end_no_training_begins_another(tmp_path: Path) -> None:

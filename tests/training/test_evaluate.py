@@ -86,6 +86,7 @@ def test_values_are_equal_to_the_last_bit_whatever_ran_before(
     assert again.weights_sha256 == undisturbed[0].weights_sha256
 
 
+@pytest.mark.slow  # as the worker's values in executors/test_conformance.py
 def test_values_are_equal_in_a_fresh_process(undisturbed: tuple[Evaluation, Path], tmp_path: Path) -> None:
     script = (
         "import json, sys; from pathlib import Path; from tests.training.support import curve, make_task, run\n"
@@ -100,7 +101,7 @@ def test_the_seed_changes_the_values(undisturbed: tuple[Evaluation, Path], tmp_p
     assert all(a != b for a, b in zip(curve(other), curve(undisturbed[0]), strict=True))
 
 
-@pytest.mark.parametrize("epoch", [1, 2, 3])
+@pytest.mark.parametrize("epoch", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_training_that_ends_after_an_epoch_goes_on_to_equal_values(
     undisturbed: tuple[Evaluation, Path], tmp_path: Path, epoch: int
 ) -> None:
