@@ -16,6 +16,8 @@ from dcasearch.search.ledger import Ledger
 from dcasearch.store import Store
 from dcasearch.trial import RETRY_OF, State, Trial
 
+LOST: tuple[FailureKind, ...] = ("lost",)
+"""What is taken up again by itself, once `retries` is raised."""
 _CARRIED = ("of", "reason", "probability")
 """Attributes by which a promoted trial is known, in its fidelity and to the one before."""
 
@@ -70,7 +72,7 @@ def take_up_again(study: Study, store: Store, kinds: Collection[FailureKind]) ->
             planned = plan_retries(Ledger(store, study, fidelity), trials, keep_count=False)
             found[fidelity.name] = Counter(trial.failure for trial in planned if trial.failure is not None)
     for role in store.roles(study.name):
-        if role.failure in kinds:
+        if role.failure is not None and role.failure in kinds:
             store.put_role(dataclasses.replace(role, failure=None, message=""))
             found.setdefault(role.fidelity, Counter())[role.failure] += 1
     return {fidelity: counts for fidelity, counts in found.items() if counts}

@@ -25,7 +25,7 @@ from dcasearch.search.ledger import Ledger
 from dcasearch.search.objectives import measured, objectives_at, values_of, violation
 from dcasearch.search.pruning import RUNGS_PASSED, goes_on, rungs, rungs_passed
 from dcasearch.search.retention import Retention
-from dcasearch.search.retrying import failed, plan_retries, retried
+from dcasearch.search.retrying import LOST, failed, plan_retries, retried
 from dcasearch.search.sharing import kept_weights, weights_needed
 from dcasearch.search.stopping import no_improvement, target_reached, too_many_failures
 from dcasearch.search.tasks import task_of
@@ -77,7 +77,7 @@ class Trials:
         for trial in self.ledger.trials.values():
             self._remember(trial)
         # Those whose machine failed go on where `retries` was raised since.
-        lost = [t for t in failed(self.ledger.trials.values(), ("lost",)) if t.retries < study.executor.retries]
+        lost = [t for t in failed(self.ledger.trials.values(), LOST) if t.retries < study.executor.retries]
         plan_retries(self.ledger, lost, keep_count=True)
         self._planned = len(self.ledger.planned())
         self._retention = Retention(

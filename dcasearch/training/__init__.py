@@ -6,13 +6,13 @@ one, `continuation` lets a longer one go on from a shorter one. `scoring` is wha
 of a training.
 """
 
+from dcasearch.task import Task
 from dcasearch.training.checkpoint import checkpoint_ids, checkpoint_of, checkpoint_path, discard, discard_of
 from dcasearch.training.continuation import continues, later_continues
 from dcasearch.training.evaluate import begin, evaluate
 from dcasearch.training.metrics import Metrics
 from dcasearch.training.ranks import Ranks
 from dcasearch.training.scoring import Scoring
-from dcasearch.training.task import Task
 from dcasearch.training.training import Training
 from dcasearch.training.weights import evaluate_weights, sha256_of, weights_path, weights_sizes
 

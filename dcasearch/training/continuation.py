@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from dcasearch.config.study import Fidelity, Study
-from dcasearch.training.task import Task
+from dcasearch.task import Task
 
 
 def beginnings(task: Task) -> Mapping[str, int]:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from dcasearch.artifacts import Place
 from dcasearch.evaluation import Epoch, Evaluation
+from dcasearch.task import Task
 from dcasearch.training.ranks import Ranks
 from dcasearch.training.scoring import Scoring
-from dcasearch.training.task import Task
 from dcasearch.training.training import Training
 
 

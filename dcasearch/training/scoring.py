@@ -15,10 +15,10 @@ from dcasearch.errors import DataError, Preempted, TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.models import build_model
 from dcasearch.scores import SCORES, Batches
+from dcasearch.task import Task
 from dcasearch.training.failures import at_work
 from dcasearch.training.network import choose_device
 from dcasearch.training.provenance import device_name, provenance
-from dcasearch.training.task import Task
 from dcasearch.training.training import check_data
 
 

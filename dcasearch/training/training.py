@@ -16,6 +16,7 @@ from dcasearch.data import Batch, Loader, describe, open_loaders, root_of, stage
 from dcasearch.errors import DataError, Preempted, TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.models import build_model
+from dcasearch.task import Task
 from dcasearch.training.binding import Fit
 from dcasearch.training.checkpoint import (
     Checkpoint,
@@ -45,7 +46,6 @@ from dcasearch.training.optimizer import load_optimizer, make_optimizer
 from dcasearch.training.provenance import device_name, provenance
 from dcasearch.training.ranks import ALONE, Ranks
 from dcasearch.training.schedule import learning_rate
-from dcasearch.training.task import Task
 from dcasearch.training.weights import parent_weights, save_weights, weights_name
 
 

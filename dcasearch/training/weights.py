@@ -16,8 +16,8 @@ from dcasearch.data import describe, open_evaluation
 from dcasearch.errors import StorageError
 from dcasearch.evaluation import Protocol
 from dcasearch.models import build_model
+from dcasearch.task import Task
 from dcasearch.training.metrics import Metrics, measure
-from dcasearch.training.task import Task
 
 
 def weights_name(id: str) -> str:

@@ -90,7 +90,7 @@ def test_the_parent_is_in_the_key_and_the_check_of_its_weights_is_not() -> None:
 
 def test_a_change_of_the_numerics_changes_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
     before = make_task().key
-    monkeypatch.setattr("dcasearch.training.task.NUMERICS", 2)
+    monkeypatch.setattr("dcasearch.task.NUMERICS", 2)
     assert make_task().key != before
 
 
@@ -101,7 +101,7 @@ def test_a_change_of_the_numerics_of_some_data_changes_the_keys_of_that_data_alo
     task = make_task(**score)
     folder = dataclasses.replace(task, data=Data(name="imagefolder", root="."))
     assert folder.key != task.key  # of an equal fingerprint
-    monkeypatch.setattr("dcasearch.training.task.NUMERICS_OF_DATA", {})
+    monkeypatch.setattr("dcasearch.task.NUMERICS_OF_DATA", {})
     assert folder.key == make_task(**score).key == task.key
 
 
