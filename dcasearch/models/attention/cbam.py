@@ -3,7 +3,7 @@
 Channel first, then spatial on the channel-gated map. The spatial gate's BatchNorm starts at weight 1; the
 released DCANet code starts it at 0, which silences that gate for ever.
 
-Maxima keep their index: the gradient of `amax` takes several passes over the map, seven times as long on a CPU. A pooling
+Maxima keep their index: the gradient of `amax` takes several passes over the map, seven times as long on a CPU. Pooling
 by the map's size would bind an exported program to one image size.
 """
 
