@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dcasearch.config.study import Study
+from pathlib import Path
+
+import psutil
+
+from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.data import DataInfo, describe
 from dcasearch.errors import ConfigError, DataError, Problem
 from dcasearch.space import LoadedStudy
 
 _MULTIPLE = 8
 """Sizes are proposed in such steps."""
+_SHARED_MEMORY = Path("/dev/shm")
+_BATCHES_AHEAD = 2
+"""Batches that each loader process has ready: torch's default."""
 _SQUARE = 256 / 224
 """Of the prepared size to the resolution, at which evaluation reads about as many pixels as it shows."""
 
@@ -51,6 +58,52 @@ def advice(study: Study, info: DataInfo) -> str | None:
         "the images are decoded anew in every epoch; "
         f"`dcasearch data prepare {study.data.root} --size {size} --out DIR` does it once ({gigabytes:,.1f} GB), and "
         "`data.root: DIR` reads it several times as fast; its values do not compare with those of the original images"
+    )
+
+
+def dangers(study: Study, info: DataInfo, shared_memory: int | None) -> list[str]:
+    """Return what may end trainings though the YAML has no mistake, one sentence each.
+
+    Args:
+        study: the study.
+        info: its data.
+        shared_memory: free bytes of this machine's shared memory; None where it is not known.
+    """
+    found = []
+    needed = shared_memory_of(study, info)
+    if shared_memory is not None and needed > shared_memory:
+        found.append(
+            f"the loader processes of {study.executor.max_concurrent} trials need {needed / 1e6:,.0f} MB of shared "
+            f"memory, and {shared_memory / 1e6:,.0f} MB are free: raise it (Docker: `--shm-size=8g`) or lower data.workers"
+        )
+    found += [_single(fidelity) for fidelity in study.fidelities if _smallest_batch(study, fidelity, info) == 1]
+    return found
+
+
+def shared_memory_of(study: Study, info: DataInfo) -> int:
+    """Return the bytes of shared memory that all trials' loader processes hold at most; 0 for data held in memory."""
+    if not info.encoded and info.prepared is None:
+        return 0
+    largest = max(f.recipe.batch_size * 3 * f.resolution**2 for f in study.fidelities if f.kind == "training")
+    return study.executor.max_concurrent * study.data.workers * _BATCHES_AHEAD * largest
+
+
+def free_shared_memory() -> int | None:
+    """Return the free bytes of this machine's shared memory; None where it has no `/dev/shm`."""
+    return psutil.disk_usage(str(_SHARED_MEMORY)).free if _SHARED_MEMORY.is_dir() else None
+
+
+def _smallest_batch(study: Study, fidelity: Fidelity, info: DataInfo) -> int:
+    """Return the images of the smallest batch that BatchNorm sees in training: one rank's, one micro-batch's."""
+    images = min(fidelity.recipe.batch_size, round(info.train_images * fidelity.train_fraction))
+    share = images // study.executor.resources.get(fidelity.name, Resources()).world
+    return share // max(1, min(fidelity.recipe.accumulate, share))
+
+
+def _single(fidelity: Fidelity) -> str:
+    return (
+        f"{fidelity.name}: a training batch of one image on a rank fails in BatchNorm wherever a map has one pixel; "
+        "raise recipe.batch_size, or lower its accumulate or the ranks"
     )
 
 

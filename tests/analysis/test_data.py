@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dcasearch.analysis.data import advice, described, proposed_size
+from dcasearch.analysis.data import advice, dangers, described, proposed_size, shared_memory_of
 from dcasearch.data.preparing import prepare
 from dcasearch.errors import ConfigError, DataError
 from dcasearch.space import load_study
@@ -63,3 +63,33 @@ def test_the_advice_is_to_prepare_what_is_decoded_every_epoch_and_nothing_else(
 @pytest.mark.parametrize(("resolution", "size"), [(128, 144), (224, 256), (160, 184), (112, 128), (32, 40), (7, 8)])
 def test_the_proposed_size_is_about_eight_sevenths_of_the_resolution(resolution: int, size: int) -> None:
     assert proposed_size(resolution) == size
+
+
+def test_shared_memory_that_the_loader_processes_would_use_up_is_told_before_any_trial(
+    write_study: WriteStudy, tmp_path: Path
+) -> None:
+    data = {"name": "imagefolder", "root": str(write_folder(tmp_path / "images")), "workers": 3}
+    fidelities = [{**PROXY, "recipe": {"batch_size": 8}}]
+    loaded = load_study(write_study(data=data, fidelities=fidelities, executor={"max_concurrent": 2}))
+    info = described(loaded)
+    needed = 2 * 3 * 2 * 8 * 3 * 16**2  # trials, processes, batches each, bytes of a batch
+    assert shared_memory_of(loaded.study, info) == needed
+    (said,) = dangers(loaded.study, info, needed - 1)
+    assert "--shm-size" in said
+    assert dangers(loaded.study, info, needed) == dangers(loaded.study, info, None) == []
+    digits = load_study(write_study())
+    assert dangers(digits.study, described(digits), 0) == []  # held in memory, without loader processes
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "accumulate", "ranks", "told"), [(1, 1, 1, True), (2, 1, 1, False), (4, 4, 1, True), (4, 1, 4, True)]
+)
+def test_a_training_batch_of_one_image_is_told_before_any_trial(
+    write_study: WriteStudy, batch_size: int, accumulate: int, ranks: int, told: bool
+) -> None:
+    recipe = {"batch_size": batch_size, "accumulate": accumulate}
+    executor = {"name": "ray", "resources": {"proxy": {"cpu": ranks, "ranks": ranks}}}
+    loaded = load_study(write_study(fidelities=[{**PROXY, "recipe": recipe}], executor=executor))
+    assert [
+        note.startswith("proxy: a training batch of one") for note in dangers(loaded.study, described(loaded), 0)
+    ] == ([True] if told else [])
