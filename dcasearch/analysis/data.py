@@ -74,7 +74,8 @@ def dangers(study: Study, info: DataInfo, shared_memory: int | None) -> list[str
     if shared_memory is not None and needed > shared_memory:
         found.append(
             f"the loader processes of {study.executor.max_concurrent} trials need {needed / 1e6:,.0f} MB of shared "
-            f"memory, and {shared_memory / 1e6:,.0f} MB are free: raise it (Docker: `--shm-size=8g`) or lower data.workers"
+            f"memory, and {shared_memory / 1e6:,.0f} MB are free: raise it (Docker: `--shm-size=8g`) or "
+            "lower data.workers"
         )
     found += [_single(fidelity) for fidelity in study.fidelities if _smallest_batch(study, fidelity, info) == 1]
     return found

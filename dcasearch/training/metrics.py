@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
 
 from dcasearch.data import Batch
+
+if TYPE_CHECKING:
+    from torchmetrics.classification import MulticlassAccuracy
 
 _TOP = 5
 
@@ -33,6 +35,9 @@ class Meter:
     """Accumulates batches into Metrics, on the device of the logits."""
 
     def __init__(self, classes: int, device: torch.device) -> None:
+        from torchmetrics import MeanMetric  # takes a second to import, and `check` measures nothing
+        from torchmetrics.classification import MulticlassAccuracy
+
         # Arguments are not checked on every batch: labels come from our own loaders.
         self._top1 = MulticlassAccuracy(classes, average="micro", validate_args=False).to(device)
         self._top5: MulticlassAccuracy | None = None

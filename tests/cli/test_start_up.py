@@ -75,3 +75,8 @@ def test_version_and_list(dcasearch: Command, storage: str) -> None:
 
 def test_shell_completion_is_offered(dcasearch: Command) -> None:
     assert "--install-completion" in dcasearch("--help").out
+
+
+def test_check_imports_nothing_that_only_a_training_needs(write_study: Callable[..., Path], tmp_path: Path) -> None:
+    study = write_study(storage=f"sqlite:///{tmp_path}/study.db")
+    assert imported_by("check", str(study)) <= {"torch", "torchvision", "optuna"}

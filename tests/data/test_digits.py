@@ -1,6 +1,8 @@
 import numpy as np
+from sklearn.datasets import load_digits
 
 from dcasearch.config.study import Data
+from dcasearch.data import digits
 from dcasearch.data.classes import open_set
 from dcasearch.data.sets import MemoryPart
 
@@ -34,3 +36,11 @@ def test_the_statistics_are_those_of_the_training_part() -> None:
 
 def test_the_fingerprint_of_digits_is_known() -> None:
     assert open_set(Data(name="digits")).fingerprint == "2de02eaad621ef7a"
+
+
+def test_the_digits_are_those_that_scikit_learn_loads() -> None:
+    source = load_digits()
+    rows = digits._rows()
+    assert np.array_equal(rows[:, :-1], source.data)
+    assert np.array_equal(rows[:, -1], source.target)
+    assert digits.open_digits(None).classes == tuple(map(str, source.target_names))
