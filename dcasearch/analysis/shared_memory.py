@@ -51,6 +51,7 @@ def shared_memory_problem(needed: int, free: int | None) -> str | None:
     if free is None or needed <= free:
         return None
     return (
-        f"shared memory: the loader processes need {needed / 1e6:,.0f} MB of {FOLDER} and "
-        f"{free / 1e6:,.0f} MB are free: the run would stop; raise it (Docker: `--shm-size=8g`), or lower `data.workers` or executor.max_concurrent"
+        f"shared memory: the loader processes need {needed / 1e6:,.0f} MB of {FOLDER} and {free / 1e6:,.0f} MB are "
+        "free: the run would stop; raise it (Docker: `--shm-size=8g`), or lower `data.workers` or "
+        "executor.max_concurrent"
     )
