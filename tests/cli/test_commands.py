@@ -31,6 +31,7 @@ NAMES = [
     "export",
     "report",
     "replay",
+    "retry",
     "verify",
     "train",
     "inspect",

@@ -168,13 +168,29 @@ def test_compiles_with_inductor() -> None:
         torch.testing.assert_close(compiled(images()), model(images()), rtol=1e-3, atol=1e-4)
 
 
+def exported_equals(written: dict[str, Any]) -> None:
+    model = built(written).eval()
+    free = torch.export.Dim.AUTO
+    program = torch.export.export(model, (images(4, 64),), dynamic_shapes=({0: free, 2: free, 3: free},))
+    assert {name for name, _ in program.named_parameters()} == {name for name, _ in model.named_parameters()}
+    for batch in (images(4, 64), images(2, 48), images(3, 40)):
+        torch.testing.assert_close(program.module()(batch), model(batch))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("written", REPRESENTATIVES, ids=name_of)
-def test_exports(written: dict[str, Any]) -> None:
-    model = built(written).eval()
-    program = torch.export.export(model, (images(),))
-    assert {name for name, _ in program.named_parameters()} == {name for name, _ in model.named_parameters()}
-    torch.testing.assert_close(program.module()(images()), model(images()))
+def test_an_exported_program_takes_any_number_and_size_of_images(written: dict[str, Any]) -> None:
+    exported_equals(written)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_exported_program_of_every_kind_takes_any_number_and_size_of_images(kind: str) -> None:
+    exported_equals(spec(kind, {"name": "resnet18", "width": 0.125, "stem": "small"}, topology="tree"))
+
+
+def test_an_exported_cbam_takes_any_number_and_size_of_images() -> None:
+    exported_equals(spec("cbam", {"name": "resnet18", "width": 0.125, "stem": "small"}, topology="chain"))
 
 
 TRACED = pairwise({"kind": list(KINDS), "function": list(FUNCTIONS), "topology": ["chain", "dense", "tree"]})

@@ -3,13 +3,13 @@
 Channel first, then spatial on the channel-gated map. The spatial gate's BatchNorm starts at weight 1; the
 released DCANet code starts it at 0, which silences that gate for ever.
 
-Maxima keep their index: the gradient of `amax` takes several passes over the map, seven times as long on a CPU.
+Maxima keep their index: the gradient of `amax` takes several passes over the map, seven times as long on a CPU. Pooling
+by the map's size would bind an exported program to one image size.
 """
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dcasearch.architecture.network import Block
@@ -31,7 +31,7 @@ class ChannelGate(Part[Tensor]):
 
     def extract(self, features: Tensor) -> Extraction:
         """Return the average and the maximum (B, C)."""
-        return features.mean((2, 3)), F.max_pool2d(features, features.shape[-2:]).flatten(1)
+        return features.mean((2, 3)), features.flatten(2).max(2).values
 
     def transform(self, extraction: Extraction) -> Tensor:
         """Return the gates (B, C)."""
