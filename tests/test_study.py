@@ -17,6 +17,7 @@ from dcasearch.errors import (
     StudyChanged,
     StudyFailed,
     StudyLocked,
+    TimeOver,
     TrialFailure,
     UserError,
 )
@@ -230,6 +231,45 @@ def test_hours_that_are_over_stop_a_run_and_the_same_call_goes_on_to_the_end(
     assert undisturbed.run(**settings) == outcome
     assert undisturbed.store.trials("tiny") == bench.store.trials("tiny")
     assert undisturbed.store.roles("tiny") == bench.store.roles("tiny")
+
+
+class Attending(Simulated):
+    """Looks while a job runs whether the run is over, as executors do."""
+
+    def __init__(self, broke_off: list[Job]) -> None:
+        super().__init__()
+        self.broke_off = broke_off
+        """Jobs that the end of a run has broken off; this one adds its own."""
+
+    def _train(self, work: Any, job: Job) -> None:
+        try:
+            work.attend()
+        except TimeOver:
+            self.broke_off.append(job)
+            raise
+        super()._train(work, job)
+
+
+@pytest.mark.usefixtures("clock")
+def test_hours_that_are_over_end_trainings_that_run_and_the_same_call_goes_on_with_them(
+    bench: Bench, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    settings: dict[str, Any] = {"baselines": True, "final": {"seeds": [9]}}
+    broke_off, ended_early = list[Job](), 0
+    for hours in range(4, 60):
+        left, executor = [job.label for job in broke_off], Attending(broke_off)
+        broke_off.clear()
+        outcome = bench.run(executor, **settings, stop={"wall_hours": hours})
+        assert left == [] or executor.ran[0].label == left[0]
+        ended_early += len(broke_off)
+        if outcome.stopped is None:
+            break
+        assert outcome == Outcome(None, f"{hours} hours of this run are over")
+    assert ended_early > 1
+    assert all(trial.state is not State.RUNNING for trial in bench.trials("proxy"))
+    undisturbed = Bench(tmp_path_factory.mktemp("undisturbed"))
+    assert undisturbed.run(**settings) == outcome
+    assert undisturbed.store.trials("tiny") == bench.store.trials("tiny")
 
 
 def test_a_deadline_stops_a_run_before_anything_is_complete_without_calling_it_a_failure(bench: Bench) -> None:

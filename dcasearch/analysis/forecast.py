@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dcasearch.analysis.races import RaceForecast, foresee_races
+from dcasearch.analysis.shared_memory import shared_memory_free, shared_memory_needed, shared_memory_problem
 from dcasearch.architecture import vanilla_of
 from dcasearch.config.study import CostMetric, Fidelity, Study
 from dcasearch.data import DataInfo
@@ -82,6 +83,15 @@ class Forecast:
     """False: classes and images are assumed."""
     races: tuple[RaceForecast, ...] = ()
     """What each race will be able to tell apart."""
+    shared_memory_bytes: int = 0
+    """What the loader processes of the trials that run at a time need."""
+    shared_memory_free: int | None = None
+    """None: trials run on other machines, or this one has no limit."""
+
+    @property
+    def shared_memory_problem(self) -> str | None:
+        """What the shared memory of this machine cannot hold, if anything."""
+        return shared_memory_problem(self.shared_memory_bytes, self.shared_memory_free)
 
     @property
     def disk_problem(self) -> str | None:
@@ -138,6 +148,8 @@ def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | N
         images=images,
         data_found=data is not None,
         races=tuple(foresee_races(study, store)),
+        shared_memory_bytes=shared_memory_needed(study, data),
+        shared_memory_free=shared_memory_free(study),
     )
 
 

@@ -53,8 +53,9 @@ def print_forecast(console: Console, forecast: Forecast) -> None:
         console.print(races.foreseen(race))
     console.print(f"Time is computed from: {forecast.basis}.")
     console.print(f"Disk: up to {forecast.disk_bytes / 1e9:.2f} GB of weights and checkpoints.")
-    if forecast.disk_problem is not None:
-        console.print(f"warning: {forecast.disk_problem}", style="yellow")
+    for problem in (forecast.disk_problem, forecast.shared_memory_problem):
+        if problem is not None:
+            console.print(f"warning: {problem}", style="yellow")
     if not forecast.data_found:
         console.print(
             f"The data was not found: {forecast.classes:,} classes and {forecast.images:,} images are assumed."

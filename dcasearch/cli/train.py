@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from dcasearch.cli.console import make_console
 from dcasearch.cli.interruption import noted
-from dcasearch.errors import DcasearchError, Interrupted, Preempted, TrialFailure
+from dcasearch.errors import DcasearchError, Interrupted, MachineError, Preempted, TrialFailure
 
 if TYPE_CHECKING:  # commands import their rooms themselves, so that `--help` is instant
     from dcasearch.full_training import Passed, Plan, Trained, Wishes
@@ -71,7 +71,8 @@ def train(
             _train(spec, wishes, folder, ranks, own_device, threads, console, as_json=as_json)
     except DcasearchError as error:
         # Rank 0 tells what all of them met; another one tells only what it alone did.
-        if first or (isinstance(error, TrialFailure) and error.kind in ("oom", "bug")):
+        own = isinstance(error, MachineError) or (isinstance(error, TrialFailure) and error.kind in ("oom", "bug"))
+        if first or own:
             raise
         raise typer.Exit(error.exit_code) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,22 @@ logger = logging.getLogger(__name__)
 
 _SHOWN = 20
 """File names that an error spells out."""
+
+
+_MACHINES = frozenset(
+    {
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ESTALE,
+        errno.ENOTCONN,
+        errno.ETIMEDOUT,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETUNREACH,
+    }
+)
+"""Faults of the machine or its network, which say nothing about the file. EIO is not among them: one bad sector."""
 
 
 class Unreadable(Exception):
@@ -71,10 +88,12 @@ def images_in(folder: Path) -> Iterable[tuple[str, int]]:
 
 @contextmanager
 def _read() -> Iterator[None]:
-    """Turn what Pillow's decoders raise on broken files into Unreadable."""
+    """Turn what Pillow's decoders raise on broken files into Unreadable; a fault of the machine passes."""
     try:
         yield
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        if isinstance(error, OSError) and error.errno in _MACHINES:
+            raise  # else the training would go on without good images, and its values would differ
         raise Unreadable(str(error)) from error
 
 

@@ -19,28 +19,36 @@ from dcasearch.errors import DcasearchError, MachineError, TrialFailure
 logger = logging.getLogger(__name__)
 
 EXHAUSTED = {
+    # First, since torch says it of shared memory too: each block of it is an open file.
+    r"Too many open files|received 0 items of ancdata": "too many files are open: raise the limit (`ulimit -n`)",
     r"unable to \w+( to)? .*(shared memory|</?torch_)|out of shared memory": (
         "shared memory is used up: raise it (Docker: `--shm-size=8g`) or lower `data.workers`"
     ),
-    r"No space left on device|Disk quota exceeded": "a disk is full: free some of it",
-    r"Too many open files|received 0 items of ancdata": "too many files are open: raise the limit (`ulimit -n`)",
+    r"No space left on device|Disk quota exceeded": "a disk, or /dev/shm, is full: free some of it",
+    r"can't start new thread|Resource temporarily unavailable": (
+        "no further process or thread may start: raise the limit (`ulimit -u`; Docker: `--pids-limit`)"
+    ),
+    r"Read-only file system": "a disk is read-only: mount it for writing",
 }
 """What every training on this machine would meet: the run stops, no trial fails, and the same command goes on."""
 OUT_OF_MEMORY = (
     r"can't allocate memory",  # the CPU allocator
-    r"CUDA(?: error:)? out of memory",
+    r"(CUDA|HIP|XPU|MPS backend)(?: error:)? out of memory",
     r"(CUBLAS|CUDNN|CUSOLVER|CUSPARSE)\w*_ALLOC_FAILED",
     r"std::bad_alloc",
 )
 """A network that needs more memory than there is: `oom`."""
 LOST = (
-    r"DataLoader worker \(pid",
+    r"DataLoader worker \(pid|DataLoader timed out|Pin memory thread exited",
     r"\bgloo\b",
     r"\bNCCL\b",
-    r"Connection (reset|closed|refused)|Broken pipe",
+    r"Connection (reset|closed|refused|timed out)|Broken pipe",
+    r"Host is down|No route to host|Network is unreachable",
     r"Cannot allocate memory",  # the system refuses a process or a mapping; the CPU allocator says "can't"
     r"Input/output error|Stale file handle|Transport endpoint is not connected|Remote I/O error",
-    r"CUDA error: .*(ECC|hardware|launch failure|unavailable|busy|unknown error|shutting down|no CUDA-capable)",
+    r"CUDA error: .*(ECC|NVLink|hardware|launch failure|launch timed out|unavailable|busy|unknown error|shutting down)",
+    r"CUDA error: .*(no CUDA-capable|initialization error|not yet initialized)|CUDA unknown error",
+    r"No CUDA GPUs are available|Unexpected error from cudaGetDeviceCount",
     r"GPU is lost|fallen off the bus",
 )
 """A process, a device, a disk or a connection that has gone: `lost`, tried again up to `executor.retries` times."""
@@ -82,7 +90,7 @@ def _meaning(error: Exception) -> TrialFailure | MachineError:
             return MachineError(f"{advice}; then run the same command ({line})")
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or _known(words, OUT_OF_MEMORY):
         return TrialFailure("oom", line)
-    if isinstance(error, dist.DistError | ConnectionError) or _known(words, LOST):
+    if isinstance(error, dist.DistError | ConnectionError | EOFError) or _known(words, LOST):
         return TrialFailure("lost", line)
     return TrialFailure("bug", f"{type(error).__name__}: {line}")
 

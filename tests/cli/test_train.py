@@ -3,12 +3,13 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from dcasearch.cli import train as train_room
-from dcasearch.errors import Preempted
+from dcasearch.errors import MachineError, Preempted
 from dcasearch.evaluation import Epoch
 from dcasearch.full_training import Passed
 from dcasearch.training import Ranks, Training
@@ -91,6 +92,16 @@ def test_ranks_but_the_first_say_nothing(dcasearch: Command, tmp_path: Path, mon
     monkeypatch.setenv("RANK", "1")
     done = dcasearch("train", "none.yaml")
     assert (done.code, done.out, done.err) == (2, "", "")
+
+
+def test_a_rank_tells_what_its_own_machine_lacks(dcasearch: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*some: Any) -> None:
+        raise MachineError("shared memory is used up")
+
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr("dcasearch.full_training.plan", fail)
+    done = dcasearch("train", "net.yaml")
+    assert (done.code, done.err.strip()) == (2, "shared memory is used up")
 
 
 def test_an_epoch_as_a_sentence() -> None:

@@ -1,5 +1,8 @@
+import errno
 import logging
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -50,6 +53,21 @@ def test_a_broken_file_is_unreadable(tmp_path: Path, damage: str) -> None:
     else:
         path.write_bytes({"empty": b"", "text": b"<html>", "cut": whole[: len(whole) // 2]}[damage])
     with pytest.raises(Unreadable):
+        read_rgb(path)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT])
+def test_a_fault_of_the_machine_makes_no_good_image_unreadable(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jpg"
+    write_image(path, seed=0)
+
+    def fail(*some: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(OSError, match=os.strerror(number)):
         read_rgb(path)
 
 

@@ -70,6 +70,32 @@ class Listed:
             self.ready.append(job)
 
 
+@dataclass
+class Meeting:
+    """Ends the jobs of a work once all of them have reported; waits for that, however slow the machine is.
+
+    Jobs that run one after the other never meet: after so many seconds each ends alone.
+    """
+
+    jobs: int
+    seconds: float = 120.0
+    met: set[int] = field(default_factory=set)
+    alone: set[int] = field(default_factory=set)
+    """Jobs that ended before all others had reported."""
+
+    def __post_init__(self) -> None:
+        self._deadline = time.monotonic() + self.seconds
+
+    def on_epoch(self, job: Job, epoch: Epoch) -> bool:
+        self.met.add(job.number)
+        if len(self.met) == self.jobs:
+            return False
+        if time.monotonic() < self._deadline:
+            return True
+        self.alone.add(job.number)
+        return False
+
+
 Fault: TypeAlias = Literal["raise", "oom", "hang", "die", "orphan"]
 ORPHAN = "DCASEARCH_TEST_ORPHAN"
 """The variable that names the file into which the fault `orphan` writes what it leaves behind."""

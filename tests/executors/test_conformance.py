@@ -18,15 +18,14 @@ import pytest
 from dcasearch import study as study_room
 from dcasearch.analysis.wholeness import Rows, differences, ledger_of
 from dcasearch.config.study import Executor as Settings
-from dcasearch.config.study import Resources
-from dcasearch.errors import DataError, Interrupted
+from dcasearch.errors import DataError, Interrupted, TimeOver
 from dcasearch.evaluation import Epoch
 from dcasearch.executors import Executor, LocalExecutor
 from dcasearch.search.work import Job
 from dcasearch.space import load_study
 from dcasearch.store import Store
 from dcasearch.training import Task, evaluate
-from tests.executors.support import InProcess, Listed, faulty, training_actors
+from tests.executors.support import InProcess, Listed, Meeting, faulty, training_actors
 from tests.training.support import curve, make_task
 
 
@@ -272,15 +271,26 @@ def test_a_work_that_waits_for_another_driver_is_asked_again_and_can_be_interrup
         bench.run(Listed([make_task()], later=time.monotonic() + 60), interrupted=interrupted)
 
 
+def test_time_that_is_over_ends_a_run_at_once_and_its_job_goes_on_from_the_checkpoint(bench: Bench) -> None:
+    task, before, after = make_task(seed=17, epochs=10_000), list[Epoch](), list[Epoch]()
+
+    def until_over() -> list[Job]:
+        if before:
+            raise TimeOver("4 hours of this run are over")
+        return []
+
+    work = Listed([task], lambda job, epoch: not before.append(epoch), cancel=until_over)
+    with pytest.raises(TimeOver, match="4 hours"):
+        bench.run(work)
+    assert (work.finished, work.failures) == ({}, [])
+    bench.run(Listed([task], lambda job, epoch: after.append(epoch) or len(after) <= len(before)))
+    assert after[: len(before)] == before, "with their seconds: they were not trained again"
+    assert len(after) == len(before) + 1
+
+
 def test_two_jobs_run_at_once(bench: Bench, tmp_path: Path) -> None:
-    met: set[int] = set()
-    work = Listed([make_task(seed=seed, epochs=500) for seed in (15, 16)])
-
-    def until_both(job: Job, epoch: Epoch) -> bool:
-        met.add(job.number)
-        return len(met) < 2
-
-    work.on_epoch = until_both
-    work.ready = [job for job in work.ready if job.resources == Resources()]
+    meeting = Meeting(2)
+    work = Listed([make_task(seed=seed, epochs=10_000) for seed in (15, 16)], meeting.on_epoch)
     bench.run(work, tmp_path, concurrent=2)
     assert set(work.finished) == {0, 1}
+    assert meeting.alone == set()

@@ -21,7 +21,7 @@ from dcasearch.executors import LocalExecutor
 from dcasearch.search.work import Job
 from dcasearch.training import evaluate
 from dcasearch.training.checkpoint import checkpoint_path, parse_checkpoint, read_checkpoint
-from tests.executors.support import ORPHAN, Listed, faulty
+from tests.executors.support import ORPHAN, Listed, Meeting, faulty
 from tests.training.support import curve, make_task
 
 pytestmark = pytest.mark.usefixtures("_main_that_imports_nothing")
@@ -117,18 +117,17 @@ def test_a_worker_that_is_told_to_end_leaves_a_checkpoint_within_its_epoch(tmp_p
 
 
 def test_two_workers_train_at_the_same_time(tmp_path: Path) -> None:
-    before, seen = workers(), set[int]()
+    before, seen, meeting = workers(), set[int](), Meeting(2)
 
     def look(job: Job, epoch: Epoch) -> bool:
         seen.update(worker.pid for worker in workers() if worker not in before)
-        return True
+        return meeting.on_epoch(job, epoch)
 
-    work = Listed([make_task(seed=seed, epochs=4) for seed in range(2)], look)
+    work = Listed([make_task(seed=seed, epochs=10_000) for seed in range(2)], look)
     run(work, tmp_path, concurrent=2)
-    assert len(work.finished) == 2
+    assert set(work.finished) == meeting.met == {0, 1}
+    assert meeting.alone == set()
     assert len(seen) == 2
-    spans = {n: [when for number, _, when in work.epochs if number == n] for n in (0, 1)}
-    assert max(min(spans[0]), min(spans[1])) < min(max(spans[0]), max(spans[1]))
 
 
 def test_an_interruption_ends_the_workers_and_raises(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_the_size_of_a_space_at_block_grain_is_known_at_once() -> None:
     assert size(make({"name": "se"}, connections, "resnet50")) == 1 + (2**15 - 1) * 2
     both = make({"granularity": "block", "name": ["none", "se"]}, connections, "mobilenet_v2")
     assert size(both) > 2**17
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10  # to look at each point takes far longer
 
 
 def test_distinct_architectures_of_a_small_space_are_counted_exactly() -> None:

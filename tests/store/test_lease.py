@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
 
@@ -42,6 +43,28 @@ def lease_of_host(store: Store, host: str) -> Lease:
 def age_heartbeat(store: Store, seconds: float) -> None:
     with store._writing() as session:
         session.execute(update(LeaseRow).values(heartbeat=now() - timedelta(seconds=seconds)))
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Wait for what a heartbeat, a thread of its own, does; not longer than half a minute."""
+    deadline = time.monotonic() + 30
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_fresh(store: Store) -> bool:
+    with store._writing() as session:
+        (heartbeat,) = session.scalars(select(LeaseRow.heartbeat)).all()
+    return now() - heartbeat < timedelta(seconds=60)
+
+
+def is_taken_over(lease: Lease) -> bool:
+    try:
+        lease.check()
+    except StudyLocked:
+        return True
+    return False
 
 
 def test_a_second_driver_is_told_who_drives_and_since_when(store: Store, url: str) -> None:
@@ -97,7 +120,7 @@ def test_the_heart_beats_while_the_driver_works(store: Store, monkeypatch: pytes
     monkeypatch.setattr("dcasearch.store.lease.HEARTBEAT", timedelta(seconds=0.01))
     with lease_of_host(store, "far"):
         age_heartbeat(store, 3600)
-        time.sleep(0.3)
+        until(lambda: is_fresh(store))
         with pytest.raises(StudyLocked), store.lease(STUDY):
             pass
 
@@ -108,7 +131,7 @@ def test_a_driver_that_was_taken_over_is_told(store: Store, monkeypatch: pytest.
         first.check()
         age_heartbeat(store, 3600)
         with store.lease(STUDY) as second:
-            time.sleep(0.3)
+            until(lambda: is_taken_over(first))
             with pytest.raises(StudyLocked, match="taken over"):
                 first.check()
             second.check()
@@ -130,10 +153,9 @@ def test_a_missed_heartbeat_is_a_warning_not_an_end(
 
     with Lease(writing, STUDY) as lease:
         down.set()
-        time.sleep(0.2)
+        until(lambda: "was not renewed: database is locked" in caplog.text)
         down.clear()
         lease.check()
-    assert "was not renewed: database is locked" in caplog.text
 
 
 def test_a_training_is_claimed_by_one_driver_at_a_time(store: Store) -> None:

@@ -24,6 +24,21 @@ from dcasearch.training.failures import as_trial_failures
         (OSError(errno.EIO, "Input/output error"), "lost", "Input/output"),
         (OSError(errno.ESTALE, "Stale file handle"), "lost", "Stale"),
         (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), "lost", "reset"),
+        (RuntimeError("CUDA error: uncorrectable NVLink error detected during the execution"), "lost", "NVLink"),
+        (RuntimeError("CUDA error: the launch timed out and was terminated"), "lost", "timed out"),
+        (RuntimeError("CUDA error: initialization error"), "lost", "initialization"),
+        (RuntimeError("CUDA unknown error - this may be due to an incorrectly set up environment"), "lost", "unknown"),
+        (RuntimeError("No CUDA GPUs are available"), "lost", "No CUDA GPUs"),
+        (RuntimeError("HIP out of memory. Tried to allocate 2 GiB"), "oom", "HIP"),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"), "oom", "MPS"),
+        (RuntimeError("DataLoader worker (pid(s) 12, 13) exited unexpectedly"), "lost", "12, 13"),
+        (RuntimeError("Pin memory thread exited unexpectedly"), "lost", "Pin memory"),
+        (EOFError(), "lost", "EOFError"),
+        (TimeoutError(errno.ETIMEDOUT, "Connection timed out"), "lost", "timed out"),
+        (OSError(errno.EHOSTDOWN, "Host is down"), "lost", "Host is down"),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), "lost", "unreachable"),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), "bug", "illegal"),
+        (RuntimeError("CUDA error: no kernel image is available for execution on the device"), "bug", "kernel image"),
         (RuntimeError("CUDA error: device-side assert triggered"), "bug", "assert"),
         (RuntimeError("out of resource: shared memory, Required: 163840, Hardware limit: 101376"), "bug", "resource"),
         (
@@ -80,6 +95,13 @@ def test_what_is_raised_on_purpose_passes(error: BaseException) -> None:
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "disk"),
         (OSError(errno.EMFILE, "Too many open files"), "ulimit -n"),
         (RuntimeError("received 0 items of ancdata"), "ulimit -n"),
+        (
+            RuntimeError("unable to open shared memory object </torch_1> in read-write mode: Too many open files (24)"),
+            "ulimit -n",
+        ),
+        (RuntimeError("can't start new thread"), "ulimit -u"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "ulimit -u"),
+        (OSError(errno.EROFS, "Read-only file system"), "read-only"),
         (
             OSError(
                 "Caught OSError in DataLoader worker process 1.\nOriginal Traceback (most recent call last):\n"
