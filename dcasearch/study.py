@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from dcasearch.analysis.data import dangers, described, free_shared_memory
+from dcasearch.analysis.data import dangers, described
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import open_artifacts
 from dcasearch.config.study import Fidelity, Metric
@@ -116,7 +116,7 @@ class _Run:
 
     def run(self) -> Outcome:
         self._register()
-        for note in (*self.loaded.notes, *dangers(self.study, self.data, free_shared_memory())):
+        for note in (*self.loaded.notes, *dangers(self.study, self.data)):
             self.observe(Event("note", self.study.name, note))
         requests = Requests(self.store, self.study.name, self.observe)
         self.disk.clear()

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import psutil
-
 from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.data import DataInfo, describe
 from dcasearch.errors import ConfigError, DataError, Problem
@@ -13,9 +9,6 @@ from dcasearch.space import LoadedStudy
 
 _MULTIPLE = 8
 """Sizes are proposed in such steps."""
-_SHARED_MEMORY = Path("/dev/shm")
-_BATCHES_AHEAD = 2
-"""Batches that each loader process has ready: torch's default."""
 _SQUARE = 256 / 224
 """Of the prepared size to the resolution, at which evaluation reads about as many pixels as it shows."""
 
@@ -61,37 +54,9 @@ def advice(study: Study, info: DataInfo) -> str | None:
     )
 
 
-def dangers(study: Study, info: DataInfo, shared_memory: int | None) -> list[str]:
-    """Return what may end trainings though the YAML has no mistake, one sentence each.
-
-    Args:
-        study: the study.
-        info: its data.
-        shared_memory: free bytes of this machine's shared memory; None where it is not known.
-    """
-    found = []
-    needed = shared_memory_of(study, info)
-    if shared_memory is not None and needed > shared_memory:
-        found.append(
-            f"the loader processes of {study.executor.max_concurrent} trials need {needed / 1e6:,.0f} MB of shared "
-            f"memory, and {shared_memory / 1e6:,.0f} MB are free: raise it (Docker: `--shm-size=8g`) or "
-            "lower data.workers"
-        )
-    found += [_single(fidelity) for fidelity in study.fidelities if _smallest_batch(study, fidelity, info) == 1]
-    return found
-
-
-def shared_memory_of(study: Study, info: DataInfo) -> int:
-    """Return the bytes of shared memory that all trials' loader processes hold at most; 0 for data held in memory."""
-    if not info.encoded and info.prepared is None:
-        return 0
-    largest = max(f.recipe.batch_size * 3 * f.resolution**2 for f in study.fidelities if f.kind == "training")
-    return study.executor.max_concurrent * study.data.workers * _BATCHES_AHEAD * largest
-
-
-def free_shared_memory() -> int | None:
-    """Return the free bytes of this machine's shared memory; None where it has no `/dev/shm`."""
-    return psutil.disk_usage(str(_SHARED_MEMORY)).free if _SHARED_MEMORY.is_dir() else None
+def dangers(study: Study, info: DataInfo) -> list[str]:
+    """Return what may end trainings though the YAML has no mistake, one sentence each."""
+    return [_single(fidelity) for fidelity in study.fidelities if _smallest_batch(study, fidelity, info) == 1]
 
 
 def _smallest_batch(study: Study, fidelity: Fidelity, info: DataInfo) -> int:

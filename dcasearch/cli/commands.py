@@ -76,7 +76,7 @@ def check(
     from dcasearch.cli.storage import placed
 
     loaded = placed(loaded)
-    from dcasearch.analysis.data import dangers, described, free_shared_memory
+    from dcasearch.analysis.data import dangers, described
     from dcasearch.analysis.forecast import forecast
     from dcasearch.analysis.measured import expected_of, powers_of
     from dcasearch.cli.printing import print_data, print_expected, print_forecast, print_powers
@@ -94,7 +94,7 @@ def check(
         try:
             data = described(loaded)
             print_data(console, loaded.study, data)
-            for danger in dangers(loaded.study, data, free_shared_memory()):
+            for danger in dangers(loaded.study, data):
                 console.print(f"warning: {danger}", style="yellow")
         except DataError as error:
             console.print(f"warning: {error}", style="yellow")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dcasearch.analysis.data import advice, dangers, described, proposed_size, shared_memory_of
+from dcasearch.analysis.data import advice, dangers, described, proposed_size
 from dcasearch.data.preparing import prepare
 from dcasearch.errors import ConfigError, DataError
 from dcasearch.space import load_study
@@ -65,22 +65,6 @@ def test_the_proposed_size_is_about_eight_sevenths_of_the_resolution(resolution:
     assert proposed_size(resolution) == size
 
 
-def test_shared_memory_that_the_loader_processes_would_use_up_is_told_before_any_trial(
-    write_study: WriteStudy, tmp_path: Path
-) -> None:
-    data = {"name": "imagefolder", "root": str(write_folder(tmp_path / "images")), "workers": 3}
-    fidelities = [{**PROXY, "recipe": {"batch_size": 8}}]
-    loaded = load_study(write_study(data=data, fidelities=fidelities, executor={"max_concurrent": 2}))
-    info = described(loaded)
-    needed = 2 * 3 * 2 * 8 * 3 * 16**2  # trials, processes, batches each, bytes of a batch
-    assert shared_memory_of(loaded.study, info) == needed
-    (said,) = dangers(loaded.study, info, needed - 1)
-    assert "--shm-size" in said
-    assert dangers(loaded.study, info, needed) == dangers(loaded.study, info, None) == []
-    digits = load_study(write_study())
-    assert dangers(digits.study, described(digits), 0) == []  # held in memory, without loader processes
-
-
 @pytest.mark.parametrize(
     ("batch_size", "accumulate", "ranks", "told"), [(1, 1, 1, True), (2, 1, 1, False), (4, 4, 1, True), (4, 1, 4, True)]
 )
@@ -90,6 +74,6 @@ def test_a_training_batch_of_one_image_is_told_before_any_trial(
     recipe = {"batch_size": batch_size, "accumulate": accumulate}
     executor = {"name": "ray", "resources": {"proxy": {"cpu": ranks, "ranks": ranks}}}
     loaded = load_study(write_study(fidelities=[{**PROXY, "recipe": recipe}], executor=executor))
-    assert [
-        note.startswith("proxy: a training batch of one") for note in dangers(loaded.study, described(loaded), 0)
-    ] == ([True] if told else [])
+    assert [note.startswith("proxy: a training batch of one") for note in dangers(loaded.study, described(loaded))] == (
+        [True] if told else []
+    )
