@@ -93,6 +93,8 @@ class Simulated:
                 continue
             if job is None:
                 return
+            if isinstance(work, Pipeline):
+                work.started(job)
             self.ran.append(job)
             self._train(work, job)
 

@@ -171,6 +171,7 @@ class LocalExecutor:
             if job is None:
                 return
             self._idle_worker().start(job)
+            work.started(job)
 
     def _busy(self) -> list[tuple[_Worker, Job]]:
         return [(worker, worker.job) for worker in self._workers if worker.job is not None]

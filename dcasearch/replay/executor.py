@@ -74,6 +74,7 @@ class TableExecutor:
             UserError: the table does not have what is asked for.
         """
         while (job := work.ask()) is not None:
+            work.started(job)
             row = self._row(job.task)
             history: list[Epoch] = []
             for epoch in epochs_of(row, scored=job.task.fidelity.kind == "zero_cost"):

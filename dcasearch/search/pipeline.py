@@ -54,7 +54,7 @@ class Pipeline:
         attend: returns those of the running jobs that are cancelled.
         stopped: whether no further part is begun or ended, since time is over.
         make_room: is given what runs and what is about to, before each job; it raises where there is no room for it.
-        observe: is told when a job starts.
+        observe: is told when a job starts, and of the machines.
         claims: what this driver may train; None where no other one has the database.
         most_waiting: no further jobs are asked for while so many wait for other studies.
         out_of_time: whether what other studies train is waited for no longer.
@@ -114,10 +114,22 @@ class Pipeline:
         part.running += 1
         job = dataclasses.replace(job, source=number)
         self._running[job.task.key] = job
+        return job
+
+    def started(self, job: Job) -> None:
+        """Say that a job has a place."""
         # Here and not in the sources, which hand out jobs that have to wait for another's end.
         fields: dict[str, Value] = {"number": job.number} if job.trial else {}
         self._observe(Event("resumed" if job.resumed else "started", job.label, fields=fields))
-        return job
+
+    def put_back(self, job: Job) -> None:
+        """Hand the job back to the part that it is of."""
+        self._source(job).put_back(dataclasses.replace(job, resumed=True))
+        self._over(job)
+
+    def note(self, message: str) -> None:
+        """Say what happens to the machines."""
+        self._observe(Event("note", "cluster", message))
 
     def _ask(self, part: Part) -> Job | None:
         part.source = part.source or part.begin()

@@ -88,6 +88,15 @@ class Work(Protocol):
     def ask(self) -> Job | None:
         """As `Source.ask`."""
 
+    def started(self, job: Job) -> None:
+        """Take note that a job which was asked for has a place: a cluster may let it wait for one."""
+
+    def put_back(self, job: Job) -> None:
+        """Take back a job that runs no more, by no fault of its own; `ask` hands it out again."""
+
+    def note(self, message: str) -> None:
+        """Tell the user what happens to the machines that the jobs run on."""
+
     def report(self, job: Job, epoch: Epoch) -> bool:
         """As `Source.report`."""
 

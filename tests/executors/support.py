@@ -32,6 +32,8 @@ class Listed:
     finished: dict[int, Evaluation] = field(default_factory=dict)
     failures: list[tuple[int, TrialFailure]] = field(default_factory=list)
     running: list[Job] = field(default_factory=list)
+    placed: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     cancel: Callable[[], list[Job]] = list
     later: float | None = None
     """When jobs come, on the monotonic clock: until then another driver holds them."""
@@ -48,6 +50,16 @@ class Listed:
             return None
         self.running.append(self.ready.pop(0))
         return self.running[-1]
+
+    def started(self, job: Job) -> None:
+        self.placed.append(job.number)
+
+    def put_back(self, job: Job) -> None:
+        self.running.remove(job)
+        self.ready.append(dataclasses.replace(job, resumed=True))
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
 
     def report(self, job: Job, epoch: Epoch) -> bool:
         self.epochs.append((job.number, epoch.epoch, time.monotonic()))
@@ -141,6 +153,7 @@ class InProcess:
 
     def run(self, work: Any) -> None:
         while (job := work.ask()) is not None:
+            work.started(job)
             try:
                 record = evaluate(
                     job.task,

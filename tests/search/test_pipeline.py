@@ -189,7 +189,7 @@ def test_a_part_that_overtakes_another_is_asked_first_once_that_one_has_begun() 
     assert labels(pipeline) == ["second 0", "first 1"]
 
 
-def test_a_job_is_told_to_start_when_it_does_and_not_while_it_waits_for_another() -> None:
+def test_a_job_is_told_to_start_once_the_executor_has_a_place_for_it() -> None:
     told: list[tuple[str, str]] = []
     first, second = Few("first", tasks(0)), Few("second", tasks(0))
     pipeline = Pipeline(
@@ -198,7 +198,20 @@ def test_a_job_is_told_to_start_when_it_does_and_not_while_it_waits_for_another(
     job = pipeline.ask()
     assert job is not None
     assert pipeline.ask() is None
+    assert told == []  # it may wait for a place on a cluster
+    pipeline.started(job)
     assert told == [("started", "first 0")]
-    finish(pipeline, job)
-    assert labels(pipeline) == ["second 0"]
-    assert told == [("started", "first 0"), ("started", "second 0")]
+
+
+def test_a_job_that_is_put_back_by_its_executor_is_handed_out_again_as_one_that_goes_on() -> None:
+    told: list[tuple[str, str]] = []
+    few = Few("first", tasks(0))
+    pipeline = Pipeline([Part(lambda: few)], observe=lambda event: told.append((event.kind, event.label)))
+    job = pipeline.ask()
+    assert job is not None
+    pipeline.put_back(job)
+    again = pipeline.ask()
+    assert again is not None
+    assert (again.label, again.resumed) == ("first 0", True)
+    pipeline.started(again)
+    assert told == [("resumed", "first 0")]

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, TypeAlias
 
+import ray
 from ray import tune
 
 from dcasearch.artifacts import open_artifacts
@@ -107,7 +108,7 @@ class TrainingActor(tune.Trainable):
         finally:
             self._busy = False
             faulthandler.cancel_dump_traceback_later()
-        return {"message": message}
+        return {"message": message, "node": ray.get_runtime_context().get_node_id()}
 
     def _epoch(self) -> Evaluation:
         job = self._ticket.job

@@ -19,10 +19,11 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from dcasearch.errors import Interrupted, TrialFailure, UserError
+from dcasearch.errors import DataError, Interrupted, MachineError, TrialFailure, UserError
 from dcasearch.evaluation import Evaluation
 from dcasearch.executors.ray.actor import GRACE_SECONDS, GaveWay, Message, Ticket
 from dcasearch.executors.ray.cluster import capacity, nodes
+from dcasearch.executors.ray.node_watch import NodeWatch
 from dcasearch.executors.ray.signals import Signals
 from dcasearch.executors.worker import Failed
 from dcasearch.search.work import ATTEND_SECONDS, Job, Work, too_slow
@@ -43,9 +44,12 @@ class Bridge:
         max_concurrent: int,
         interrupted: threading.Event,
         signals: Signals,
+        watch: NodeWatch | None = None,
     ) -> None:
         self._work, self._artifacts = work, artifacts
         self._max_concurrent, self._interrupted, self._signals = max_concurrent, interrupted, signals
+        self._watch = watch
+        """None where Ray runs on this machine alone, as the driver does."""
         self._live: dict[str, Ticket] = {}
         """By Tune's id of the trial."""
         self._waiting: dict[str, float] = {}
@@ -53,7 +57,7 @@ class Bridge:
         self._heard: dict[str, float] = {}
         """When each trial began its epoch."""
         self._cancelled: set[str] = set()
-        self._attended = self._looked = 0.0
+        self._attended = self._looked = self._watched = 0.0
         self._room = 0
         self._deadline: float | None = None
         self.error: BaseException | None = None
@@ -76,9 +80,10 @@ class Bridge:
                 return None  # else small trials would take every place that a large one waits for
             job = self._ask()
             if job is not None:
+                self._look(job)
                 self._waiting[trial_id] = time.monotonic()
                 self._live[trial_id] = Ticket(job, self._artifacts, self._signals.name)
-                return {"ticket": self._live[trial_id]}
+                return {"ticket": self._live[trial_id], "away": None if self._watch is None else self._watch.selector()}
         # Nothing runs and nothing is to come, or an error: Tune would wait within this call for ever.
         return None if self._live and self.error is None else Searcher.FINISHED
 
@@ -91,25 +96,35 @@ class Bridge:
             job = self._work.ask()
         return job
 
+    def _look(self, job: Job) -> None:
+        """Look at the nodes that are new, and say which ones are left out."""
+        if self._watch is not None:
+            self._watched = time.monotonic()
+            for reason in self._watch.look(job):
+                self._work.note(f"node left out: {reason}")
+            self._watch.refuse_nowhere(job)
+
     def started(self, trial_id: str) -> None:
         """Note that a trial has a place."""
-        self._waiting.pop(trial_id, None)
         self._heard[trial_id] = time.monotonic()
+        if self._waiting.pop(trial_id, None) is not None:
+            with self._kept():
+                self._work.started(self._live[trial_id].job)
 
-    def result(self, trial_id: str, message: Message) -> bool:
-        """Take what a step returned; return whether the trial goes on."""
+    def result(self, trial_id: str, message: Message, node: str) -> bool:
+        """Take what a step returned, and on which node; return whether the trial goes on."""
         goes_on = False
         self._heard[trial_id] = time.monotonic()
         with self._kept():
-            goes_on = self._result(self._live[trial_id], message)
+            goes_on = self._result(self._live[trial_id], message, node)
         if not goes_on:
             del self._live[trial_id]
             self._heard.pop(trial_id, None)
         return goes_on
 
-    def _result(self, ticket: Ticket, message: Message) -> bool:
+    def _result(self, ticket: Ticket, message: Message, node: str) -> bool:
         if not isinstance(message, Evaluation) or self._gave_up(ticket):
-            self._ended(ticket, message)
+            self._ended(ticket, message, node)
             return False
         job = ticket.job
         if self._work.report(job, message.last) and len(message.history) < job.task.fidelity.epochs:
@@ -120,7 +135,12 @@ class Bridge:
     def _gave_up(self, ticket: Ticket) -> bool:
         return ticket.id in self._cancelled or self._ending()
 
-    def _ended(self, ticket: Ticket, message: Message) -> None:
+    def _ended(self, ticket: Ticket, message: Message, node: str) -> None:
+        if isinstance(message, DataError | MachineError) and self._watch is not None and not self._gave_up(ticket):
+            self._work.note(f"node left out: {self._watch.leave_out(node, message)}")
+            self._watch.refuse_nowhere(ticket.job)
+            self._work.put_back(ticket.job)
+            return
         if isinstance(message, UserError):
             raise message
         if ticket.id in self._cancelled:
@@ -137,7 +157,7 @@ class Bridge:
             if ticket is None or self._ending():
                 return
             if ticket.id in self._cancelled:
-                self._ended(ticket, GaveWay())
+                self._ended(ticket, GaveWay(), node="")
             else:
                 limit, heard = ticket.job.epoch_seconds, self._heard.pop(trial_id, float("inf"))
                 # A process that hangs is ended by its own watch, which cannot say why; the clock can.
@@ -154,6 +174,8 @@ class Bridge:
             if cancelled:
                 self._cancelled |= cancelled
                 self._signals.end(sorted(cancelled))
+            if self._live and self._watch is not None and time.monotonic() - self._watched > _LOOK_SECONDS:
+                self._look(next(iter(self._live.values())).job)
 
     def over(self) -> bool:
         """Whether Tune shall end what still runs: after an error or an interruption, with all checkpoints written."""
@@ -174,7 +196,9 @@ class Bridge:
         if time.monotonic() - self._looked > _LOOK_SECONDS:
             self._looked = time.monotonic()
             needs = {ticket.job.resources for ticket in self._live.values()}
-            self._room = max((capacity(resources, nodes().values()) for resources in needs), default=0)
+            away = {} if self._watch is None else self._watch.left_out
+            usable = [resources for node, resources in nodes().items() if node not in away]
+            self._room = max((capacity(resources, usable) for resources in needs), default=0)
         return self._room
 
     @contextmanager
@@ -226,7 +250,7 @@ class BridgeScheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         """Return whether the trial goes on."""
-        goes_on = self._bridge.result(trial.trial_id, result["message"])
+        goes_on = self._bridge.result(trial.trial_id, result["message"], result["node"])
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:

@@ -16,6 +16,8 @@ from dcasearch.config.study import Executor
 from dcasearch.executors.ray.actor import TrainingActor
 from dcasearch.executors.ray.bridge import Bridge, BridgeCallback, BridgeScheduler, BridgeSearcher, BridgeStopper
 from dcasearch.executors.ray.cluster import bundles, connected
+from dcasearch.executors.ray.node_watch import NodeWatch
+from dcasearch.executors.ray.preflight import marked
 from dcasearch.executors.ray.signals import Signals
 from dcasearch.search.work import Work
 
@@ -54,16 +56,21 @@ class RayExecutor:
             Interrupted: `interrupted` was set; jobs that were running are asked for again by the next run.
         """
         signals = Signals()
-        bridge = Bridge(work, self._artifacts, self._settings.max_concurrent, self._interrupted, signals)
         try:
-            self._fit(bridge)
+            with marked(self._artifacts) as token:
+                # Ray on this machine alone has the driver's own data and package.
+                watch = None if self._settings.address is None else NodeWatch(self._artifacts, token)
+                bridge = Bridge(work, self._artifacts, self._settings.max_concurrent, self._interrupted, signals, watch)
+                self._fit(bridge)
         finally:
             signals.close()
         if bridge.error is not None:
             raise bridge.error
 
     def _fit(self, bridge: Bridge) -> None:
-        logging.getLogger("ray.tune").setLevel(logging.ERROR)
+        # A worker that was lost and whose trial went on is "Trials did not complete" to Tune, an error. What ends a
+        # trial for good is told by the study.
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         with tempfile.TemporaryDirectory(prefix="dcasearch-tune-") as scratch:
             tune.Tuner(
                 tune.with_resources(self._trainable, _placement),
@@ -88,4 +95,7 @@ class RayExecutor:
 
 
 def _placement(config: dict[str, Any]) -> PlacementGroupFactory:
-    return PlacementGroupFactory(bundles(config["ticket"].job.resources))
+    ranks, away = bundles(config["ticket"].job.resources), config["away"]
+    if away is None:
+        return PlacementGroupFactory(ranks)
+    return PlacementGroupFactory(ranks, bundle_label_selector=[away] * len(ranks))

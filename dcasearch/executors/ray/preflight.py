@@ -6,7 +6,8 @@ import shutil
 import socket
 import tempfile
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import ray
@@ -66,13 +67,9 @@ class Preflight:
 
 def preflight(study: Study) -> Preflight:
     """Ask every living node; a Ray connection is open (see `dcasearch.executors.ray.cluster.connected`)."""
-    token = f"preflight-{uuid.uuid4().hex}"
-    mark = open_artifacts(study.artifacts) / token
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.write_text(token, encoding="utf-8")
-    try:
+    with marked(study.artifacts) as token:
         known = nodes()
-        look = remote(_look, num_cpus=0)
+        look = remote(look_here, num_cpus=0)
         asked = [
             look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(
                 study.data, study.artifacts, token, dict(resources)
@@ -80,12 +77,23 @@ def preflight(study: Study) -> Preflight:
             for node, resources in known.items()
         ]
         reports = tuple(sorted(ray.get(asked, timeout=_SECONDS), key=lambda report: report.node))
-    finally:
-        mark.unlink(missing_ok=True)
-    driver = _look(study.data, study.artifacts, None, {})
+    driver = look_here(study.data, study.artifacts, None, {})
     problems = [problem for report in reports for problem in report.problems(driver)]
     problems += unholdable(study, list(known.values()))
     return Preflight(driver, reports, tuple(problems))
+
+
+@contextmanager
+def marked(artifacts: str) -> Iterator[str]:
+    """Write a file into the artifacts and yield its name: a node that reads it has the driver's artifacts."""
+    token = f"preflight-{uuid.uuid4().hex}"
+    mark = open_artifacts(artifacts) / token
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.write_text(token, encoding="utf-8")
+    try:
+        yield token
+    finally:
+        mark.unlink(missing_ok=True)
 
 
 def refuse_unholdable(study: Study) -> None:
@@ -119,7 +127,15 @@ def _fits(share: Mapping[str, float], node: Mapping[str, float]) -> int:
     return min(int(node.get(name, 0.0) / amount) for name, amount in share.items())
 
 
-def _look(data: Data, artifacts: str, token: str | None, resources: Mapping[str, float]) -> NodeReport:
+def look_here(data: Data, artifacts: str, token: str | None, resources: Mapping[str, float]) -> NodeReport:
+    """Return what the node has that this runs on.
+
+    Args:
+        data: the study's.
+        artifacts: where its artifacts are.
+        token: a file that the driver wrote there; None on the driver itself.
+        resources: of the node; empty on the driver itself.
+    """
     revision = commit()
     return NodeReport(
         node=socket.gethostname() if not resources else f"{socket.gethostname()} {own_address()}",
