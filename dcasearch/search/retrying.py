@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable
 from dcasearch.config.study import Study
 from dcasearch.errors import FailureKind
 from dcasearch.search.ledger import Ledger
+from dcasearch.search.pruning import RUNGS_PASSED
 from dcasearch.store import Store
 from dcasearch.trial import RETRY_OF, State, Trial
 
@@ -46,7 +47,9 @@ def plan_retries(ledger: Ledger, trials: Iterable[Trial], *, keep_count: bool) -
     known = ledger.attributes(RETRY_OF)
     planned = [trial for trial in trials if trial.number not in known]
     for trial in planned:
-        carried = {name: trial.attributes[name] for name in _CARRIED if name in trial.attributes}
+        # What was lost goes on from its checkpoint, whose rungs it need not pass again; the others start anew.
+        names = (*_CARRIED, RUNGS_PASSED) if trial.failure in LOST else _CARRIED
+        carried = {name: trial.attributes[name] for name in names if name in trial.attributes}
         retries = trial.retries if keep_count else 0
         ledger.enqueue(
             trial.params,

@@ -39,7 +39,7 @@ UNUSABLE_IN_A_ROW = 200
 """Infeasible or duplicate suggestions after which one unvisited architecture is drawn at random."""
 UNUSABLE_AFTER_A_DRAW = 10
 """The same where the last training was such a draw: the sampler has been found to repeat itself."""
-_CARRIED = ("reason", "probability", "of", RETRY_OF)
+_CARRIED = ("reason", "probability", "of", RETRY_OF, RUNGS_PASSED)
 """What a planned trial's row takes over from its plan."""
 REPEATS_BEFORE_COUNTING = 10
 """Such suggestions after which a small space is looked through for anything that is left."""

@@ -18,6 +18,7 @@ from dcasearch.errors import DcasearchError
 from dcasearch.search.work import Event
 from dcasearch.space import LoadedStudy, load_study, read_space
 from dcasearch.store import Store
+from dcasearch.trial import State
 from tests.support import DriverDied, Simulated, make_study
 
 
@@ -130,6 +131,21 @@ def test_a_study_that_survives_every_kill_is_whole(campaign: Campaign) -> None:
     assert (verdict.drivers, verdict.workers) == (2, 0)
     assert said[0].startswith("undisturbed run: ")
     assert [line.split(":")[0] for line in said if line.startswith("kill")] == ["kill 1/2", "kill 2/2"]
+
+
+@pytest.mark.parametrize("objectives", [{"top1": "maximize"}, {"top1": "maximize", "macs": "minimize"}])
+def test_a_study_with_pruned_trials_is_whole_with_one_and_two_objectives(
+    campaign: Campaign, tmp_path: Path, objectives: dict[str, str]
+) -> None:
+    pruner = {"name": "successive_halving", "startup": 2}
+    proxy = {"name": "proxy", "trials": 5, "resolution": 16, "epochs": 2, "pruner": pruner}
+    verdict, _ = campaign(World(), Settings(kills=1, workers=0), objectives=objectives, fidelities=[proxy])
+    assert verdict.whole, problems(verdict)
+    databases = list(tmp_path.rglob("*.db"))
+    assert databases
+    for database in databases:
+        with Store.open(f"sqlite:///{database}") as store:
+            assert any(trial.state is State.PRUNED for trial in store.trials("tiny", "proxy"))
 
 
 def test_one_worker_is_tested_for_equality_and_several_for_what_must_hold(campaign: Campaign) -> None:

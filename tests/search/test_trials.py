@@ -10,9 +10,10 @@ import pytest
 from optuna.trial import TrialState
 
 from dcasearch.config.study import Study
-from dcasearch.errors import TrialFailure
+from dcasearch.errors import FailureKind, TrialFailure
 from dcasearch.evaluation import Epoch
 from dcasearch.search.costing import Costs
+from dcasearch.search.retrying import take_up_again
 from dcasearch.search.trials import REPEATS_BEFORE_COUNTING, UNUSABLE_AFTER_A_DRAW, UNUSABLE_IN_A_ROW, Trials
 from dcasearch.search.work import Event, Job
 from dcasearch.space import read_space
@@ -280,6 +281,31 @@ def test_a_rung_that_was_passed_stays_passed_though_better_curves_have_come(
     assert (again.number, again.resumed) == (job.number, True)
     assert [work.report(again, epoch) for epoch in seen] == [True] * 7
     assert not work.report(again, dataclasses.replace(make_epoch(again, 8), top1=58.0))  # a rung it has not passed
+
+
+@pytest.mark.parametrize("failure", ["lost", "nan"])
+def test_a_lost_trial_that_is_taken_up_again_keeps_its_rungs_and_one_that_starts_anew_does_not(
+    bench: Callable[..., Bench], failure: FailureKind
+) -> None:
+    run = bench(fidelities=proxy(epochs=9, pruner={**HALVING, "startup": 1}), executor={"retries": 0})
+    work = run.trials()
+    job = work.ask()
+    assert job is not None
+    seen = train(work, job, 50.0, 7)
+    for level in range(70, 74):  # four better ones
+        other = work.ask()
+        assert other is not None
+        work.finish(other, make_evaluation(other, train(work, other, level, 9)))
+    work.fail(job, TrialFailure(failure, "its worker has died"))
+    take_up_again(run.study, Store.open(run.url), [failure])
+    assert run.trials().ask() is not None
+    work = run.trials()  # a further driver, which reads from the database what was passed
+    again = work.ask()
+    assert again is not None
+    assert again.number != job.number
+    assert [work.report(again, epoch) for epoch in seen[:1]] == [failure == "lost"]
+    if failure == "lost":
+        assert [work.report(again, epoch) for epoch in seen[1:]] == [True] * 6
 
 
 def test_a_duplicate_that_takes_over_keeps_the_rungs_that_its_original_passed(bench: Callable[..., Bench]) -> None:
