@@ -16,6 +16,8 @@ from dcasearch.registry import Registry
 Dimension: TypeAlias = Literal["channel", "spatial"]
 DIMENSIONS: tuple[Dimension, ...] = ("channel", "spatial")
 Options: TypeAlias = Mapping[str, int | None]
+OPTIONS = ("reduction", "extent", "mask_bias")
+"""What a kind may have options for, as they are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,10 @@ class Kind:
     title: str
     """Name and source, for the docs."""
     defaults: Options = field(default_factory=dict)
-    """Its options with their defaults. `reduction` is r in C -> C/r; `extent` is GE's e, None = global."""
+    """Its options with their defaults. `reduction` is r in C -> C/r; `extent` is GE's e, None = global; `mask_bias` is
+    whether GC's mask has its bias, which no gradient reaches."""
+    unsaid: Options = field(default_factory=dict)
+    """Values at which an option is not in the id: it came after the first ids."""
     extents: tuple[int | None, ...] = ()
     """Allowed values of `extent`."""
     dimensions: frozenset[Dimension] = frozenset({"channel"})
@@ -53,7 +58,9 @@ class Kind:
 
     def resolved(self, block: BlockLayout, options: Options) -> dict[str, int | None]:
         """Return what is really built: the hidden width for a reduction, since equal widths are equal networks."""
-        built = dict(options)
+        built = {
+            name: value for name, value in options.items() if name not in self.unsaid or value != self.unsaid[name]
+        }
         if "reduction" in built:
             built["hidden"] = max(self.least, self.width(block) // int(built.pop("reduction") or 1))
         return built
@@ -96,7 +103,13 @@ KINDS.register("ge_theta")(
     )
 )
 KINDS.register("gc")(
-    Kind(title="Global Context (Cao et al., 2019)", defaults={"reduction": 16}, ports=_vector, least=4)
+    Kind(
+        title="Global Context (Cao et al., 2019)",
+        defaults={"reduction": 16, "mask_bias": True},
+        unsaid={"mask_bias": True},
+        ports=_vector,
+        least=4,
+    )
 )
 KINDS.register("sk")(
     Kind(

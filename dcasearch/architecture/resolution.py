@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from dcasearch.architecture.kinds import DIMENSIONS, KINDS, Dimension
+from dcasearch.architecture.kinds import DIMENSIONS, KINDS, OPTIONS, Dimension
 from dcasearch.architecture.layouts import BACKBONES, BackboneLayout, BlockLayout
 from dcasearch.architecture.network import Block, Edge, Matching, Network, Resize
 from dcasearch.architecture.specification import Attention, AttentionKind, Backbone, Connections, Receivers
@@ -63,7 +63,7 @@ def _blocks(attention: Attention, layout: BackboneLayout) -> Iterator[Block]:
     spread = _per_block({"stages": attention.stages, "blocks": attention.blocks}, layout, ("attention",))
     if (attention.name is None) == (spread is None):
         raise ArchitectureError("needs exactly one of `name`, `stages`, `blocks`", ("attention",))
-    if spread is not None and (attention.reduction or attention.extent):
+    if spread is not None and any(getattr(attention, option) is not None for option in OPTIONS):
         raise ArchitectureError("options stand beside each name in the list", ("attention",))
     for n, block in enumerate(layout.blocks):
         kind, path = spread[n] if spread is not None else (attention, ("attention",))
@@ -77,7 +77,7 @@ def _block(layout: BlockLayout, written: AttentionKind, path: tuple[str | int, .
         )
     kind = KINDS[written.name]
     options = dict(kind.defaults)
-    for option in ("reduction", "extent"):
+    for option in OPTIONS:
         value = getattr(written, option)
         if value is None:
             continue

@@ -63,6 +63,8 @@ class AttentionKind(Frozen):
     """r of the bottleneck C -> C/r (SE, SK, GC, CBAM)."""
     extent: PositiveInt | None = None
     """GE's extent e: 2, 4 or 8; unset means global for ge_theta_minus, 8 for ge_theta."""
+    mask_bias: bool | None = None
+    """Whether GC's mask has a bias, as in its paper; the softmax over positions cancels it, so it never moves."""
 
 
 class Attention(Frozen):
@@ -71,6 +73,7 @@ class Attention(Frozen):
     name: str | None = None
     reduction: PositiveInt | None = None
     extent: PositiveInt | None = None
+    mask_bias: bool | None = None
     stages: tuple[AttentionKind, ...] | None = Field(default=None, strict=False)
     blocks: tuple[AttentionKind, ...] | None = Field(default=None, strict=False)
 

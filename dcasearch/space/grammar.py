@@ -92,6 +92,7 @@ GRAMMAR: Mapping[str, Values] = {
     "attention.name": Values(tuple(KINDS), "an attention block"),
     "attention.reduction": _INTEGER,
     "attention.extent": Values(integer=True, null=True, what="an extent"),
+    "attention.mask_bias": _FLAG,
     "connections.channel": _FLAG,
     "connections.spatial": _FLAG,
     "connections.topology": Values((*TOPOLOGIES, "custom"), "a topology"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from dcasearch.architecture import KINDS, Dimension
-from dcasearch.architecture.kinds import DIMENSIONS
+from dcasearch.architecture.kinds import DIMENSIONS, OPTIONS
 from dcasearch.config import Key, Path, Report, plain_report
 from dcasearch.errors import nearest
 from dcasearch.space.axes import Axis, Option
@@ -68,9 +68,7 @@ class _Reader:
         if grain != "network":
             del self._earlier[name.name]  # one per site: nothing that a condition could mean
         options = [
-            self._axis(f"attention.{key}", written[key], ("attention", key))
-            for key in ("reduction", "extent")
-            if key in written
+            self._axis(f"attention.{key}", written[key], ("attention", key)) for key in OPTIONS if key in written
         ]
         return Attention(name, grain, tuple(options))
 

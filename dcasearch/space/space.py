@@ -44,7 +44,7 @@ class Attention:
     name: Axis
     grain: Grain
     options: tuple[Axis, ...]
-    """reduction, extent: one for the network, given to the kinds that have it."""
+    """reduction, extent, mask_bias: one for the network, given to the kinds that have it."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def spread(per_site: list[str], grain: Grain, layout: BackboneLayout) -> list[st
 
 
 def has_option(kinds: Collection[str], option: Axis) -> bool:
-    """Tell whether one of the kinds has an option (reduction, extent)."""
+    """Tell whether one of the kinds has an option (reduction, extent, mask_bias)."""
     return any(last_part(option.name) in KINDS[kind].defaults for kind in kinds)
 
 

@@ -60,6 +60,7 @@ EQUAL: dict[str, tuple[Architecture, Architecture]] = {
         make({"name": "gc", "reduction": 256}),
     ),
     "an option at its default": (make({"name": "se"}), make({"name": "se", "reduction": 16})),
+    "an option that came later, at its default": (make({"name": "gc"}), make({"name": "gc", "mask_bias": True})),
     "a function at its default": (
         make(SE, {"function": "weighted"}),
         make(SE, {"function": {"weighted": {"form": "safe"}}}),
@@ -83,6 +84,8 @@ DIFFERENT: dict[str, Architecture] = {
     "chain": make(SE, {}),
     "reduction": make({"name": "se", "reduction": 8}, {}),
     "kind": make({"name": "gc"}, {}),
+    "vanilla GC": make({"name": "gc"}),
+    "GC without the bias of its mask": make({"name": "gc", "mask_bias": False}),
     "extent 2": make({"name": "ge_theta", "extent": 2}),
     "extent 4": make({"name": "ge_theta", "extent": 4}),
     "a receiver less": make(SE, {"dimensions": {"channel": {"stages": [True, True, True, False]}}}),

@@ -218,3 +218,40 @@ def test_is_traced_symbolically(row: dict[str, Any]) -> None:
 @pytest.mark.parametrize("row", TRACED, ids=lambda row: "-".join(row.values()))
 def test_every_pair_of_kind_and_function_is_traced_symbolically(row: dict[str, Any]) -> None:
     traced_equals(row)
+
+
+TINY = {"name": "resnet18", "width": 0.125, "stem": "small"}
+NEVER_MOVE: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "the bias of GC's mask": (
+        spec("gc", TINY),
+        {**spec("gc", TINY), "attention": {"name": "gc", "reduction": 2, "mask_bias": False}},
+        "mask.bias",
+    ),
+    "the bias of learned": (
+        spec("se", TINY, function="learned"),
+        spec("se", TINY, function={"learned": {"bias": False}}),
+        "function.bias",
+    ),
+    "the bias of a matching before a BatchNorm": (
+        spec("se", TINY, channel_matching={"fc": {"bias": True, "norm": "bn"}}),
+        spec("se", TINY, channel_matching={"fc": {"norm": "bn"}}),
+        "match.fc.bias",
+    ),
+}
+
+
+@pytest.mark.parametrize(("written", "without", "name"), NEVER_MOVE.values(), ids=NEVER_MOVE)
+def test_a_parameter_that_never_moves_can_be_left_out_and_changes_no_output(
+    written: dict[str, Any], without: dict[str, Any], name: str
+) -> None:
+    model, lean = built(written).double(), built(without).double()
+    perturb(model)
+    lean.load_state_dict({key: v for key, v in model.state_dict().items() if not key.endswith(name)})
+    batch = images(8, 32).double()
+    torch.testing.assert_close(lean.train()(batch), model.train()(batch), rtol=1e-9, atol=1e-9)
+    model(batch).square().sum().backward()
+    gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None and p.grad.abs().max() < 1e-12}
+    still = {n for n, p in model.named_parameters() if n.endswith(name)}
+    assert still
+    assert still <= gradients.keys()
+    assert not [n for n in lean.state_dict() if n.endswith(name)]

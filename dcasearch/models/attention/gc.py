@@ -25,9 +25,9 @@ class ZeroLinear(nn.Linear):
 class GlobalContext(Part[Tensor]):
     """G: sum over the map, weighed by a softmax (B, C). T: C -> C/r, LayerNorm, ReLU, -> C. Fusion: add."""
 
-    def __init__(self, channels: int, width: int) -> None:
+    def __init__(self, channels: int, width: int, *, mask_bias: bool) -> None:
         super().__init__()
-        self.mask = nn.Conv2d(channels, 1, 1)
+        self.mask = nn.Conv2d(channels, 1, 1, bias=mask_bias)
         self.fc1 = nn.Linear(channels, width)
         self.norm = nn.LayerNorm(width)
         self.relu = nn.ReLU(inplace=True)
@@ -54,4 +54,6 @@ class GlobalContext(Part[Tensor]):
 @ATTENTIONS.register("gc")
 def global_context(block: Block, host: Host) -> Attention:
     """Return GC for a block."""
-    return Attention(channel=GlobalContext(block.layout.channels, hidden(block)))
+    return Attention(
+        channel=GlobalContext(block.layout.channels, hidden(block), mask_bias="mask_bias" not in block.options)
+    )
