@@ -15,7 +15,7 @@ import pytest
 
 from dcasearch.config.study import Resources
 from dcasearch.errors import UserError
-from dcasearch.executors.ray.cluster import bundles, capacity, connected, may_grow
+from dcasearch.executors.ray.cluster import bundles, capacity, connected, may_grow, raylet_logged
 from dcasearch.executors.ray.preflight import NodeReport, preflight, refuse_unholdable, unholdable
 from tests.support import make_study
 
@@ -43,6 +43,22 @@ def test_each_rank_has_a_bundle_with_its_share() -> None:
     assert bundles(Resources(cpu=8, gpu=2)) == [{"CPU": 4.0, "GPU": 1.0}] * 2
     assert bundles(Resources(cpu=2, gpu=0.5)) == [{"CPU": 2.0, "GPU": 0.5}]
     assert bundles(Resources(cpu=2, ranks=2)) == [{"CPU": 1.0}] * 2
+
+
+def test_the_raylets_messages_are_logged_and_not_printed_among_the_studys_lines(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    from ray._private import worker
+
+    message = {"lines": ["A worker died"], "pid": "raylet", "is_err": False}
+    before = worker.print_to_stdstream
+    with raylet_logged(), caplog.at_level("INFO"):
+        worker.print_to_stdstream(message, ignore_prefix=False)
+    assert "A worker died" in caplog.text
+    assert capsys.readouterr().out == ""
+    assert worker.print_to_stdstream is before
+    worker.print_to_stdstream(message, ignore_prefix=False)  # Ray calls it by this name and prints to stdout
+    assert "A worker died" in capsys.readouterr().out
 
 
 def test_resources_that_no_node_can_hold_are_refused_by_name() -> None:

@@ -16,10 +16,13 @@ from urllib.parse import quote
 import psutil
 import ray
 from ray._private import services  # how Ray finds the cluster of `auto` has no public name
+from ray._private import worker as ray_worker  # nor has where the raylet's messages are printed
 from ray.experimental.internal_kv import _internal_kv_get  # nor has what its monitor writes
 
 from dcasearch.config.study import Resources
 from dcasearch.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -66,7 +69,8 @@ def connected(address: str | None, secret: str | None = None) -> Iterator[None]:
             _init(address)
         os.environ.update(hidden)
         try:
-            yield
+            with raylet_logged():
+                yield
         finally:
             ray.shutdown()
     finally:
@@ -96,6 +100,27 @@ def _init(address: str | None) -> None:
             "machine, `ray start --address=HOST:6379` on the others) or leave `address` out: then Ray runs on this "
             "machine alone"
         ) from error
+
+
+@contextmanager
+def raylet_logged() -> Iterator[None]:
+    """Send the raylet's messages to this module's log: Ray prints them among the study's lines, a paragraph a worker.
+
+    The study says by itself that a worker was lost.
+    """
+    printed = ray_worker.print_to_stdstream
+
+    def logged(data: dict[str, Any], ignore_prefix: bool) -> None:
+        if data.get("pid") == "raylet":
+            logger.info("raylet: %s", " ".join(data["lines"]))
+        else:
+            printed(data, ignore_prefix)
+
+    ray_worker.print_to_stdstream = logged
+    try:
+        yield
+    finally:
+        ray_worker.print_to_stdstream = printed
 
 
 def _reach(address: str) -> None:
