@@ -20,12 +20,12 @@ from dcasearch.analysis.standing import standing_of
 from dcasearch.analysis.wholeness import broken_invariants, differences, ledger_of
 from dcasearch.cli.printing import as_json, print_standing
 from dcasearch.errors import StudyChanged
-from dcasearch.executors import LocalExecutor
 from dcasearch.search.work import Event
 from dcasearch.space import LoadedStudy, read_space
 from dcasearch.store import Store
 from dcasearch.trial import State
 from tests.chaos.support import STUDY, write_study
+from tests.executors.support import InProcess
 from tests.support import DriverDied, Simulated, make_study
 from tests.test_kill import killed_run, ledger, start
 
@@ -62,8 +62,7 @@ def open_store(folder: Path) -> Store:
 
 def test_a_study_scores_promotes_by_score_trains_and_shows_it(tmp_path: Path) -> None:
     loaded, store = load(tmp_path), open_store(tmp_path)
-    with LocalExecutor(tmp_path, 2).open() as executor:
-        outcome = study_room.run(loaded, store, executor)
+    outcome = study_room.run(loaded, store, InProcess(tmp_path))
     assert outcome.winner is not None
     assert broken_invariants(store, "tiny") == []
     scored, trained = store.trials("tiny", "zero"), store.trials("tiny", "proxy")
@@ -94,6 +93,7 @@ def test_a_study_scores_promotes_by_score_trains_and_shows_it(tmp_path: Path) ->
     assert plain["fidelities"][0]["leader"]["scores"] == (told.best_value,)
 
 
+@pytest.mark.slow  # so do others in tests/search/test_trials.py
 def test_a_driver_that_dies_at_any_moment_is_followed_by_one_that_ends_with_the_same_ledger(
     tmp_path: Path,
 ) -> None:

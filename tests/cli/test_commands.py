@@ -345,6 +345,7 @@ def test_schema_of_something_else_is_refused(dcasearch: Command) -> None:
     assert (done.code, done.err) == (2, "'studdy' has no schema; did you mean 'study'? Known: space, study.\n")
 
 
+@pytest.mark.slow
 def test_init_copies_studies_that_pass_their_check(dcasearch: Command, tmp_path: Path) -> None:
     done = dcasearch("init", "mine")
     assert done.code == 0

@@ -12,6 +12,7 @@ from dcasearch.errors import UserError
 from tests.replay.support import write_table
 
 
+@pytest.mark.slow
 def test_replay_prints_predictors_searchers_and_ratios(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = write_table(tmp_path / "small.jsonl")
     replay(table, replays=1, processes=1, aim=0.1)

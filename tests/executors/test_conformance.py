@@ -191,7 +191,7 @@ def test_a_cancelled_job_ends_within_its_epoch_and_fails_as_cancelled(bench: Ben
 
 
 def test_an_interruption_ends_the_run_and_the_next_one_goes_on_at_the_very_step(bench: Bench, tmp_path: Path) -> None:
-    interrupted, task = threading.Event(), make_task(seed=14, epochs=4, train_fraction=0.3)
+    interrupted, task = threading.Event(), make_task(seed=14, epochs=4, train_fraction=0.15)
 
     def interrupt(job: Job, epoch: Epoch) -> bool:
         if epoch.epoch == 2:

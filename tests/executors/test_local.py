@@ -84,6 +84,7 @@ def test_a_worker_that_dies_is_missed_although_a_process_that_it_forked_holds_it
     assert "exit code 9" in str(failure)
 
 
+@pytest.mark.slow  # both executors' interruptions are in test_conformance.py
 def test_a_worker_that_is_told_to_end_leaves_a_checkpoint_within_its_epoch(tmp_path: Path) -> None:
     task = make_task(epochs=2, train_fraction=1.0)
     before, steps, ends = workers(), list[int](), list[float]()
@@ -116,6 +117,7 @@ def test_a_worker_that_is_told_to_end_leaves_a_checkpoint_within_its_epoch(tmp_p
     assert curve(work.finished[0]) == curve(undisturbed)
 
 
+@pytest.mark.slow  # so do two jobs in test_conformance.py
 def test_two_workers_train_at_the_same_time(tmp_path: Path) -> None:
     before, seen, meeting = workers(), set[int](), Meeting(2)
 
@@ -130,6 +132,7 @@ def test_two_workers_train_at_the_same_time(tmp_path: Path) -> None:
     assert len(seen) == 2
 
 
+@pytest.mark.slow  # as in test_conformance.py
 def test_an_interruption_ends_the_workers_and_raises(tmp_path: Path) -> None:
     interrupted = threading.Event()
 

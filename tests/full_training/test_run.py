@@ -85,6 +85,7 @@ def test_an_interrupted_training_goes_on_at_that_very_step(
     assert values(run(wanted, tmp_path / "out").record) == values(undisturbed[0].record)
 
 
+@pytest.mark.slow
 def test_so_does_one_with_every_option(tmp_path: Path) -> None:
     write_files(tmp_path, **EVERYTHING)
     wanted = planned(tmp_path)

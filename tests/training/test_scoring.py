@@ -48,6 +48,7 @@ def test_a_score_is_recorded_as_one_entry_with_nothing_measured_and_no_files_of_
     assert not (tmp_path / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_a_score_is_the_same_to_the_last_bit_whatever_ran_before_and_in_a_fresh_process(tmp_path: Path) -> None:
     first = run(score_task(), tmp_path).last.score
     torch.manual_seed(123)
