@@ -58,6 +58,7 @@ def test_what_a_killed_run_had_not_finished_is_removed_by_the_next(undisturbed: 
     shutil.rmtree(out / "unfinished")
 
 
+@pytest.mark.slow
 def test_the_spec_is_one_that_verify_and_load_model_accept(undisturbed: tuple[Trained, Path]) -> None:
     _, out = undisturbed
     assert all(check.ok for check in verify(out / "model.yaml"))

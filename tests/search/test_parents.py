@@ -190,6 +190,7 @@ def test_a_parent_that_lost_its_worker_is_tried_again(bench: Callable[[], Bench]
     assert {trial.state for trial in one.store.trials("tiny", "proxy")} <= {State.COMPLETE, State.DUPLICATE}
 
 
+@pytest.mark.slow  # so do others in tests/search/test_trials.py
 def test_a_driver_that_dies_at_any_call_leaves_the_same_ledger_in_the_end(bench: Callable[[], Bench]) -> None:
     small = {"baselines": ["plain"], "fidelities": [{**WARM, "trials": 3}]}
     undisturbed = bench()
