@@ -5,17 +5,19 @@ Each command runs in a process of its own; printed are the medians of five runs 
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 TRIALS, RUNS = 1_000, 5
-STUDY = {
+STUDY: dict[str, Any] = {
     "name": "start_up",
     "space": {"backbone": {"name": "resnet18", "stem": "small"}, "attention": {"name": ["se", "none"]}},
     "data": {"name": "digits"},
@@ -32,15 +34,20 @@ def _command(folder: str, *arguments: str) -> float:
 
 
 def _fill(folder: str) -> None:
-    """Repeat the study's one trial in the ledger, each with another number."""
+    """Repeat the study's one trial in the ledger, each with another number and of another network."""
     from dataclasses import replace
 
+    from dcasearch.architecture import Architecture
     from dcasearch.store import Store
 
+    kinds = itertools.product(["se", "gc", "none"], repeat=8)  # of the eight blocks
     with Store.open(f"sqlite:///{folder}/start_up.db") as store:
         (trial,) = store.trials("start_up")
-        for number in range(1, TRIALS):
-            store.put_trial(replace(trial, number=number))
+        for number, blocks in zip(range(1, TRIALS), kinds, strict=False):
+            attention = {"blocks": [{"name": kind} for kind in blocks]}
+            architecture = Architecture.parse({"backbone": STUDY["space"]["backbone"], "attention": attention})
+            store.put_architecture(architecture)
+            store.put_trial(replace(trial, number=number, architecture_id=architecture.id))
 
 
 def main() -> None:

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special  # scipy.stats takes a second to import
 
 CONFIDENCE = 0.95
+Z = statistics.NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+"""Standard errors to either side of a normal value that hold so much."""
 POWER = 0.8
 """Share in which a true difference of the advertised size is found."""
 ENOUGH = 3
@@ -109,8 +110,7 @@ def least_difference(images: int, seeds: int = 1) -> float:
     The variance of a difference Δ of one seed is at least (Δ − Δ²) / images, when every image on which the two disagree
     speaks for the same one; Δ = z²/(images·seeds + z²) is where Δ equals z standard errors of that.
     """
-    z = float(special.ndtri((1 + CONFIDENCE) / 2))
-    return 100 * z**2 / (images * seeds + z**2)
+    return 100 * Z**2 / (images * seeds + Z**2)
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,8 @@ class Error:
         """
         if not self.se:
             return 0.0
-        from scipy.optimize import brentq  # takes half a second to import
+        from scipy import special  # takes a fifth of a second to import, and brentq half a second
+        from scipy.optimize import brentq
 
         share = (np.arange(_GRID) + 0.5) / _GRID
         whole = _welch(self.measured * chi2_quantile(share, self.df) / self.df, self.df, self.known, _TAIL)
@@ -157,11 +158,15 @@ class Error:
 
 def chi2_quantile(share: NDArray[np.float64], df: float) -> NDArray[np.float64]:
     """Return quantiles of χ², as `scipy.stats.chi2.ppf` does."""
+    from scipy import special  # takes a fifth of a second to import
+
     return np.asarray(2 * special.gammaincinv(df / 2, share))
 
 
 def _welch(measured: NDArray[np.float64], df: float, known: float, tail: float) -> NDArray[np.float64]:
     """Return t standard errors, its degrees of freedom Welch and Satterthwaite's: many where all is known."""
+    from scipy import special  # takes a fifth of a second to import
+
     share = np.divide(measured, measured + known, out=np.zeros_like(measured), where=measured > 0)
     effective = np.minimum(df / np.maximum(share, 1e-4) ** 2, _MANY)
     return np.asarray(-np.sqrt(measured + known) * special.stdtrit(effective, tail))
@@ -179,6 +184,8 @@ def own_margin(groups: Sequence[Sequence[float]], known: float, comparisons: int
         known: Variance, e.g. `image_variance`.
         comparisons: As many as `Error.margin` holds for.
     """
+    from scipy import special  # takes a fifth of a second to import
+
     tail = _TAIL / math.sqrt(comparisons)
     measured = sum(
         float(special.stdtrit(len(group) - 1, tail)) ** 2 * statistics.variance(group) / len(group) for group in groups

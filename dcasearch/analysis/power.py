@@ -11,13 +11,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scipy import special  # scipy.stats takes a second to import
-
 from dcasearch.analysis.paired import (
-    CONFIDENCE,
     ENOUGH,
     Error,
     Noise,
+    Z,
     image_variance,
     least_difference,
     own_margin,
@@ -260,8 +258,7 @@ def expected(fidelity: str, against: str, promotion: Promotion, trials: int) -> 
 
 
 def _around(value: float, se: float) -> tuple[float, float]:
-    z = float(special.ndtri((1 + CONFIDENCE) / 2))
-    return math.tanh(math.atanh(value) - z * se), math.tanh(math.atanh(value) + z * se)
+    return math.tanh(math.atanh(value) - Z * se), math.tanh(math.atanh(value) + Z * se)
 
 
 def _noises(measured: Sequence[Measurement], metric: str) -> tuple[Noise | None, Noise | None]:

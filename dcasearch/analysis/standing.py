@@ -191,7 +191,8 @@ def _fidelity(study: Study, store: Store, name: str, roles: Sequence[Role], powe
     leader = None
     if any(trial.state is State.COMPLETE for trial in trials):
         best = winner_of(study, store, name, trials)
-        records = [(t.seed, store.evaluation(t.evaluation)) for t in best.trials if t.evaluation is not None]
+        stored = store.evaluations(t.evaluation for t in best.trials if t.evaluation is not None)
+        records = [(t.seed, stored[t.evaluation]) for t in best.trials if t.evaluation is not None]
         leader = _compared(f"trial {best.trials[0].number}", best.architecture.id, records)
     level = next(f for f in study.fidelities if f.name == name)
     baselines = compare(store, [r for r in roles if r.role == "baseline" and r.fidelity == name])

@@ -19,7 +19,7 @@ from dcasearch.analysis.standing import Compared, FidelityStanding, Standing
 from dcasearch.analysis.trust import Trust
 from dcasearch.analysis.words import HOW_TO_ESTIMATE, cells
 from dcasearch.architecture import Architecture
-from dcasearch.cli.tables import make_table
+from dcasearch.cli.tables import make_table, print_long
 from dcasearch.config.study import Study
 from dcasearch.evaluation import Cost
 from dcasearch.search.racing import RaceStanding
@@ -104,15 +104,15 @@ def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStan
     if fidelity.race is not None and fidelity.race.candidates:
         _print_race(console, fidelity.race)
     if every_trial and fidelity.trials:
-        table = make_table("trial", "state", *fidelity.objectives, "epochs", "architecture", "why")
+        rows = []
         for trial in fidelity.trials:
             named = zip(fidelity.objectives, trial.values or (), strict=False)
             values = [_value(metric, value) for metric, value in named]
             values += [""] * (len(fidelity.objectives) - len(values))
-            table.add_row(
-                str(trial.number), str(trial.state), *values, str(trial.epochs), trial.architecture_id, why(trial)
+            rows.append(
+                [str(trial.number), str(trial.state), *values, str(trial.epochs), trial.architecture_id, why(trial)]
             )
-        console.print(table)
+        print_long(console, ["trial", "state", *fidelity.objectives, "epochs", "architecture", "why"], rows)
 
 
 def _print_race(console: Console, race: RaceStanding) -> None:

@@ -22,7 +22,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special  # scipy.stats takes a second to import
 
 from dcasearch.config.study import Race
 
@@ -106,6 +105,8 @@ def beaten(values: Floats, racing: Bools, error: float, floor: float = 0.0, riva
 def _critical(candidates: int, seeds: int, error: float) -> float:
     if candidates < 2:
         return math.inf
+    from scipy import special  # takes a fifth of a second to import
+
     freedom = (seeds - 1) * min(candidates - 1, _POOLED)
     return -float(special.stdtrit(freedom, error / (candidates * (candidates - 1))))
 

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect, text
 
 from dcasearch.errors import StorageError
 from dcasearch.store.engine import changing_tables, make_engine
 from dcasearch.store.outage import translated
 from dcasearch.store.urls import parse, redact
 
+if TYPE_CHECKING:  # Alembic takes a tenth of a second to import, and a database of this version needs none of it
+    from alembic.config import Config
+
 VERSION_TABLE = "dcasearch_alembic_version"
+HEAD = "0004"
+"""The newest revision: this package's version of the tables."""
 
 
 def upgrade(url: str) -> None:
@@ -44,6 +46,8 @@ def upgrade(url: str) -> None:
 
 def migrate(engine: Engine, revision: str = "head") -> None:
     """Bring our tables to a revision, creating them where there are none, in one transaction."""
+    from alembic import command
+
     with changing_tables(engine) as connection:
         command.upgrade(_config(connection), revision)
 
@@ -51,24 +55,31 @@ def migrate(engine: Engine, revision: str = "head") -> None:
 def version_of(engine: Engine) -> str | None:
     """Return the revision of our tables, or None where there are none."""
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-        return context.get_current_revision()
+        if not inspect(connection).has_table(VERSION_TABLE):
+            return None
+        found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+        return None if found is None else str(found)
 
 
 def refuse_newer(engine: Engine, url: str) -> None:
     """Raise StorageError where our tables are of a version that this package does not know."""
-    found, script = version_of(engine), ScriptDirectory.from_config(_config())
-    if found is not None and found not in {revision.revision for revision in script.walk_revisions()}:
+    found = version_of(engine)
+    if found in (None, HEAD):
+        return
+    from alembic.script import ScriptDirectory
+
+    known = {revision.revision for revision in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if found not in known:
         raise StorageError(
-            f"{redact(url)} was written by a newer dcasearch (schema {found}; this one knows up to "
-            f"{script.get_current_head()}). Upgrade with `pip install --upgrade dcasearch`."
+            f"{redact(url)} was written by a newer dcasearch (schema {found}; this one knows up to {HEAD}). "
+            "Upgrade with `pip install --upgrade dcasearch`."
         )
 
 
 def refuse_older(engine: Engine, url: str) -> None:
     """Raise StorageError where our tables are there, but behind this package's version."""
     found = version_of(engine)
-    if found not in (None, ScriptDirectory.from_config(_config()).get_current_head()):
+    if found not in (None, HEAD):
         raise StorageError(
             f"{redact(url)} was written by an older dcasearch (schema {found}). "
             f"Run `dcasearch db upgrade --storage {redact(url)}`; it keeps everything."
@@ -105,6 +116,8 @@ def _is_file(url: str) -> bool:
 
 
 def _config(connection: Connection | None = None) -> Config:
+    from alembic.config import Config
+
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every migration context it makes
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))

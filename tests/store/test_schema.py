@@ -7,6 +7,7 @@ import optuna
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from dcasearch.config.study import Sampler
 from dcasearch.errors import StorageError
@@ -54,10 +55,10 @@ def test_a_migration_that_fails_leaves_nothing_behind(url: str, monkeypatch: pyt
 def test_a_database_of_an_older_version_says_how_to_upgrade(store: Store, url: str) -> None:
     with_study(store).close()
     set_revision(url, "0000")
-    versions = schema.ScriptDirectory.walk_revisions
+    versions = ScriptDirectory.walk_revisions
     older = type("Older", (), {"revision": "0000"})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(schema.ScriptDirectory, "walk_revisions", lambda self: [*versions(self), older])
+        patch.setattr(ScriptDirectory, "walk_revisions", lambda self: [*versions(self), older])
         with pytest.raises(
             StorageError, match=r"older dcasearch .*`dcasearch db upgrade --storage (sqlite|postgresql)"
         ):
@@ -152,3 +153,7 @@ def test_two_that_start_at_once_on_an_empty_database_make_its_tables_once(url: s
         list(pool.map(start, range(4)))
     with Store.open(url) as opened:
         assert [study.name for study in opened.studies()] == [STUDY]
+
+
+def test_the_newest_revision_is_the_last_migration() -> None:
+    assert ScriptDirectory.from_config(schema._config()).get_current_head() == schema.HEAD
