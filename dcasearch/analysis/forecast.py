@@ -23,6 +23,8 @@ SAMPLED = 200
 """Architectures whose costs are computed in a space of more than that."""
 _PASSES = 3
 """A training step is about three forward passes: one forward, two for the gradients."""
+_COUNT_SECONDS = 1.0
+"""What `check` gives the count of a space, of the seconds in which it answers."""
 _BYTES = 4
 _RECENT = 50
 """Trainings that the speed is measured from."""
@@ -126,7 +128,7 @@ def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | N
     }
     weights = max(c.params for c in costs) * _BYTES
     throughput, basis = _throughput(study, store, classes)
-    distinct = count_distinct(space)
+    distinct = count_distinct(space, _COUNT_SECONDS)
     phases = tuple(
         _scored(phase, study, store) for phase in _phases(study, space, distinct, points, classes, images, throughput)
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Literal
 
 from dcasearch.registry import Registry
@@ -83,6 +83,7 @@ def scaled_channels(channels: int, width: float) -> int:
     return rounded if rounded >= 0.9 * value else rounded + 8
 
 
+@lru_cache
 def _resnet(depths: tuple[int, ...], expansion: int, width: float, stem: Stem) -> BackboneLayout:
     rows = [
         _Row(
@@ -126,11 +127,13 @@ def _inverted_residuals(
     return _layout(rows, 2 if stem == "imagenet" else 1)
 
 
+@lru_cache
 def _mnasnet(alpha: float, width: float, stem: Stem) -> BackboneLayout:
     first = scaled_channels(16, alpha)
     return _inverted_residuals(_MNASNET, first, alpha, stem, lambda stage, i, _: f"layers.{8 + stage}.{i}")
 
 
+@lru_cache
 def _mobilenet_v2(width: float, stem: Stem) -> BackboneLayout:
     first = scaled_channels(32, width)
     return _inverted_residuals(_MOBILENET_V2, first, width, stem, lambda stage, i, n: f"features.{n + 1}")

@@ -40,12 +40,16 @@ def print_long(console: Console, columns: Sequence[str], rows: Sequence[Sequence
         console.print(table)
         return
     gap = " " * _PADDING
-    for number, row in enumerate((columns, *rows)):
+
+    def line(row: Sequence[str]) -> str:
         cells = []
         for n, (cell, width) in enumerate(zip(row, widths, strict=True)):
             space = " " * (width - cell_len(cell))
             cells.append(gap + (space + cell if _is_number(n, columns[n]) else cell + space) + gap)
-        console.out("".join(cells), style=None if number else "dim", highlight=False)
+        return "".join(cells)
+
+    console.out(line(columns), style="dim", highlight=False)
+    console.out("\n".join(map(line, rows)), highlight=False)
 
 
 def _is_number(n: int, column: str) -> bool:

@@ -7,8 +7,6 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from scipy.io import loadmat
-
 from dcasearch.errors import DataError
 
 KAGGLE = "LOC_val_solution.csv"
@@ -92,6 +90,8 @@ def _devkit(path: Path) -> dict[str, str]:
 
 
 def _devkit_classes(meta: Path) -> dict[int, str]:
+    from scipy.io import loadmat  # brings scipy.sparse, for the devkit's file alone
+
     try:
         synsets = loadmat(meta, squeeze_me=True)["synsets"]
         found = {int(synset["ILSVRC2012_ID"]): str(synset["WNID"]) for synset in synsets}
