@@ -110,6 +110,7 @@ class _Run:
         self.data = data or described(loaded)
         self.costs = Costs(store, self.study.fidelities[-1].resolution, self.data.classes)
         self.disk = Disk(self.study, self.store, self.artifacts, self.data.fingerprint)
+        self.requests = Requests(store, self.study.name, observe)
         self.started = datetime.now().astimezone()
         self.stopped: str | None = None
         """Why no further job is started: set where there was one to start and no time for it."""
@@ -118,11 +119,10 @@ class _Run:
         self._register()
         for note in (*self.loaded.notes, *dangers(self.study, self.data)):
             self.observe(Event("note", self.study.name, note))
-        requests = Requests(self.store, self.study.name, self.observe)
         self.disk.clear()
         pipeline = Pipeline(
             self._parts(),
-            partial(self._attend, requests),
+            self._attend,
             lambda: self.stopped is not None,
             self.disk.make_room,
             self.observe,
@@ -136,14 +136,14 @@ class _Run:
             return Outcome(None, str(over))
         return Outcome(None if self.stopped is not None else winner_of(self.study, self.store), self.stopped)
 
-    def _attend(self, requests: Requests, running: Sequence[Job]) -> Sequence[Job]:
+    def _attend(self, running: Sequence[Job]) -> Sequence[Job]:
         """Return the running jobs that a user cancelled.
 
         Raises:
             Interrupted: a user asked that the run stops.
             TimeOver: its time is over while jobs run: they write their checkpoints.
         """
-        cancelled = requests.attend(running)
+        cancelled = self.requests.attend(running)
         over = self._out_of_time() if running else None
         if over is not None:
             raise TimeOver(over)
@@ -253,6 +253,7 @@ class _Run:
             out_of_time=self._out_of_time,
             ledger=ledger,
             plan=lambda: sum(plan() for plan in plans),
+            look=self.requests.look,
         )
         return self._with_parents(trials, fidelity)
 

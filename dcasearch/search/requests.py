@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import NoReturn
 
 from dcasearch.errors import Interrupted, StudyLocked, UserError
 from dcasearch.search.work import Event, Job, Observer
-from dcasearch.store import Store
+from dcasearch.store import Request, Store
 from dcasearch.trial import State
 
+LOOK_SECONDS = 1.0
+"""How often `Requests.look` asks the database."""
 WAITED_FOR_SECONDS = 120.0
 """How long `ask_stop` waits: workers may write checkpoints for half a minute."""
 
@@ -20,9 +23,23 @@ class Requests:
     def __init__(self, store: Store, study: str, observe: Observer) -> None:
         self._store, self._study, self._observe = store, study, observe
         self._cancelled: dict[int, Job] = {}
+        self._looked = time.monotonic()
         for request in store.requests(study):
             if request.kind == "stop":
                 store.answer(request)
+
+    def look(self) -> None:
+        """Raise Interrupted where the study is to stop; for work of many seconds that nothing else interrupts."""
+        if time.monotonic() - self._looked < LOOK_SECONDS:
+            return
+        for request in self._store.requests(self._study):
+            if request.kind == "stop":
+                self._stop(request)
+        self._looked = time.monotonic()
+
+    def _stop(self, request: Request) -> NoReturn:
+        self._store.answer(request)
+        raise Interrupted("stopped by `dcasearch stop`")
 
     def attend(self, running: Sequence[Job]) -> Sequence[Job]:
         """Return those of the running jobs whose trial was cancelled.
@@ -36,8 +53,7 @@ class Requests:
         cancelled: list[Job] = []
         for request in self._store.requests(self._study):
             if request.kind == "stop":
-                self._store.answer(request)
-                raise Interrupted("stopped by `dcasearch stop`")
+                self._stop(request)
             job = next((j for j in running if (_fidelity(j), j.number) == (request.fidelity, request.number)), None)
             if job is not None:
                 cancelled.append(job)

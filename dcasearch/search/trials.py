@@ -62,10 +62,11 @@ class Trials:
         out_of_time: Callable[[], str | None] = lambda: None,
         ledger: Ledger | None = None,
         plan: Callable[[], int] = lambda: 0,
+        look: Callable[[], None] = lambda: None,
     ) -> None:
         self._study, self._fidelity, self._space, self._store = study, fidelity, space, store
         self._costs, self._data_fingerprint, self._observe = costs, data_fingerprint, observe
-        self._out_of_time, self._plan = out_of_time, plan
+        self._out_of_time, self._plan, self._look = out_of_time, plan, look
         self._objectives = objectives_at(study, fidelity)
         self._grid: Iterator[Point] | None = space.walk() if study.sampler.name == "grid" else None
         self._ready: deque[Job] = deque()
@@ -227,7 +228,7 @@ class Trials:
         if self._study.on_duplicate == "new_seed":
             return False
         if self._untried is None:
-            self._untried = architectures(self._space)
+            self._untried = architectures(self._space, self._look)
         if self._untried is None:
             return False
         self._untried -= self._visited()
@@ -241,7 +242,9 @@ class Trials:
         if self._grid is not None:
             return next((point for point in self._grid if point.architecture.id not in visited), None)
         seed = f"{self._study.sampler.seed} unvisited {len(self.ledger.trials)}"
-        return draw_unvisited(self._space, visited, lambda point: not self._violated(point.architecture), seed)
+        return draw_unvisited(
+            self._space, visited, lambda point: not self._violated(point.architecture), seed, self._look
+        )
 
     # What becomes of a suggestion
 

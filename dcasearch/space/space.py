@@ -8,9 +8,8 @@ dimension in which nothing receives, and the alpha of a function that has none a
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from dcasearch.architecture import BACKBONES, KINDS, Architecture, BackboneLayout, Dimension
@@ -137,10 +136,19 @@ class Space:
                 seen.add(point.architecture.id)
                 yield point
 
-    @cached_property
-    def distinct(self) -> tuple[Point, ...]:
-        """All points of `walk`, kept since 10,000 take seconds. Ask only where the space is known to be small."""
-        return tuple(self.walk())
+    def distinct(self, look: Callable[[], None] = lambda: None) -> tuple[Point, ...]:
+        """Return all points of `walk`. Ask only where the space is known to be small.
+
+        They are kept, since 10,000 take seconds. `look` is called between two points: what it raises ends the walk.
+        """
+        kept: tuple[Point, ...] | None = self.__dict__.get("_distinct")
+        if kept is None:
+            points = []
+            for point in self.walk():
+                points.append(point)
+                look()
+            kept = self.__dict__["_distinct"] = tuple(points)
+        return kept
 
     def _attention(self, ask: Suggest, chosen: Chosen, layout: BackboneLayout) -> tuple[list[str], dict[str, Value]]:
         """Return the kind of each site of the attention's grain, and the options asked for."""

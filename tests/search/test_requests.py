@@ -40,6 +40,19 @@ def test_a_request_to_stop_interrupts_the_run_and_is_answered(store: Store) -> N
     assert store.requests(NAME) == []
 
 
+def test_work_of_many_seconds_within_the_driver_looks_once_a_second_whether_it_is_to_stop(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = Requests(store, NAME, lambda event: None)
+    store.request(NAME, "cancel", "proxy", 9)
+    store.request(NAME, "stop")
+    requests.look()  # less than a second has gone by
+    monkeypatch.setattr("dcasearch.search.requests.LOOK_SECONDS", 0.0)
+    with pytest.raises(Interrupted, match="dcasearch stop"):
+        requests.look()
+    assert [request.kind for request in store.requests(NAME)] == ["cancel"]  # which waits for its trial to be known
+
+
 def test_a_request_to_stop_that_was_made_before_the_run_is_void(store: Store) -> None:
     store.request(NAME, "stop")
     assert list(Requests(store, NAME, lambda event: None).attend([])) == []
