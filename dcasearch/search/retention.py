@@ -105,8 +105,9 @@ class Disk:
     def clear(self) -> None:
         """Delete the checkpoints of this study's trainings that have ended: a driver that died left them behind.
 
-        Those stay that a later fidelity may still go on from; they go when it ends (`drop_beginnings`). What a killed
-        process had not finished to write goes too.
+        Those stay that a later fidelity may still go on from; they go when it ends (`drop_beginnings`). So do those of
+        trainings whose machine failed for good: `dcasearch retry` goes on from them. What a killed process had not
+        finished to write goes too.
         """
         for folder in _FOLDERS:
             remove_leftovers(self._artifacts / folder)
@@ -118,12 +119,17 @@ class Disk:
         entries: list[Trial | Role] = [*trials, *roles]
         recorded = [entry.evaluation for entry in entries if entry.evaluation in left]
         ended = {record.key for record in self._store.evaluations(filter(None, recorded)).values()}
-        ended |= {self._key(entry) for entry in entries if entry.failure is not None}
+        ended |= {self._key(entry) for entry in entries if entry.failure not in (None, "lost")}
         elsewhere = trainings_elsewhere(self._store, self._study.name)
         # A training may have ended as one trial and run as another, after its machine failed.
         for key in ended - {self._key(entry) for entry in entries if is_unfinished(entry)}:
             if key.id in left and (key.architecture_id, key.seed) not in elsewhere:
                 discard(key, self._artifacts)
+
+    def _lost(self) -> list[str]:
+        """Return the evaluations of trainings whose machine failed for good, which may have left a checkpoint."""
+        entries: list[Trial | Role] = [*self._store.trials(self._study.name), *self._store.roles(self._study.name)]
+        return [self._key(entry).id for entry in entries if entry.failure == "lost"]
 
     def _beginnings(self, fidelities: Iterable[Fidelity]) -> list[str]:
         """Return the evaluations of these fidelities that a later one may go on from, the worst trials first."""
@@ -159,7 +165,8 @@ class Disk:
     def make_room(self, running: Iterable[EvaluationKey]) -> None:
         """Delete the least wanted weights until the study's files are within its budget.
 
-        Checkpoints that a later fidelity could go on from go first: it then starts from scratch. Then baselines'
+        Checkpoints of trainings whose machine failed for good go first, then those that a later fidelity could go on
+        from: it then starts from scratch. Then baselines'
         weights, those of trials, from the first fidelity to the last and from worst to best; those of the final
         trainings last. Checkpoints of running trainings stay, and the parents that others start from.
 
@@ -180,7 +187,7 @@ class Disk:
                 "run the same command"
             )
         keep = {key.id for key in running}
-        beginnings = [id for id in self._beginnings(self._study.fidelities) if id not in keep]
+        beginnings = [id for id in (*self._lost(), *self._beginnings(self._study.fidelities)) if id not in keep]
         stored = checkpoint_ids(self._artifacts) if beginnings else set()
         extra = {id: size_of(checkpoint_of(id, self._artifacts)) for id in beginnings if id in stored}
         sizes = weights_sizes(self._artifacts)

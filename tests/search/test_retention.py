@@ -158,7 +158,7 @@ def test_the_checkpoint_of_a_failed_training_goes_unless_its_machine_failed(
 def test_checkpoints_that_ended_trainings_left_behind_are_deleted_and_others_are_not(shelf: Shelf) -> None:
     shelf.trial(0, State.COMPLETE)
     shelf.trial(1, State.PRUNED)
-    shelf.trial(2, State.FAILED, failure="lost")
+    shelf.trial(2, State.FAILED, failure="nan")
     running = shelf.trial(3, State.RUNNING)
     shelf.role(4, "baseline", 50.0)
     coming = shelf.role(5, "baseline", None)
@@ -172,6 +172,20 @@ def test_a_training_that_ended_as_one_trial_and_runs_as_another_keeps_its_checkp
     shelf.store.put_trial(dataclasses.replace(failed, number=9, state=State.RUNNING, failure=None))
     shelf.disk().clear()
     assert shelf.checkpoints() == {shelf.task(2, "proxy").key.id}
+
+
+def test_a_training_whose_machine_failed_for_good_keeps_its_checkpoint_until_room_is_needed(shelf: Shelf) -> None:
+    shelf.trial(2, State.FAILED, failure="lost")
+    lost = shelf.task(2, "proxy").key.id
+    shelf.disk().clear()
+    assert shelf.checkpoints() == {lost}
+    running = shelf.checkpoint(shelf.task(5, "proxy")).key
+    shelf.study = shelf.study.model_copy(update={"disk": float(2 * SIZE)})
+    shelf.disk().make_room([running])
+    assert shelf.checkpoints() == {lost, running.id}
+    shelf.study = shelf.study.model_copy(update={"disk": float(2 * SIZE - 1)})
+    shelf.disk().make_room([running])
+    assert shelf.checkpoints() == {running.id}
 
 
 def test_clearing_a_store_without_checkpoints_is_safe(shelf: Shelf) -> None:
