@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
+from dcasearch.metrics import SCORE, Metric, headline_of
+
 Protocol = Literal["search", "test", "paper"]
 """What a value was measured on: `search` the held-out part of train, `test` the test split (read once, after the last
 epoch, for the exported winner and its baselines; the epochs before are measured as in `search`), `paper` all of
@@ -38,30 +40,55 @@ class Epoch:
     epoch: int
     """From 1."""
     train_loss: float
-    loss: float
-    """Mean cross-entropy on the protocol's evaluation images, without label smoothing."""
-    top1: float
-    """Percent."""
-    top5: float
-    """Percent."""
+    """Mean loss over the training images; nan of a score."""
+    values: Mapping[str, float]
+    """By metric of `dcasearch.metrics`: what the task measures on the protocol's evaluation images, or the score."""
     seconds: float
     """Of this epoch, training and evaluation."""
     device: str = ""
     """Device type that values and seconds are from, e.g. `cpu` or `NVIDIA H100`; where a training went on elsewhere
     within the epoch, where it ended. Empty in records that do not know it."""
-    score: float | None = None
-    """Of a zero-cost fidelity, whose history is this one entry; None where something was trained."""
 
     @classmethod
     def of_score(cls, score: float, seconds: float, device: str) -> Self:
         """Return the one entry of a history in which nothing was trained."""
-        nan = math.nan
-        return cls(epoch=1, train_loss=nan, loss=nan, top1=nan, top5=nan, seconds=seconds, device=device, score=score)
+        return cls(epoch=1, train_loss=math.nan, values={SCORE.name: score}, seconds=seconds, device=device)
 
     @property
-    def finite(self) -> bool:
-        """Whether the training has not diverged."""
-        return math.isfinite(self.train_loss) and math.isfinite(self.loss)
+    def scored(self) -> bool:
+        """Whether this is the score of a zero-cost fidelity: nothing was trained."""
+        return SCORE.name in self.values
+
+    @property
+    def headline(self) -> Metric:
+        """The metric that views compare: the task's first, or the score."""
+        return headline_of(self.values)
+
+    def flat(self) -> dict[str, int | float | str]:
+        """Return the epoch as one flat mapping: how records, checkpoints and events hold it."""
+        head = {"epoch": self.epoch, "train_loss": self.train_loss}
+        return {**head, **self.values, "seconds": self.seconds, "device": self.device}
+
+    @classmethod
+    def from_flat(cls, entry: Mapping[str, Any]) -> Self:
+        """Return the epoch of a flat mapping; texts that name inf or nan count as numbers.
+
+        Older versions wrote no device, None for a missing score, and nan for the metrics that a score does not have.
+        """
+        values = {n: float(v) for n, v in entry.items() if n not in _OF_EVERY_EPOCH and v is not None}
+        if SCORE.name in values:
+            values = {SCORE.name: values[SCORE.name]}
+        return cls(
+            epoch=entry["epoch"],
+            train_loss=float(entry["train_loss"]),
+            values=values,
+            seconds=float(entry["seconds"]),
+            device=entry.get("device", ""),
+        )
+
+
+_OF_EVERY_EPOCH = ("epoch", "train_loss", "seconds", "device")
+"""Names in a flat epoch that are no metrics."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,10 +136,11 @@ class Evaluation:
 
     @property
     def best(self) -> Epoch:
-        """The epoch of the highest top-1, stored under its own name and never the value told.
+        """The epoch of the best headline metric, stored under its own name and never the value told.
 
         Under protocol `test` only the last epoch is measured on the test split, so it is the best one too.
         """
         if self.key.protocol == "test":
             return self.last
-        return max(self.history, key=lambda epoch: epoch.top1)
+        headline = self.last.headline
+        return max(self.history, key=lambda epoch: headline.sign * epoch.values[headline.name])

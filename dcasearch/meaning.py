@@ -8,9 +8,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from dcasearch.config.recipe import Recipe
-from dcasearch.config.study import COSTS, Fidelity, Pruner, Sampler, Study
+from dcasearch.config.study import Fidelity, Pruner, Sampler, Study
 from dcasearch.data import DataInfo
 from dcasearch.errors import StudyChanged
+from dcasearch.metrics import CLASSIFICATION, is_cost
 from dcasearch.space import Space
 
 
@@ -31,7 +32,9 @@ def meaning_of(study: Study, space: Space, data: DataInfo) -> dict[str, Any]:
         "sampler": study.sampler.model_dump(),
         "on_duplicate": study.on_duplicate,
     }
-    if study.constraints or any(metric in COSTS for metric in study.objectives):
+    if study.task != CLASSIFICATION.name:  # which studies of before did not say
+        meaning["task"] = study.task
+    if study.constraints or any(map(is_cost, study.objectives)):
         meaning["resolution of params and macs"] = study.fidelities[-1].resolution
     meaning["seed of sampled trials"] = study.fidelities[0].seeds[0]
     for fidelity in study.fidelities:

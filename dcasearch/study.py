@@ -19,14 +19,15 @@ from typing import Literal
 from dcasearch.analysis.data import dangers, described
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import open_artifacts
-from dcasearch.config.study import Fidelity, Metric
+from dcasearch.config.study import Fidelity
 from dcasearch.data import DataInfo
 from dcasearch.errors import StudyFailed, TimeOver
 from dcasearch.evaluation import Protocol as DataProtocol
 from dcasearch.executors import Executor, open_executor
 from dcasearch.meaning import check_unchanged, meaning_of
+from dcasearch.metrics import SCORE, TASKS
 from dcasearch.search.claims import Claims
-from dcasearch.search.costing import Costs
+from dcasearch.search.costing import Costs, costs_of
 from dcasearch.search.ledger import Ledger
 from dcasearch.search.parents import WithParents
 from dcasearch.search.pipeline import Part, Pipeline
@@ -108,7 +109,7 @@ class _Run:
         self.study, self.space = loaded.study, loaded.space
         self.artifacts = open_artifacts(self.study.artifacts)
         self.data = data or described(loaded)
-        self.costs = Costs(store, self.study.fidelities[-1].resolution, self.data.classes)
+        self.costs = Costs(store, self.study.fidelities[-1].resolution, self.data.classes, costs_of(self.study))
         self.disk = Disk(self.study, self.store, self.artifacts, self.data.fingerprint)
         self.requests = Requests(store, self.study.name, observe)
         self.started = datetime.now().astimezone()
@@ -174,7 +175,8 @@ class _Run:
         if known is not None:
             check_unchanged(self.study.name, known.meaning, meaning)
         # As it is resolved, without the storage's URL, which may hold a password.
-        self.store.put_study(self.study.name, meaning, self.study.model_dump_json(exclude={"storage"}))
+        source = None if self.data.source is None else self.data.source.model_dump(mode="json")
+        self.store.put_study(self.study.name, meaning, self.study.model_dump_json(exclude={"storage"}), source)
 
     def _baselines(self) -> list[tuple[str, Architecture]]:
         return [(b.name, b.architecture) for b in self.space.baselines(self.study.baselines)]
@@ -278,10 +280,10 @@ class _Run:
     def _begin_search(self, ledger: Ledger) -> None:
         """Say how many trials there will be, and what is known of those that ended already."""
         counts: dict[str, Value] = {str(s): n for s, n in Counter(t.state for t in ledger.trials.values()).items()}
-        metric: Metric = "score" if ledger.fidelity.kind == "zero_cost" else "top1"
-        curves = self.store.curves([t.evaluation for t in ledger.complete() if t.evaluation is not None], metric)
+        metric = SCORE if ledger.fidelity.kind == "zero_cost" else TASKS[self.study.task].headline
+        curves = self.store.curves([t.evaluation for t in ledger.complete() if t.evaluation is not None], metric.name)
         if curves:
-            counts["best"] = max(curve[-1] for curve in curves.values())
+            counts["best"] = max((curve[-1] for curve in curves.values()), key=lambda value: metric.sign * value)
         promotion, total = ledger.fidelity.promote, ledger.fidelity.trials
         if promotion is not None and promotion.asynchronous:
             total = (promotion.top + promotion.random) * len(ledger.fidelity.seeds)
@@ -293,6 +295,7 @@ class _Run:
         """Announce a phase: `total` trainings, of which `known` (by state) ended before this run."""
         steps = rungs(fidelity.pruner, fidelity.epochs)
         fields = {"total": total, "epochs": fidelity.epochs, "rungs": ", ".join(map(str, steps)), **known}
+        fields["metric"] = (SCORE if fidelity.score is not None else TASKS[self.study.task].headline).name
         if fidelity.score is not None:
             fields["score"] = fidelity.score
         self.observe(Event("phase", label, fields=fields))

@@ -9,6 +9,7 @@ from dcasearch.architecture import Architecture
 from dcasearch.architecture.layouts import TORCHVISION_CLASSES
 from dcasearch.config.study import Data, Fidelity
 from dcasearch.evaluation import EvaluationKey, Protocol, fingerprint
+from dcasearch.metrics import CLASSIFICATION
 
 _ALPHA = 1.0
 """α's usual start, `Alpha.init`'s default."""
@@ -37,6 +38,8 @@ class Task:
     protocol: Protocol
     seed: int
     """Of parameters, batch order, augmentation and dropout."""
+    task: str = CLASSIFICATION.name
+    """What is learned, an entry of `dcasearch.metrics.TASKS`."""
     parent: Task | None = None
     """The training whose weights this one starts from; what it has in common with it is loaded, the rest drawn."""
     parent_sha256: str | None = None
@@ -63,6 +66,8 @@ class Task:
             "train_fraction": self.fidelity.train_fraction,
             "recipe": self.fidelity.recipe.model_dump(mode="json", exclude_defaults=True, exclude={"classifier_init"}),
         }
+        if self.task != CLASSIFICATION.name:  # left out, so that records made before there were other tasks stay
+            meaning["task"] = self.task
         if self.parent is not None:
             meaning["parent"] = self.parent.key.id
         return meaning | self._alpha() | self._numerics() | self._classifier()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from dcasearch.analysis.races import RaceForecast, foresee_races
 from dcasearch.analysis.shared_memory import shared_memory_free, shared_memory_needed, shared_memory_problem
 from dcasearch.architecture import vanilla_of
-from dcasearch.config.study import CostMetric, Fidelity, Study
+from dcasearch.config.study import Fidelity, Study
 from dcasearch.data import DataInfo
+from dcasearch.metrics import METRICS
 from dcasearch.models import cost
 from dcasearch.search.objectives import violation
 from dcasearch.search.sharing import kept_weights
@@ -67,7 +68,7 @@ class Forecast:
     macs: Range
     costed: int
     """Architectures that the ranges come from."""
-    infeasible: Mapping[CostMetric, float]
+    infeasible: Mapping[str, float]
     """Share of those that violate each constraint."""
     phases: tuple[Phase, ...]
     basis: str
@@ -123,8 +124,9 @@ def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | N
     resolution = study.fidelities[-1].resolution
     costs = [cost(point.architecture, resolution, classes) for point in points]
     shares = {
-        metric: sum(violation({metric: bound}, c)[metric] > 0 for c in costs) / len(costs)
+        metric: sum(violation({metric: bound}, c)[metric] > 0 for c in map(asdict, costs)) / len(costs)
         for metric, bound in study.constraints.items()
+        if not METRICS[metric].of_device  # nothing is measured here
     }
     weights = max(c.params for c in costs) * _BYTES
     throughput, basis = _throughput(study, store, classes)

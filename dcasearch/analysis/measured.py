@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from dcasearch.analysis.power import Expected, Measurement, Power, expected, power
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.evaluation import EvaluationKey, Protocol
+from dcasearch.metrics import TASKS
 from dcasearch.search.tasks import task_of
 from dcasearch.space import Space
 from dcasearch.store import Store
@@ -22,6 +23,8 @@ if TYPE_CHECKING:  # the room of data needs torch
     from dcasearch.data import DataInfo
 
 FINAL = "final"
+LOSS = "loss"
+"""The metric whose noise is told beside the headline's, where a task measures it."""
 
 
 def powers_of(
@@ -41,12 +44,14 @@ def powers_of(
     test = data.test_images if data else meaning.get("data.test_images")
     found: dict[str, Power] = {}
     reader = _Reader(study, store, data, space)
+    metric = TASKS[study.task].headline
     for fidelity in study.fidelities:
         if fidelity.kind == "training":
             measured, leaders = reader.of(fidelity, study.data.protocol)
             found[fidelity.name] = power(
                 fidelity.name,
                 measured,
+                metric=metric,
                 images=validation,
                 seeds=len(fidelity.seeds),
                 elsewhere=reader.of(fidelity, "test")[0],
@@ -58,6 +63,7 @@ def powers_of(
         found[FINAL] = power(
             FINAL,
             reader.of(last, "test")[0],
+            metric=metric,
             images=test,
             seeds=len(study.final.seeds),
             elsewhere=reader.of(last, study.data.protocol)[0],
@@ -99,7 +105,8 @@ class _Reader:
         like = self._meaning(fidelity, protocol, next(iter(own), None))
         if like is not None:
             own |= self._store.measured_like(like, fidelity.epochs)
-        measured = [Measurement(k.architecture_id, k.seed, top1, loss) for k, (top1, loss) in own.items()]
+        headline = TASKS[self._study.task].headline.name
+        measured = [Measurement(k.architecture_id, k.seed, v[headline], v.get(LOSS)) for k, v in own.items()]
         return sorted(measured, key=lambda m: (m.architecture_id, m.seed)), len(candidates)
 
     def _meaning(self, fidelity: Fidelity, protocol: Protocol, own: EvaluationKey | None) -> EvaluationKey | None:

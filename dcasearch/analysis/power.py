@@ -10,6 +10,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from dcasearch.analysis.paired import (
     ENOUGH,
@@ -24,14 +25,13 @@ from dcasearch.analysis.paired import (
 )
 from dcasearch.analysis.trust import ESTIMABLE
 from dcasearch.config.study import Promotion
+from dcasearch.metrics import METRICS, Metric
 
 LEGEND = "± is the 95% margin of a difference, by seeds and images, for all rows of a table at once; ≈ is not resolved."
 SEEDS_UNKNOWN = (
     "'+ seeds': fewer than three seeds each say too little of their noise; ± lacks it, and nothing is resolved."
 )
-IMAGES_UNKNOWN = (
-    "Of how many images a top-1 is was not stored by an older version, so nothing is resolved; `run` stores it."
-)
+IMAGES_UNKNOWN = "This database lacks image counts, so no difference can be resolved; `run` adds them."
 
 
 @dataclass(frozen=True)
@@ -40,25 +40,28 @@ class Measurement:
 
     architecture_id: str
     seed: int
-    top1: float
-    """Percent."""
-    loss: float
+    value: float
+    """Of the headline metric."""
+    loss: float | None
+    """None where the task measures none."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One candidate's mean top-1 minus another's."""
+    """One candidate's mean of the headline metric minus another's."""
 
     value: float
-    """Points."""
+    """In the metric's unit; percentages differ by points."""
     margin: float | None
-    """Half-width of the interval in points; None: neither seeds nor images are known."""
+    """Half-width of the interval in the same unit; None: neither seeds nor images are known."""
     seeds_known: bool
     """False: fewer than three seeds each, so the margin lacks the pair's own noise, perhaps all of the seeds' part."""
     images_known: bool
     """False: the margin lacks the images' part."""
     comparisons: int = 1
-    """That the margin holds for at once."""
+    """Number of comparisons that the margin holds for at once."""
+    digits: str = ".2f"
+    """Format of the value."""
 
     @property
     def resolved(self) -> bool:
@@ -67,11 +70,12 @@ class Difference:
 
     def __str__(self) -> str:
         """Return e.g. `+8.64 ± 5.9`, or `≈ +1.11 ± 5.9` where it is not resolved."""
-        value = f"{self.value:+.2f}"
+        value = f"{self.value:+{self.digits}}"
         if self.margin is None:
             return f"≈ {value}"
+        margin = f"{self.margin:.1f}" if self.digits == ".2f" else f"{self.margin:.2g}"
         missing = ("" if self.seeds_known else " + seeds") + ("" if self.images_known else " + images")
-        return f"{'' if self.resolved else '≈ '}{value} ± {self.margin:.1f}{missing}"
+        return f"{'' if self.resolved else '≈ '}{value} ± {margin}{missing}"
 
     def in_words(self) -> str:
         """Return the same, for a sentence."""
@@ -100,28 +104,31 @@ class Power:
     """What one fidelity (or the final trainings) can tell apart."""
 
     name: str
+    metric: str
+    """The headline metric's name."""
     images: int | None
-    """That a top-1 is of; None: not known."""
+    """Number of evaluation images; None: not known."""
     seeds: int
     """Of each network, as planned."""
     trainings: int
     """Stored ones that this is from."""
-    top1: Smallest
-    """In points."""
+    headline: Smallest
+    """Of the headline metric."""
     loss: Smallest
     """Of cross-entropy, on these images: what other images would say is not in it, since no image's loss is stored."""
     noise_from: str = ""
     """Whose seed noise it is, where not its own."""
     candidates: int = 1
     """Networks that the leader was chosen among by these same values."""
-    accuracy: float | None = None
-    """Percent, the mean of the trainings."""
+    mean: float | None = None
+    """Of the headline metric over the trainings."""
 
 
 def power(
     name: str,
     measured: Sequence[Measurement],
     *,
+    metric: Metric,
     images: int | None,
     seeds: int,
     elsewhere: Sequence[Measurement] = (),
@@ -133,6 +140,7 @@ def power(
     Args:
         name: The fidelity's, or `final`.
         measured: Its trainings, each to its last epoch.
+        metric: The headline metric that their values are of.
         images: That they are evaluated on.
         seeds: That each network has, or will have.
         elsewhere: Equal trainings that were evaluated on other images; their seed noise is taken where its own is not
@@ -140,39 +148,45 @@ def power(
         elsewhere_name: What those are called.
         candidates: Networks that the leader was chosen among by these same values.
     """
-    own = _noises(measured, "top1")[0] is not None
-    source = measured if own or _noises(elsewhere, "top1")[0] is None else elsewhere
-    accuracy = statistics.fmean(m.top1 for m in measured) if measured else None
-    known = None if images is None or accuracy is None else image_variance(accuracy, accuracy, images)
-    top1, loss = (_smallest(*_noises(source, metric), seeds, known) for metric in ("top1", "loss"))
-    if top1.observed is None:
-        top1 = replace(top1, at_least=_at_least(known, images, seeds))
+    own = _noises(measured, "value")[0] is not None
+    source = measured if own or _noises(elsewhere, "value")[0] is None else elsewhere
+    mean = statistics.fmean(m.value for m in measured) if measured else None
+    known = None if images is None or mean is None else images_part(metric, mean, mean, images)
+    headline, loss = (_smallest(*_noises(source, of), seeds, known) for of in ("value", "loss"))
+    if headline.observed is None and metric.share:
+        headline = replace(headline, at_least=_at_least(known, images, seeds))
     loss_only = _smallest(loss.noise, loss.paired, seeds, 0.0)
     return Power(
         name=name,
+        metric=metric.name,
         images=images,
         seeds=seeds,
         trainings=len(measured),
-        top1=top1,
+        headline=headline,
         loss=loss_only,
         noise_from=elsewhere_name if source is elsewhere and elsewhere else "",
         candidates=candidates,
-        accuracy=accuracy,
+        mean=mean,
     )
+
+
+def images_part(metric: Metric, mean: float, other: float, images: int) -> float:
+    """Return the variance that the choice of images leaves of a difference; 0 where no image's value is stored."""
+    return image_variance(mean, other, images) if metric.share else 0.0
 
 
 def difference(
     power: Power, ours: Mapping[int, float], theirs: Mapping[int, float], comparisons: int = 1
 ) -> Difference:
-    """Return the mean top-1 of one network minus another's, with its verdict: the one place that decides it.
+    """Return the mean headline metric of one network minus another's, with its verdict: the one place that decides it.
 
     Over the seeds that both have, where there are such: a seed is good or bad for all networks alike. The margin is the
     larger of two: by the noise of all networks, which is known well, and by the pair's own, which may be larger.
 
     Args:
         power: Of the trainings that both are from.
-        ours: By seed, percent.
-        theirs: By seed, percent.
+        ours: By seed.
+        theirs: By seed.
         comparisons: Those that stand beside each other in one view; times the candidates, where the leader is ours.
     """
     shared = sorted(ours.keys() & theirs.keys())
@@ -181,12 +195,13 @@ def difference(
         ours, theirs = ({seed: values[seed] for seed in shared} for values in (ours, theirs))
     mean, other = statistics.fmean(ours.values()), statistics.fmean(theirs.values())
     comparisons = comparisons * power.candidates
-    known = 0.0 if power.images is None else image_variance(mean, other, power.images)
-    noise = power.top1.noise
+    metric = METRICS[power.metric]
+    known = 0.0 if power.images is None else images_part(metric, mean, other, power.images)
+    noise = power.headline.noise
     enough = noise is not None and min(map(len, groups)) >= ENOUGH
     margin = None
     if noise is not None or power.images is not None:
-        margin = Error(*_seeds_part(power.top1, groups), known).margin(comparisons)
+        margin = Error(*_seeds_part(power.headline, groups), known).margin(comparisons)
         if enough:
             margin = max(margin, own_margin(groups, known, comparisons))
     return Difference(
@@ -195,17 +210,18 @@ def difference(
         seeds_known=enough,
         images_known=power.images is not None,
         comparisons=comparisons,
+        digits=metric.digits,
     )
 
 
-def _seeds_part(top1: Smallest, groups: Sequence[Sequence[float]]) -> tuple[float, float]:
+def _seeds_part(headline: Smallest, groups: Sequence[Sequence[float]]) -> tuple[float, float]:
     """Return the variance that the seeds leave of a difference, by the noise of all networks, and its df."""
-    if len(groups) == 1 and top1.paired is not None:
-        return 2 * top1.paired.sd**2 / len(groups[0]), top1.paired.df
-    if top1.noise is None:
+    if len(groups) == 1 and headline.paired is not None:
+        return 2 * headline.paired.sd**2 / len(groups[0]), headline.paired.df
+    if headline.noise is None:
         return 0.0, math.inf
     counts = [len(group) for group in groups] * (3 - len(groups))
-    return top1.noise.sd**2 * sum(1 / count for count in counts), top1.noise.df
+    return headline.noise.sd**2 * sum(1 / count for count in counts), headline.noise.df
 
 
 def legend(differences: Sequence[Difference]) -> tuple[str, ...]:
@@ -261,9 +277,10 @@ def _around(value: float, se: float) -> tuple[float, float]:
     return math.tanh(math.atanh(value) - Z * se), math.tanh(math.atanh(value) + Z * se)
 
 
-def _noises(measured: Sequence[Measurement], metric: str) -> tuple[Noise | None, Noise | None]:
+def _noises(measured: Sequence[Measurement], of: Literal["value", "loss"]) -> tuple[Noise | None, Noise | None]:
     """Return the noise band and what is left of it at equal seeds."""
-    values = {(m.architecture_id, m.seed): float(getattr(m, metric)) for m in measured}
+    held = {(m.architecture_id, m.seed): m.value if of == "value" else m.loss for m in measured}
+    values = {key: value for key, value in held.items() if value is not None}
     groups: dict[str, list[float]] = {}
     for (architecture, _), value in values.items():
         groups.setdefault(architecture, []).append(value)

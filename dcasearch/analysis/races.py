@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dcasearch.config.study import Fidelity, Metric, Race, Study
+from dcasearch.config.study import Fidelity, Race, Study
+from dcasearch.metrics import METRICS
 from dcasearch.search.objectives import objectives_at
 from dcasearch.search.race import POWER, looks, resolvable
 from dcasearch.search.racing import Candidate, RaceStanding, images_of, race_of, raced_metric
 from dcasearch.store import Store
-
-_NAMES: dict[Metric, str] = {"top1": "top-1 %", "top5": "top-5 %", "loss": "loss"}
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class RaceForecast:
     """What a race will be able to tell apart, before it begins."""
 
     fidelity: str
-    metric: Metric
+    metric: str
     candidates: int
     race: Race
     ratio: float
@@ -115,7 +114,7 @@ def sizes(race: RaceStanding) -> str:
 
 def columns(race: RaceStanding) -> tuple[str, ...]:
     """Return the heads of the table whose rows are `rows`."""
-    return "candidate", _NAMES[race.metric], "seeds", "best −", "race", "architecture"
+    return "candidate", METRICS[race.metric].heading, "seeds", "best −", "race", "architecture"
 
 
 def rows(race: RaceStanding) -> list[RaceRow]:
@@ -125,8 +124,7 @@ def rows(race: RaceStanding) -> list[RaceRow]:
 
 
 def _row(candidate: Candidate, best: Candidate, race: RaceStanding) -> RaceRow:
-    sign = -1.0 if race.metric == "loss" else 1.0
-    digits = ".4f" if race.metric == "loss" else ".2f"
+    sign, digits = METRICS[race.metric].sign, METRICS[race.metric].digits
     values = [sign * value for value in candidate.values]
     spread = f" ± {statistics.stdev(values):{digits}}" if len(values) > 1 else ""
     behind = sign * candidate.behind(best)
@@ -148,8 +146,8 @@ def _standing(candidate: Candidate, race: RaceStanding) -> str:
     return "in" if race.waits or len(race.racing) > 1 else "alone"
 
 
-def _amount(value: float, metric: Metric) -> str:
-    return f"{value:.4f}" if metric == "loss" else f"{value:.2f} points"
+def _amount(value: float, metric: str) -> str:
+    return METRICS[metric].amount(value)
 
 
 def plain(race: RaceStanding) -> dict[str, Any]:

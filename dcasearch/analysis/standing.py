@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from dcasearch.analysis.measured import FINAL, powers_of
 from dcasearch.analysis.power import Difference, Power, difference, legend
 from dcasearch.analysis.races import race_at
-from dcasearch.config.study import Direction, Metric, ScoreName, Study
+from dcasearch.config.study import ScoreName, Study
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Evaluation
+from dcasearch.metrics import METRICS, SCORE, TASKS, Direction, Metric
 from dcasearch.search.objectives import objectives_at
 from dcasearch.search.racing import RaceStanding
 from dcasearch.search.winner import Winner, winner_of
@@ -22,19 +23,33 @@ from dcasearch.trial import Role, State, Trial, shown_as
 
 @dataclass(frozen=True)
 class Compared:
-    """A candidate's accuracy (or score) over its seeds, and the leader's distance to it."""
+    """A candidate's values over its seeds, and the leader's distance to it."""
 
     name: str
     architecture_id: str
     seeds: tuple[int, ...]
-    top1: tuple[float, ...]
-    """Percent, one per seed; of a zero-cost fidelity nothing."""
-    top5: tuple[float, ...]
-    scores: tuple[float, ...] = ()
-    """Of a zero-cost fidelity, one per seed."""
+    headline: Metric
+    """The metric that it is compared by: the task's first, or the score of a zero-cost fidelity."""
+    values: Mapping[str, tuple[float, ...]]
+    """By metric, one value per seed; empty where every training failed."""
     failure: str = ""
     behind: Difference | None = None
-    """Who it is compared with minus this one, in top-1; None for that one itself, and where there is no accuracy."""
+    """The leader minus this one, in the headline metric; None for the leader itself, and for scores."""
+
+    @property
+    def compared(self) -> tuple[float, ...]:
+        """Values of the headline metric, one per seed."""
+        return self.values.get(self.headline.name, ())
+
+    @property
+    def scored(self) -> bool:
+        """Whether it was scored instead of trained."""
+        return self.headline is SCORE
+
+    @property
+    def trained(self) -> bool:
+        """Whether at least one of its trainings ended."""
+        return bool(self.compared) and not self.scored
 
     @property
     def shown(self) -> str:
@@ -43,12 +58,12 @@ class Compared:
 
     @property
     def mean(self) -> float:
-        """Mean top-1 over the seeds, or mean score."""
-        return statistics.fmean(self.top1 or self.scores)
+        """Mean of the headline metric over the seeds."""
+        return statistics.fmean(self.compared)
 
     def ahead_of(self, other: Compared) -> float:
         """Return by how much its mean is above another's, over the seeds that both have; over all if there is none."""
-        mine, theirs = (dict(zip(c.seeds, c.top1 or c.scores, strict=False)) for c in (self, other))
+        mine, theirs = (dict(zip(c.seeds, c.compared, strict=True)) for c in (self, other))
         shared = mine.keys() & theirs.keys()
         if not shared:
             return self.mean - other.mean
@@ -66,7 +81,7 @@ class FidelityStanding:
     baselines: tuple[Compared, ...]
     suspended: tuple[int, ...]
     """Numbers of the trials that are running or wait for one that is."""
-    objectives: Mapping[Metric, Direction] = field(default_factory=dict)
+    objectives: Mapping[str, Direction] = field(default_factory=dict)
     """Of the trials' values: the study's, with the score in the place of what is measured where nothing is trained."""
     score: ScoreName | None = None
     """Which, of a zero-cost fidelity."""
@@ -111,7 +126,7 @@ def load_study_of(store: Store, name: str) -> Study:
     if record is None:
         known = ", ".join(other.name for other in store.studies()) or "none"
         raise UserError(f"{store.url} holds no study '{name}'; it holds: {known}")
-    return Study.model_validate_json(record.yaml)
+    return Study.model_validate_json(record.resolved)
 
 
 def standing_of(store: Store, name: str) -> Standing:
@@ -124,7 +139,7 @@ def standing_of(store: Store, name: str) -> Standing:
     roles = store.roles(name)
     powers = powers_of(study, store)
     fidelities = tuple(_fidelity(study, store, f.name, roles, powers.get(f.name)) for f in study.fidelities)
-    finals = compare(store, [role for role in roles if role.role == "final"])
+    finals = compare(store, [role for role in roles if role.role == "final"], TASKS[study.task].headline)
     finals = sorted(finals, key=lambda c: c.name != "winner")
     if finals and finals[0].name == "winner":
         finals[1:] = against(finals[0], finals[1:], powers.get(FINAL))
@@ -140,30 +155,37 @@ def standing_of(store: Store, name: str) -> Standing:
     )
 
 
-def compare(store: Store, roles: Sequence[Role]) -> list[Compared]:
-    """Return one line per name, over its seeds, in the order of first appearance."""
+def compare(store: Store, roles: Sequence[Role], headline: Metric) -> list[Compared]:
+    """Return one line per name, over its seeds, in the order of first appearance; compared by the headline metric."""
     compared = []
     for name, architecture_id in dict.fromkeys((role.name, role.architecture_id) for role in roles):
         mine = [role for role in roles if (role.name, role.architecture_id) == (name, architecture_id)]
         records = [(role.seed, store.evaluation(role.evaluation)) for role in mine if role.evaluation is not None]
         failure = "; ".join(f"{role.failure}: {role.message}" for role in mine if role.failure)
         if records or failure:
-            compared.append(_compared(name, architecture_id, records, failure))
+            compared.append(_compared(name, architecture_id, records, headline, failure))
     return compared
 
 
 def against(leader: Compared | None, others: Sequence[Compared], power: Power | None) -> list[Compared]:
     """Return the others, each with the leader's distance to it and whether that is resolved."""
-    if leader is None or power is None or not leader.top1:
+    if leader is None or power is None or not leader.trained:
         return list(others)
-    ours = dict(zip(leader.seeds, leader.top1, strict=True))
-    beside = sum(bool(other.top1) for other in others)
+    ours = dict(zip(leader.seeds, leader.compared, strict=True))
+    beside = sum(other.trained for other in others)
     return [
-        replace(other, behind=difference(power, ours, dict(zip(other.seeds, other.top1, strict=True)), beside))
-        if other.top1
+        replace(other, behind=difference(power, ours, dict(zip(other.seeds, other.compared, strict=True)), beside))
+        if other.trained
         else other
         for other in others
     ]
+
+
+def others_of(candidate: Compared) -> tuple[Metric, ...]:
+    """Return the further shares that views show beside the headline metric: top-5 beside top-1."""
+    return tuple(
+        METRICS[name] for name in candidate.values if METRICS[name].share and METRICS[name] is not candidate.headline
+    )
 
 
 def explained(candidates: Sequence[Compared]) -> tuple[str, ...]:
@@ -172,30 +194,31 @@ def explained(candidates: Sequence[Compared]) -> tuple[str, ...]:
 
 
 def _compared(
-    name: str, architecture_id: str, records: Sequence[tuple[int, Evaluation]], failure: str = ""
+    name: str, architecture_id: str, records: Sequence[tuple[int, Evaluation]], headline: Metric, failure: str = ""
 ) -> Compared:
-    trained = [record.last for _, record in records if record.last.score is None]
+    last = [record.last.values for _, record in records]
+    names = set.intersection(*map(set, last)) if last else set()
     return Compared(
         name=name,
         architecture_id=architecture_id,
         seeds=tuple(seed for seed, _ in records),
-        top1=tuple(last.top1 for last in trained),
-        top5=tuple(last.top5 for last in trained),
-        scores=tuple(record.last.score for _, record in records if record.last.score is not None),
+        headline=headline,
+        values={name: tuple(values[name] for values in last) for name in METRICS if name in names},
         failure=failure,
     )
 
 
 def _fidelity(study: Study, store: Store, name: str, roles: Sequence[Role], power: Power | None) -> FidelityStanding:
     trials = tuple(store.trials(study.name, name))
+    level = next(f for f in study.fidelities if f.name == name)
+    headline = SCORE if level.kind == "zero_cost" else TASKS[study.task].headline
     leader = None
     if any(trial.state is State.COMPLETE for trial in trials):
         best = winner_of(study, store, name, trials)
         stored = store.evaluations(t.evaluation for t in best.trials if t.evaluation is not None)
         records = [(t.seed, stored[t.evaluation]) for t in best.trials if t.evaluation is not None]
-        leader = _compared(f"trial {best.trials[0].number}", best.architecture.id, records)
-    level = next(f for f in study.fidelities if f.name == name)
-    baselines = compare(store, [r for r in roles if r.role == "baseline" and r.fidelity == name])
+        leader = _compared(f"trial {best.trials[0].number}", best.architecture.id, records, headline)
+    baselines = compare(store, [r for r in roles if r.role == "baseline" and r.fidelity == name], headline)
     return FidelityStanding(
         name=name,
         objectives=objectives_at(study, level),

@@ -13,7 +13,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from dcasearch.config.study import COSTS, Fidelity, Metric, Study
+from dcasearch.config.study import Fidelity, Study
+from dcasearch.metrics import METRICS, costs, is_cost
 from dcasearch.search.objectives import objectives_at
 from dcasearch.search.pruning import rungs
 from dcasearch.store import Store
@@ -172,21 +173,19 @@ class _Meter:
 
     def _predictors(self, fidelity: Fidelity, trials: Sequence[Trial]) -> Iterator[tuple[str, list[float | None]]]:
         yield "value", [self._value(trial) for trial in trials]
-        metric: Metric = fidelity.pruner.metric
+        metric = fidelity.pruner.metric
         for rung, values in self._at_rungs(fidelity, metric, trials).items():
             yield f"rung {rung}", values
         record = self._store.get_study(self._study.name)
         classes = 0 if record is None else int(record.meaning.get("data.classes", 0))
-        costs = [
-            self._store.get_cost(t.architecture_id, self._study.fidelities[-1].resolution, classes) for t in trials
-        ]
-        for name in COSTS:
-            yield name, [None if cost is None else float(getattr(cost, name)) for cost in costs]
+        resolution = self._study.fidelities[-1].resolution
+        known = [self._store.get_costs(t.architecture_id, resolution, classes) for t in trials]
+        for name in costs():
+            if any(name in found for found in known):
+                yield name, [found.get(name) for found in known]
 
-    def _at_rungs(
-        self, fidelity: Fidelity, metric: Metric, trials: Sequence[Trial]
-    ) -> Mapping[int, list[float | None]]:
-        sign = -1.0 if metric == "loss" else 1.0
+    def _at_rungs(self, fidelity: Fidelity, metric: str, trials: Sequence[Trial]) -> Mapping[int, list[float | None]]:
+        sign = METRICS[metric].sign
         curves = self._store.curves((t.evaluation for t in trials if t.evaluation is not None), metric)
         held = [curves.get(trial.evaluation or "", []) for trial in trials]
         return {
@@ -228,5 +227,5 @@ class _Meter:
 def _leading(study: Study, fidelity: Fidelity) -> tuple[int, float]:
     """Return the place among a trial's values of the first measured one, and the sign that makes more better."""
     objectives = objectives_at(study, fidelity)
-    place, metric = next((n, m) for n, m in enumerate(objectives) if m not in COSTS)
+    place, metric = next((n, m) for n, m in enumerate(objectives) if not is_cost(m))
     return place, -1.0 if objectives[metric] == "minimize" else 1.0

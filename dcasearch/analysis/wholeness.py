@@ -20,7 +20,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dcasearch.analysis.standing import load_study_of
 from dcasearch.config.study import Fidelity, Study
-from dcasearch.evaluation import Cost, Evaluation
+from dcasearch.evaluation import Evaluation
+from dcasearch.metrics import costs
 from dcasearch.search.objectives import curve_metric, objectives_at, values_of
 from dcasearch.store import Store
 from dcasearch.trial import RETRY_OF, Role, State, Trial, Value
@@ -185,7 +186,7 @@ def _disagreements(
     record = records.get(trial.evaluation or "")
     if original.state in _TRAINED and record is not None:
         metric = curve_metric(study, fidelity)
-        expected["curve"] = {e.epoch: getattr(e, metric) for e in record.history[: original.epochs]}
+        expected["curve"] = {e.epoch: e.values[metric] for e in record.history[: original.epochs]}
         got["curve"] = frozen.intermediate_values
         if state is TrialState.PRUNED and len(objectives_at(study, fidelity)) == 1:
             # Optuna takes a pruned trial's last intermediate value as its value where there is one objective.
@@ -194,8 +195,8 @@ def _disagreements(
         if _text(value) != _text(got[field]):
             yield f"{_name(trial)}: {field}: {_text(value)} in our tables, {_text(got[field])} in Optuna's"
     if trial.state is State.COMPLETE and record is not None:
-        cost = Cost(params=frozen.user_attrs.get("params", 0), macs=frozen.user_attrs.get("macs", 0))
-        measured = values_of(objectives_at(study, fidelity), record.last, cost)
+        known = {name: frozen.user_attrs.get(name, 0) for name in costs()}
+        measured = values_of(objectives_at(study, fidelity), record.last, known)
         if _text(measured) != _text(trial.values):
             yield f"{_name(trial)}: values {_text(trial.values)}, its record says {_text(measured)}"
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from dcasearch.analysis.paired import ENOUGH
 from dcasearch.analysis.power import Power
+from dcasearch.metrics import METRICS
 
 _UNKNOWN = "not estimable"
 HOW_TO_ESTIMATE = (
@@ -13,10 +12,15 @@ HOW_TO_ESTIMATE = (
 )
 
 
-def cells(power: Power, metric: Literal["top1", "loss"] = "top1") -> dict[str, str]:
-    """Return the cells of one fidelity's row by name; `known` is empty where nobody has two seeds."""
-    smallest = power.top1 if metric == "top1" else power.loss
-    digits = ".2f" if metric == "top1" else ".3g"
+def cells(power: Power, *, of_loss: bool = False) -> dict[str, str]:
+    """Return the cells of one fidelity's row by name; `known` is empty where nobody has two seeds.
+
+    Args:
+        power: The fidelity's.
+        of_loss: The row of the loss; else that of the headline metric.
+    """
+    smallest = power.loss if of_loss else power.headline
+    digits = ".2f" if METRICS[power.metric].share and not of_loss else ".3g"
     noise = _UNKNOWN
     observed = true = _UNKNOWN if power.seeds >= ENOUGH else f"needs {ENOUGH} seeds"
     if smallest.noise is not None:
@@ -25,12 +29,12 @@ def cells(power: Power, metric: Literal["top1", "loss"] = "top1") -> dict[str, s
     if smallest.observed is not None and smallest.true is not None:
         observed, true = f"{smallest.observed:{digits}}", f"{smallest.true:{digits}}"
     elif smallest.at_least is not None:
-        of = "images alone" if power.accuracy is None else f"images, at {power.accuracy:.0f}%"
+        of = "images alone" if power.mean is None else f"images, at {power.mean:.0f}%"
         rounded = f"{smallest.at_least:.1f}" if smallest.at_least >= 0.1 else f"{smallest.at_least:.1g}"
         observed = f"> {rounded} ({of})"
     return {
-        "metric": metric,
-        "name": power.name if metric == "top1" else f"{power.name}, loss",
+        "metric": "loss" if of_loss else power.metric,
+        "name": f"{power.name}, loss" if of_loss else power.name,
         "images": "not known" if power.images is None else f"{power.images:,}",
         "seeds": str(power.seeds),
         "noise": noise,

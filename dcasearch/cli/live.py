@@ -17,6 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from dcasearch.metrics import METRICS, headline_of
 from dcasearch.search.work import Event, Observer
 from dcasearch.trial import State, Value
 
@@ -132,9 +133,8 @@ class _Phase:
 
     def __init__(self, announced: Event) -> None:
         fields = announced.fields
-        self._label, self._total, self._metric = announced.label, fields["total"], "top1"
-        if "score" in fields:
-            self._metric = "score"
+        self._label, self._total = announced.label, fields["total"]
+        self._metric = METRICS[str(fields["metric"])]
         self._rungs = [int(rung) for rung in str(fields["rungs"]).split(", ") if rung]
         self._counts = Counter({state: int(_number(fields[state])) for state in State if state in fields})
         self._before = self._trained()
@@ -147,8 +147,10 @@ class _Phase:
             self._total = event.fields["total"]
         if event.kind in tuple(State):
             self._counts[State(event.kind)] += 1
-        if event.kind == "complete" and (self._best is None or _number(event.fields[self._metric]) > self._best[0]):
-            self._best = (_number(event.fields[self._metric]), event.label)
+        if event.kind == "complete":
+            value = _number(event.fields[self._metric.name])
+            if self._best is None or self._metric.sign * (value - self._best[0]) > 0:
+                self._best = (value, event.label)
 
     def progress(self, event: Event) -> tuple[RenderableType, ...]:
         """Return the cells of something that runs: who, how far, at which rung, how good."""
@@ -168,7 +170,7 @@ class _Phase:
     def results(self) -> list[str]:
         """Return what became of the phase's trainings, and the best of them."""
         counts = ", ".join(f"{self._counts[state]} {state}" for state in State if self._counts[state])
-        best = f"leader {_named(self._metric, self._best[0])} ({self._best[1]})" if self._best else ""
+        best = f"leader {self._metric.shown(self._best[0])} ({self._best[1]})" if self._best else ""
         return [words for words in (counts, best) if words]
 
     def _trained(self) -> int:
@@ -192,12 +194,8 @@ def _number(value: Value) -> float:
 
 
 def _value(event: Event) -> str:
-    metric = "score" if "score" in event.fields else "top1"
-    return _named(metric, event.fields[metric])
-
-
-def _named(metric: str, value: Value) -> str:
-    return f"top-1 {_number(value):.2f}%" if metric == "top1" else f"score {_number(value):.6g}"
+    metric = headline_of(event.fields)
+    return metric.shown(_number(event.fields[metric.name]))
 
 
 def duration(seconds: Value) -> str:

@@ -15,13 +15,14 @@ from rich.text import Text
 
 from dcasearch.analysis import races
 from dcasearch.analysis.power import Expected, Power
-from dcasearch.analysis.standing import Compared, FidelityStanding, Standing
+from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, others_of
 from dcasearch.analysis.trust import Trust
 from dcasearch.analysis.words import HOW_TO_ESTIMATE, cells
 from dcasearch.architecture import Architecture
 from dcasearch.cli.tables import make_table, print_long
 from dcasearch.config.study import Study
 from dcasearch.evaluation import Cost
+from dcasearch.metrics import METRICS, SCORE
 from dcasearch.search.racing import RaceStanding
 from dcasearch.trial import State, Trial
 
@@ -126,20 +127,20 @@ def _print_race(console: Console, race: RaceStanding) -> None:
 
 
 def print_powers(console: Console, powers: Sequence[Power]) -> None:
-    """Print what can be told apart: top-1 in points, and the loss where its noise is known."""
+    """Print what can be told apart: in the headline metric, and in the loss where its noise is known."""
     if not powers:
         return
     table = make_table("", "images", "seeds", "noise band", "at least", "found from", "noise from")
     for power in powers:
-        for row in (cells(power), cells(power, "loss")):
-            if row["metric"] == "top1" or row["known"]:
+        for row in (cells(power), cells(power, of_loss=True)):
+            if row["metric"] == power.metric or row["known"]:
                 table.add_row(*(row[name] for name in ("name", "images", "seeds", "noise")), *_rest(row))
     console.print(
         "\nWhat can be told apart: two networks as accurate as those so far, equal seeds, 95%; found: in 80%",
         style="bold",
     )
     console.print(table)
-    if any(power.top1.true is None for power in powers):
+    if any(power.headline.true is None for power in powers):
         console.print(HOW_TO_ESTIMATE, style="dim")
 
 
@@ -202,7 +203,7 @@ def print_export(console: Console, spec: Spec, out: Path) -> None:
         if baseline.difference is not None:
             where = f"{baseline.fidelity}, {baseline.protocol}, seeds {', '.join(map(str, baseline.seeds))}"
             told = baseline.said or f"≈ {baseline.difference:+.2f}"
-            console.print(f"  top-1 {told} against {baseline.name} ({where})")
+            console.print(f"  {spec.measured.headline.label} {told} against {baseline.name} ({where})")
     console.print(f"weights: {out.parent / spec.weights.file}; `dcasearch verify {out}` holds both against each other")
 
 
@@ -257,29 +258,42 @@ def as_json(standing: Standing, trust: Iterable[Trust] = ()) -> dict[str, Any]:
         "finals": [_plain(final) for final in standing.finals],
         "winner": standing.winner.architecture.id if standing.winner else None,
         "trust": [asdict(entry) for entry in trust],
-        "power": [asdict(power) for power in standing.powers],  # deviations with their degrees of freedom
+        "power": [_plain_power(power) for power in standing.powers],
     }
 
 
+def _plain_power(power: Power) -> dict[str, Any]:
+    """Return a power as plain data, deviations with their degrees of freedom; the headline under its metric's name."""
+    plain = asdict(power)
+    return {**plain, power.metric: plain.pop("headline")}
+
+
 def _plain(candidate: Compared) -> dict[str, Any]:
+    """Return a candidate as plain data; each metric's values under the metric's name, a score's under `scores`."""
     plain = asdict(candidate)
+    del plain["headline"]
+    values = plain.pop("values")
+    plain |= {"scores": list(candidate.compared)} if candidate.scored else values
     if candidate.behind is not None:
         plain["behind"] |= {"resolved": candidate.behind.resolved, "said": str(candidate.behind)}
     return plain
 
 
 def _comparison(candidates: Sequence[Compared], leader: Compared | None) -> Table:
-    if any(candidate.scores for candidate in candidates):
+    if any(candidate.scored for candidate in candidates):
         return _scores(candidates, leader)
-    table = make_table("", "top-1 %", "top-5 %", "seeds", "leader −", "architecture")
+    headline = candidates[0].headline
+    others = next((others_of(candidate) for candidate in candidates if candidate.trained), ())
+    heads = [headline.heading, *(metric.heading for metric in others)]
+    table = make_table("", *heads, "seeds", "leader −", "architecture")
     for candidate in candidates:
-        if not candidate.top1:
-            table.add_row(candidate.shown, "failed", "", "", "", candidate.failure)
+        if not candidate.trained:
+            table.add_row(candidate.shown, "failed", *[""] * len(others), "", "", candidate.failure)
             continue
         table.add_row(
             candidate.shown,
-            _mean_and_spread(candidate.top1),
-            f"{statistics.fmean(candidate.top5):.2f}",
+            _mean_and_spread(candidate.compared, headline.digits),
+            *(f"{statistics.fmean(candidate.values[metric.name]):{metric.digits}}" for metric in others),
             ", ".join(map(str, candidate.seeds)),
             "" if candidate.behind is None else str(candidate.behind),
             candidate.architecture_id,
@@ -290,7 +304,7 @@ def _comparison(candidates: Sequence[Compared], leader: Compared | None) -> Tabl
 def _scores(candidates: Sequence[Compared], leader: Compared | None) -> Table:
     table = make_table("", "score", "leader −", "architecture")
     for candidate in candidates:
-        if not candidate.scores:
+        if not candidate.compared:
             table.add_row(candidate.name, "failed", "", candidate.failure)
             continue
         difference = "" if leader is None or candidate is leader else f"{leader.ahead_of(candidate):+.4g}"
@@ -298,9 +312,9 @@ def _scores(candidates: Sequence[Compared], leader: Compared | None) -> Table:
     return table
 
 
-def _mean_and_spread(values: Sequence[float]) -> str:
-    spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.2f}{spread}"
+def _mean_and_spread(values: Sequence[float], digits: str) -> str:
+    spread = f" ± {statistics.stdev(values):{digits}}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):{digits}}{spread}"
 
 
 def _range(values: Range) -> Iterable[str]:
@@ -316,9 +330,10 @@ def _short(number: float, digits: str = ".3") -> str:
 
 def _value(metric: str, value: float) -> str:
     """Return an objective's value with as many digits as every other in its column."""
-    if metric == "top1":
-        return f"{value:.2f}"
-    return _short(value, "#.6" if metric == "score" else "#.4")
+    known = METRICS[metric]
+    if known.share:
+        return f"{value:{known.digits}}"
+    return _short(value, "#.6" if known is SCORE else "#.4")
 
 
 def _time(seconds: float | None) -> str:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from dcasearch.cli.console import make_console
 from dcasearch.cli.interruption import noted
 from dcasearch.errors import DcasearchError, Interrupted, MachineError, Preempted, TrialFailure
+from dcasearch.metrics import METRICS, headline_of
 
 if TYPE_CHECKING:  # commands import their rooms themselves, so that `--help` is instant
     from dcasearch.full_training import Passed, Plan, Trained, Wishes
@@ -134,15 +135,17 @@ def _announcement(planned: Plan, name: str, ranks: Ranks, out: Path) -> str:
 def _print_end(console: Console, name: str, trained: Trained, out: Path, *, as_json: bool) -> None:
     record = trained.record
     last, best = record["history"][-1], record["history"][record["best_epoch"] - 1]
+    metric = headline_of(last)
     if as_json:
         from dcasearch.cli.live import print_json
         from dcasearch.search.work import Event
 
-        fields = {"top1": last["top1"], "best_epoch": best["epoch"], "spec": str(out / record["spec"])}
+        fields = {metric.name: last[metric.name], "best_epoch": best["epoch"], "spec": str(out / record["spec"])}
         print_json(Event("complete", name, fields=fields), sys.stdout)
     already = "complete already" if trained.before else "complete"
     console.print(
-        f"{already}: top-1 {last['top1']:.2f}% after epoch {last['epoch']} (best {best['top1']:.2f}% after epoch "
+        f"{already}: {metric.shown(last[metric.name])} after epoch {last['epoch']} "
+        f"(best {metric.shown(best[metric.name])} after epoch "
         f"{best['epoch']}); `dcasearch verify {out / record['spec']}` holds the model against its spec"
     )
 
@@ -170,7 +173,7 @@ def _shown(console: Console, name: str, ranks: Ranks, *, as_json: bool) -> Itera
         with redirect_stdout(sys.stderr):  # whatever a library prints is no event
             yield _View(
                 lambda passed: print_json(
-                    Event("epoch", name, fields={"of": passed.of, "replayed": passed.replayed, **asdict(passed.epoch)}),
+                    Event("epoch", name, fields={"of": passed.of, "replayed": passed.replayed, **passed.epoch.flat()}),
                     events,
                 ),
                 lambda: None,
@@ -191,7 +194,7 @@ def sentence(passed: Passed) -> str:
     from dcasearch.cli.live import duration
 
     epoch = passed.epoch
-    values = f"loss {epoch.loss:.4f}, top-1 {epoch.top1:.2f}%, top-5 {epoch.top5:.2f}%"
+    values = ", ".join(METRICS[name].shown(value) for name, value in epoch.values.items())
     when = "before the interruption" if passed.replayed else f"in {duration(epoch.seconds)}"
     return f"epoch {epoch.epoch}/{passed.of}: train loss {epoch.train_loss:.4f}, {values}, {when}"
 

@@ -7,13 +7,12 @@ from datetime import datetime
 from typing import get_args
 
 from dcasearch.config.document import Path, Report
-from dcasearch.config.study import COSTS, Direction, Fidelity, Metric, Promotion, Race, Resources, ScoreName, Study
+from dcasearch.config.study import Fidelity, Promotion, Race, Resources, ScoreName, Study
 from dcasearch.errors import nearest
+from dcasearch.metrics import CLASSIFICATION, METRICS, SCORE, TASKS, is_cost
 
 DATA_SETS = ("digits", "cifar10", "imagefolder", "imagenet")
 """Registered in `dcasearch.data`; a test holds the two equal."""
-
-_BETTER: dict[Metric, Direction] = {"top1": "maximize", "top5": "maximize", "loss": "minimize"}
 
 
 def check_study(study: Study, report: Report) -> None:
@@ -36,13 +35,24 @@ def _data(study: Study) -> Iterator[tuple[Path, str]]:
 
 def _goals(study: Study) -> Iterator[tuple[Path, str]]:
     for metric, direction in study.objectives.items():
-        better = _BETTER.get(metric, direction)
+        better = METRICS[metric].direction or direction
         if better != direction:
             yield ("objectives", metric), f"{direction} would look for the worst; write {metric}: {better}"
-    if "score" in study.objectives:
-        yield ("objectives", "score"), "is what a zero_cost fidelity maximizes by itself; name what a training measures"
-    if all(metric in (*COSTS, "score") for metric in study.objectives):
-        yield ("objectives",), "need at least one measured metric: top1, top5 or loss"
+    if SCORE.name in study.objectives:
+        message = "is what a zero_cost fidelity maximizes by itself; name what a training measures"
+        yield ("objectives", SCORE.name), message
+    task = TASKS[study.task]
+    for metric in study.objectives:
+        if METRICS[metric].known == "each epoch" and metric not in task.metrics:
+            yield ("objectives", metric), f"is not measured by task {task.name}; {nearest(metric, task.metrics)}"
+    if all(is_cost(metric) or metric == SCORE.name for metric in study.objectives):
+        *some, last = task.metrics
+        known = f"{', '.join(some)} or {last}" if some else last
+        yield ("objectives",), f"need at least one measured metric: {known}"
+    for n, fidelity in enumerate(study.fidelities):
+        if fidelity.pruner.name != "none" and fidelity.pruner.metric not in task.metrics:
+            message = f"is not measured by task {task.name}; {nearest(fidelity.pruner.metric, task.metrics)}"
+            yield ("fidelities", n, "pruner", "metric"), message
     for metric, bound in study.constraints.items():
         if bound.min is None and bound.max is None:
             yield ("constraints", metric), "needs min, max or both"
@@ -110,14 +120,14 @@ def _race(study: Study, fidelity: Fidelity, promote: Promotion, race: Race, path
         )
     if fidelity.pruner.name != "none":
         yield (*path, "pruner"), "a race compares whole trainings, pruned ones have no end; leave out one of the two"
-    measured = [metric for metric in study.objectives if metric not in COSTS]
+    measured = [metric for metric in study.objectives if not is_cost(metric)]
     if promote.by == "pareto" and len(measured) > 1:
         yield (
             (*path, "promote", "race"),
             f"by: pareto is on one measured objective beside costs, not on {' and '.join(measured)}; "
             "keep one of them, or promote by: value",
         )
-    if promote.by == "value" and next(iter(study.objectives)) in COSTS:
+    if promote.by == "value" and is_cost(next(iter(study.objectives))):
         yield (
             (*path, "promote", "race"),
             f"by: value is on the first objective, and {next(iter(study.objectives))} has no seeds; "
@@ -128,6 +138,8 @@ def _race(study: Study, fidelity: Fidelity, promote: Promotion, race: Race, path
 def _score(study: Study, fidelity: Fidelity, path: Path) -> Iterator[tuple[Path, str]]:
     if fidelity.name != study.fidelities[0].name or len(study.fidelities) == 1:
         yield (*path, "kind"), "a zero_cost fidelity stands first, before one that trains"
+    if study.task != CLASSIFICATION.name:
+        yield (*path, "kind"), f"scores are of classifiers, not of task {study.task}; leave this fidelity out"
     if fidelity.score is None:
         yield path, f"zero_cost needs `score`. Known: {', '.join(sorted(get_args(ScoreName)))}."
     if fidelity.score == "zico" and fidelity.batches < 2:

@@ -2,35 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BeforeValidator,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from dcasearch.architecture.specification import Frozen
 from dcasearch.config.numbers import Human
 from dcasearch.config.recipe import Recipe
+from dcasearch.errors import nearest
+from dcasearch.metrics import CLASSIFICATION, METRICS, TASKS, Direction, is_cost
 
 Fraction = Annotated[PositiveFloat, Field(le=1, strict=False)]
-Direction = Literal["maximize", "minimize"]
-Metric = Literal["top1", "top5", "loss", "params", "macs", "score"]
-"""`score` is no objective that a YAML may name: what a zero-cost fidelity maximizes in place of those measured."""
-CostMetric = Literal["params", "macs"]
-COSTS: tuple[CostMetric, ...] = ("params", "macs")
-"""Metrics that are known before any training; they are those at the last fidelity's resolution."""
 
 
-TOP1: dict[Metric, Direction] = {"top1": "maximize"}
-"""The objective of a study that names none."""
+class _Named:
+    """Makes a text the name of an entry of a table. The table is read when the text is, so entries may come later."""
+
+    def __init__(self, table: Mapping[str, object], *, only: Callable[[str], bool] = lambda name: True) -> None:
+        self._table, self._only = table, only
+
+    def names(self) -> list[str]:
+        """Return the names that are allowed."""
+        return [name for name in self._table if self._only(name)]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._known, core_schema.str_schema(strict=True))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"enum": self.names(), "type": "string"}
+
+    def _known(self, name: str) -> str:
+        if name not in self.names():
+            raise PydanticCustomError("name", "'{name}' is not allowed; {nearest}", self._told(name))
+        return name
+
+    def _told(self, name: str) -> dict[str, Any]:
+        return {"name": name, "nearest": nearest(name, self.names())}
+
+
+MetricName = Annotated[str, _Named(METRICS)]
+CostName = Annotated[str, _Named(METRICS, only=is_cost)]
+MeasuredName = Annotated[str, _Named(METRICS, only=lambda name: METRICS[name].known == "each epoch")]
+TaskName = Annotated[str, _Named(TASKS)]
 
 
 def _classes(written: object) -> int | tuple[str, ...]:
@@ -102,7 +127,8 @@ class Pruner(Frozen):
     """Which trials end before their last epoch; decided on one metric, also with several objectives."""
 
     name: Literal["none", "successive_halving", "median"] = "none"
-    metric: Literal["top1", "top5", "loss"] = "top1"
+    metric: MeasuredName = Field(default_factory=lambda: CLASSIFICATION.headline.name)
+    """Default: the first metric of the study's task."""
     min_epochs: PositiveInt = 1
     """The first rung."""
     reduction_factor: Annotated[int, Field(ge=2)] = 3
@@ -225,6 +251,14 @@ class Fidelity(Frozen):
         return {"epochs": 1, **written} if is_score else written
 
 
+def _with_metric(fidelity: Any, metric: str) -> Any:
+    """Return a fidelity as it is written, its pruner with a metric."""
+    if not isinstance(fidelity, Mapping):
+        return fidelity
+    pruner = fidelity.get("pruner", {})
+    return {**fidelity, "pruner": {"metric": metric, **pruner}} if isinstance(pruner, Mapping) else fidelity
+
+
 class Resources(Frozen):
     """What one trial holds while it runs."""
 
@@ -301,8 +335,11 @@ class Study(Frozen):
     space: dict[str, Any]
     """The search space, inline or from the file named; `dcasearch.space` reads it."""
     data: Data
-    objectives: dict[Metric, Direction] = Field(default_factory=lambda: dict(TOP1), min_length=1)
-    constraints: dict[CostMetric, Bound] = Field(default_factory=dict)
+    task: TaskName = CLASSIFICATION.name
+    """What the networks learn, and so which metrics are measured."""
+    objectives: dict[MetricName, Direction] = Field(default_factory=lambda: CLASSIFICATION.objective, min_length=1)
+    """Default: the first metric of the task. The first objective leads."""
+    constraints: dict[CostName, Bound] = Field(default_factory=dict)
     sampler: Sampler = Sampler()
     fidelities: tuple[Fidelity, ...] = Field(min_length=1, strict=False)
     baselines: bool | Annotated[tuple[str, ...], Field(strict=False)] = True
@@ -323,6 +360,18 @@ class Study(Frozen):
     storage: str = "sqlite:///dcasearch.db"
     artifacts: str = "./artifacts"
     """Where checkpoints and weights are stored: a folder, or a URL that fsspec knows, e.g. s3://bucket/folder."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_task_has_it(cls, written: Any) -> Any:
+        """Fill in what the task decides: the objective and the pruners' metric, where they are not written."""
+        task = TASKS.get(written["task"]) if isinstance(written, Mapping) and written.get("task") in TASKS else None
+        if task is None or task is CLASSIFICATION:
+            return written
+        fidelities = written.get("fidelities")
+        if isinstance(fidelities, list | tuple):
+            fidelities = [_with_metric(fidelity, task.headline.name) for fidelity in fidelities]
+        return {"objectives": task.objective, **written, "fidelities": fidelities}
 
     @field_validator("fidelities")
     @classmethod

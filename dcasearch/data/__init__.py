@@ -11,6 +11,7 @@ from dcasearch.data.classes import open_set
 from dcasearch.data.describe import DataInfo, describe
 from dcasearch.data.loaders import Loaders, open_evaluation, open_loaders
 from dcasearch.data.loading import Batch, Loader, Share
+from dcasearch.data.preprocessing import Preprocessing, Source, preprocessing_of
 from dcasearch.data.scratch import scratch_of
 from dcasearch.data.seeds import derived_seed
 from dcasearch.data.sets import DATASETS
@@ -22,12 +23,15 @@ __all__ = [
     "DataInfo",
     "Loader",
     "Loaders",
+    "Preprocessing",
     "Share",
+    "Source",
     "derived_seed",
     "describe",
     "open_evaluation",
     "open_loaders",
     "open_set",
+    "preprocessing_of",
     "root_of",
     "scratch_of",
     "stage",

@@ -57,7 +57,7 @@ def _open_images(root: Path) -> DataSet:
 
     test = part("test")
     classes = listings["train"].classes
-    return DataSet(identity, classes, part("train"), val=test, test=test, mean=_MEAN, std=_STD)
+    return DataSet(identity, classes, part("train"), val=test, test=test, mean=_MEAN, std=_STD, size=_SIDE)
 
 
 def _decode(listing: Listing) -> Pixels:
@@ -94,6 +94,7 @@ def _open_binary(folder: Path) -> DataSet:
         test=official,
         mean=_MEAN,
         std=_STD,
+        size=_SIDE,
     )
 
 

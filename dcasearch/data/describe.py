@@ -8,6 +8,7 @@ from typing import Any
 from dcasearch.config.study import Data
 from dcasearch.data.classes import open_set
 from dcasearch.data.loaders import parts_of
+from dcasearch.data.preprocessing import Source
 from dcasearch.data.sets import FilePart, PreparedPart, open_whole
 from dcasearch.evaluation import fingerprint
 
@@ -29,6 +30,8 @@ class DataInfo:
     prepared: int | None = None
     """Pixels per side of a prepared data set: no resolution may be above it."""
     channels: int = 3
+    source: Source | None = None
+    """What it says of its images and classes."""
 
 
 def describe(data: Data) -> DataInfo:
@@ -54,4 +57,5 @@ def describe(data: Data) -> DataInfo:
         test_images=len(dataset.test.labels),
         encoded=sum(len(part.labels) for part in known if isinstance(part, FilePart)),
         prepared=dataset.train.size if isinstance(dataset.train, PreparedPart) else None,
+        source=dataset.source,
     )

@@ -47,6 +47,7 @@ def open_digits(root: Path | None) -> DataSet:
         test=test,
         mean=(_MEAN,) * 3,
         std=(_STD,) * 3,
+        size=gray.shape[-1],
     )
 
 

@@ -113,6 +113,7 @@ def open_prepared(root: Path, others: tuple[str, ...]) -> DataSet:
         test=parts["test"] if "test" in parts and "test" in others else parts["val"],
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
+        size=index.size,
     )
 
 

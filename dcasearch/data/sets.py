@@ -9,13 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from dcasearch.config.study import Data
+from dcasearch.data.preprocessing import Source
 from dcasearch.data.shards import Shards
 from dcasearch.data.split import Indices
 from dcasearch.data.staging import root_of
@@ -97,6 +98,18 @@ class DataSet:
     """The official validation images where there is no test part."""
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    size: int | None = None
+    """Pixels per side of every image; None: they differ."""
+
+    @property
+    def source(self) -> Source:
+        """What an exported spec has to say of its images."""
+        reading: Literal["whole", "cropped", "prepared"] = "cropped"
+        if isinstance(self.val, MemoryPart):
+            reading = "whole"
+        elif isinstance(self.val, PreparedPart):
+            reading = "prepared"
+        return Source(class_names=self.classes, mean=self.mean, std=self.std, size=self.size, reading=reading)
 
 
 Opener: TypeAlias = Callable[[Path | None], DataSet]

@@ -19,11 +19,10 @@ from torchvision.transforms.v2 import functional
 
 from dcasearch.config.recipe import Augmentation
 from dcasearch.data.augment import PAD_SHARE, resize
+from dcasearch.data.preprocessing import RESIZE_RATIO
 
 Picture: TypeAlias = Image.Image | Tensor
 """A Pillow image, or its pixels as uint8, shape (3, height, width)."""
-RESIZE_RATIO = 256 / 224
-"""Shorter side before the centre crop, over the resolution, as the paper evaluates."""
 _MARGIN = 2
 """Of the pixels that a measured number is to see, before they are resized: what libjpeg leaves out and what the resize
 averages away differ a little, and this far above the result not visibly."""

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    Field,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.specification import Frozen
 from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Classes, Data
+from dcasearch.data import Preprocessing
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Protocol
+from dcasearch.metrics import CLASSIFICATION, METRICS, Metric, headline_of
 
 SCHEMA_VERSION = 1
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
@@ -60,41 +70,93 @@ class TrainingSpec(Frozen):
     recipe: Recipe
 
 
-class Metric(Frozen):
-    """One training of the exported architecture; the values are its last epoch's."""
+class Measured(Frozen):
+    """One training of the exported architecture; the values are its last epoch's.
+
+    In YAML each value is an entry of its own, under the metric's name.
+    """
 
     fidelity: str
     protocol: Protocol
     seed: int
     epochs: PositiveInt
-    top1: float
-    """Percent."""
-    top5: float
-    """Percent."""
-    loss: float
+    values: dict[str, float]
+    """By metric."""
     evaluation: Id
+
+    @property
+    def headline(self) -> Metric:
+        """The metric that networks are compared by."""
+        return headline_of(self.values)
+
+    @property
+    def value(self) -> float:
+        """The value of the headline metric."""
+        return self.values[self.headline.name]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gathered(cls, written: Any) -> Any:
+        if not isinstance(written, Mapping) or "values" in written:
+            return written
+        values = {name: value for name, value in written.items() if name in METRICS}
+        return {**{name: value for name, value in written.items() if name not in METRICS}, "values": values}
+
+    @model_validator(mode="after")
+    def _has_a_headline(self) -> Self:
+        _ = self.headline
+        return self
+
+    @model_serializer(mode="wrap")
+    def _flat(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain: dict[str, Any] = serialize(self)
+        evaluation, values = plain.pop("evaluation"), plain.pop("values")
+        return {**plain, **values, "evaluation": evaluation}
 
 
 class Baseline(Frozen):
-    """A network that the study trained in the same way, and how far the exported one is above it."""
+    """A network that the study trained in the same way, and how far the exported one is above it.
+
+    In YAML its mean is an entry under the metric's name.
+    """
 
     name: str
     id: Id
     fidelity: str
     protocol: Protocol
     seeds: tuple[int, ...] = Field(strict=False)
-    top1: float
-    """Percent, mean over the seeds."""
+    metric: str
+    """Name of the metric that they are compared by."""
+    mean: float
+    """Of the metric over the seeds."""
     difference: float | None
-    """Points of top-1 by which the exported architecture is ahead at the same fidelity and protocol.
+    """The exported architecture's mean minus this one, at the same fidelity and protocol.
 
     Over the seeds that both have, or over all where there are none."""
     margin: float | None = None
-    """Half-width of the difference's 95% interval in points, as far as it is known."""
+    """Half-width of the difference's 95% interval, as far as it is known."""
     resolved: bool | None = None
     """Whether the difference is beyond a margin that counts seeds and images; None in specs of versions before it."""
     said: str = ""
     """The difference as it is shown."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gathered(cls, written: Any) -> Any:
+        if not isinstance(written, Mapping) or "mean" in written:
+            return written
+        named = [name for name in written if name in METRICS]
+        if len(named) != 1:
+            raise ValueError("needs the mean of one metric, e.g. top1")
+        rest = {name: value for name, value in written.items() if name not in named}
+        return {**rest, "metric": named[0], "mean": written[named[0]]}
+
+    @model_serializer(mode="wrap")
+    def _flat(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain: dict[str, Any] = serialize(self)
+        metric, mean = plain.pop("metric"), plain.pop("mean")
+        head = {name: plain.pop(name) for name in ("name", "id", "fidelity", "protocol", "seeds")}
+        return {**head, metric: mean, **plain}
 
 
 class Probe(Frozen):
@@ -122,16 +184,23 @@ class Spec(Frozen):
     id: Id
     """Canonical id of the architecture."""
     architecture: dict[str, Any]
+    task: str = CLASSIFICATION.name
+    """What the network has learned."""
     num_classes: PositiveInt
+    """Outputs of the network."""
+    class_names: tuple[str, ...] | None = Field(default=None, strict=False)
+    """In the order of the outputs; None where they were not known."""
     resolution: PositiveInt
     """Pixels per side."""
+    preprocessing: Preprocessing | None = None
+    """What happens to an image before the network sees it; None in specs of older versions, which did not say it."""
     parameters: int
     macs: int
     """Multiply-adds for one image."""
     weights: Weights
     evaluation: Id
     """The one of `metrics` that the weights come from."""
-    metrics: tuple[Metric, ...] = Field(strict=False, min_length=1)
+    metrics: tuple[Measured, ...] = Field(strict=False, min_length=1)
     baselines: tuple[Baseline, ...] = Field(strict=False)
     data: DataSpec
     training: TrainingSpec | None = None
@@ -140,8 +209,8 @@ class Spec(Frozen):
     probe: Probe
 
     @property
-    def measured(self) -> Metric:
-        """The metric of the weights."""
+    def measured(self) -> Measured:
+        """The training that the weights come from."""
         return next(metric for metric in self.metrics if metric.evaluation == self.evaluation)
 
     def build(self) -> Architecture:

@@ -23,8 +23,10 @@ from dcasearch.models import build_model, cost
 from dcasearch.training import evaluate_weights, sha256_of
 
 POINTS = 0.1
-"""Points of top-1 that a re-measured accuracy may differ by (one image where that is more): rounding in another
+"""Points that a re-measured accuracy may differ by (one image where that is more): rounding in another
 order, or in another precision, flips images that lie on a border."""
+RELATIVE = 0.01
+"""Share by which another re-measured metric may differ, for the same reason."""
 
 
 @dataclass(frozen=True)
@@ -104,22 +106,29 @@ def _logits(spec: Spec, model: nn.Module) -> Check:
 def _accuracy(spec: Spec, architecture: Architecture, weights: Path, data_root: str | None) -> Iterator[Check]:
     """Measure the accuracy anew, on the same images, if they are here."""
     measured, data = spec.measured, spec.data.at(data_root)
-    name = f"top-1 on {data.name} ({measured.protocol})"
+    metric = measured.headline
+    name = f"{metric.label} on {data.name} ({measured.protocol})"
     try:
         found = describe(data)
     except DataError as error:
         if data_root is not None:
             raise
-        yield Check(name, f"{measured.top1:.2f}", f"not measured, give `--data FOLDER`: {error}", None)
+        yield Check(name, f"{measured.value:{metric.digits}}", f"not measured, give `--data FOLDER`: {error}", None)
         return
     yield _equal("data", spec.data.fingerprint, found.fingerprint)
     if found.fingerprint != spec.data.fingerprint:
         return
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    top1 = evaluate_weights(
-        architecture, weights, data, measured.protocol, resolution=spec.resolution, device=device
-    ).top1
+    values = evaluate_weights(
+        architecture, weights, data, measured.protocol, resolution=spec.resolution, device=device, task=spec.task
+    )
+    got = values[metric.name]
     images = found.test_images if measured.protocol == "test" else found.validation_images
-    allowed = max(POINTS, 100 / images)
-    ok = abs(top1 - measured.top1) <= allowed + 1e-6
-    yield Check(name, f"{measured.top1:.2f} ± {allowed:.2f}", f"{top1:.2f}", ok)
+    allowed = max(POINTS, 100 / images) if metric.share else max(RELATIVE * abs(measured.value), RELATIVE)
+    digits = metric.digits
+    yield Check(
+        name,
+        f"{measured.value:{digits}} ± {allowed:{digits}}",
+        f"{got:{digits}}",
+        abs(got - measured.value) <= allowed + 1e-6,
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from pathlib import Path
 
 from dcasearch.analysis.measured import FINAL, powers_of
@@ -10,14 +12,18 @@ from dcasearch.analysis.standing import load_study_of
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import open_artifacts
 from dcasearch.config.study import Study
-from dcasearch.errors import UserError
+from dcasearch.data import Source, describe
+from dcasearch.errors import DataError, UserError
 from dcasearch.evaluation import Evaluation, Protocol
 from dcasearch.export.spec import Spec
 from dcasearch.export.writing import Candidate, export
+from dcasearch.metrics import TASKS
 from dcasearch.models import cost
 from dcasearch.search.winner import winner_of
-from dcasearch.store import Store
+from dcasearch.store import Store, StoredStudy
 from dcasearch.trial import Trial
+
+logger = logging.getLogger(__name__)
 
 
 def export_winner(store: Store, name: str, path: Path, weights: Path | None = None, trial: int | None = None) -> Spec:
@@ -34,8 +40,8 @@ def export_winner(store: Store, name: str, path: Path, weights: Path | None = No
         raise UserError(f"{store.url} holds no study '{name}'")
     architecture, number = _chosen(store, study, trial)
     trained = _trainings(store, study, architecture.id)
-    fidelity, classes = study.fidelities[-1], int(record.meaning["data.classes"])
-    exported = _to_export(trained, fidelity.name)
+    fidelity, classes = study.fidelities[-1], TASKS[study.task].width(int(record.meaning["data.classes"]))
+    exported = _to_export(study, trained, fidelity.name)
     return export(
         path,
         architecture=architecture,
@@ -47,11 +53,24 @@ def export_winner(store: Store, name: str, path: Path, weights: Path | None = No
         winner=trained,
         baselines=_baselines(store, study),
         data=study.data,
+        source=_source(record, study),
+        task=study.task,
         provenance={"study": name, "trial": f"{fidelity.name} {number}"},
         weights=weights,
         fidelity=fidelity,
         powers=_powers(study, store),
     )
+
+
+def _source(record: StoredStudy, study: Study) -> Source | None:
+    """Return what the data set says of its images; of a study of an older version only where the data is here."""
+    if record.data is not None:
+        return Source.model_validate_json(json.dumps(record.data))
+    try:
+        return describe(study.data).source
+    except DataError as error:
+        logger.warning("the spec does not say how images are prepared: %s", error)
+        return None
 
 
 def _powers(study: Study, store: Store) -> dict[tuple[str, Protocol], Power]:
@@ -94,12 +113,13 @@ def _baselines(store: Store, study: Study) -> list[Candidate]:
     """Return the baselines' trainings; a parent may bear the name of one, but was trained otherwise and longer."""
     roles = [r for r in store.roles(study.name) if r.role != "parent" and r.name != "winner"]
     candidates = [Candidate(r.name, r.fidelity, store.evaluation(r.evaluation)) for r in roles if r.evaluation]
-    return [candidate for candidate in candidates if candidate.evaluation.last.score is None]
+    return [candidate for candidate in candidates if not candidate.evaluation.last.scored]
 
 
-def _to_export(trained: list[Candidate], fidelity: str) -> Evaluation:
+def _to_export(study: Study, trained: list[Candidate], fidelity: str) -> Evaluation:
     finals = [c.evaluation for c in trained if c.evaluation.key.protocol == "test"]
     if finals:
         return finals[0]
     last = [c.evaluation for c in trained if c.fidelity == fidelity]
-    return max(last, key=lambda evaluation: evaluation.last.top1)
+    headline = TASKS[study.task].headline
+    return max(last, key=lambda evaluation: headline.sign * evaluation.last.values[headline.name])

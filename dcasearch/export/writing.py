@@ -17,11 +17,13 @@ from dcasearch.analysis.power import Power, difference
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import Place, local_copy, remove_leftovers, temporary_of
 from dcasearch.config.study import Data, Fidelity
+from dcasearch.data import Source, preprocessing_of
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Cost, Evaluation, Protocol
 from dcasearch.export.loading import load_weights
 from dcasearch.export.probe import ask
-from dcasearch.export.spec import Baseline, DataSpec, Metric, Spec, TrainingSpec, Weights, to_yaml
+from dcasearch.export.spec import Baseline, DataSpec, Measured, Spec, TrainingSpec, Weights, to_yaml
+from dcasearch.metrics import CLASSIFICATION
 from dcasearch.models import build_model
 from dcasearch.training import sha256_of
 
@@ -52,6 +54,8 @@ def export(
     baselines: Sequence[Candidate],
     data: Data,
     provenance: Mapping[str, str],
+    source: Source | None = None,
+    task: str = CLASSIFICATION.name,
     weights: Path | None = None,
     fidelity: Fidelity | None = None,
     powers: Mapping[tuple[str, Protocol], Power] = MappingProxyType({}),
@@ -70,6 +74,8 @@ def export(
         baselines: Trainings of the networks that it is compared with.
         data: The study's; its folder is not written.
         provenance: Study, trial and whatever else tells where it comes from; the evaluation's own is added.
+        source: What the data set says of its images and classes; without it the spec has no preprocessing.
+        task: What the network has learned.
         weights: The weights' file, beside `path`; by default of the same name.
         fidelity: What `evaluation` was trained at.
         powers: By fidelity and protocol what can be told apart; without it no difference is said to be resolved.
@@ -80,41 +86,50 @@ def export(
     target = weights or path.with_suffix(".safetensors")
     if target.resolve().parent != path.resolve().parent or target.suffix != ".safetensors":
         raise UserError(f"the weights must be a .safetensors file beside {path}; got {target}")
-    with _trained_weights(evaluation, artifacts) as source:
-        model = load_weights(build_model(architecture, num_classes), source)
+    with _trained_weights(evaluation, artifacts) as stored:
+        model = load_weights(build_model(architecture, num_classes), stored)
         spec = Spec(
             schema_version=1,
             id=architecture.id,
             architecture=architecture.written_out(),
+            task=task,
             num_classes=num_classes,
+            class_names=None if source is None else source.class_names,
             resolution=resolution,
+            preprocessing=None if source is None else preprocessing_of(source, resolution),
             parameters=cost.params,
             macs=cost.macs,
-            weights=Weights(file=target.name, sha256=sha256_of(source)),
+            weights=Weights(file=target.name, sha256=sha256_of(stored)),
             evaluation=evaluation.key.id,
-            metrics=tuple(map(_metric, winner)),
+            metrics=tuple(map(_measured, winner)),
             baselines=tuple(_compare(winner, baselines, powers)),
-            data=DataSpec(
-                name=data.name,
-                fingerprint=evaluation.key.data,
-                validation_fraction=data.validation_fraction,
-                split_seed=data.split_seed,
-                protocol=data.protocol,
-                classes=data.classes,
-            ),
-            training=None
-            if fidelity is None
-            else TrainingSpec(epochs=fidelity.epochs, train_fraction=fidelity.train_fraction, recipe=fidelity.recipe),
-            provenance={
-                **provenance,
-                "exported_by": f"dcasearch {__version__}",
-                "device": evaluation.device,
-                **evaluation.provenance,
-            },
+            data=_data_spec(data, evaluation),
+            training=None if fidelity is None else _training_spec(fidelity),
+            provenance=_provenance(provenance, evaluation),
             probe=ask(model, resolution),
         )
-        _write(path, target, source, spec)
+        _write(path, target, stored, spec)
     return spec
+
+
+def _data_spec(data: Data, evaluation: Evaluation) -> DataSpec:
+    return DataSpec(
+        name=data.name,
+        fingerprint=evaluation.key.data,
+        validation_fraction=data.validation_fraction,
+        split_seed=data.split_seed,
+        protocol=data.protocol,
+        classes=data.classes,
+    )
+
+
+def _training_spec(fidelity: Fidelity) -> TrainingSpec:
+    return TrainingSpec(epochs=fidelity.epochs, train_fraction=fidelity.train_fraction, recipe=fidelity.recipe)
+
+
+def _provenance(given: Mapping[str, str], evaluation: Evaluation) -> dict[str, str]:
+    made_with = {"exported_by": f"dcasearch {__version__}", "device": evaluation.device}
+    return {**given, **made_with, **evaluation.provenance}
 
 
 @contextmanager
@@ -131,16 +146,14 @@ def _trained_weights(evaluation: Evaluation, artifacts: Place) -> Iterator[Path]
         yield source
 
 
-def _metric(candidate: Candidate) -> Metric:
+def _measured(candidate: Candidate) -> Measured:
     evaluation, last = candidate.evaluation, candidate.evaluation.last
-    return Metric(
+    return Measured(
         fidelity=candidate.fidelity,
         protocol=evaluation.key.protocol,
         seed=evaluation.key.seed,
         epochs=last.epoch,
-        top1=last.top1,
-        top5=last.top5,
-        loss=last.loss,
+        values=dict(last.values),
         evaluation=evaluation.key.id,
     )
 
@@ -154,19 +167,21 @@ def _compare(
         baselines, lambda c: (c.fidelity, c.evaluation.key.protocol, c.name, c.evaluation.key.architecture_id)
     )
     for (fidelity, protocol, name, id), group in groups.items():
-        top1 = _mean_top1(group)
+        metric = group[0].evaluation.last.headline
+        mean = _mean(group)
         rival = ours.get((fidelity, protocol))
         power = powers.get((fidelity, protocol))
         beside = sum(key[:2] == (fidelity, protocol) for key in groups)
-        told = None if rival is None or power is None else difference(power, _top1(rival), _top1(group), beside)
-        value = None if rival is None else _mean_top1(rival) - top1
+        told = None if rival is None or power is None else difference(power, _by_seed(rival), _by_seed(group), beside)
+        value = None if rival is None else _mean(rival) - mean
         yield Baseline(
             name=name,
             id=id,
             fidelity=fidelity,
             protocol=protocol,
             seeds=tuple(candidate.evaluation.key.seed for candidate in group),
-            top1=round(top1, 4),
+            metric=metric.name,
+            mean=round(mean, 4),
             difference=None if value is None else round(value if told is None else told.value, 4),
             margin=None if told is None or told.margin is None else round(told.margin, 4),
             resolved=None if told is None else told.resolved,
@@ -181,12 +196,14 @@ def _grouped(candidates: Iterable[Candidate], key: Callable[[Candidate], Key]) -
     return groups
 
 
-def _top1(candidates: Iterable[Candidate]) -> dict[int, float]:
-    return {candidate.evaluation.key.seed: candidate.evaluation.last.top1 for candidate in candidates}
+def _by_seed(candidates: Iterable[Candidate]) -> dict[int, float]:
+    """Return the headline metric of some trainings by their seeds."""
+    last = ((candidate.evaluation.key.seed, candidate.evaluation.last) for candidate in candidates)
+    return {seed: epoch.values[epoch.headline.name] for seed, epoch in last}
 
 
-def _mean_top1(candidates: Iterable[Candidate]) -> float:
-    return statistics.fmean(candidate.evaluation.last.top1 for candidate in candidates)
+def _mean(candidates: Iterable[Candidate]) -> float:
+    return statistics.fmean(_by_seed(candidates).values())
 
 
 def _write(path: Path, weights: Path, source: Path, spec: Spec) -> None:

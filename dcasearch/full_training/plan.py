@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from dcasearch.config import load_architecture, load_recipe, load_yaml
 from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Data, Fidelity
-from dcasearch.data import DATASETS, describe
+from dcasearch.data import DATASETS, Source, describe
 from dcasearch.errors import DataError, UserError, nearest
 from dcasearch.evaluation import Protocol
 from dcasearch.export import Spec, load_spec
@@ -48,6 +48,8 @@ class Plan:
     classes: int
     recipe: str
     """Where the recipe is from."""
+    source: Source | None = None
+    """What the data set says of its images."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -109,7 +111,7 @@ def plan(path: Path, wishes: Wishes) -> Plan:
         protocol=protocol,
         seed=seed,
     )
-    return Plan(task=task, classes=found.classes, recipe=name)
+    return Plan(task=task, classes=found.classes, recipe=name, source=found.source)
 
 
 def _first(*values: Wish | None) -> Wish:

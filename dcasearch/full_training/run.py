@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,8 @@ def _finish(plan: Plan, out: Path, evaluation: Evaluation) -> dict[str, Any]:
         winner=[Candidate("trained", task.fidelity.name, evaluation)],
         baselines=[],
         data=task.data,
+        source=plan.source,
+        task=task.task,
         provenance={"trained_by": "dcasearch train", "recipe": plan.recipe},
         fidelity=task.fidelity,
     )
@@ -158,7 +160,7 @@ def _record(plan: Plan, history: list[Epoch], *, status: str) -> dict[str, Any]:
         "architecture_id": plan.task.architecture.id,
         "settings": plan.settings,
         "recipe": plan.recipe,
-        "history": [asdict(epoch) for epoch in history],
+        "history": [epoch.flat() for epoch in history],
     }
 
 

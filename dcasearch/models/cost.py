@@ -8,7 +8,7 @@ Multiply-adds are those of convolutions, linear layers and matrix products, for 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import cast
 
@@ -36,6 +36,11 @@ def cost(architecture: Architecture, resolution: int, num_classes: int) -> Cost:
             parts.append(_attention(network, n, resolution).cost)
         parts += _receivers(network, n, resolution)
     return Cost(params=sum(part.params for part in parts), macs=sum(part.macs for part in parts))
+
+
+def counted(architecture: Architecture, resolution: int, num_classes: int) -> Mapping[str, float]:
+    """Return `cost` by metric of `dcasearch.metrics`."""
+    return asdict(cost(architecture, resolution, num_classes))
 
 
 def measure(module: nn.Module, *arguments: object) -> Cost:

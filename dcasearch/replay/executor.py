@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dcasearch.architecture import Architecture
-from dcasearch.config.study import COSTS, Fidelity, Study
+from dcasearch.config.study import Fidelity, Study
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Epoch, Evaluation
-from dcasearch.replay.table import Row, Table
+from dcasearch.metrics import is_cost
+from dcasearch.replay.table import LOSS, VALUE, Row, Table
 from dcasearch.search.work import Work
 from dcasearch.training import Task, weights_path
 
@@ -63,7 +64,7 @@ class TableExecutor:
         self.trace = Trace()
         self._table, self._artifacts = table, Path(study.artifacts)
         self._levels = [fidelity.name for fidelity in study.fidelities]
-        self._led_by_loss = next(m for m in study.objectives if m not in COSTS) == "loss"
+        self._led_by_loss = next(m for m in study.objectives if not is_cost(m)) == LOSS
         written = {str(f["name"]): Fidelity.model_validate(f) for f in table.head.study["fidelities"]}
         self._known = {name: _meaning(fidelity) for name, fidelity in written.items()}
 
@@ -134,13 +135,12 @@ def look_up(table: Table, architecture: Architecture, fidelity: str, seed: int) 
 
 
 def epochs_of(row: Row, *, scored: bool) -> list[Epoch]:
-    """Return a row's history, as a worker would report it; what the table does not keep is nan."""
+    """Return a row's history, as a worker would report it; a table keeps the headline and the loss."""
     if scored:
         return [Epoch.of_score(row.values[0], row.seconds[0], "replay")]
-    nan = float("nan")
     return [
-        Epoch(epoch=n, train_loss=0.0, loss=loss, top1=top1, top5=nan, seconds=seconds, device="replay")
-        for n, (top1, loss, seconds) in enumerate(zip(row.values, row.losses, row.seconds, strict=True), start=1)
+        Epoch(epoch=n, train_loss=0.0, values={VALUE: value, LOSS: loss}, seconds=seconds, device="replay")
+        for n, (value, loss, seconds) in enumerate(zip(row.values, row.losses, row.seconds, strict=True), start=1)
     ]
 
 

@@ -9,9 +9,9 @@ from itertools import combinations
 import numpy as np
 
 from dcasearch.analysis.trust import Correlation, correlate
-from dcasearch.config.study import COSTS
+from dcasearch.metrics import costs
 from dcasearch.replay.comparison import cost_of_all
-from dcasearch.replay.table import Row, Table
+from dcasearch.replay.table import Member, Row, Table
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,9 @@ class Predictor:
 def predictors(table: Table) -> tuple[Predictor, ...]:
     """Return every predictor that a table has: measured ones by accuracy and loss, scores, costs, and the ceiling."""
     found = list(_measured(table))
-    for name in COSTS:
+    for name in costs():
+        if name not in Member.model_fields:
+            continue
         column = [float(getattr(member, name)) for member in table.members]
         found.append(Predictor(name, 0.0, correlate([(column, _truth(table))])))
     return (*found, *_ceiling(table))

@@ -13,7 +13,7 @@ from dcasearch.architecture import Architecture, vanilla_of
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Evaluation
-from dcasearch.replay.table import Head, Member, Row, Table
+from dcasearch.replay.table import LOSS, Head, Member, Row, Table
 from dcasearch.search.tasks import task_of
 from dcasearch.space import LoadedStudy
 from dcasearch.store import Store, StoredStudy
@@ -100,12 +100,12 @@ class _Reader:
 
     def member(self, architecture: Architecture) -> Member:
         self._known[architecture.id] = architecture
-        cost = self._store.get_cost(architecture.id, self._study.fidelities[-1].resolution, self.classes)
+        costs = self._store.get_costs(architecture.id, self._study.fidelities[-1].resolution, self.classes)
         return Member(
             architecture=architecture.id,
             spec=architecture.to_dict(),
-            params=0 if cost is None else cost.params,
-            macs=0 if cost is None else cost.macs,
+            params=int(costs.get("params", 0)),
+            macs=int(costs.get("macs", 0)),
             parent=vanilla_of(architecture).id,
         )
 
@@ -135,8 +135,8 @@ def _row(of: str, name: str, task: Task, evaluation: Evaluation) -> Row:
         of=of,
         fidelity=name,
         seed=task.seed,
-        values=tuple(float(e.score or 0.0) if scored else e.top1 for e in history),
-        losses=() if scored else tuple(e.loss for e in history),
+        values=tuple(e.values[e.headline.name] for e in history),
+        losses=() if scored else tuple(e.values[LOSS] for e in history),
         seconds=tuple(e.seconds for e in history),
         weights_sha256=evaluation.weights_sha256 if name.endswith(".parent") else None,
     )

@@ -8,16 +8,17 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import optuna
 
 from dcasearch.config.study import Study
 from dcasearch.data import DataInfo
 from dcasearch.errors import UserError
+from dcasearch.metrics import METRICS
 from dcasearch.registry import Registry
 from dcasearch.replay.executor import Step, TableExecutor, Trace, look_up
-from dcasearch.replay.table import Table
+from dcasearch.replay.table import LOSS, VALUE, Table
 from dcasearch.space import LoadedStudy
 from dcasearch.space.reading import read_space
 from dcasearch.store import Store
@@ -52,7 +53,7 @@ class StudySearcher:
     """Of the first level, as a share of the table's architectures."""
     tops: tuple[int, ...] = ()
     """Promoted to each level after the first."""
-    metric: Literal["top1", "loss"] = "top1"
+    metric: str = VALUE
     """What trainings are compared by."""
     pruner: Mapping[str, Any] | None = None
     """Of the first level."""
@@ -69,7 +70,7 @@ class StudySearcher:
         levels[0]["pruner"] = dict(self.pruner or {})
         for level, top in zip(levels[1:], self.tops, strict=True):
             level["promote"] = {"top": top}
-        objectives = {self.metric: "minimize" if self.metric == "loss" else "maximize"}
+        objectives = {self.metric: METRICS[self.metric].direction}
         changes = {"fidelities": levels, "objectives": objectives, "sampler": {**self.sampler, "seed": seed}}
         if self.sampler["name"] == "random":  # the same without the repeats, which cost nothing but take their time
             changes["enqueue"] = _shuffled(table, seed)[: levels[0]["trials"]]
@@ -142,9 +143,9 @@ def training_seed(table: Table, levels: tuple[str, ...], seed: int) -> int:
 
 # Tuned on one table of docs/evidence.md: every network is scored, eight are fine-tuned from their vanilla parent, and
 # the one of the lowest loss is trained at length.
-SEARCHERS.register("dcasearch")(StudySearcher(("zico", "warm", TRUTH), tops=(8, 1), metric="loss"))
-SEARCHERS.register("dcasearch, proxy from scratch")(StudySearcher(("zico", "proxy", TRUTH), tops=(8, 1), metric="loss"))
-SEARCHERS.register("dcasearch, without scores")(StudySearcher(("warm", TRUTH), tops=(1,), metric="loss"))
+SEARCHERS.register("dcasearch")(StudySearcher(("zico", "warm", TRUTH), tops=(8, 1), metric=LOSS))
+SEARCHERS.register("dcasearch, proxy from scratch")(StudySearcher(("zico", "proxy", TRUTH), tops=(8, 1), metric=LOSS))
+SEARCHERS.register("dcasearch, without scores")(StudySearcher(("warm", TRUTH), tops=(1,), metric=LOSS))
 SEARCHERS.register("random search")(StudySearcher((TRUTH,)))
 SEARCHERS.register("successive halving")(StudySearcher((TRUTH,), pruner={"name": "successive_halving", "startup": 2}))
 

@@ -21,6 +21,8 @@ from dcasearch.architecture.specification import Frozen
 from dcasearch.errors import UserError
 
 FORMAT = 1
+VALUE, LOSS = "top1", "loss"
+"""The metrics that a table keeps of a training: tables are of classification."""
 
 
 class Head(Frozen):

@@ -64,7 +64,8 @@ def write_notes(store: Store, name: str) -> None:
 def note(fidelity: FidelityStanding) -> str:
     """Return a fidelity's leader and baselines as Markdown."""
     rows = [*([fidelity.leader] if fidelity.leader else []), *fidelity.baselines]
-    lines = [_cells("", fidelity.score or "top-1 %", "seeds", "leader −", "architecture"), "|---|--:|--:|--:|---|"]
+    value = fidelity.score or (rows[0].headline.heading if rows else "")
+    lines = [_cells("", value, "seeds", "leader −", "architecture"), "|---|--:|--:|--:|---|"]
     lines += [_row(row, fidelity.leader) for row in rows if row.seeds]
     lines += [f"\n{line}" for line in explained(rows)]
     counts = ", ".join(f"{n} {state}" for state, n in sorted(fidelity.counts.items()))
@@ -78,12 +79,12 @@ def _head(fidelity: FidelityStanding) -> str:
 
 
 def _row(row: Compared, leader: Compared | None) -> str:
-    digits = ".6g" if row.scores else ".2f"
+    digits = row.headline.digits
     difference = "" if row.behind is None else str(row.behind)
-    if row.scores and leader is not None and row is not leader:
+    if row.scored and leader is not None and row is not leader:
         difference = f"{leader.ahead_of(row):+{digits}}"
     seeds = ", ".join(map(str, row.seeds))
-    spread = f" ± {statistics.stdev(row.top1):.2f}" if len(row.top1) > 1 else ""
+    spread = f" ± {statistics.stdev(row.compared):{digits}}" if row.trained and len(row.seeds) > 1 else ""
     return _cells(row.name, f"{row.mean:{digits}}{spread}", seeds, difference, f"`{row.architecture_id}`")
 
 

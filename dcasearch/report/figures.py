@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing
-from dcasearch.config.study import Direction, Metric
+from dcasearch.metrics import METRICS, Direction
 from dcasearch.search.objectives import losses, pareto_ranks
 from dcasearch.trial import State, Trial
 
@@ -17,14 +17,6 @@ if TYPE_CHECKING:  # a second of imports, for those who draw
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-WORDS: Mapping[Metric, str] = {
-    "top1": "top-1 (%)",
-    "top5": "top-5 (%)",
-    "loss": "loss",
-    "params": "parameters",
-    "macs": "multiply-adds",
-    "score": "score",
-}
 BLUE, ORANGE, GREEN, GREY = "#1d4ed8", "#c2410c", "#15803d", "#9ca3af"
 STATES: Mapping[State, str] = {
     State.COMPLETE: "#15803d",
@@ -92,7 +84,7 @@ def _complete(fidelity: FidelityStanding) -> list[Trial]:
     return [trial for trial in fidelity.trials if trial.state is State.COMPLETE and trial.values]
 
 
-def _first(fidelity: FidelityStanding) -> tuple[Metric, Direction]:
+def _first(fidelity: FidelityStanding) -> tuple[str, Direction]:
     return next(iter(fidelity.objectives.items()))
 
 
@@ -112,10 +104,10 @@ def _best_so_far(standing: Standing) -> Iterator[Figure]:
     canvas, [axes] = _canvas(7.2, 3.6)
     axes.scatter([t.number for t in complete], values, s=18, color=GREY, label="a complete trial", zorder=2)
     axes.step([t.number for t in complete], best, where="post", color=BLUE, linewidth=2, label="the leader so far")
-    if metric in ("top1", "score"):
+    if any(baseline.headline.name == metric for baseline in fidelity.baselines):
         _lines(axes, direction, fidelity.baselines)
     axes.set_xlabel("trial")
-    axes.set_ylabel(WORDS[metric])
+    axes.set_ylabel(METRICS[metric].axis)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     text = (
         f"At the first fidelity, {fidelity.name}; one seed each, so no step is told from noise. Without pruned trials."
@@ -150,8 +142,8 @@ def _against_the_next(standing: Standing) -> Iterator[Figure]:
             if chosen:
                 xs, ys = zip(*chosen, strict=True)
                 axes.scatter(xs, ys, s=26, color=colour, marker=marker, label=label)
-        axes.set_xlabel(f"{before.name}: {WORDS[_first(before)[0]]}")
-        axes.set_ylabel(f"{after.name}: {WORDS[_first(after)[0]]}")
+        axes.set_xlabel(f"{before.name}: {METRICS[_first(before)[0]].axis}")
+        axes.set_ylabel(f"{after.name}: {METRICS[_first(after)[0]].axis}")
         axes.legend(loc="upper left", bbox_to_anchor=(0.0, 1.18), fontsize=9)
     text = (
         "Each promoted network that was not pruned: at the fidelity that chose it and the next (mean over seeds). "
@@ -198,17 +190,17 @@ def _ledger(standing: Standing) -> Iterator[Figure]:
 def _candidates(standing: Standing) -> Iterator[Figure]:
     last = standing.fidelities[-1]
     candidates = list(standing.finals) or [*([last.leader] if last.leader else []), *last.baselines]
-    candidates = [candidate for candidate in candidates if candidate.top1]
+    candidates = [candidate for candidate in candidates if candidate.trained]
     if len(candidates) < 2:
         return
     canvas, [axes] = _canvas(7.2, 1.0 + 0.38 * len(candidates))
     for place, candidate in enumerate(candidates):
         colour = BLUE if place == 0 else ORANGE
-        axes.scatter(candidate.top1, [place] * len(candidate.top1), s=30, color=colour, alpha=0.55, linewidths=0)
+        axes.scatter(candidate.compared, [place] * len(candidate.seeds), s=30, color=colour, alpha=0.55, linewidths=0)
         axes.plot([candidate.mean] * 2, [place - 0.28, place + 0.28], color=colour, linewidth=2.5)
     axes.set_yticks(range(len(candidates)), [candidate.shown for candidate in candidates])
     axes.set_ylim(len(candidates) - 0.5, -0.5)
-    axes.set_xlabel(WORDS["top1"])
+    axes.set_xlabel(candidates[0].headline.axis)
     where = "final trainings, on the test split" if standing.finals else f"{last.name}, on the held-out images"
     text = f"Each dot a seed, each bar a mean; {where}. What is told apart is said by the tables."
     yield _figure("candidates", "The candidate and its baselines", text, canvas)
@@ -229,8 +221,8 @@ def _costs(standing: Standing) -> Iterator[Figure]:
         axes.scatter([v[1] for v in values], [v[0] for v in values], s=20, color=GREY, label="a network")
         xs, ys = zip(*front, strict=True)
         axes.plot(xs, ys, "o-", color=GREEN, markersize=5, linewidth=1.4, label="Pareto front")
-        axes.set_xlabel(WORDS[x])
-        axes.set_ylabel(WORDS[y])
+        axes.set_xlabel(METRICS[x].axis)
+        axes.set_ylabel(METRICS[y].axis)
         axes.set_title(fidelity.name, loc="left", fontsize=10, fontweight="bold", pad=36)
         axes.legend(loc="upper left", bbox_to_anchor=(0.0, 1.18), fontsize=9)
         axes.xaxis.set_major_formatter(_engineering() if x in ("params", "macs") else axes.xaxis.get_major_formatter())

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from dcasearch.analysis import races
-from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, standing_of
+from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, others_of, standing_of
 from dcasearch.analysis.words import cells
-from dcasearch.report.figures import WORDS, Figure, figures_of
+from dcasearch.metrics import METRICS
+from dcasearch.report.figures import Figure, figures_of
 from dcasearch.store import Store
 from dcasearch.trial import State
 
@@ -99,10 +100,10 @@ def render(standing: Standing, figures: Sequence[Figure], database: str, trust: 
     return template.render(
         study=study,
         database=database,
-        objectives=", ".join(f"{way} {WORDS[metric]}" for metric, way in study.objectives.items()),
+        objectives=", ".join(f"{way} {METRICS[metric].axis}" for metric, way in study.objectives.items()),
         summary=_summary(standing),
-        tables=[(f.name, f.score, _rows([*([f.leader] if f.leader else []), *f.baselines])) for f in _begun(standing)],
-        finals=_rows(standing.finals),
+        tables=[(f.name, f.score, *_table(_compared(f))) for f in _begun(standing)],
+        finals=_table(standing.finals),
         legends=standing.legend,
         powers=[cells(power) for power in standing.powers],
         counts=[
@@ -128,18 +129,18 @@ def _begun(standing: Standing) -> list[FidelityStanding]:
 def _summary(standing: Standing) -> str:
     """Return in one sentence what is known by now; no difference is called a win."""
     last = standing.fidelities[-1]
-    known = [c for c in standing.finals if c.top1]
+    known = [c for c in standing.finals if c.trained]
     where = "on the test split, with fresh seeds"
     if not known:
-        known = [c for c in [*([last.leader] if last.leader else []), *last.baselines] if c.top1]
+        known = [c for c in _compared(last) if c.trained]
         where = f"at fidelity {last.name}, on the held-out images"
     if not known or (last.leader is None and not standing.finals):
         return "No trial of the last fidelity is complete yet."
     best, others = known[0], known[1:]
-    said = f"{best.shown} has {best.mean:.2f}% top-1 {where} ({_seeds(best)})"
+    said = f"{best.shown} has {best.headline.shown(best.mean)} {where} ({_seeds(best)})"
     if others:
-        rival = max(others, key=lambda c: c.mean)
-        told = "" if rival.behind is None else f"{rival.behind.in_words()} points "
+        rival = max(others, key=lambda c: c.headline.sign * c.mean)
+        told = "" if rival.behind is None else f"{rival.behind.in_words()} {best.headline.unit_of_differences} "
         said += f", {told}against the baseline of the highest mean, {rival.name} ({_seeds(rival)})"
     return said + "."
 
@@ -149,21 +150,32 @@ def _seeds(candidate: Compared) -> str:
     return f"{count} seed{'s' * (count > 1)}"
 
 
-def _rows(candidates: Sequence[Compared]) -> list[dict[str, str]]:
+def _compared(fidelity: FidelityStanding) -> list[Compared]:
+    return [*([fidelity.leader] if fidelity.leader else []), *fidelity.baselines]
+
+
+def _table(candidates: Sequence[Compared]) -> tuple[str, list[str], list[dict[str, Any]]]:
+    """Return the head of the compared column, the heads of the further ones, and the rows."""
+    if not candidates:
+        return "", [], []
+    first = candidates[0]
+    return first.headline.heading, [metric.heading for metric in others_of(first)], _rows(candidates)
+
+
+def _rows(candidates: Sequence[Compared]) -> list[dict[str, Any]]:
     """Return the cells of a comparison; the first one is who the others are compared with."""
     rows = []
     for n, candidate in enumerate(candidates):
-        values = candidate.top1 or candidate.scores
-        digits = ".6g" if candidate.scores else ".2f"
+        values, digits = candidate.compared, candidate.headline.digits
         spread = f" ± {statistics.stdev(values):{digits}}" if len(values) > 1 else ""
         difference = "" if candidate.behind is None else str(candidate.behind)
-        if n > 0 and candidate.scores and candidates[0].scores:
+        if n > 0 and candidate.scored and values and candidates[0].compared:
             difference = f"{candidates[0].ahead_of(candidate):+{digits}}"
         rows.append(
             {
                 "name": candidate.shown,
                 "value": f"{candidate.mean:{digits}}{spread}" if values else "failed",
-                "top5": f"{statistics.fmean(candidate.top5):.2f}" if candidate.top5 else "",
+                "others": [f"{statistics.fmean(candidate.values[m.name]):{m.digits}}" for m in others_of(candidate)],
                 "seeds": ", ".join(map(str, candidate.seeds)),
                 "difference": difference,
                 "architecture": candidate.architecture_id,

@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from dcasearch.config.study import CostMetric, Fidelity, Study
+from dcasearch.config.study import Fidelity, Study
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.search.objectives import curve_metric, objectives_at
 from dcasearch.search.samplers import SeededPerTrial
@@ -87,12 +87,12 @@ class Ledger:
     def report(self, number: int, epoch: Epoch) -> list[float]:
         """Add one epoch to a trial's curve, or overwrite it, and return the curve up to that epoch."""
         curve = self.curves.setdefault(number, [])
-        curve[epoch.epoch - 1 :] = [getattr(epoch, self._metric)]
+        curve[epoch.epoch - 1 :] = [epoch.values[self._metric]]
         self._set_intermediate(number, epoch.epoch, curve[-1])
         return curve
 
     def settle(
-        self, trial: Trial, evaluation: Evaluation | None = None, violation: Mapping[CostMetric, float] | None = None
+        self, trial: Trial, evaluation: Evaluation | None = None, violation: Mapping[str, float] | None = None
     ) -> None:
         """Store a trial's end with its record in one transaction, then tell Optuna."""
         if evaluation is None:
@@ -103,7 +103,7 @@ class Ledger:
         self.settled += 1
         self.tell(trial, violation)
 
-    def tell(self, trial: Trial, violation: Mapping[CostMetric, float] | None = None) -> None:
+    def tell(self, trial: Trial, violation: Mapping[str, float] | None = None) -> None:
         """Tell Optuna what our tables say of a trial's end. Told trials are immutable there, so all else goes first."""
         self._annotate(trial, violation or {})
         told = trial
@@ -120,7 +120,7 @@ class Ledger:
         for name, value in attributes.items():
             self.optuna._storage.set_trial_user_attr(trial_id, name, value)
 
-    def _annotate(self, trial: Trial, violation: Mapping[CostMetric, float]) -> None:
+    def _annotate(self, trial: Trial, violation: Mapping[str, float]) -> None:
         details: dict[str, Value] = {"state": str(trial.state)}
         if trial.duplicate_of is not None:
             details["duplicate_of"] = trial.duplicate_of

@@ -6,53 +6,55 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dcasearch.config.study import COSTS, Bound, CostMetric, Direction, Fidelity, Metric, Study
-from dcasearch.evaluation import Cost, Epoch
+from dcasearch.config.study import Bound, Fidelity, Study
+from dcasearch.evaluation import Epoch
+from dcasearch.metrics import SCORE, Direction, is_cost
 
 
-def objectives_at(study: Study, fidelity: Fidelity) -> dict[Metric, Direction]:
+def objectives_at(study: Study, fidelity: Fidelity) -> dict[str, Direction]:
     """Return what is optimised at a fidelity: the study's, or the score and the costs where nothing is measured."""
     if fidelity.kind == "training":
         return dict(study.objectives)
-    at: dict[Metric, Direction] = {}
+    at: dict[str, Direction] = {}
     for metric, direction in study.objectives.items():
-        if metric in COSTS:
+        if is_cost(metric):
             at[metric] = direction
         else:
-            at["score"] = "maximize"  # in the place of the first that is measured; there is one score
+            at[SCORE.name] = "maximize"  # in the place of the first that is measured; there is one score
     return at
 
 
 def measured(epoch: Epoch) -> dict[str, float]:
-    """Return the one number that an epoch is told by, under its name: top-1 in percent, or the score."""
-    return {"top1": epoch.top1} if epoch.score is None else {"score": epoch.score}
+    """Return the one number that an epoch is told by, under its name: the headline metric, or the score."""
+    name = epoch.headline.name
+    return {name: epoch.values[name]}
 
 
-def values_of(objectives: Mapping[Metric, Direction], epoch: Epoch, cost: Cost) -> tuple[float, ...]:
-    """Return one value per objective, of a trial whose last epoch and cost are given."""
-    return tuple(float(getattr(cost if metric in COSTS else epoch, metric)) for metric in objectives)
+def values_of(objectives: Mapping[str, Direction], epoch: Epoch, costs: Mapping[str, float]) -> tuple[float, ...]:
+    """Return one value per objective, of a trial whose last epoch and costs are given."""
+    return tuple(float((costs if is_cost(metric) else epoch.values)[metric]) for metric in objectives)
 
 
-def curve_metric(study: Study, fidelity: Fidelity) -> Metric:
+def curve_metric(study: Study, fidelity: Fidelity) -> str:
     """Return the metric whose curve Optuna shows: the measured objective if it is the only one, else the pruner's."""
     if fidelity.kind == "zero_cost":
-        return "score"
-    measured = [metric for metric in study.objectives if metric not in COSTS]
+        return SCORE.name
+    measured = [metric for metric in study.objectives if not is_cost(metric)]
     return measured[0] if len(study.objectives) == 1 and measured else fidelity.pruner.metric
 
 
-def violation(constraints: Mapping[CostMetric, Bound], cost: Cost) -> dict[CostMetric, float]:
+def violation(constraints: Mapping[str, Bound], costs: Mapping[str, float]) -> dict[str, float]:
     """Return by how much each constraint is violated; 0 or less is feasible, as Optuna has it."""
-    amounts: dict[CostMetric, float] = {}
+    amounts: dict[str, float] = {}
     for metric, bound in constraints.items():
-        value = float(getattr(cost, metric))
+        value = float(costs[metric])
         over = value - bound.max if bound.max is not None else float("-inf")
         under = bound.min - value if bound.min is not None else float("-inf")
         amounts[metric] = max(over, under)
     return amounts
 
 
-def losses(objectives: Mapping[Metric, Direction], values: Sequence[float]) -> tuple[float, ...]:
+def losses(objectives: Mapping[str, Direction], values: Sequence[float]) -> tuple[float, ...]:
     """Return the values with the sign that makes less better in every place."""
     return tuple(-v if way == "maximize" else v for v, way in zip(values, objectives.values(), strict=True))
 
@@ -79,7 +81,7 @@ def pareto_ranks(points: Sequence[Sequence[float]]) -> list[int]:
     return [int(rank) for rank in ranks]
 
 
-def ranking(objectives: Mapping[Metric, Direction], values: Sequence[Sequence[float]], by: str) -> list[int]:
+def ranking(objectives: Mapping[str, Direction], values: Sequence[Sequence[float]], by: str) -> list[int]:
     """Return the places of `values` from best to worst.
 
     `value` sorts by the first objective (further ones break ties), `pareto` by front first. Equal ones stay

@@ -12,6 +12,7 @@ from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation, EvaluationKey
 from dcasearch.search.attempts import Attempts
+from dcasearch.search.objectives import measured
 from dcasearch.search.retention import discard_failed
 from dcasearch.search.work import Event, Job, Observer, Source
 from dcasearch.store import Store
@@ -120,7 +121,7 @@ class WithParents:
         """Pass an epoch on; parents are never pruned."""
         if job.number >= 0:
             return self.source.report(job, epoch)
-        fields = {"epoch": epoch.epoch, "of": job.task.fidelity.epochs, "top1": epoch.top1}
+        fields = {"epoch": epoch.epoch, "of": job.task.fidelity.epochs, **measured(epoch)}
         self._observe(Event("epoch", job.label, fields=fields))
         return True
 
@@ -132,7 +133,7 @@ class WithParents:
         record = self._store.record(evaluation)
         self._over(job, record)
         discard(evaluation.key, self._artifacts)
-        fields = {"top1": record.last.top1, "epochs": len(record.history), "seconds": record.seconds}
+        fields = {**measured(record.last), "epochs": len(record.history), "seconds": record.seconds}
         self._observe(Event("complete", job.label, fields=fields))
 
     def _over(self, job: Job, record: Evaluation) -> None:

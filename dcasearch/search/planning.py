@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from dcasearch.config.study import Study
 from dcasearch.evaluation import fingerprint
+from dcasearch.metrics import METRICS
 from dcasearch.search.ledger import Ledger
 from dcasearch.search.objectives import objectives_at
 from dcasearch.search.promotion import Promoted, over_seeds, promote, promote_early
@@ -175,7 +176,8 @@ class Racer:
 def sentence_of(race: RaceStanding) -> str:
     """Return in a sentence what the last look found."""
     gone = [c for c in race.out if c.left == race.looked and c.beaten_by is not None]
-    unit = {"loss": ""}.get(race.metric, " points")
+    unit = METRICS[race.metric].unit_of_differences
+    unit = f" {unit}" if unit else ""
     said = [f"{c.name} ({-c.behind(c.beaten_by):+.2f}{unit} against {c.beaten_by.name})" for c in gone if c.beaten_by]
     out = f"out: {', '.join(said)}; " if said else "nobody is told apart; "
     left = race.racing

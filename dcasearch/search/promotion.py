@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
-from dcasearch.config.study import Direction, Metric, Promotion
+from dcasearch.config.study import Promotion
+from dcasearch.metrics import Direction
 from dcasearch.search.objectives import ranking
 from dcasearch.trial import Origin, State, Trial
 
@@ -29,7 +30,7 @@ class Promoted:
 def promote(
     trials: Sequence[Trial],
     promotion: Promotion,
-    objectives: Mapping[Metric, Direction],
+    objectives: Mapping[str, Direction],
     seed: int,
     tiers: Mapping[str, int] | None = None,
     early: Set[int] = frozenset(),
@@ -71,7 +72,7 @@ def promote(
 def promote_early(
     trials: Sequence[Trial],
     promotion: Promotion,
-    objectives: Mapping[Metric, Direction],
+    objectives: Mapping[str, Direction],
     planned: int,
     seeds: int = 1,
     early: Set[int] = frozenset(),

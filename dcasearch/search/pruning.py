@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Sequence
 
 from dcasearch.config.study import Pruner
+from dcasearch.metrics import METRICS
 from dcasearch.trial import Trial
 
 RUNGS_PASSED = "rungs_passed"
@@ -48,7 +49,7 @@ def goes_on(pruner: Pruner, epochs: int, curve: Sequence[float], others: Sequenc
     step = len(curve)
     if step not in rungs(pruner, epochs):
         return True
-    sign = 1.0 if pruner.metric == "loss" else -1.0
+    sign = -METRICS[pruner.metric].sign
     mine = sign * curve[-1]
     seen = [sign * other[step - 1] for other in others if len(other) >= step]
     if len(seen) < pruner.startup:

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from dcasearch.config.study import COSTS, Direction, Fidelity, Metric, Race
+from dcasearch.config.study import Fidelity, Race
+from dcasearch.metrics import METRICS, Direction, is_cost
 from dcasearch.search.objectives import losses
 from dcasearch.search.race import Bools, beaten, floor_of, looks, pooled, resolvable, share
 from dcasearch.trial import State, Trial
@@ -60,7 +61,7 @@ class RaceStanding:
     """How far a race is."""
 
     fidelity: str
-    metric: Metric
+    metric: str
     race: Race
     given: int
     """Seeds that everyone has before the first look."""
@@ -110,13 +111,13 @@ def images_of(meaning: Mapping[str, Any], fidelity: str) -> int | None:
     return None if images is None else int(images)
 
 
-def raced_metric(objectives: Mapping[Metric, Direction]) -> Metric:
+def raced_metric(objectives: Mapping[str, Direction]) -> str:
     """Return the objective that a race is on: the first that is measured."""
-    return next(metric for metric in objectives if metric not in COSTS)
+    return next(metric for metric in objectives if not is_cost(metric))
 
 
 def race_of(
-    fidelity: Fidelity, objectives: Mapping[Metric, Direction], trials: Iterable[Trial], images: int | None
+    fidelity: Fidelity, objectives: Mapping[str, Direction], trials: Iterable[Trial], images: int | None
 ) -> RaceStanding | None:
     """Replay the race of a fidelity; None where there is none.
 
@@ -133,7 +134,7 @@ def race_of(
     candidates = _candidates(trials, seeds, list(objectives).index(metric), objectives[metric])
     standing = RaceStanding(fidelity.name, metric, fidelity.race, len(fidelity.seeds), candidates)
     rivals = _rivals(candidates, objectives) if fidelity.promote.by == "pareto" else None
-    floor = floor_of(images) if metric != "loss" else 0.0
+    floor = floor_of(images) if METRICS[metric].share else 0.0
     for look in looks(standing.race, standing.given):
         if not _prepare(standing, seeds[:look]):
             break
@@ -162,9 +163,9 @@ def _candidates(
     return tuple(candidates)
 
 
-def _rivals(candidates: Sequence[Candidate], objectives: Mapping[Metric, Direction]) -> Bools:
+def _rivals(candidates: Sequence[Candidate], objectives: Mapping[str, Direction]) -> Bools:
     """Return whether the first may put out the second: it is no dearer in any cost."""
-    costs = [n for n, metric in enumerate(objectives) if metric in COSTS]
+    costs = [n for n, metric in enumerate(objectives) if is_cost(metric)]
     known = [next((t.values for t in candidate.trials if t.values is not None), None) for candidate in candidates]
     points = [None if values is None else [losses(objectives, values)[n] for n in costs] for values in known]
     may = [

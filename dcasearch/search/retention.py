@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from dcasearch.artifacts import Place, remove_leftovers, size_of
-from dcasearch.config.study import Direction, Fidelity, Metric, Study
+from dcasearch.config.study import Fidelity, Study
 from dcasearch.errors import StorageError, TrialFailure
 from dcasearch.evaluation import Evaluation, EvaluationKey
+from dcasearch.metrics import Direction
 from dcasearch.search.objectives import objectives_at, ranking
 from dcasearch.search.sharing import is_unfinished, trainings_elsewhere, weights_needed
 from dcasearch.search.tasks import task_of
@@ -40,7 +41,7 @@ class Retention:
         self,
         artifacts: Place,
         keep: int,
-        objectives: Mapping[Metric, Direction],
+        objectives: Mapping[str, Direction],
         trials: Iterable[Trial],
         *,
         continued: bool = False,

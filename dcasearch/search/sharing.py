@@ -60,7 +60,7 @@ def _kept(store: Store, name: str, level: str, used: set[str]) -> set[str | None
     """Return the evaluations whose weights a fidelity of a study keeps; `used` where nobody can say."""
     stored = store.get_study(name)
     try:
-        study = Study.model_validate_json("" if stored is None else stored.yaml)
+        study = Study.model_validate_json("" if stored is None else stored.resolved)
     except ValueError:  # stored by another version
         return {*used}
     fidelity = next((fidelity for fidelity in study.fidelities if fidelity.name == level), None)

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from dcasearch.config.study import Direction, Metric, Stop
+from dcasearch.config.study import Stop
+from dcasearch.metrics import Direction
 from dcasearch.search.objectives import losses
 from dcasearch.trial import State, Trial
 
@@ -22,7 +23,7 @@ def out_of_time(stop: Stop, started: datetime, now: datetime) -> str | None:
     return None
 
 
-def no_improvement(stop: Stop, trials: Sequence[Trial], objectives: Mapping[Metric, Direction]) -> str | None:
+def no_improvement(stop: Stop, trials: Sequence[Trial], objectives: Mapping[str, Direction]) -> str | None:
     """Return why sampling ends now: so many trained trials have not bettered the first objective."""
     if stop.no_improvement is None:
         return None
@@ -37,7 +38,7 @@ def no_improvement(stop: Stop, trials: Sequence[Trial], objectives: Mapping[Metr
     return f"{since} trials without improvement" if since >= stop.no_improvement else None
 
 
-def target_reached(stop: Stop, trials: Sequence[Trial], objectives: Mapping[Metric, Direction]) -> str | None:
+def target_reached(stop: Stop, trials: Sequence[Trial], objectives: Mapping[str, Direction]) -> str | None:
     """Return why sampling ends now: a complete trial has reached the target of the first objective."""
     if stop.target is None:
         return None

@@ -38,6 +38,7 @@ def task_of(
             data_fingerprint=data_fingerprint,
             protocol=study.data.protocol,
             seed=seed,
+            task=study.task,
         )
     return Task(
         architecture=architecture if parent is None else started_as_vanilla(architecture),
@@ -46,5 +47,6 @@ def task_of(
         data_fingerprint=data_fingerprint,
         protocol=protocol,
         seed=seed,
+        task=study.task,
         parent=parent,
     )

@@ -282,7 +282,7 @@ class Trials:
             self._admit_duplicate(trial, self.ledger.trials[original])
             return
         self._store.put_architecture(architecture)
-        self.ledger.annotate(trial.number, architecture=trial.architecture_id, params=cost.params, macs=cost.macs)
+        self.ledger.annotate(trial.number, architecture=trial.architecture_id, **cost)
         self.ledger.put(trial)
         self._remember(trial)
         self._start(trial, architecture, resumed=False)
@@ -386,7 +386,7 @@ class Trials:
         for metric, amount in violation(self._study.constraints, cost).items():
             if amount > 0:
                 bound = self._study.constraints[metric]
-                value = getattr(cost, metric)
+                value = cost[metric]
                 limit, sign = (bound.max, ">") if bound.max is not None and value > bound.max else (bound.min, "<")
                 return f"{metric} {value:,} {sign} {limit:,.0f}"
         return ""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from dcasearch.evaluation import Epoch, Evaluation, EvaluationKey
-from dcasearch.store.tables import EvaluationRow, RequestRow, RoleRow, StudyRow, TrialRow
+from dcasearch.metrics import METRICS, SCORE
+from dcasearch.store.tables import CostRow, EvaluationRow, RequestRow, RoleRow, StudyRow, TrialRow, ValueRow
 from dcasearch.trial import Role, State, Trial
 
 logger = logging.getLogger(__name__)
@@ -24,8 +25,10 @@ class StoredStudy:
     name: str
     meaning: Mapping[str, Any]
     """What gives its values their meaning and may not change."""
-    yaml: str
-    """The text of its YAML file."""
+    resolved: str
+    """The study with everything resolved (variables, recipes, space), as JSON."""
+    data: Mapping[str, Any] | None
+    """What its data set says of its images (`dcasearch.data.Source`); None where an older version stored the study."""
     created: datetime
 
 
@@ -49,7 +52,7 @@ def request_of(row: RequestRow) -> Request:
 
 def study_of(row: StudyRow) -> StoredStudy:
     """Return the stored study of a row."""
-    return StoredStudy(name=row.name, meaning=row.meaning, yaml=row.yaml, created=row.created)
+    return StoredStudy(name=row.name, meaning=row.meaning, resolved=row.resolved, data=row.data, created=row.created)
 
 
 def trial_row(trial: Trial) -> TrialRow:
@@ -88,17 +91,40 @@ def evaluation_row(evaluation: Evaluation) -> EvaluationRow:
         **asdict(evaluation.key),
         history=[_epoch_to_json(epoch) for epoch in evaluation.history],
         epochs=last.epoch,
-        top1=_finite(last.top1),
-        top5=_finite(last.top5),
-        loss=_finite(last.loss),
-        score=last.score,
         best_epoch=best.epoch,
-        best_top1=_finite(best.top1),
-        best_top5=_finite(best.top5),
-        best_loss=_finite(best.loss),
         **{name: getattr(evaluation, name) for name in _EVALUATION},
         provenance=dict(evaluation.provenance),
     )
+
+
+def value_rows(evaluation: Evaluation) -> list[ValueRow]:
+    """Return a new row for each metric of an evaluation."""
+    last, best = evaluation.last.values, evaluation.best.values
+    id = evaluation.key.id
+    return [
+        ValueRow(evaluation=id, metric=name, value=_finite(value), best=_finite(best[name]))
+        for name, value in last.items()
+    ]
+
+
+def cost_rows(id: str, resolution: int, classes: int, costs: Mapping[str, float], device: str) -> list[CostRow]:
+    """Return a new row for each cost of an architecture; the device is left out of those that hold for every one."""
+    return [
+        CostRow(
+            architecture_id=id,
+            resolution=resolution,
+            classes=classes,
+            metric=name,
+            device=device if METRICS[name].of_device else "",
+            value=float(value),
+        )
+        for name, value in costs.items()
+    ]
+
+
+def costs_of(rows: Iterable[CostRow]) -> dict[str, float]:
+    """Return costs by metric; whole numbers are ints again."""
+    return {row.metric: int(row.value) if row.value.is_integer() else row.value for row in rows}
 
 
 def evaluation_of(row: EvaluationRow) -> Evaluation:
@@ -106,7 +132,7 @@ def evaluation_of(row: EvaluationRow) -> Evaluation:
     key = EvaluationKey(**{field.name: getattr(row, field.name) for field in fields(EvaluationKey)})
     return Evaluation(
         key=key,
-        history=tuple(_epoch_of(entry) for entry in row.history),
+        history=tuple(map(Epoch.from_flat, row.history)),
         **{name: getattr(row, name) for name in _EVALUATION},
         provenance=row.provenance,
     )
@@ -114,17 +140,23 @@ def evaluation_of(row: EvaluationRow) -> Evaluation:
 
 MEASURED = (
     *(getattr(EvaluationRow, field.name) for field in fields(EvaluationKey)),
-    EvaluationRow.top1,
-    EvaluationRow.loss,
+    ValueRow.metric,
+    ValueRow.value,
 )
 """What `measured_of` takes, in its order."""
 
 
-def measured_of(columns: Sequence[Any]) -> tuple[EvaluationKey, tuple[float, float]] | None:
-    """Return a key with its last top-1 and loss; None of a score and of what diverged."""
-    *key, top1, loss = columns
-    names = (field.name for field in fields(EvaluationKey))
-    return None if top1 is None or loss is None else (EvaluationKey(**dict(zip(names, key, strict=True))), (top1, loss))
+def measured_of(rows: Iterable[Sequence[Any]]) -> dict[EvaluationKey, dict[str, float]]:
+    """Return by key the last values of each metric; scores, and evaluations with a value that is none, are left out."""
+    names = [field.name for field in fields(EvaluationKey)]
+    found: dict[EvaluationKey, dict[str, float | None]] = {}
+    for *key, metric, value in rows:
+        found.setdefault(EvaluationKey(**dict(zip(names, key, strict=True))), {})[metric] = value
+    return {
+        key: {name: value for name, value in values.items() if value is not None}
+        for key, values in found.items()
+        if SCORE.name not in values and None not in values.values()
+    }
 
 
 def curve_of(history: Sequence[Mapping[str, Any]], metric: str) -> list[float]:
@@ -152,14 +184,7 @@ _EVALUATION = ("seconds", "reused_seconds", "images", "device", "weights", "weig
 
 def _epoch_to_json(epoch: Epoch) -> dict[str, int | float | str]:
     # JSON has no inf and nan, and PostgreSQL refuses them; `float` reads their names.
-    values = ((name, value) for name, value in asdict(epoch).items() if value is not None)
-    return {name: v if isinstance(v, str) or math.isfinite(v) else str(v) for name, v in values}
-
-
-def _epoch_of(entry: Mapping[str, Any]) -> Epoch:
-    values = {name: float(value) for name, value in entry.items() if name not in ("epoch", "device")}
-    # Histories of earlier versions name no device.
-    return Epoch(epoch=entry["epoch"], device=entry.get("device", ""), **values)
+    return {name: v if isinstance(v, str) or math.isfinite(v) else str(v) for name, v in epoch.flat().items()}
 
 
 def _curve(evaluation: Evaluation) -> list[dict[str, int | float | str]]:

@@ -13,9 +13,8 @@ from sqlalchemy import Engine, Select, delete, func, select
 from sqlalchemy.orm import Session
 
 from dcasearch.architecture import Architecture
-from dcasearch.config.study import Metric
 from dcasearch.errors import StorageError
-from dcasearch.evaluation import Cost, Evaluation, EvaluationKey
+from dcasearch.evaluation import Evaluation, EvaluationKey
 from dcasearch.store import records, schema
 from dcasearch.store.activity import last_activity
 from dcasearch.store.engine import make_engine, writer
@@ -32,6 +31,7 @@ from dcasearch.store.tables import (
     RoleRow,
     StudyRow,
     TrialRow,
+    ValueRow,
 )
 from dcasearch.store.urls import parse, password_of, redact, whole
 from dcasearch.trial import Role, State, Trial
@@ -147,11 +147,13 @@ class Store:
     # Studies
 
     @outlasting
-    def put_study(self, name: str, meaning: Mapping[str, Any], yaml: str) -> None:
-        """Store a study as it is run now; what was stored under its name is replaced."""
+    def put_study(
+        self, name: str, meaning: Mapping[str, Any], resolved: str, data: Mapping[str, Any] | None = None
+    ) -> None:
+        """Store a study as it is run now, resolved, as JSON; what was stored under its name is replaced."""
         with self._writing() as session:
             row = session.get(StudyRow, name) or StudyRow(name=name)
-            row.meaning, row.yaml = dict(meaning), yaml
+            row.meaning, row.resolved, row.data = dict(meaning), resolved, None if data is None else dict(data)
             session.add(row)
 
     @outlasting
@@ -187,24 +189,21 @@ class Store:
             return Architecture.parse(self._known(session.get(ArchitectureRow, id), "architecture", id).written)
 
     @outlasting
-    def put_cost(self, architecture_id: str, resolution: int, classes: int, cost: Cost) -> None:
-        """Store what a stored architecture costs at an input size and number of classes."""
-        row = CostRow(
-            architecture_id=architecture_id,
-            resolution=resolution,
-            classes=classes,
-            params=cost.params,
-            macs=cost.macs,
-        )
+    def put_costs(
+        self, architecture_id: str, resolution: int, classes: int, costs: Mapping[str, float], device: str = ""
+    ) -> None:
+        """Store what a stored architecture costs at an input size and number of classes (on a device)."""
         with self._writing() as session:
-            session.merge(row)
+            for row in records.cost_rows(architecture_id, resolution, classes, costs, device):
+                session.merge(row)
 
     @outlasting
-    def get_cost(self, architecture_id: str, resolution: int, classes: int) -> Cost | None:
-        """Return a stored cost, or None."""
+    def get_costs(self, architecture_id: str, resolution: int, classes: int, device: str = "") -> dict[str, float]:
+        """Return the stored costs by metric: those that hold for every device, and those of this one."""
+        where = {"architecture_id": architecture_id, "resolution": resolution, "classes": classes}
+        query = select(CostRow).filter_by(**where).where(CostRow.device.in_(["", device]))
         with self._reading() as session:
-            row = session.get(CostRow, (architecture_id, resolution, classes))
-            return Cost(row.params, row.macs) if row else None
+            return records.costs_of(session.scalars(query))
 
     # Evaluations
 
@@ -238,23 +237,24 @@ class Store:
         return {row.id: records.evaluation_of(row) for (row,) in rows}
 
     @outlasting
-    def curves(self, ids: Iterable[str], metric: Metric) -> dict[str, list[float]]:
+    def curves(self, ids: Iterable[str], metric: str) -> dict[str, list[float]]:
         """Return by id one measured metric, epoch by epoch, of those of the asked evaluations that are stored."""
         rows = self._by_id(ids, EvaluationRow.id, EvaluationRow.history)
         return {id: records.curve_of(history, metric) for id, history in rows}
 
     @outlasting
-    def measured(self, ids: Iterable[str]) -> dict[EvaluationKey, tuple[float, float]]:
-        """Return the last top-1 (percent) and loss of those of the asked evaluations that are stored and finite."""
-        return dict(filter(None, map(records.measured_of, self._by_id(ids, *records.MEASURED))))
+    def measured(self, ids: Iterable[str]) -> dict[EvaluationKey, dict[str, float]]:
+        """Return the last values, by metric, of those of the asked evaluations that are stored and finite."""
+        return records.measured_of(self._by_id(ids, *records.MEASURED))
 
     @outlasting
-    def measured_like(self, key: EvaluationKey, epochs: int) -> dict[EvaluationKey, tuple[float, float]]:
-        """Return the same of every network and seed of a key's fidelity, data and protocol that has so many epochs."""
-        same = {"fidelity": key.fidelity, "data": key.data, "protocol": key.protocol, "epochs": epochs}
+    def measured_like(self, key: EvaluationKey, epochs: int) -> dict[EvaluationKey, dict[str, float]]:
+        """Like `measured`, for all records with `epochs` epochs that share the key's fidelity, data and protocol."""
+        row = EvaluationRow
+        same = [row.fidelity == key.fidelity, row.data == key.data, row.protocol == key.protocol, row.epochs == epochs]
         with self._reading() as session:
-            rows = session.execute(select(*records.MEASURED).filter_by(**same))
-            return dict(filter(None, map(records.measured_of, rows)))
+            query = select(*records.MEASURED).join(ValueRow, ValueRow.evaluation == row.id).where(*same)
+            return records.measured_of(session.execute(query))
 
     @outlasting
     def seconds(self, ids: Iterable[str]) -> float:
@@ -377,6 +377,8 @@ class Store:
         with self._reading() as session:
             for start in range(0, len(wanted), _AT_ONCE):
                 query = select(*columns).where(EvaluationRow.id.in_(wanted[start : start + _AT_ONCE]))
+                if ValueRow.metric in columns:
+                    query = query.join(ValueRow, ValueRow.evaluation == EvaluationRow.id)
                 yield from session.execute(query)
 
     @contextmanager
@@ -412,4 +414,7 @@ def _record(session: Session, evaluation: Evaluation) -> Evaluation:
     row = session.get(EvaluationRow, evaluation.key.id)
     stored = evaluation if row is None else records.merged(records.evaluation_of(row), evaluation)
     session.merge(records.evaluation_row(stored))
+    session.flush()  # before the rows that name it
+    session.execute(delete(ValueRow).where(ValueRow.evaluation == stored.key.id))
+    session.add_all(records.value_rows(stored))
     return stored

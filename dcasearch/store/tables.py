@@ -64,7 +64,10 @@ class StudyRow(Base):
     __tablename__ = "dca_studies"
     name: Mapped[str] = mapped_column(Name, primary_key=True)
     meaning: Mapped[Any] = mapped_column(JSON)
-    yaml: Mapped[str] = mapped_column(Text)
+    resolved: Mapped[str] = mapped_column("yaml", Text)
+    """The study with everything resolved, as JSON."""
+    data: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
+    """What its data set says of its images and classes; None in studies of older versions."""
     created: Mapped[datetime] = mapped_column(default=now)
 
 
@@ -79,18 +82,20 @@ class ArchitectureRow(Base):
 
 
 class CostRow(Base):
-    """What an architecture costs at one input size and number of classes."""
+    """One cost of an architecture at one input size and number of classes."""
 
     __tablename__ = "dca_costs"
     architecture_id: Mapped[str] = mapped_column(ForeignKey("dca_architectures.id"), primary_key=True)
     resolution: Mapped[int] = mapped_column(primary_key=True)
     classes: Mapped[int] = mapped_column(primary_key=True)
-    params: Mapped[int] = mapped_column(BigInteger)
-    macs: Mapped[int] = mapped_column(BigInteger)
+    metric: Mapped[str] = mapped_column(Name, primary_key=True)
+    device: Mapped[str] = mapped_column(Name, primary_key=True)
+    """Empty for a cost that holds for every device."""
+    value: Mapped[float]
 
 
 class EvaluationRow(Base):
-    """One training, or one score; the last and the best epoch's numbers stand in columns of their own, for SQL."""
+    """One training, or one score; its values stand in `dca_values` too, for SQL."""
 
     __tablename__ = "dca_evaluations"
     __table_args__ = (UniqueConstraint("architecture_id", "fidelity", "data", "protocol", "seed"),)
@@ -102,14 +107,7 @@ class EvaluationRow(Base):
     seed: Mapped[int] = mapped_column(BigInteger)
     history: Mapped[Any] = mapped_column(JSON)
     epochs: Mapped[int]
-    top1: Mapped[float | None]
-    top5: Mapped[float | None]
-    loss: Mapped[float | None]
-    score: Mapped[float | None]
     best_epoch: Mapped[int]
-    best_top1: Mapped[float | None]
-    best_top5: Mapped[float | None]
-    best_loss: Mapped[float | None]
     seconds: Mapped[float]
     reused_seconds: Mapped[float] = mapped_column(default=0.0, server_default="0")
     images: Mapped[int] = mapped_column(BigInteger)
@@ -118,6 +116,18 @@ class EvaluationRow(Base):
     weights: Mapped[str | None] = mapped_column(Text)
     weights_sha256: Mapped[str | None] = mapped_column(String(64))
     created: Mapped[datetime] = mapped_column(default=now)
+
+
+class ValueRow(Base):
+    """One metric of an evaluation: its last epoch's value, and the best epoch's."""
+
+    __tablename__ = "dca_values"
+    evaluation: Mapped[str] = mapped_column(ForeignKey("dca_evaluations.id"), primary_key=True)
+    metric: Mapped[str] = mapped_column(Name, primary_key=True)
+    value: Mapped[float | None]
+    """None where it is no finite number."""
+    best: Mapped[float | None]
+    """Of the epoch with the best headline metric, see `best_epoch`."""
 
 
 class TrialRow(Base):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from dcasearch.config.recipe import Recipe
 from dcasearch.evaluation import Epoch
+from dcasearch.metrics import METRICS
 from dcasearch.training.optimizer import make_optimizer
 
 if TYPE_CHECKING:  # it calls this module
@@ -151,10 +152,11 @@ def digest_of(content: Any) -> str:
 
 
 def _is_measured(epoch: Epoch) -> bool:
-    numbers = (epoch.train_loss, epoch.loss, epoch.top1, epoch.top5, epoch.seconds)
-    if not (all(map(_is_number, numbers)) and isinstance(epoch.device, str) and epoch.score is None):
+    numbers = (epoch.train_loss, epoch.seconds, *epoch.values.values())
+    if not (all(map(_is_number, numbers)) and isinstance(epoch.device, str) and epoch.values and not epoch.scored):
         return False
-    return epoch.seconds >= 0 and all(0 <= percent <= 100 + 1e-3 for percent in (epoch.top1, epoch.top5))
+    known = all(name in METRICS and METRICS[name].holds(value) for name, value in epoch.values.items())
+    return known and epoch.seconds >= 0
 
 
 def _is_number(value: object) -> bool:

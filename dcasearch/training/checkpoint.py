@@ -9,7 +9,7 @@ import io
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -94,7 +94,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Place) -> None:
         "model": checkpoint.model,
         "optimizer": checkpoint.optimizer,
         "ema": checkpoint.ema,
-        "history": [asdict(epoch) for epoch in checkpoint.history],
+        "history": [epoch.flat() for epoch in checkpoint.history],
         "images": list(checkpoint.images),
         "continued": checkpoint.continued,
         "middle": None if middle is None else {**vars(middle), "ranks": [vars(rank) for rank in middle.ranks]},
@@ -173,7 +173,7 @@ def _made_of(loaded: Mapping[str, Any]) -> Checkpoint:
         model=loaded["model"],
         optimizer=loaded["optimizer"],
         ema=loaded["ema"],
-        history=tuple(Epoch(**epoch) for epoch in loaded["history"]),
+        history=tuple(map(Epoch.from_flat, loaded["history"])),
         images=tuple(loaded["images"]),
         middle=_middle(loaded.get("middle")),
         continued=loaded.get("continued", 0),

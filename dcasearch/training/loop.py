@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from dcasearch.config.recipe import Recipe
 from dcasearch.data import Batch, derived_seed
 from dcasearch.errors import TrialFailure
 from dcasearch.training.mixing import Mix
 from dcasearch.training.network import TrainedNetwork
 from dcasearch.training.optimizer import set_learning_rate
 from dcasearch.training.ranks import ALONE, Ranks
+from dcasearch.training.tasks import LearningTask
 
 _STEPS_BETWEEN_CHECKS = 50
 """On an accelerator, where looking at the loss waits for it; on the CPU every step is looked at."""
@@ -27,7 +26,7 @@ class Trained:
     """What one epoch of training measured."""
 
     loss: float
-    """Mean over its images, with label smoothing."""
+    """Mean over its images, as the task trains it (with label smoothing)."""
     images: int
 
 
@@ -48,7 +47,7 @@ def train_epoch(
     optimizer: torch.optim.Optimizer,
     batches: Iterable[Batch],
     rate: Callable[[int], float],
-    recipe: Recipe,
+    task: LearningTask,
     progress: Progress | None = None,
     ranks: Ranks = ALONE,
     mix: Mix | None = None,
@@ -60,7 +59,7 @@ def train_epoch(
         optimizer: over the network's parameters; is changed.
         batches: of the epoch, this rank's share of each; those before `progress.batches` left out.
         rate: learning rate of each step of the epoch, from 0.
-        recipe: label smoothing, micro-batches and clipping.
+        task: the loss; its recipe has micro-batches and clipping.
         progress: how far the epoch has come; is changed after every step.
         ranks: those that train together; all of them make equally many steps.
         mix: applied to this rank's part of each batch.
@@ -72,14 +71,14 @@ def train_epoch(
     progress = progress or Progress(torch.zeros((), device=network.device))
     check = 1 if network.device.type == "cpu" else _STEPS_BETWEEN_CHECKS
     for batch in batches:
-        own = len(batch[1])
+        own = task.size(batch)
         sizes = ranks.sizes(own)
         if min(sizes):
             set_learning_rate(optimizer, rate(progress.batches))
             mixed = mix(progress.batches, batch) if mix else batch
             # The mean over the ranks' gradients shall be that of the mean loss over all images.
             weight = own * ranks.world / sum(sizes)
-            progress.loss += _step(network, optimizer, _micro(mixed, recipe, min(sizes)), recipe, weight) * own
+            progress.loss += _step(network, optimizer, _micro(mixed, task, min(sizes)), task, weight) * own
             progress.images += own
         progress.batches += 1
         if progress.batches % check == 0:
@@ -89,17 +88,17 @@ def train_epoch(
     return Trained(ranks.sum(progress.loss).item() / images_seen, images_seen)
 
 
-def _micro(batch: Batch, recipe: Recipe, smallest: int) -> list[Batch]:
+def _micro(batch: Batch, task: LearningTask, smallest: int) -> Sequence[Batch]:
     """Return a batch in micro-batches: as many on every rank, of which the smallest part has so many images."""
-    count = min(recipe.accumulate, smallest)
-    return list(zip(*(part.tensor_split(count) for part in batch), strict=True)) if count > 1 else [batch]
+    count = min(task.recipe.accumulate, smallest)
+    return task.parts(batch, count) if count > 1 else [batch]
 
 
 def _step(
     network: TrainedNetwork,
     optimizer: torch.optim.Optimizer,
-    micro: list[Batch],
-    recipe: Recipe,
+    micro: Sequence[Batch],
+    task: LearningTask,
     weight: float,
 ) -> Tensor:
     """Make one optimiser step over all micro-batches; return the mean loss over this rank's images.
@@ -107,26 +106,27 @@ def _step(
     Gradients are exchanged once, with the last of them.
     """
     optimizer.zero_grad(set_to_none=True)  # before the forward pass, which takes over the gradients' memory
-    own = sum(len(labels) for _, labels in micro)
+    own = sum(map(task.size, micro))
     losses = []
-    for number, (images, labels) in enumerate(micro, start=1):
+    for number, batch in enumerate(micro, start=1):
+        share = task.size(batch) / own
         with nullcontext() if number == len(micro) else network.keeping_gradients():
-            losses.append(_backward(network, images, labels, recipe, weight * len(labels) / own) * (len(labels) / own))
-    if recipe.clip_norm is not None:
-        torch.nn.utils.clip_grad_norm_(network.model.parameters(), recipe.clip_norm)
+            losses.append(_backward(network, batch, task, weight * task.size(batch) / own) * share)
+    if task.recipe.clip_norm is not None:
+        torch.nn.utils.clip_grad_norm_(network.model.parameters(), task.recipe.clip_norm)
     optimizer.step()
     if network.ema is not None:
         network.ema.update_parameters(network.model)
     return torch.stack(losses).sum()
 
 
-def _backward(network: TrainedNetwork, images: Tensor, labels: Tensor, recipe: Recipe, weight: float) -> Tensor:
+def _backward(network: TrainedNetwork, batch: Batch, task: LearningTask, weight: float) -> Tensor:
     """Add a micro-batch's weighted gradients; return its mean loss."""
     if network.cuda_graphs:
         torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]  # torch has no types here
     with network.autocast():
-        logits = network.forward(images)
-    loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+        outputs = task.forward(network.forward, *batch)
+    loss = task.loss(outputs, batch[1])
     (loss * weight if weight != 1 else loss).backward()  # type: ignore[no-untyped-call]  # torch has no types here
     return loss.detach()
 

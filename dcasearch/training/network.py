@@ -69,7 +69,7 @@ def make_network(
     architecture: Architecture,
     recipe: Recipe,
     *,
-    classes: int,
+    outputs: int,
     seed: int,
     device: torch.device,
     ranks: Ranks = ALONE,
@@ -80,7 +80,7 @@ def make_network(
     Args:
         architecture: what to build.
         recipe: what to apply.
-        classes: width of the classifier.
+        outputs: width of the classifier.
         seed: of the parameters.
         device: where it computes.
         ranks: this process among those that train together.
@@ -90,7 +90,7 @@ def make_network(
         UserError: the recipe asks for dropout and the backbone has no such layer, or for synchronised BatchNorm on
             the CPU.
     """
-    model: nn.Module = build_model(architecture, num_classes=classes, seed=seed, classifier_init=recipe.classifier_init)
+    model: nn.Module = build_model(architecture, num_classes=outputs, seed=seed, classifier_init=recipe.classifier_init)
     if parent is not None:
         _start_from(model, parent)
     _override(model, recipe)

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from dcasearch.artifacts import Place
-from dcasearch.data import Batch, Loader, describe, open_loaders, root_of, stage
+from dcasearch.data import Batch, Loader, describe, root_of, stage
 from dcasearch.errors import DataError, Preempted, TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
+from dcasearch.metrics import METRICS
 from dcasearch.models import build_model
 from dcasearch.task import Task
 from dcasearch.training.binding import Fit
@@ -39,13 +40,12 @@ from dcasearch.training.loop import (
     set_random_state,
     train_epoch,
 )
-from dcasearch.training.metrics import Metrics, measure
-from dcasearch.training.mixing import Mixing
 from dcasearch.training.network import choose_device, make_network
 from dcasearch.training.optimizer import load_optimizer, make_optimizer
 from dcasearch.training.provenance import device_name, provenance
 from dcasearch.training.ranks import ALONE, Ranks
 from dcasearch.training.schedule import learning_rate
+from dcasearch.training.tasks import learning_task, measure
 from dcasearch.training.weights import parent_weights, save_weights, weights_name
 
 
@@ -124,12 +124,12 @@ class Training:
         task, fidelity = self._task, self._task.fidelity
         check_data(task)
         self._device, self._recipe = device, fidelity.recipe
-        self._loaders = open_loaders(
+        self._learning = learning_task(task.task, self._recipe)
+        self._loaders = self._learning.open(
             task.data,
             task.protocol,
             resolution=fidelity.resolution,
             train_fraction=fidelity.train_fraction,
-            recipe=self._recipe,
             seed=task.seed,
             artifacts=self._artifacts,
             device=device,
@@ -139,14 +139,13 @@ class Training:
         self._network = make_network(
             task.architecture,
             self._recipe,
-            classes=self._loaders.classes,
+            outputs=self._learning.width(self._loaders.classes),
             seed=task.seed,
             device=device,
             ranks=self._ranks,
             parent=self._parent() if saved is None else None,
         )
         self._optimizer = make_optimizer(self._network.model, self._recipe)
-        self._mixing = Mixing(self._recipe, classes=self._loaders.classes, seed=task.seed)
         if saved is not None:
             self._resume(parse_checkpoint(saved, device))
 
@@ -167,7 +166,7 @@ class Training:
 
     def _check(self, epochs: int, checkpoint: Checkpoint) -> None:
         """Raise Unfit where a checkpoint is not of this training, or of its beginning of so many epochs."""
-        model = build_model(self._task.architecture, num_classes=self._loaders.classes)
+        model = build_model(self._task.architecture, num_classes=self._learning.width(self._loaders.classes))
         Fit.of(model, self._recipe, epochs=epochs, steps=len(self._loaders.train)).check(checkpoint)
 
     def _resume(self, checkpoint: Checkpoint) -> None:
@@ -210,9 +209,7 @@ class Training:
             Epoch(
                 epoch=epoch,
                 train_loss=trained.loss,
-                loss=measured.loss,
-                top1=measured.top1,
-                top5=measured.top5,
+                values=measured,
                 seconds=time.perf_counter() - started,
                 device=device_name(self._device),
             )
@@ -221,7 +218,7 @@ class Training:
         self._middle = None
         self._save()
 
-    def _epoch(self, epoch: int, seconds: Callable[[], float]) -> tuple[Trained, Metrics]:
+    def _epoch(self, epoch: int, seconds: Callable[[], float]) -> tuple[Trained, dict[str, float]]:
         with epoch_random_state(self._task.seed, epoch, self._device, self._ranks.rank):
             progress = self._progress()
             try:
@@ -268,8 +265,8 @@ class Training:
             )
 
         batches = self._until_interrupted(self._loaders.train.epoch(epoch, progress.batches))
-        mix = self._mixing.of_epoch(epoch)
-        return train_epoch(self._network, self._optimizer, batches, rate, self._recipe, progress, self._ranks, mix)
+        mix = self._learning.mix(epoch, self._loaders.classes, self._task.seed)
+        return train_epoch(self._network, self._optimizer, batches, rate, self._learning, progress, self._ranks, mix)
 
     def _until_interrupted(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         for batch in batches:
@@ -277,11 +274,12 @@ class Training:
             if self._ranks.any(self._interrupted()):
                 raise _Interruption
 
-    def _measure(self, epoch: int) -> Metrics:
+    def _measure(self, epoch: int) -> dict[str, float]:
         self._ranks.share_buffers(self._network.evaluated)
         last = epoch == self._task.fidelity.epochs
         loader: Loader = self._loaders.final if last else self._loaders.each
         metrics = measure(
+            self._learning,
             self._network.evaluated,
             self._until_interrupted(loader.epoch(0)),
             classes=self._loaders.classes,
@@ -289,12 +287,13 @@ class Training:
             forward=self._network.evaluated_forward,
             autocast=self._network.autocast(),
         )
-        if not math.isfinite(metrics.loss):
-            raise TrialFailure(
-                "nan",
-                f"the evaluation loss is {metrics.loss} though the training loss is finite: BatchNorm's running "
-                "statistics may lag behind, which a larger recipe.bn_momentum cures",
-            )
+        for name, value in metrics.items():
+            if not math.isfinite(value):
+                raise TrialFailure(
+                    "nan",
+                    f"the evaluation {METRICS[name].label} is {value} though the training loss is finite: BatchNorm's "
+                    "running statistics may lag behind, which a larger recipe.bn_momentum cures",
+                )
         return metrics
 
     def _save(self) -> None:

@@ -11,13 +11,15 @@ from torch import nn
 
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import Place, local_copy, read_bytes, size_of, write_atomically
+from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Data
-from dcasearch.data import describe, open_evaluation
+from dcasearch.data import describe
 from dcasearch.errors import StorageError
 from dcasearch.evaluation import Protocol
+from dcasearch.metrics import CLASSIFICATION
 from dcasearch.models import build_model
 from dcasearch.task import Task
-from dcasearch.training.metrics import Metrics, measure
+from dcasearch.training.tasks import learning_task, measure
 
 
 def weights_name(id: str) -> str:
@@ -86,8 +88,9 @@ def evaluate_weights(
     batch_size: int = 256,
     artifacts: Place | None = None,
     device: str = "cpu",
-) -> Metrics:
-    """Measure trained weights on the images that a protocol's numbers come from.
+    task: str = CLASSIFICATION.name,
+) -> dict[str, float]:
+    """Measure trained weights on the images that a protocol's numbers come from; return the task's metrics by name.
 
     Args:
         architecture: whose weights they are.
@@ -99,6 +102,7 @@ def evaluate_weights(
         batch_size: equal to the training's, equal floats.
         artifacts: where decoded images of small sets are kept.
         device: where to compute.
+        task: what the network has learned.
 
     Raises:
         DataError: the data is missing or broken.
@@ -106,10 +110,11 @@ def evaluate_weights(
     """
     where = torch.device(device)
     classes = describe(data).classes
-    model = build_model(architecture, num_classes=classes)
+    learning = learning_task(task, Recipe())
+    model = build_model(architecture, num_classes=learning.width(classes))
     with local_copy(weights) as local:
         model.load_state_dict(load_file(local))
-    batches = open_evaluation(
+    batches = learning.open_evaluation(
         data, protocol, resolution=resolution, batch_size=batch_size, artifacts=artifacts, device=where
     )
-    return measure(model.to(where), batches.epoch(0), classes=classes, device=where)
+    return measure(learning, model.to(where), batches.epoch(0), classes=classes, device=where)

@@ -1,0 +1,68 @@
+"""What a data set says of its images, and from it all preprocessing of an evaluation image, as plain data."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import PositiveInt
+
+from dcasearch.architecture.specification import Frozen
+
+RESIZE_RATIO = 256 / 224
+"""Shorter side before the centre crop, over the resolution, as the paper evaluates."""
+Channels = tuple[float, float, float]
+
+
+class Source(Frozen):
+    """The classes and the images of a data set."""
+
+    class_names: tuple[str, ...]
+    """In the order of the network's outputs."""
+    mean: Channels
+    """Per channel (red, green, blue), of pixels in 0..1."""
+    std: Channels
+    size: PositiveInt | None
+    """Pixels per side of every image; None: they differ."""
+    reading: Literal["whole", "cropped", "prepared"]
+    """`whole`: small images, held in memory and resized as they are; `cropped`: files, of which the centre is taken;
+    `prepared`: centre squares that were resized to `size` before, of which the centre is taken."""
+
+
+class Step(Frozen):
+    """One step; exactly one of `resize` and `crop` is set."""
+
+    resize: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None
+    """Pixels of the shorter side, the aspect ratio stays; or height and width."""
+    interpolation: Literal["bilinear", "bicubic"] | None = None
+    """Of a resize; with antialiasing, as Pillow does it."""
+    crop: PositiveInt | Literal["square"] | None = None
+    """Side of the centre square that is cut out; `square`: the largest one."""
+
+
+class Preprocessing(Frozen):
+    """What happens to an image before the network sees it, in this order."""
+
+    color: Literal["RGB"] = "RGB"
+    """The image is converted to it first."""
+    steps: tuple[Step, ...]
+    scale: float = 255.0
+    """Pixels are divided by it, then the mean is subtracted, then they are divided by the deviation."""
+    mean: Channels
+    std: Channels
+
+
+def preprocessing_of(source: Source, resolution: int) -> Preprocessing:
+    """Return how evaluation images of a data set become a network's input of `resolution` x `resolution` pixels."""
+    centre = (
+        Step(resize=round(RESIZE_RATIO * resolution), interpolation="bilinear"),
+        Step(crop=resolution),
+    )
+    match source.reading:
+        case "whole":
+            steps: tuple[Step, ...] = (Step(resize=(resolution, resolution), interpolation="bilinear"),)
+        case "cropped":
+            steps = centre
+        case "prepared":
+            side = source.size or resolution
+            steps = (Step(crop="square"), Step(resize=(side, side), interpolation="bicubic"), *centre)
+    return Preprocessing(steps=steps, mean=source.mean, std=source.std)

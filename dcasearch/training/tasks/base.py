@@ -1,0 +1,159 @@
+"""What a task gives to the session that trains it, and the measurement of a network on it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from dcasearch.artifacts import Place
+from dcasearch.config.recipe import Recipe
+from dcasearch.config.study import Data
+from dcasearch.data import Batch, Loader, Loaders, Share, open_evaluation, open_loaders
+from dcasearch.data.loading import WHOLE
+from dcasearch.evaluation import Protocol as WhatIsMeasured
+from dcasearch.metrics import TASKS, TaskMetrics
+from dcasearch.metrics import imported as named
+from dcasearch.training.mixing import Mix
+
+
+class Meter(Protocol):
+    """Accumulates the metrics of a task over batches, each image once."""
+
+    def update(self, outputs: Any, targets: Any) -> None:
+        """Add what the network said of a batch, and what is right."""
+
+    def compute(self) -> dict[str, float]:
+        """Return the metrics of everything added, by name: each of the task's."""
+
+
+class LearningTask(ABC):
+    """What is learned: where batches come from, what the network's outputs cost, what is measured.
+
+    A session owns the rest: checkpoints, resuming, interruption, ranks, seeds and reporting. It knows that a batch has
+    inputs and targets, and asks the task for its size and its parts.
+    """
+
+    def __init__(self, metrics: TaskMetrics, recipe: Recipe) -> None:
+        """Take the task's entry in the table, and the recipe of a training."""
+        self.metrics, self.recipe = metrics, recipe
+
+    def open(
+        self,
+        data: Data,
+        protocol: WhatIsMeasured,
+        *,
+        resolution: int,
+        train_fraction: float,
+        seed: int,
+        artifacts: Place | None,
+        device: torch.device,
+        share: Share = WHOLE,
+    ) -> Loaders:
+        """Return the loaders of one training; images with labels unless a task says otherwise (`open_loaders`)."""
+        return open_loaders(
+            data,
+            protocol,
+            resolution=resolution,
+            train_fraction=train_fraction,
+            recipe=self.recipe,
+            seed=seed,
+            artifacts=artifacts,
+            device=device,
+            share=share,
+        )
+
+    def open_evaluation(
+        self,
+        data: Data,
+        protocol: WhatIsMeasured,
+        *,
+        resolution: int,
+        batch_size: int,
+        artifacts: Place | None,
+        device: torch.device,
+    ) -> Loader:
+        """Return what a protocol's numbers are measured on."""
+        return open_evaluation(
+            data, protocol, resolution=resolution, batch_size=batch_size, artifacts=artifacts, device=device
+        )
+
+    def width(self, classes: int) -> int:
+        """Return the number of the network's outputs for data of so many classes."""
+        return self.metrics.width(classes)
+
+    def mix(self, epoch: int, classes: int, seed: int) -> Mix | None:
+        """Return what mixes the images of an epoch's batches (mixup); None where nothing is mixed."""
+        return None
+
+    def forward(self, network: Callable[..., Any], inputs: Any, targets: Any) -> Any:
+        """Return the network's outputs for a batch, in training; called under autocast."""
+        return network(inputs)
+
+    @abstractmethod
+    def loss(self, outputs: Any, targets: Any) -> Tensor:
+        """Return the mean loss of a batch, shape (); called outside of autocast."""
+
+    @abstractmethod
+    def meter(self, classes: int, device: torch.device) -> Meter:
+        """Return a new meter on the device of the outputs."""
+
+    def size(self, batch: Batch) -> int:
+        """Return the images of a batch."""
+        return len(batch[1])
+
+    def parts(self, batch: Batch, count: int) -> Sequence[Batch]:
+        """Return a batch in `count` micro-batches, none of them empty."""
+        return list(zip(*(part.tensor_split(count) for part in batch), strict=True))
+
+
+def learning_task(name: str, recipe: Recipe) -> LearningTask:
+    """Return the task of that name for trainings with a recipe.
+
+    Raises:
+        UserError: no such task.
+    """
+    metrics = TASKS[name]
+    task: LearningTask = named(metrics.implementation)(metrics, recipe)
+    return task
+
+
+@torch.no_grad()
+def measure(
+    task: LearningTask,
+    model: nn.Module,
+    batches: Iterable[Batch],
+    *,
+    classes: int,
+    device: torch.device,
+    forward: Callable[[Tensor], Any] | None = None,
+    autocast: AbstractContextManager[object] | None = None,
+) -> dict[str, float]:
+    """Return a network's metrics by name, in evaluation mode; its mode is put back afterwards.
+
+    Args:
+        task: what is measured.
+        model: the network.
+        batches: normalised images and targets on the device.
+        classes: of the data.
+        device: of the network.
+        forward: what is called in place of the model, e.g. its compiled form.
+        autocast: entered around every batch.
+    """
+    training = model.training
+    model.eval()
+    meter = task.meter(classes, device)
+    called = model if forward is None else forward  # not `or`: a compiled model has no truth value
+    for batch in batches:
+        if not task.size(batch):
+            continue
+        inputs, targets = batch
+        with autocast or nullcontext():
+            outputs = called(inputs)
+        meter.update(outputs, targets)
+    model.train(training)
+    return meter.compute()

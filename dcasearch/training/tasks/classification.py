@@ -1,0 +1,75 @@
+"""Image classification: cross-entropy, top-1, top-5, each image counted once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dcasearch.training.mixing import Mix, Mixing
+from dcasearch.training.tasks.base import LearningTask
+
+if TYPE_CHECKING:
+    from torchmetrics.classification import MulticlassAccuracy
+
+_TOP = 5
+
+
+class Classification(LearningTask):
+    """One class per image; the network has one output per class."""
+
+    def mix(self, epoch: int, classes: int, seed: int) -> Mix | None:
+        """Return the recipe's mixup and CutMix."""
+        return Mixing(self.recipe, classes=classes, seed=seed).of_epoch(epoch)
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean cross-entropy with the recipe's label smoothing.
+
+        Args:
+            outputs: logits, shape (batch, classes).
+            targets: classes, shape (batch,), or probabilities, shape (batch, classes).
+        """
+        return F.cross_entropy(outputs.float(), targets, label_smoothing=self.recipe.label_smoothing)
+
+    def meter(self, classes: int, device: torch.device) -> ClassificationMeter:
+        """Return a meter of logits and classes."""
+        return ClassificationMeter(classes, device)
+
+
+class ClassificationMeter:
+    """Accumulates the loss (mean cross-entropy, no label smoothing), top-1 and top-5 (percent)."""
+
+    def __init__(self, classes: int, device: torch.device) -> None:
+        from torchmetrics import MeanMetric  # takes a second to import, and `check` measures nothing
+        from torchmetrics.classification import MulticlassAccuracy
+
+        # Arguments are not checked on every batch: labels come from our own loaders.
+        self._top1 = MulticlassAccuracy(classes, average="micro", validate_args=False).to(device)
+        self._top5: MulticlassAccuracy | None = None
+        if classes > _TOP:
+            self._top5 = MulticlassAccuracy(classes, top_k=_TOP, average="micro", validate_args=False).to(device)
+        self._loss = MeanMetric(nan_strategy="disable").to(device)
+
+    def update(self, outputs: Tensor, targets: Tensor) -> None:
+        """Add a batch: logits of shape (batch, classes), classes of shape (batch,)."""
+        logits_BK = outputs.float()
+        self._top1.update(logits_BK, targets)
+        if self._top5 is not None:
+            self._top5.update(logits_BK, targets)
+        self._loss.update(F.cross_entropy(logits_BK, targets, reduction="none"))
+
+    def compute(self) -> dict[str, float]:
+        """Return the metrics of everything added."""
+        return {
+            "loss": float(self._loss.compute().item()),
+            "top1": _percent(self._top1),
+            # With five classes or fewer, one of the five is always right.
+            "top5": 100.0 if self._top5 is None else _percent(self._top5),
+        }
+
+
+def _percent(accuracy: MulticlassAccuracy) -> float:
+    # The share is an fp32 number; beyond the fourth decimal of a percentage it is rounding error.
+    return round(100 * float(accuracy.compute().item()), 4)
