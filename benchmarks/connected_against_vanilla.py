@@ -80,8 +80,13 @@ def train(key: Key, data: Data, fingerprint: str) -> dict[str, Any]:
     began = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         done = evaluate(task, artifacts=Path(folder), report=lambda epoch: True, threads=1, device="cpu")
-    curve = [round(epoch.top1, 3) for epoch in done.history]
-    return {"key": key, "top1": curve, "loss": done.last.loss, "seconds": round(time.process_time() - began, 1)}
+    curve = [round(epoch.values["top1"], 3) for epoch in done.history]
+    return {
+        "key": key,
+        "top1": curve,
+        "loss": done.last.values["loss"],
+        "seconds": round(time.process_time() - began, 1),
+    }
 
 
 def read(path: Path) -> dict[Key, dict[str, Any]]:

@@ -50,9 +50,7 @@ def record(task: Task, epochs: int, draw: random.Random) -> Evaluation:
         Epoch(
             epoch=n + 1,
             train_loss=number(),
-            loss=number(),
-            top1=number(),
-            top5=number(),
+            values={"loss": number(), "top1": number(), "top5": number()},
             seconds=number(),
             device="NVIDIA H100",
         )

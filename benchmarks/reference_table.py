@@ -76,8 +76,8 @@ def train(wanted: Wanted, artifacts: Place) -> Row:
         of=wanted.of,
         fidelity=wanted.fidelity,
         seed=wanted.seed,
-        values=tuple(float(e.score or 0.0) if scored else round(e.top1, 4) for e in done.history),
-        losses=() if scored else tuple(round(e.loss, 5) for e in done.history),
+        values=tuple(e.values["score"] if scored else round(e.values["top1"], 4) for e in done.history),
+        losses=() if scored else tuple(round(e.values["loss"], 5) for e in done.history),
         seconds=tuple(round(after - before, 3) for before, after in pairwise(marks)),
         weights_sha256=done.weights_sha256 if is_parent else None,
     )

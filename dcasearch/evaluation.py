@@ -71,18 +71,18 @@ class Epoch:
 
     @classmethod
     def from_flat(cls, entry: Mapping[str, Any]) -> Self:
-        """Return the epoch of a flat mapping; texts that name inf or nan count as numbers.
+        """Return the epoch of a flat mapping.
 
         Older versions wrote no device, None for a missing score, and nan for the metrics that a score does not have.
         """
-        values = {n: float(v) for n, v in entry.items() if n not in _OF_EVERY_EPOCH and v is not None}
+        values = {name: value for name, value in entry.items() if name not in _OF_EVERY_EPOCH and value is not None}
         if SCORE.name in values:
             values = {SCORE.name: values[SCORE.name]}
         return cls(
             epoch=entry["epoch"],
-            train_loss=float(entry["train_loss"]),
+            train_loss=entry["train_loss"],
             values=values,
-            seconds=float(entry["seconds"]),
+            seconds=entry["seconds"],
             device=entry.get("device", ""),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import subprocess
 import sys
@@ -53,7 +54,11 @@ def make_epoch(job: Job, epoch: int) -> Epoch:
     top1 = accuracy(job, epoch)
     if job.task.fidelity.kind == "zero_cost":
         return Epoch.of_score(top1, 0.0, "cpu")
-    return Epoch(epoch=epoch, train_loss=1.0, loss=100.0 - top1, top1=top1, top5=100.0, seconds=0.0)
+    return Epoch(epoch=epoch, train_loss=1.0, values={"loss": 100.0 - top1, "top1": top1, "top5": 100.0}, seconds=0.0)
+
+
+def with_top1(epoch: Epoch, top1: float) -> Epoch:
+    return dataclasses.replace(epoch, values={**epoch.values, "top1": top1})
 
 
 def dead_process() -> int:

@@ -73,7 +73,7 @@ def test_a_study_scores_promotes_by_score_trains_and_shows_it(tmp_path: Path) ->
     assert [trial.origin for trial in trained] == ["promoted", "promoted", "promoted_random"]
     for trial in complete:
         record = store.evaluation(trial.evaluation or "")
-        assert (record.last.score,) == trial.values
+        assert (record.last.values["score"],) == trial.values
         assert record.weights is None
     assert not_reproduced(store, "tiny", loaded.space, complete[:2]) == []
 

@@ -25,7 +25,7 @@ from dcasearch.analysis.paired import (
 )
 from dcasearch.analysis.trust import ESTIMABLE
 from dcasearch.config.study import Promotion
-from dcasearch.metrics import METRICS, Metric
+from dcasearch.metrics import CLASSIFICATION, METRICS, Metric
 
 LEGEND = "± is the 95% margin of a difference, by seeds and images, for all rows of a table at once; ≈ is not resolved."
 SEEDS_UNKNOWN = (
@@ -128,7 +128,7 @@ def power(
     name: str,
     measured: Sequence[Measurement],
     *,
-    metric: Metric,
+    metric: Metric = CLASSIFICATION.headline,
     images: int | None,
     seeds: int,
     elsewhere: Sequence[Measurement] = (),

@@ -17,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from dcasearch.metrics import METRICS, headline_of
+from dcasearch.metrics import METRICS, SCORE, headline_of
 from dcasearch.search.work import Event, Observer
 from dcasearch.trial import State, Value
 
@@ -95,7 +95,8 @@ class LiveView:
     def __init__(self) -> None:
         self._running: dict[str, Event] = {}
         self._began = time.monotonic()
-        self._phases = {"": _Phase(Event("phase", "", fields={"total": None, "epochs": 0, "rungs": ""}))}
+        nothing: dict[str, Value] = {"total": None, "epochs": 0, "rungs": "", "metric": SCORE.name}
+        self._phases = {"": _Phase(Event("phase", "", fields=nothing))}
         """By how the labels of what they train begin: the baselines of a fidelity may run beside the last proxies."""
 
     def observe(self, event: Event, console: Console) -> None:

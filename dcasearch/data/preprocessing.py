@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from dcasearch.architecture.specification import Frozen
 
 RESIZE_RATIO = 256 / 224
 """Shorter side before the centre crop, over the resolution, as the paper evaluates."""
-Channels = tuple[float, float, float]
+Channels = Annotated[tuple[float, float, float], Field(strict=False)]
+Size = Annotated[tuple[PositiveInt, PositiveInt], Field(strict=False)]
 
 
 class Source(Frozen):
     """The classes and the images of a data set."""
 
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...] = Field(strict=False)
     """In the order of the network's outputs."""
     mean: Channels
     """Per channel (red, green, blue), of pixels in 0..1."""
@@ -31,12 +32,12 @@ class Source(Frozen):
 class Step(Frozen):
     """One step; exactly one of `resize` and `crop` is set."""
 
-    resize: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None
+    resize: PositiveInt | Size | None = None
     """Pixels of the shorter side, the aspect ratio stays; or height and width."""
     interpolation: Literal["bilinear", "bicubic"] | None = None
     """Of a resize; with antialiasing, as Pillow does it."""
     crop: PositiveInt | Literal["square"] | None = None
-    """Side of the centre square that is cut out; `square`: the largest one."""
+    """Side of the centre square that is cut out, to half a pixel; `square`: the largest one."""
 
 
 class Preprocessing(Frozen):
@@ -44,7 +45,7 @@ class Preprocessing(Frozen):
 
     color: Literal["RGB"] = "RGB"
     """The image is converted to it first."""
-    steps: tuple[Step, ...]
+    steps: tuple[Step, ...] = Field(strict=False)
     scale: float = 255.0
     """Pixels are divided by it, then the mean is subtracted, then they are divided by the deviation."""
     mean: Channels

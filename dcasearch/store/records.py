@@ -132,7 +132,7 @@ def evaluation_of(row: EvaluationRow) -> Evaluation:
     key = EvaluationKey(**{field.name: getattr(row, field.name) for field in fields(EvaluationKey)})
     return Evaluation(
         key=key,
-        history=tuple(map(Epoch.from_flat, row.history)),
+        history=tuple(map(_epoch_of, row.history)),
         **{name: getattr(row, name) for name in _EVALUATION},
         provenance=row.provenance,
     )
@@ -185,6 +185,10 @@ _EVALUATION = ("seconds", "reused_seconds", "images", "device", "weights", "weig
 def _epoch_to_json(epoch: Epoch) -> dict[str, int | float | str]:
     # JSON has no inf and nan, and PostgreSQL refuses them; `float` reads their names.
     return {name: v if isinstance(v, str) or math.isfinite(v) else str(v) for name, v in epoch.flat().items()}
+
+
+def _epoch_of(entry: Mapping[str, Any]) -> Epoch:
+    return Epoch.from_flat({n: v if n in ("epoch", "device") or v is None else float(v) for n, v in entry.items()})
 
 
 def _curve(evaluation: Evaluation) -> list[dict[str, int | float | str]]:

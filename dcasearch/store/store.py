@@ -377,7 +377,7 @@ class Store:
         with self._reading() as session:
             for start in range(0, len(wanted), _AT_ONCE):
                 query = select(*columns).where(EvaluationRow.id.in_(wanted[start : start + _AT_ONCE]))
-                if ValueRow.metric in columns:
+                if any(column is ValueRow.metric for column in columns):  # `in` would make SQL of it
                     query = query.join(ValueRow, ValueRow.evaluation == EvaluationRow.id)
                 yield from session.execute(query)
 

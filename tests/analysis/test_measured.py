@@ -31,14 +31,14 @@ def test_noise_is_that_of_trials_and_baselines_with_several_seeds_and_the_finals
     study, store = run(tmp_path)
     found, data = powers_of(study, store), describe(study.data)
     assert list(found) == ["proxy", "full", "final"]
-    assert found["proxy"].top1.noise is None
+    assert found["proxy"].headline.noise is None
     networks = {t.architecture_id for t in store.trials("tiny", "full")}
     networks |= {r.architecture_id for r in store.roles("tiny") if r.fidelity == "full" and r.role == "baseline"}
-    noise, paired = found["full"].top1.noise, found["full"].top1.paired
+    noise, paired = found["full"].headline.noise, found["full"].headline.paired
     assert noise is not None
     assert paired is not None
     assert (noise.df, paired.df) == (len(networks), len(networks) - 1)
-    assert found["final"].top1.noise == noise
+    assert found["final"].headline.noise == noise
     assert found["final"].noise_from == "full"
     assert (found["full"].images, found["final"].images) == (data.validation_images, data.test_images)
     proxies = {t.architecture_id for t in store.trials("tiny", "proxy") if str(t.state) in ("complete", "pruned")}
@@ -50,7 +50,7 @@ def test_before_anything_is_spent_equal_trainings_of_another_study_are_found(tmp
     other = make_study(**{**STUDY, "name": "other"})
     space, data = read_space(other.space), describe(other.data)
     found = powers_of(other, store, data, space)
-    assert found["full"].top1.noise == powers_of(make_study(**STUDY), store)["full"].top1.noise
+    assert found["full"].headline.noise == powers_of(make_study(**STUDY), store)["full"].headline.noise
     longer = make_study(**{**STUDY, "name": "longer", "fidelities": [PROXY, {**FULL, "epochs": 4}]})
     assert powers_of(longer, store, data, space)["full"].trainings == 0
 
@@ -59,9 +59,9 @@ def test_without_a_database_the_images_alone_are_told(tmp_path: Path) -> None:
     study = make_study(**STUDY)
     data = describe(study.data)
     found = powers_of(study, None, data, read_space(study.space))
-    assert found["proxy"].top1.at_least == pytest.approx(least_difference(data.validation_images))
-    assert found["full"].top1.at_least == pytest.approx(least_difference(data.validation_images, 2))
-    assert powers_of(study, None)["full"].top1.at_least is None
+    assert found["proxy"].headline.at_least == pytest.approx(least_difference(data.validation_images))
+    assert found["full"].headline.at_least == pytest.approx(least_difference(data.validation_images, 2))
+    assert powers_of(study, None)["full"].headline.at_least is None
 
 
 def test_a_study_stored_by_an_older_version_still_stands_and_resolves_nothing(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_study_stored_by_an_older_version_still_stands_and_resolves_nothing(tm
     record = store.get_study("tiny")
     assert record is not None
     old = {path: value for path, value in record.meaning.items() if not path.endswith("_images")}
-    store.put_study("tiny", old, record.yaml)
+    store.put_study("tiny", old, record.resolved)
     standing = standing_of(store, "tiny")
     told = [c.behind for c in (*standing.finals, *standing.fidelities[1].baselines) if c.behind is not None]
     assert told

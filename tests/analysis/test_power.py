@@ -178,7 +178,7 @@ def test_two_seeds_resolve_nothing_since_a_network_that_sometimes_fails_may_do_s
     assert not told.resolved
     assert str(told).endswith(" + seeds")
     assert SEEDS_UNKNOWN in legend([told])
-    assert (found.top1.observed, found.top1.true) == (None, None)
+    assert (found.headline.observed, found.headline.true) == (None, None)
     assert cells(found)["true"] == f"needs {ENOUGH} seeds"
     assert cells(found)["noise"] != "not estimable"
 
@@ -202,7 +202,7 @@ def test_the_row_of_a_network_that_sometimes_fails_is_no_win_of_the_others() -> 
 def test_a_true_difference_of_the_advertised_size_is_found_in_80_of_100_by_seeds(seeds: int, networks: int) -> None:
     tables = noisy("equal", networks, seeds, 0)
     advertised = [
-        power("full", trained(table), images=10**12, seeds=seeds).top1.true or math.nan
+        power("full", trained(table), images=10**12, seeds=seeds).headline.true or math.nan
         for table in noisy("equal", networks, seeds, 0, 40)
     ]
     tables[:, 0] += np.resize(advertised, ROUNDS)[:, None]
@@ -215,7 +215,7 @@ def test_a_true_difference_of_the_advertised_size_is_found_in_80_of_100(images: 
     others = [84.0, 82.0, 80.0, 78.0]
     found = 0
     for _ in range(100):
-        advertised = power("full", trained(world.table(others)), images=images, seeds=seeds).top1.true
+        advertised = power("full", trained(world.table(others)), images=images, seeds=seeds).headline.true
         assert advertised is not None
         table = world.table([80.0 + advertised, 80.0, *others])
         found += verdict(power("full", trained(table), images=images, seeds=seeds), table, 0, 1).resolved
@@ -224,7 +224,7 @@ def test_a_true_difference_of_the_advertised_size_is_found_in_80_of_100(images: 
 
 def test_with_one_seed_nothing_is_resolved_and_the_seeds_are_said_to_be_unknown() -> None:
     found = power("proxy", trained(np.array([[93.0], [80.0], [85.0]])), images=144, seeds=1)
-    assert (found.top1.noise, found.top1.observed, found.top1.true) == (None, None, None)
+    assert (found.headline.noise, found.headline.observed, found.headline.true) == (None, None, None)
     told = difference(found, {0: 93.0}, {0: 62.0})
     assert told.value > (told.margin or math.inf)
     assert not told.resolved
@@ -238,10 +238,10 @@ def test_with_one_seed_nothing_is_resolved_and_the_seeds_are_said_to_be_unknown(
 
 def test_before_anything_is_measured_the_images_alone_give_a_least_difference() -> None:
     found = power("proxy", [], images=144, seeds=1)
-    assert found.top1.at_least == pytest.approx(least_difference(144))
+    assert found.headline.at_least == pytest.approx(least_difference(144))
     assert cells(found)["observed"] == "> 2.6 (images alone)"
     assert cells(power("final", [], images=10_000, seeds=3))["observed"] == "> 0.01 (images alone)", "not 0.0"
-    assert power("proxy", [], images=None, seeds=1).top1.at_least is None
+    assert power("proxy", [], images=None, seeds=1).headline.at_least is None
     assert cells(power("proxy", [], images=None, seeds=1))["images"] == "not known"
 
 
@@ -284,9 +284,9 @@ def test_of_networks_that_share_some_seeds_those_are_compared() -> None:
 def test_less_noise_on_the_loss_is_told_beside_the_accuracy() -> None:
     found = power("full", trained(np.array([[90.0, 91.0], [88.0, 86.0]])), images=100, seeds=2)
     assert found.loss.noise is not None
-    assert found.top1.noise is not None
-    assert found.loss.noise.sd == pytest.approx(found.top1.noise.sd / 100)
-    assert cells(found, "loss")["name"] == "full, loss"
+    assert found.headline.noise is not None
+    assert found.loss.noise.sd == pytest.approx(found.headline.noise.sd / 100)
+    assert cells(found, of_loss=True)["name"] == "full, loss"
 
 
 def test_the_legend_says_only_what_is_needed() -> None:

@@ -9,6 +9,7 @@ import pytest
 from dcasearch import study as study_room
 from dcasearch.analysis.standing import Compared, load_study_of, standing_of
 from dcasearch.errors import TrialFailure, UserError
+from dcasearch.metrics import METRICS
 from dcasearch.search.work import Job
 from dcasearch.space import LoadedStudy, read_space
 from dcasearch.store import Store
@@ -42,14 +43,14 @@ def test_a_finished_study_has_counts_leaders_baselines_and_a_winner_over_its_see
     assert proxy.counts[State.COMPLETE] == 5
     best = max(t.values[0] for t in proxy.trials if t.values is not None)
     assert proxy.leader is not None
-    assert proxy.leader.top1 == (best,)
+    assert proxy.leader.compared == (best,)
     assert [baseline.name for baseline in full.baselines] == ["plain", "vanilla se", "dca se"]
     assert all(baseline.seeds == (0, 1) for baseline in full.baselines)
     assert full.leader is not None
     assert full.leader.seeds == (0, 1)
     assert standing.winner is not None
     assert full.leader.architecture_id == standing.winner.architecture.id
-    assert full.leader.mean == pytest.approx(statistics.fmean(full.leader.top1))
+    assert full.leader.mean == pytest.approx(statistics.fmean(full.leader.compared))
     first, *others = standing.finals
     assert (first.name, first.seeds) == ("winner", (100, 101))
     assert [other.name for other in others] == ["plain", "vanilla se", "dca se"]
@@ -61,7 +62,7 @@ def test_a_failed_baseline_is_told_with_its_reason(tmp_path: Path) -> None:
 
     standing = standing_of(run(tmp_path, Simulated(fail=fail)), "tiny")
     assert standing.fidelities[0].baselines[0].failure == "oom: 9 GB"
-    assert standing.fidelities[0].baselines[0].top1 == ()
+    assert standing.fidelities[0].baselines[0].compared == ()
 
 
 def test_a_study_that_was_cut_off_tells_what_was_running(tmp_path: Path) -> None:
@@ -89,13 +90,17 @@ def test_a_zero_cost_fidelity_stands_with_scores_and_without_accuracies(tmp_path
     assert list(first.objectives) == ["score", "macs"]
     assert list(second.objectives) == ["top1", "macs"]
     assert first.leader is not None
-    assert (first.leader.top1, first.leader.mean) == ((), first.leader.scores[0])
-    assert all(baseline.scores and not baseline.top1 for baseline in first.baselines)
+    assert (first.leader.trained, first.leader.mean) == (False, first.leader.values["score"][0])
+    assert all(baseline.scored and baseline.compared for baseline in first.baselines)
     assert first.leader.mean == max(t.values[0] for t in first.trials if t.values is not None)
 
 
 def test_a_lead_is_taken_over_the_seeds_that_both_have() -> None:
-    leader = Compared("trial 0", "a", (0, 1, 2), (90.0, 80.0, 70.0), ())
-    assert leader.ahead_of(Compared("plain", "b", (1,), (79.0,), ())) == 1.0
-    assert leader.ahead_of(Compared("plain", "b", (5, 6), (79.0, 80.0), ())) == 0.5
+    def compared(name: str, **by_seed: float) -> Compared:
+        seeds = tuple(int(seed.removeprefix("seed")) for seed in by_seed)
+        return Compared(name, name, seeds, METRICS["top1"], {"top1": tuple(by_seed.values())})
+
+    leader = compared("trial 0", seed0=90.0, seed1=80.0, seed2=70.0)
+    assert leader.ahead_of(compared("plain", seed1=79.0)) == 1.0
+    assert leader.ahead_of(compared("plain", seed5=79.0, seed6=80.0)) == 0.5
     assert Compared("z", "a", (0,), (), (), (3.0,)).ahead_of(Compared("y", "b", (0,), (), (), (1.0,))) == 2.0

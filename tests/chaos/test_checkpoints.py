@@ -9,7 +9,7 @@ from dcasearch.training.checkpoint import Checkpoint, save_checkpoint
 
 def save(folder: Path, *seconds: float) -> None:
     history = tuple(
-        Epoch(epoch=n, train_loss=1.0, loss=1.0, top1=1.0, top5=1.0, seconds=taken)
+        Epoch(epoch=n, train_loss=1.0, values={"loss": 1.0, "top1": 1.0, "top5": 1.0}, seconds=taken)
         for n, taken in enumerate(seconds, start=1)
     )
     checkpoint = Checkpoint(model={}, optimizer={}, ema=None, history=history, images=(1,) * len(history))

@@ -12,7 +12,7 @@ from dcasearch.cli.live import LiveView, observer, sentence
 from dcasearch.search.work import Event, EventKind
 from dcasearch.trial import Value
 
-PHASE = Event("phase", "proxy trials", fields={"total": 8, "epochs": 4, "rungs": "1, 2"})
+PHASE = Event("phase", "proxy trials", fields={"total": 8, "epochs": 4, "rungs": "1, 2", "metric": "top1"})
 
 
 def event(kind: EventKind, label: str = "proxy trial 3", message: str = "", **fields: Value) -> Event:
@@ -38,12 +38,12 @@ def epoch(label: str, number: int, top1: float = 81.234) -> Event:
         (event("note", "proxy", "8 trials are done"), "proxy: 8 trials are done"),
         (event("complete", score=-3.25, epochs=1, seconds=0.5), "proxy trial 3 complete: score -3.25 in 0.5 s"),
         (
-            event("phase", "zero trials", total=500, epochs=1, rungs="", score="synflow"),
+            event("phase", "zero trials", total=500, epochs=1, rungs="", score="synflow", metric="score"),
             "zero trials: 500, scored by synflow",
         ),
         (PHASE, "proxy trials: 8, 4 epochs each, pruned after epoch 1, 2"),
         (
-            event("phase", "full trials", total=None, epochs=9, rungs="", complete=2, best=91.0),
+            event("phase", "full trials", total=None, epochs=9, rungs="", metric="top1", complete=2, best=91.0),
             "full trials: as many as there are, 9 epochs each; so far 2 complete",
         ),
     ],
@@ -111,7 +111,9 @@ def test_the_live_view_counts_states_and_keeps_the_best(clock: Clock) -> None:
 
 def test_the_live_view_tells_the_time_that_is_left_from_the_pace_of_this_run(clock: Clock) -> None:
     view, console = LiveView(), terminal()
-    view.observe(event("phase", "proxy trials", total=10, epochs=4, rungs="", complete=4, best=88.0), console)
+    view.observe(
+        event("phase", "proxy trials", total=10, epochs=4, rungs="", metric="top1", complete=4, best=88.0), console
+    )
     assert "left" not in shown(view)
     assert "leader top-1 88.00% (an earlier run)" in shown(view)
     clock.now = 30.0
@@ -170,10 +172,12 @@ def test_json_lines_hold_kind_label_message_and_fields(capsys: pytest.CaptureFix
 def test_what_overlaps_is_counted_in_its_own_phase() -> None:
     console = terminal()
     view = LiveView()
-    proxies = {"total": 3, "epochs": 2, "rungs": ""}
+    proxies = {"total": 3, "epochs": 2, "rungs": "", "metric": "top1"}
     view.observe(Event("phase", "proxy trials", fields=proxies), console)
     view.observe(Event("started", "proxy trial 2", fields={"number": 2}), console)
-    view.observe(Event("phase", "full baselines", fields={"total": 1, "epochs": 5, "rungs": ""}), console)
+    view.observe(
+        Event("phase", "full baselines", fields={"total": 1, "epochs": 5, "rungs": "", "metric": "top1"}), console
+    )
     view.observe(Event("started", "full baseline plain"), console)
     fields = {"top1": 50.0, "epochs": 2, "seconds": 1.0}
     view.observe(Event("complete", "proxy trial 1", fields=fields), console)
@@ -183,7 +187,7 @@ def test_what_overlaps_is_counted_in_its_own_phase() -> None:
 
 def test_a_race_that_plans_further_trainings_moves_the_end_of_its_phase(clock: Clock) -> None:
     view, console = LiveView(), Console(file=io.StringIO(), width=120)
-    view.observe(event("phase", "full trials", total=3, epochs=4, rungs=""), console)
+    view.observe(event("phase", "full trials", total=3, epochs=4, rungs="", metric="top1"), console)
     view.observe(event("complete", "full trial 0", top1=80.0, epochs=4, seconds=1.0), console)
     view.observe(event("note", "full trials", "race, 2 seeds: nobody is told apart; 3 of 3 go on", total=6), console)
     console.print(view)

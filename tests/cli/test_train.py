@@ -30,7 +30,7 @@ OPTIONS = [
     "--threads",
     "1",
 ]
-EPOCH = Epoch(epoch=2, train_loss=1.25, loss=1.5, top1=50.0, top5=90.0, seconds=3.0)
+EPOCH = Epoch(epoch=2, train_loss=1.25, values={"loss": 1.5, "top1": 50.0, "top5": 90.0}, seconds=3.0)
 
 
 def test_a_training_is_one_plain_line_an_epoch_and_is_done_once(dcasearch: Command, tmp_path: Path) -> None:

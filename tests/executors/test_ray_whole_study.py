@@ -135,7 +135,7 @@ def every_score_is_stored(store: Store) -> None:
     assert len(complete) == 6
     for trial in complete:
         record = store.evaluation(trial.evaluation or "")
-        assert (record.last.score,) == trial.values
+        assert (record.last.values["score"],) == trial.values
 
 
 def seconds_with_parents(store: Store) -> float:

@@ -53,7 +53,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         protocol="search",
         seed=0,
     )
-    epoch = Epoch(epoch=1, train_loss=2.3, loss=metrics.loss, top1=metrics.top1, top5=metrics.top5, seconds=1.0)
+    epoch = Epoch(epoch=1, train_loss=2.3, values=metrics, seconds=1.0)
     evaluation = Evaluation(
         key=key,
         history=(epoch,),

@@ -17,6 +17,7 @@ from dcasearch.export import Candidate, Check, verify
 from dcasearch.export.verification import check_here
 from tests.export.conftest import ARCHITECTURE, DATA, Exporter, Trained
 from tests.export.test_spec import rewrite
+from tests.support import with_top1
 
 ACCURACY = "top-1 on digits (search)"
 
@@ -95,7 +96,7 @@ def test_changed_weights_are_found_even_where_the_hash_was_forged(spec_file: Pat
 def test_an_accuracy_is_equal_within_one_image_of_the_held_out_ones(
     exported: Exporter, trained: Trained, spec_file: Path, points: float, ok: bool
 ) -> None:
-    epoch = dataclasses.replace(trained.evaluation.last, top1=trained.evaluation.last.top1 + points)
+    epoch = with_top1(trained.evaluation.last, trained.evaluation.last.values["top1"] + points)
     evaluation = dataclasses.replace(trained.evaluation, history=(epoch,))
     exported(evaluation=evaluation, winner=[Candidate("winner", "proxy", evaluation)])
     checks = {check.name: check for check in check_here(spec_file)}
@@ -136,8 +137,10 @@ def test_the_test_split_is_measured_where_the_weights_were(
     from dcasearch.training import evaluate_weights
 
     key = dataclasses.replace(trained.evaluation.key, protocol="test", seed=1000)
-    top1 = evaluate_weights(ARCHITECTURE, trained.artifacts / "weights/x.safetensors", DATA, "test", resolution=8).top1
-    epoch = dataclasses.replace(trained.evaluation.last, top1=top1)
+    top1 = evaluate_weights(ARCHITECTURE, trained.artifacts / "weights/x.safetensors", DATA, "test", resolution=8)[
+        "top1"
+    ]
+    epoch = dataclasses.replace(trained.evaluation.last, values={"top1": top1, "loss": 1.0})
     evaluation = dataclasses.replace(trained.evaluation, key=key, history=(epoch,))
     exported(evaluation=evaluation, winner=[trained.candidate(), Candidate("winner", "proxy", evaluation)])
     checks = check_here(spec_file)

@@ -63,8 +63,8 @@ def test_it_is_compared_with_the_baselines_and_not_with_what_they_started_from(s
     roles = store.roles("tiny")
     assert {"plain", "vanilla se"} <= {role.name for role in roles if role.role == "parent"}
     expected = {r.name: store.evaluation(r.evaluation or "") for r in roles if r.role == "baseline"}
-    assert {baseline.name: (baseline.seeds, baseline.top1) for baseline in spec.baselines} == {
-        name: ((evaluation.key.seed,), evaluation.last.top1) for name, evaluation in expected.items()
+    assert {baseline.name: (baseline.seeds, baseline.mean) for baseline in spec.baselines} == {
+        name: ((evaluation.key.seed,), evaluation.last.values["top1"]) for name, evaluation in expected.items()
     }
     assert [metric.epochs for metric in spec.metrics] == [1]
 

@@ -20,7 +20,7 @@ from tests.export.conftest import ARCHITECTURE, RESOLUTION, Exporter, Trained
 
 def measured(trained: Trained, name: str, top1: float, seed: int, fidelity: str = "proxy") -> Candidate:
     key = dataclasses.replace(trained.evaluation.key, seed=seed, architecture_id=f"{hash(name) & 0xFFFF:016x}")
-    epoch = Epoch(epoch=1, train_loss=1.0, loss=1.0, top1=top1, top5=100.0, seconds=1.0)
+    epoch = Epoch(epoch=1, train_loss=1.0, values={"loss": 1.0, "top1": top1, "top5": 100.0}, seconds=1.0)
     return Candidate(name, fidelity, dataclasses.replace(trained.evaluation, key=key, history=(epoch,)))
 
 
@@ -67,9 +67,9 @@ def test_the_spec_says_what_was_measured_on_what_and_where_it_comes_from(
             "protocol": "search",
             "seed": 0,
             "epochs": 1,
-            "top1": last.top1,
-            "top5": last.top5,
-            "loss": last.loss,
+            "top1": last.values["top1"],
+            "top5": last.values["top5"],
+            "loss": last.values["loss"],
             "evaluation": trained.evaluation.key.id,
         }
     ]
@@ -97,7 +97,7 @@ def test_baselines_stand_per_fidelity_with_their_seeds_and_the_difference_to_the
             measured(trained, "plain", 95.0, 0, fidelity="full"),
         ],
     )
-    assert [(b.name, b.fidelity, b.seeds, b.top1, b.difference) for b in spec.baselines] == [
+    assert [(b.name, b.fidelity, b.seeds, b.mean, b.difference) for b in spec.baselines] == [
         ("plain", "proxy", (0, 1), 89.5, 1.5),
         ("chain", "proxy", (0,), 91.25, -0.25),
         ("plain", "full", (0,), 95.0, None),
@@ -143,7 +143,7 @@ def test_weights_can_only_be_a_safetensors_file_beside_the_spec(exported: Export
 
 
 def test_a_difference_that_is_not_resolved_is_said_to_be_so(exported: Exporter, trained: Trained) -> None:
-    top1 = trained.evaluation.last.top1
+    top1 = trained.evaluation.last.values["top1"]
     found = power("proxy", [], images=144, seeds=1)
     baselines = [measured(trained, "plain", top1 - 1, seed=0)]
     (baseline,) = exported(baselines=baselines, powers={("proxy", "search"): found}).baselines

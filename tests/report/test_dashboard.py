@@ -13,6 +13,7 @@ from dcasearch import study as study_room
 from dcasearch.analysis.power import LEGEND, Difference
 from dcasearch.analysis.standing import Compared, FidelityStanding
 from dcasearch.errors import UserError
+from dcasearch.metrics import METRICS
 from dcasearch.report import dashboard
 from dcasearch.report.dashboard import note, serve, write_notes
 from dcasearch.space import LoadedStudy, read_space
@@ -25,7 +26,8 @@ PROXY: dict[str, Any] = {"name": "proxy", "trials": 5, "resolution": 16, "epochs
 
 
 def compared(name: str, *top1: float) -> Compared:
-    return Compared(name, f"{name}-id", tuple(range(len(top1))), top1, top1, "" if top1 else "oom: 9 GB")
+    values = {"top1": top1, "top5": top1} if top1 else {}
+    return Compared(name, f"{name}-id", tuple(range(len(top1))), METRICS["top1"], values, "" if top1 else "oom: 9 GB")
 
 
 def test_a_note_is_a_table_of_the_leader_and_its_lead_over_each_baseline_that_was_trained() -> None:

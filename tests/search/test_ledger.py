@@ -32,7 +32,7 @@ def open_ledger(store: Store, **changes: Any) -> Ledger:
 
 def epochs(*top1: float) -> tuple[Epoch, ...]:
     return tuple(
-        Epoch(epoch=n, train_loss=1.0, loss=1.0, top1=value, top5=100.0, seconds=0.0, device="cpu")
+        Epoch(epoch=n, train_loss=1.0, values={"loss": 1.0, "top1": value, "top5": 100.0}, seconds=0.0, device="cpu")
         for n, value in enumerate(top1, start=1)
     )
 

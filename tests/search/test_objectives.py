@@ -20,7 +20,7 @@ from dcasearch.search.objectives import (
 )
 from tests.support import make_study
 
-EPOCH = Epoch(epoch=3, train_loss=0.5, loss=0.7, top1=80.0, top5=99.0, seconds=1.0)
+EPOCH = Epoch(epoch=3, train_loss=0.5, values={"loss": 0.7, "top1": 80.0, "top5": 99.0}, seconds=1.0)
 COST = Cost(params=5_000_000, macs=300_000_000)
 
 

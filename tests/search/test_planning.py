@@ -141,7 +141,7 @@ class Levels(Simulated):
         history = []
         for number in range(1, epochs + 1):
             top1 = 50.0 + self.gap * place + noise + job.task.seed
-            history.append(Epoch(epoch=number, train_loss=1, loss=1, top1=top1, top5=99, seconds=0))
+            history.append(Epoch(epoch=number, train_loss=1, values={"loss": 1, "top1": top1, "top5": 99}, seconds=0))
             self._tick()
             work.report(job, history[-1])
         self._tick()

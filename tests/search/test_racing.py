@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from dcasearch.config.study import Direction, Fidelity, Metric
+from dcasearch.config.study import Fidelity
 from dcasearch.errors import FailureKind
+from dcasearch.metrics import Direction
 from dcasearch.search.racing import RaceStanding, images_of, race_of
 from dcasearch.trial import State, Trial
 
-TOP1: dict[Metric, Direction] = {"top1": "maximize"}
+TOP1: dict[str, Direction] = {"top1": "maximize"}
 LEVEL: dict[str, Any] = {"name": "full", "resolution": 16, "epochs": 4}
 
 
@@ -58,7 +59,7 @@ class Field:
                 self.add(of, seed, value + noise[of][seed])
         return self
 
-    def race(self, fidelity: Fidelity | None = None, objectives: dict[Metric, Direction] | None = None) -> RaceStanding:
+    def race(self, fidelity: Fidelity | None = None, objectives: dict[str, Direction] | None = None) -> RaceStanding:
         standing = race_of(fidelity or level(), objectives or TOP1, self.trials, 10_000)
         assert standing is not None
         return standing

@@ -66,7 +66,7 @@ class Shelf:
         return task
 
     def record(self, task: Task, top1: float) -> Evaluation:
-        epoch = Epoch(epoch=1, train_loss=1.0, loss=1.0, top1=top1, top5=100.0, seconds=0.0)
+        epoch = Epoch(epoch=1, train_loss=1.0, values={"loss": 1.0, "top1": top1, "top5": 100.0}, seconds=0.0)
         made = Evaluation(key=task.key, history=(epoch,), seconds=0.0, images=10, device="cpu")
         self.checkpoint(task)
         self.write(weights_path(self.artifacts, task.key.id))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from dcasearch.search.work import Event, Job
 from dcasearch.space import read_space
 from dcasearch.store import Store
 from dcasearch.trial import State, Trial
-from tests.support import DriverDied, Simulated, accuracy, make_epoch, make_evaluation, make_study
+from tests.support import DriverDied, Simulated, accuracy, make_epoch, make_evaluation, make_study, with_top1
 
 HALVING = {"name": "successive_halving", "min_epochs": 1, "reduction_factor": 2, "startup": 2}
 
@@ -90,10 +89,10 @@ def test_a_complete_trial_has_values_curve_and_record_alike_in_both_tables(bench
     told = run.optuna()[0]
     store = Store.open(run.url)
     record = store.evaluation(row.evaluation or "")
-    cost = store.get_cost(row.architecture_id, 16, 10)
+    cost = store.get_costs(row.architecture_id, 16, 10)
     assert cost is not None
-    assert row.values == (record.last.top1, float(cost.params)) == tuple(told.values)
-    assert told.intermediate_values == {epoch.epoch: epoch.top1 for epoch in record.history}
+    assert row.values == (record.last.values["top1"], float(cost["params"])) == tuple(told.values)
+    assert told.intermediate_values == {epoch.epoch: epoch.values["top1"] for epoch in record.history}
     assert told.user_attrs["state"] == "complete"
     assert told.user_attrs["architecture"] == row.architecture_id
 
@@ -121,7 +120,7 @@ def test_infeasible_trials_are_never_trained_and_say_which_constraint(bench: Cal
     unconstrained = bench(fidelities=proxy(trials=8))
     unconstrained.run()
     store = Store.open(unconstrained.url)
-    costs = sorted(store.get_cost(t.architecture_id, 16, 10).params for t in unconstrained.ledger())  # type: ignore[union-attr]  # all costed
+    costs = sorted(store.get_costs(t.architecture_id, 16, 10)["params"] for t in unconstrained.ledger())
     limit = costs[len(costs) // 2]
     run = bench(fidelities=proxy(trials=4), constraints={"params": {"max": limit}})
     executor = Simulated()
@@ -252,7 +251,7 @@ def train(work: Trials, job: Job, level: float, epochs: int) -> tuple[Epoch, ...
     """Report epochs of a made-up top-1 that starts above `level`, until a rung stops them; return them."""
     history: list[Epoch] = []
     for number in range(1, epochs + 1):
-        history.append(dataclasses.replace(make_epoch(job, number), top1=level + number))
+        history.append(with_top1(make_epoch(job, number), level + number))
         if not work.report(job, history[-1]):
             break
     return tuple(history)
@@ -280,7 +279,7 @@ def test_a_rung_that_was_passed_stays_passed_though_better_curves_have_come(
     assert again is not None
     assert (again.number, again.resumed) == (job.number, True)
     assert [work.report(again, epoch) for epoch in seen] == [True] * 7
-    assert not work.report(again, dataclasses.replace(make_epoch(again, 8), top1=58.0))  # a rung it has not passed
+    assert not work.report(again, with_top1(make_epoch(again, 8), 58.0))  # a rung it has not passed
 
 
 @pytest.mark.parametrize("failure", ["lost", "nan"])

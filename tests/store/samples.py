@@ -18,7 +18,13 @@ STUDY = "digits"
 def curve(*top1: float) -> tuple[Epoch, ...]:
     """A history with these accuracies and floats that only a lossless format keeps."""
     return tuple(
-        Epoch(epoch=n, train_loss=1 / (n + 2), loss=0.1 + 0.2 / n, top1=value, top5=value, seconds=n / 3, device="cpu")
+        Epoch(
+            epoch=n,
+            train_loss=1 / (n + 2),
+            values={"loss": 0.1 + 0.2 / n, "top1": value, "top5": value},
+            seconds=n / 3,
+            device="cpu",
+        )
         for n, value in enumerate(top1, start=1)
     )
 

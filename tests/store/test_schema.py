@@ -141,7 +141,49 @@ def test_an_upgrade_to_scores_keeps_the_trainings_there_are(url: str) -> None:
         "1, 1, 80.5, 99, 80.5, 99, 1, 10, 0)",
     )
     upgrade(url)
-    assert sql.run(url, "SELECT top1, best_top5, score FROM dca_evaluations") == [(80.5, 99.0, None)]
+    assert sql.run(url, "SELECT metric, value, best FROM dca_values ORDER BY metric") == [
+        ("loss", None, None),
+        ("top1", 80.5, 80.5),
+        ("top5", 99.0, 99.0),
+    ]
+
+
+def test_an_upgrade_to_any_metric_moves_values_and_costs_into_rows(url: str) -> None:
+    engine = make_engine(parse(url))
+    schema.migrate(engine, "0004")
+    engine.dispose()
+    sql.run(
+        url,
+        "INSERT INTO dca_architectures (id, canonical, written, created) VALUES ('a', '', '{}', '2026-01-01 00:00:00')",
+    )
+    sql.run(url, "INSERT INTO dca_costs VALUES ('a', 32, 10, 4000000, 5000000000)")
+    trained = '[{"epoch": 1, "train_loss": 1.5, "loss": 0.5, "top1": 80.5, "top5": 99.0, "seconds": 1.0}]'
+    scored = (
+        '[{"epoch": 1, "train_loss": "nan", "loss": "nan", "top1": "nan", "top5": "nan", "seconds": 1.0, "score": 3.5}]'
+    )
+    for id, history, numbers in (
+        ("t", trained, "80.5, 99, 0.5, NULL, 80.5, 99, 0.5"),
+        ("s", scored, "NULL, NULL, NULL, 3.5, NULL, NULL, NULL"),
+    ):
+        sql.run(
+            url,
+            "INSERT INTO dca_evaluations (id, architecture_id, fidelity, data, protocol, seed, history, epochs, "
+            "device, provenance, created, best_epoch, seconds, images, top1, top5, loss, score, best_top1, best_top5, "
+            f"best_loss) VALUES ('{id}', 'a', '{id}', 'd', 'search', 0, :history, 1, 'cpu', '{{}}', "
+            f"'2026-01-01 00:00:00', 1, 1, 10, {numbers})",
+            history=history,
+        )
+    upgrade(url)
+    with Store.open(url) as opened:
+        assert opened.get_costs("a", 32, 10) == {"params": 4_000_000, "macs": 5_000_000_000}
+        assert opened.evaluation("t").last.values == {"loss": 0.5, "top1": 80.5, "top5": 99.0}
+        assert opened.evaluation("s").last.values == {"score": 3.5}
+    assert sql.run(url, "SELECT evaluation, metric, value, best FROM dca_values ORDER BY evaluation, metric") == [
+        ("s", "score", 3.5, 3.5),
+        ("t", "loss", 0.5, 0.5),
+        ("t", "top1", 80.5, 80.5),
+        ("t", "top5", 99.0, 99.0),
+    ]
 
 
 def test_two_that_start_at_once_on_an_empty_database_make_its_tables_once(url: str) -> None:

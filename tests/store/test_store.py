@@ -16,7 +16,8 @@ from sqlalchemy.exc import IntegrityError
 
 from dcasearch.architecture import Architecture
 from dcasearch.errors import StorageError
-from dcasearch.evaluation import Cost, Epoch
+from dcasearch.evaluation import Epoch
+from dcasearch.metrics import METRICS, Metric
 from dcasearch.store import Store
 from dcasearch.trial import State
 from tests.postgres import PASSWORD
@@ -37,7 +38,7 @@ def test_a_study_is_stored_as_it_was_last_run(store: Store) -> None:
     store.put_study("b", {"space": "x", "extended": [1, None, 0.1]}, "second")
     stored = store.get_study("b")
     assert stored is not None
-    assert (stored.meaning, stored.yaml, stored.created) == (
+    assert (stored.meaning, stored.resolved, stored.created) == (
         {"space": "x", "extended": [1, None, 0.1]},
         "second",
         created,
@@ -76,12 +77,23 @@ def test_an_unknown_id_is_a_storage_error(store: Store) -> None:
 
 def test_costs_are_kept_by_resolution_and_classes(store: Store) -> None:
     with_study(store)
-    store.put_cost(ARCHITECTURE.id, 224, 1000, Cost(11_000_000, 2**40))
-    store.put_cost(ARCHITECTURE.id, 32, 10, Cost(1, 2))
-    store.put_cost(ARCHITECTURE.id, 32, 10, Cost(1, 3))
-    assert store.get_cost(ARCHITECTURE.id, 224, 1000) == Cost(11_000_000, 2**40)
-    assert store.get_cost(ARCHITECTURE.id, 32, 10) == Cost(1, 3)
-    assert store.get_cost(ARCHITECTURE.id, 32, 100) is None
+    store.put_costs(ARCHITECTURE.id, 224, 1000, {"params": 11_000_000, "macs": 2**40})
+    store.put_costs(ARCHITECTURE.id, 32, 10, {"params": 1, "macs": 2})
+    store.put_costs(ARCHITECTURE.id, 32, 10, {"params": 1, "macs": 3})
+    assert store.get_costs(ARCHITECTURE.id, 224, 1000) == {"params": 11_000_000, "macs": 2**40}
+    assert store.get_costs(ARCHITECTURE.id, 32, 10) == {"params": 1, "macs": 3}
+    assert store.get_costs(ARCHITECTURE.id, 32, 100) == {}
+
+
+def test_a_cost_of_one_device_is_kept_for_that_device(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    latency = Metric(name="latency", label="latency", known="before training", unit="ms", of_device=True)
+    monkeypatch.setitem(METRICS._entries, "latency", latency)
+    with_study(store)
+    store.put_costs(ARCHITECTURE.id, 32, 10, {"params": 1, "latency": 2.5}, device="H100")
+    store.put_costs(ARCHITECTURE.id, 32, 10, {"params": 1, "latency": 9.5}, device="cpu")
+    assert store.get_costs(ARCHITECTURE.id, 32, 10, "H100") == {"params": 1, "latency": 2.5}
+    assert store.get_costs(ARCHITECTURE.id, 32, 10, "cpu") == {"params": 1, "latency": 9.5}
+    assert store.get_costs(ARCHITECTURE.id, 32, 10) == {"params": 1}
 
 
 def test_an_evaluation_comes_back_equal_to_the_last_bit(store: Store) -> None:
@@ -92,18 +104,27 @@ def test_an_evaluation_comes_back_equal_to_the_last_bit(store: Store) -> None:
     assert store.find(made.key) == store.evaluation(made.key.id) == made
 
 
-def test_last_and_best_epoch_stand_in_columns_of_their_own(store: Store, url: str) -> None:
+def test_values_of_the_last_and_the_best_epoch_stand_in_rows_of_their_own(store: Store, url: str) -> None:
     with_study(store).record(evaluation(10.0, 60.0, 40.0))
-    assert sql.run(url, "SELECT epochs, top1, best_epoch, best_top1 FROM dca_evaluations") == [(3, 40.0, 2, 60.0)]
+    assert sql.run(url, "SELECT epochs, best_epoch FROM dca_evaluations") == [(3, 2)]
+    assert sql.run(url, "SELECT value, best FROM dca_values WHERE metric = 'top1'") == [(40.0, 60.0)]
+
+
+def test_a_longer_record_replaces_the_values_of_a_shorter_one(store: Store, url: str) -> None:
+    with_study(store).record(evaluation(10.0))
+    store.record(evaluation(10.0, 60.0))
+    assert sql.run(url, "SELECT value, best FROM dca_values WHERE metric = 'top1'") == [(60.0, 60.0)]
 
 
 def test_a_diverged_history_is_stored_as_portable_json(store: Store, url: str) -> None:
-    epoch = dataclasses.replace(curve(5.0)[0], train_loss=math.inf, loss=math.nan)
+    first = curve(5.0)[0]
+    epoch = dataclasses.replace(first, train_loss=math.inf, values={**first.values, "loss": math.nan})
     with_study(store).record(dataclasses.replace(evaluation(5.0), history=(epoch,)))
     [stored] = store.evaluation(evaluation(5.0).key.id).history
     assert stored.train_loss == math.inf
-    assert math.isnan(stored.loss)
-    [(history, loss)] = sql.run(url, "SELECT CAST(history AS TEXT), loss FROM dca_evaluations")
+    assert math.isnan(stored.values["loss"])
+    [(history,)] = sql.run(url, "SELECT CAST(history AS TEXT) FROM dca_evaluations")
+    [(loss,)] = sql.run(url, "SELECT value FROM dca_values WHERE metric = 'loss'")
     assert json.loads(history, parse_constant=pytest.fail)
     assert loss is None
 
@@ -134,7 +155,7 @@ def test_a_longer_curve_replaces_a_shorter_one_and_never_the_other_way(store: St
 def test_of_two_different_curves_the_first_stays_with_a_warning(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     with_study(store).record(evaluation(50.0))
     with caplog.at_level(logging.WARNING):
-        assert store.record(evaluation(51.0)).last.top1 == 50.0
+        assert store.record(evaluation(51.0)).last.values["top1"] == 50.0
     assert "measured twice with different values" in caplog.text
 
 
@@ -147,7 +168,7 @@ def test_many_evaluations_are_found_at_once(store: Store) -> None:
 
 def test_curves_and_seconds_are_read_without_their_records(store: Store) -> None:
     with_study(store)
-    diverged = dataclasses.replace(curve(5.0)[0], loss=math.inf)
+    diverged = dataclasses.replace(curve(5.0)[0], values={**curve(5.0)[0].values, "loss": math.inf})
     made = [
         store.record(evaluation(50.0, 200 / 3, seconds=0.1)),
         store.record(dataclasses.replace(evaluation(5.0, seed=1, seconds=0.2), history=(diverged,))),
@@ -279,7 +300,7 @@ def test_two_drivers_that_store_the_same_at_once_both_succeed(url: str) -> None:
             for seed in range(10):
                 barrier.wait()
                 own.put_architecture(ARCHITECTURE)
-                own.put_cost(ARCHITECTURE.id, seed, 10, Cost(1, 2))
+                own.put_costs(ARCHITECTURE.id, seed, 10, {"params": 1, "macs": 2})
                 own.record(evaluation(*[50.0] * (1 + seconds), seed=seed, seconds=float(seconds)))
                 own.put_role(role(f"chain {seed}"))
 
@@ -306,4 +327,4 @@ def test_a_score_comes_back_as_it_was_with_nothing_measured_beside_it(store: Sto
     assert repr(store.record(scored)) == repr(scored)  # the same again, though nan differs from nan
     assert repr(store.evaluation(scored.key.id)) == repr(scored)
     assert store.curves([scored.key.id], "score") == {scored.key.id: [-1 / 3]}
-    assert sql.run(url, "SELECT top1, loss, best_top5, score FROM dca_evaluations") == [(None, None, None, -1 / 3)]
+    assert sql.run(url, "SELECT metric, value, best FROM dca_values") == [("score", -1 / 3, -1 / 3)]

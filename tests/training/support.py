@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from dcasearch.architecture import Architecture
+from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Data, Fidelity
 from dcasearch.data import describe
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.training import Task, evaluate
+from dcasearch.training.tasks import LearningTask, learning_task
 
 CONNECTED: dict[str, Any] = {
     "backbone": {"name": "mobilenet_v2", "width": 0.1},
@@ -27,6 +29,7 @@ def make_task(
     data: Data | None = None,
     protocol: Any = "search",
     seed: int = 0,
+    task: str = "classification",
     recipe: dict[str, Any] | None = None,
     **fidelity: Any,
 ) -> Task:
@@ -39,7 +42,12 @@ def make_task(
         data_fingerprint=describe(data).fingerprint,
         protocol=protocol,
         seed=seed,
+        task=task,
     )
+
+
+def task_of(recipe: Recipe) -> LearningTask:
+    return learning_task("classification", recipe)
 
 
 def run(task: Task, artifacts: Path, report: Callable[[Epoch], bool] = lambda epoch: True) -> Evaluation:
@@ -48,4 +56,4 @@ def run(task: Task, artifacts: Path, report: Callable[[Epoch], bool] = lambda ep
 
 def curve(evaluation: Evaluation) -> list[tuple[float, ...]]:
     """What a training measured, without its seconds."""
-    return [(e.epoch, e.train_loss, e.loss, e.top1, e.top5) for e in evaluation.history]
+    return [(e.epoch, e.train_loss, dict(e.values)) for e in evaluation.history]

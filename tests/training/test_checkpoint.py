@@ -23,7 +23,15 @@ CHECKPOINT = Checkpoint(
     model={"weight": torch.arange(24.0).view(2, 3, 2, 2).to(memory_format=torch.channels_last)},
     optimizer={"state": {0: {"momentum_buffer": torch.ones(3)}}, "param_groups": [{"lr": 0.1, "params": [0]}]},
     ema=None,
-    history=(Epoch(epoch=1, train_loss=0.1, loss=float("1e-9"), top1=33.3333, top5=100.0, seconds=0.2, device="cpu"),),
+    history=(
+        Epoch(
+            epoch=1,
+            train_loss=0.1,
+            values={"loss": float("1e-9"), "top1": 33.3333, "top5": 100.0},
+            seconds=0.2,
+            device="cpu",
+        ),
+    ),
     images=(64,),
     middle=MidEpoch(3, 0.5, (RankState(torch.tensor(1.5), 48, [torch.get_rng_state()]),)),
 )
@@ -71,7 +79,7 @@ def test_a_checkpoint_of_the_first_format_is_one_between_two_epochs(tmp_path: Pa
     torch.save({**content, "format": 1}, path)
     loaded = load(path)
     assert loaded.middle is None
-    assert loaded.history[0].top1 == CHECKPOINT.history[0].top1
+    assert loaded.history[0].values["top1"] == CHECKPOINT.history[0].values["top1"]
     assert loaded.history[0].device == ""
 
 

@@ -12,7 +12,7 @@ from dcasearch.config.study import Data
 from dcasearch.data import Batch
 from dcasearch.errors import DataError, TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
-from dcasearch.training import Metrics, Task, discard, evaluate, loop
+from dcasearch.training import Task, discard, evaluate, loop
 from dcasearch.training import training as room
 from dcasearch.training.checkpoint import checkpoint_path
 from dcasearch.training.loop import Trained
@@ -65,14 +65,14 @@ def test_an_evaluation_says_everything_about_its_training(undisturbed: tuple[Eva
     assert evaluation.provenance["threads"] == "1"
     assert evaluation.weights == f"weights/{task.key.id}.safetensors"
     assert (artifacts / evaluation.weights).is_file()
-    assert all(epoch.top5 >= epoch.top1 for epoch in evaluation.history)
+    assert all(epoch.values["top5"] >= epoch.values["top1"] for epoch in evaluation.history)
 
 
 def test_training_learns(tmp_path: Path) -> None:
     vanilla = {"backbone": {"name": "resnet18"}}
     recipe = {"lr": 0.02, "batch_size": 32, "augmentation": {"crop": "none", "flip": False}}
     evaluation = run(make_task(vanilla, train_fraction=0.2, recipe=recipe), tmp_path)
-    assert evaluation.last.top1 > 60
+    assert evaluation.last.values["top1"] > 60
     assert evaluation.last.train_loss < evaluation.history[0].train_loss
 
 
@@ -265,7 +265,7 @@ def test_the_threads_are_the_tasks_and_are_put_back(
         return Trained(loss=1.0, images=1)
 
     monkeypatch.setattr(room, "train_epoch", train_epoch)
-    monkeypatch.setattr(room, "measure", lambda *_, **__: Metrics(loss=1.0, top1=0.0, top5=0.0))
+    monkeypatch.setattr(room, "measure", lambda *_, **__: {"loss": 1.0, "top1": 0.0, "top5": 0.0})
     task = make_task(epochs=1, train_fraction=0.01)
     try:
         evaluate(task, artifacts=tmp_path, report=lambda epoch: True, threads=before + 1, device="cpu")
@@ -302,7 +302,7 @@ def test_image_folders_train_and_resume_with_unreadable_images_counted(tmp_path:
     run(task, tmp_path / "killed", lambda epoch: False)
     assert curve(run(task, tmp_path / "killed")) == curve(whole)
     assert whole.provenance["unreadable_images"] == "1"
-    assert whole.last.top5 == 100.0
+    assert whole.last.values["top5"] == 100.0
 
 
 def test_too_many_unreadable_images_stop_the_run(tmp_path: Path) -> None:

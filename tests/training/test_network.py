@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 def make(architecture: dict[str, Any] = CONNECTED, seed: int = 0, **recipe: Any) -> TrainedNetwork:
     return make_network(
-        Architecture.parse(architecture), Recipe.model_validate(recipe), classes=10, seed=seed, device=CPU
+        Architecture.parse(architecture), Recipe.model_validate(recipe), outputs=10, seed=seed, device=CPU
     )
 
 
@@ -111,7 +111,7 @@ def test_a_network_that_starts_from_its_vanilla_parent_computes_what_that_does(f
     connected = started_as_vanilla(Architecture.parse({**CONNECTED, "connections": {"function": function}}))
     recipe = Recipe()
     state = parent.state_dict()
-    child = make_network(connected, recipe, classes=10, seed=0, device=CPU, parent=state).model.eval()
+    child = make_network(connected, recipe, outputs=10, seed=0, device=CPU, parent=state).model.eval()
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(child(images), parent(images), rtol=0.0, atol=tolerance)
 
@@ -119,7 +119,7 @@ def test_a_network_that_starts_from_its_vanilla_parent_computes_what_that_does(f
 def test_the_average_of_a_network_that_starts_from_its_parent_starts_there_too() -> None:
     state = make(VANILLA, seed=3).model.state_dict()
     architecture = Architecture.parse(CONNECTED)
-    child = make_network(architecture, Recipe(ema=0.9), classes=10, seed=0, device=CPU, parent=state)
+    child = make_network(architecture, Recipe(ema=0.9), outputs=10, seed=0, device=CPU, parent=state)
     average = child.evaluated.state_dict()
     assert all(torch.equal(average[name], value) for name, value in state.items())
 
@@ -129,4 +129,4 @@ def test_another_networks_weights_are_no_parent() -> None:
     other = make({"backbone": {"name": "mobilenet_v2", "width": 0.1}}).model.state_dict()  # has no attention
     for state in (wider, other):
         with pytest.raises(RuntimeError):
-            make_network(Architecture.parse(CONNECTED), Recipe(), classes=10, seed=0, device=CPU, parent=state)
+            make_network(Architecture.parse(CONNECTED), Recipe(), outputs=10, seed=0, device=CPU, parent=state)

@@ -27,7 +27,7 @@ from dcasearch.training.network import TrainedNetwork, make_network
 from dcasearch.training.optimizer import make_optimizer
 from dcasearch.training.ranks import ALONE
 from tests.training.pair import Pair, pair
-from tests.training.support import CONNECTED, curve, make_task, run
+from tests.training.support import CONNECTED, curve, make_task, run, task_of
 
 CPU = torch.device("cpu")
 PLAIN = Recipe.model_validate({"momentum": 0, "weight_decay": 0, "dropout": 0.0, "label_smoothing": 0.1})
@@ -50,7 +50,7 @@ def two() -> Iterator[Pair]:
 
 
 def make(ranks: Ranks = ALONE, *, frozen: bool = False) -> TrainedNetwork:
-    made = make_network(Architecture.parse(CONNECTED), PLAIN, classes=10, seed=0, device=CPU, ranks=ranks)
+    made = make_network(Architecture.parse(CONNECTED), PLAIN, outputs=10, seed=0, device=CPU, ranks=ranks)
     if frozen:
         for module in made.model.modules():
             if isinstance(module, _BatchNorm):
@@ -77,7 +77,9 @@ def one_step(ranks: Ranks, frozen: bool) -> tuple[dict[str, Tensor], dict[str, T
     made, (images, labels) = make(ranks, frozen=frozen), batch()
     mine = ranks.share.of(len(labels))
     optimizer = make_optimizer(made.model, PLAIN)
-    trained = train_epoch(made, optimizer, [(images[mine], labels[mine])], lambda step: 0.0, PLAIN, ranks=ranks)
+    trained = train_epoch(
+        made, optimizer, [(images[mine], labels[mine])], lambda step: 0.0, task_of(PLAIN), ranks=ranks
+    )
     ranks.share_buffers(made.model)
     return gradients_of(made.model), running_of(made.model), trained.loss
 
@@ -128,7 +130,7 @@ def step_in_micro_batches(ranks: Ranks, accumulate: int) -> tuple[dict[str, Tens
     assert made.shared is not None
     made.shared.register_comm_hook(None, count)
     optimizer = make_optimizer(made.model, recipe)
-    train_epoch(made, optimizer, [(images[mine], labels[mine])], lambda step: 0.0, recipe, ranks=ranks)
+    train_epoch(made, optimizer, [(images[mine], labels[mine])], lambda step: 0.0, task_of(recipe), ranks=ranks)
     return gradients_of(made.model), exchanged
 
 
@@ -147,7 +149,7 @@ def test_micro_batches_make_the_gradients_of_the_whole_batch_where_batch_norm_is
     found = []
     for accumulate in (1, 3):
         made, recipe = make(frozen=True), PLAIN.model_copy(update={"accumulate": accumulate})
-        train_epoch(made, make_optimizer(made.model, recipe), [batch()], lambda step: 0.0, recipe)
+        train_epoch(made, make_optimizer(made.model, recipe), [batch()], lambda step: 0.0, task_of(recipe))
         found.append(gradients_of(made.model))
     assert_close(found[1], found[0])
 
@@ -211,7 +213,7 @@ def test_metrics_count_every_sample_once(together: tuple[Evaluation, Evaluation,
     made = task()
     weights = root / "first" / str(evaluation.weights)
     alone = evaluate_weights(made.architecture, weights, made.data, "paper", resolution=16, batch_size=359)
-    assert (alone.top1, alone.top5) == (evaluation.last.top1, evaluation.last.top5)
+    assert (alone["top1"], alone["top5"]) == (evaluation.last.values["top1"], evaluation.last.values["top5"])
     assert alone.loss == pytest.approx(evaluation.last.loss, rel=1e-5)
 
 
@@ -260,7 +262,7 @@ def diverge(ranks: Ranks) -> str:
             make_optimizer(made.model, PLAIN),
             [(images[mine], labels[mine])],
             lambda step: 0.0,
-            PLAIN,
+            task_of(PLAIN),
             ranks=ranks,
         )
     except TrialFailure as failure:
@@ -279,7 +281,7 @@ def unreadable(ranks: Ranks) -> int:
     first = (images[:0], labels[:0]) if ranks.rank == 1 else (images[mine], labels[mine])
     optimizer = make_optimizer(made.model, PLAIN)
     return train_epoch(
-        made, optimizer, [first, (images[mine], labels[mine])], lambda step: 0.0, PLAIN, ranks=ranks
+        made, optimizer, [first, (images[mine], labels[mine])], lambda step: 0.0, task_of(PLAIN), ranks=ranks
     ).images
 
 
@@ -317,4 +319,4 @@ def test_more_ranks_than_images_are_refused(
 def test_synchronised_batch_norm_needs_a_gpu() -> None:
     recipe = Recipe(sync_batchnorm=True)
     with pytest.raises(UserError, match=r"recipe\.sync_batchnorm: true needs GPUs"):
-        make_network(Architecture.parse(CONNECTED), recipe, classes=10, seed=0, device=CPU)
+        make_network(Architecture.parse(CONNECTED), recipe, outputs=10, seed=0, device=CPU)

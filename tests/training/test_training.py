@@ -168,7 +168,7 @@ def test_checkpoints_and_weights_may_lie_behind_a_url(
     assert sha256_of(weights) == evaluation.weights_sha256
     task = make_task()
     measured = evaluate_weights(task.architecture, weights, task.data, "search", resolution=16, batch_size=16)
-    assert measured.top1 == evaluation.last.top1
+    assert measured["top1"] == evaluation.last.values["top1"]
     discard(task.key, store)
     assert list((store / "checkpoints").iterdir()) == []
     store.fs.rm(store.path, recursive=True)
@@ -231,7 +231,7 @@ def test_a_training_from_its_parent_goes_on_where_that_ended(tmp_path: Path) -> 
     parent = train(task.parent, tmp_path)
     child = train(task, tmp_path)
     assert child.last.loss == pytest.approx(parent.last.loss, rel=1e-4)
-    assert child.last.top1 == parent.last.top1
+    assert child.last.values["top1"] == parent.last.values["top1"]
 
 
 @pytest.mark.parametrize("calls", [(3,), (STEPS + 2, 5)])

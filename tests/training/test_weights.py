@@ -32,8 +32,8 @@ def test_measuring_the_weights_gives_the_last_epochs_metrics(undisturbed: tuple[
     )
     torch.set_num_threads(threads)
     last = evaluation.last
-    assert (metrics.top1, metrics.top5) == (last.top1, last.top5)
-    assert metrics.loss == pytest.approx(last.loss, rel=1e-5)
+    assert (metrics["top1"], metrics["top5"]) == (last.values["top1"], last.values["top5"])
+    assert metrics["loss"] == pytest.approx(last.values["loss"], rel=1e-5)
 
 
 def test_another_protocol_measures_on_other_images(undisturbed: tuple[Evaluation, Path]) -> None:

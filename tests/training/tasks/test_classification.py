@@ -4,9 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from dcasearch.training.metrics import Meter, measure
+from dcasearch.config.recipe import Recipe
+from dcasearch.training.tasks import learning_task, measure
+from dcasearch.training.tasks.classification import ClassificationMeter as Meter
 
 CPU = torch.device("cpu")
+TASK = learning_task("classification", Recipe())
 
 
 def ranked(*best_first: int, classes: int = 8) -> list[float]:
@@ -22,7 +25,7 @@ def test_top1_and_top5_are_exact_whatever_the_batches() -> None:
     for chosen in (slice(0, 4), slice(4, 5)):
         meter.update(logits[chosen], labels[chosen])
     metrics = meter.compute()
-    assert (metrics.top1, metrics.top5) == (40.0, 80.0)
+    assert (metrics["top1"], metrics["top5"]) == (40.0, 80.0)
 
 
 def test_the_loss_is_the_mean_cross_entropy_over_images_not_batches() -> None:
@@ -31,33 +34,33 @@ def test_the_loss_is_the_mean_cross_entropy_over_images_not_batches() -> None:
     meter.update(logits[:2], torch.tensor([0, 1]))
     meter.update(logits[2:], torch.tensor([0]))
     expected = (math.log(1 + math.exp(-2)) + math.log(2) + math.log(1 + math.exp(2))) / 3
-    assert meter.compute().loss == pytest.approx(expected, rel=1e-6)
+    assert meter.compute()["loss"] == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("classes", [2, 5])
 def test_five_classes_or_fewer_are_always_in_the_top_five(classes: int) -> None:
     meter = Meter(classes, CPU)
     meter.update(torch.zeros(1, classes), torch.tensor([classes - 1]))
-    assert meter.compute().top5 == 100.0
+    assert meter.compute()["top5"] == 100.0
 
 
 def test_percentages_have_no_noise_of_single_precision() -> None:
     meter = Meter(2, CPU)
     meter.update(torch.tensor([[1.0, 0.0]] * 3), torch.tensor([0, 1, 1]))
-    assert meter.compute().top1 == 33.3333
+    assert meter.compute()["top1"] == 33.3333
 
 
 def test_a_loss_that_is_not_a_number_stays_one() -> None:
     meter = Meter(2, CPU)
     meter.update(torch.tensor([[float("nan"), 0.0]]), torch.tensor([0]))
-    assert math.isnan(meter.compute().loss)
+    assert math.isnan(meter.compute()["loss"])
 
 
 def test_measuring_is_in_evaluation_mode_and_leaves_the_model_as_it_was() -> None:
     model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(3), nn.Linear(3, 2))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     batches = [(torch.randn(4, 3, 1, 1), torch.tensor([0, 1, 0, 1]))] * 2
-    metrics = measure(model, batches, classes=2, device=CPU)
+    metrics = measure(TASK, model, batches, classes=2, device=CPU)
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert metrics == measure(model, batches[:1], classes=2, device=CPU)
+    assert metrics == measure(TASK, model, batches[:1], classes=2, device=CPU)
