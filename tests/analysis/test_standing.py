@@ -103,4 +103,7 @@ def test_a_lead_is_taken_over_the_seeds_that_both_have() -> None:
     leader = compared("trial 0", seed0=90.0, seed1=80.0, seed2=70.0)
     assert leader.ahead_of(compared("plain", seed1=79.0)) == 1.0
     assert leader.ahead_of(compared("plain", seed5=79.0, seed6=80.0)) == 0.5
-    assert Compared("z", "a", (0,), (), (), (3.0,)).ahead_of(Compared("y", "b", (0,), (), (), (1.0,))) == 2.0
+    scored = [
+        Compared(name, name, (0,), METRICS["score"], {"score": (value,)}) for name, value in (("z", 3.0), ("y", 1.0))
+    ]
+    assert scored[0].ahead_of(scored[1]) == 2.0

@@ -22,6 +22,7 @@ from tests.training.support import make_task, run
 
 DIGITS = ("zero", "one", "two")
 RESOLUTION = 16
+NETWORK = {"backbone": {"name": "resnet18", "width": 0.125, "stem": "small"}, "attention": {"name": "se"}}
 
 
 def write_part(folder: Path, part: Part, images: int) -> list[tuple[Path, str]]:
@@ -46,7 +47,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple
     write_part(folder / "train", digits.train, 60)
     files = write_part(folder / "test", digits.test, 20)
     data = Data(name="imagefolder", root=str(folder), workers=0)
-    task = make_task(data=data, protocol="test", resolution=RESOLUTION, epochs=6, train_fraction=1.0)
+    task = make_task(NETWORK, data=data, protocol="test", resolution=RESOLUTION, epochs=8, train_fraction=1.0)
     evaluation = run(task, folder / "artifacts")
     export(
         folder / "best.yaml",

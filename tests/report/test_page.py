@@ -97,7 +97,7 @@ def test_the_page_says_who_leads_by_how_much_with_seeds_and_calls_nothing_a_win(
     text = render(standing, [], ended.url)
     winner, *baselines = standing.finals
     best = max(baselines, key=lambda baseline: baseline.mean)
-    assert f"chosen has {winner.mean:.2f}% top-1 on the test split, with fresh seeds (2 seeds)" in text
+    assert f"chosen has top-1 {winner.mean:.2f}% on the test split, with fresh seeds (2 seeds)" in text
     assert best.behind is not None
     rest = f"points against the baseline of the highest mean, {best.name} (2 seeds)"
     assert f"{best.behind.in_words()} {rest}" in text

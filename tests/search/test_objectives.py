@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcasearch.config.study import Bound
-from dcasearch.evaluation import Cost, Epoch
+from dcasearch.evaluation import Epoch
 from dcasearch.search.objectives import (
     curve_metric,
     measured,
@@ -21,7 +21,7 @@ from dcasearch.search.objectives import (
 from tests.support import make_study
 
 EPOCH = Epoch(epoch=3, train_loss=0.5, values={"loss": 0.7, "top1": 80.0, "top5": 99.0}, seconds=1.0)
-COST = Cost(params=5_000_000, macs=300_000_000)
+COST = {"params": 5_000_000, "macs": 300_000_000}
 
 
 def test_a_trial_has_one_value_per_objective_in_the_order_of_the_yaml() -> None:

@@ -21,6 +21,7 @@ from dcasearch.search.tasks import task_of
 from dcasearch.search.work import Work
 from dcasearch.space import LoadedStudy, load_study
 from dcasearch.store import Store
+from dcasearch.store.schema import upgrade
 from dcasearch.training import Task, evaluate
 from dcasearch.trial import State
 
@@ -59,6 +60,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with tarfile.open(Path(__file__).with_name("unfinished.tar.gz")) as archive:
         archive.extractall(tmp_path, filter="data")
     monkeypatch.chdir(tmp_path)
+    upgrade(f"sqlite:///{tmp_path}/study.db")  # `dcasearch db upgrade`, as its user is told to
     return tmp_path
 
 

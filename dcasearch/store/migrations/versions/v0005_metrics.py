@@ -1,5 +1,6 @@
 """For any metric: the values of evaluations and the costs of architectures become rows, one per metric."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +22,13 @@ def upgrade() -> None:
 
 
 def _move_values() -> None:
+    # Read first: SQLite makes the table anew, which nothing may refer to by then.
+    names = (*_MEASURED, "score", *(f"best_{name}" for name in _MEASURED))
+    columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in ("id", *names)]
+    found = op.get_bind().execute(sa.select(*columns).select_from(sa.table("dca_evaluations"))).mappings().all()
+    with op.batch_alter_table("dca_evaluations") as table:
+        for name in names:
+            table.drop_column(name)
     values = op.create_table(
         "dca_values",
         sa.Column("evaluation", sa.String(length=16), nullable=False),
@@ -30,18 +38,17 @@ def _move_values() -> None:
         sa.ForeignKeyConstraint(["evaluation"], ["dca_evaluations.id"], name="fk_dca_values_evaluation"),
         sa.PrimaryKeyConstraint("evaluation", "metric", name="pk_dca_values"),
     )
-    columns: list[sa.ColumnClause[Any]] = [
-        sa.column(name) for name in ("id", "score", *_MEASURED, *(f"best_{name}" for name in _MEASURED))
+    op.bulk_insert(values, [row for stored in found for row in _rows(stored)])
+
+
+def _rows(stored: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a row per metric; a score has no other metric."""
+    if stored["score"] is not None:
+        return [{"evaluation": stored["id"], "metric": "score", "value": stored["score"], "best": stored["score"]}]
+    return [
+        {"evaluation": stored["id"], "metric": name, "value": stored[name], "best": stored[f"best_{name}"]}
+        for name in _MEASURED
     ]
-    old = sa.table("dca_evaluations", *columns)
-    for name in _MEASURED:
-        rows = sa.select(old.c.id, sa.literal(name), old.c[name], old.c[f"best_{name}"]).where(old.c.score.is_(None))
-        op.execute(sa.insert(values).from_select(["evaluation", "metric", "value", "best"], rows))
-    rows = sa.select(old.c.id, sa.literal("score"), old.c.score, old.c.score).where(old.c.score.is_not(None))
-    op.execute(sa.insert(values).from_select(["evaluation", "metric", "value", "best"], rows))
-    with op.batch_alter_table("dca_evaluations") as table:
-        for name in (*_MEASURED, "score", *(f"best_{name}" for name in _MEASURED)):
-            table.drop_column(name)
 
 
 def _move_costs() -> None:
