@@ -214,7 +214,7 @@ def test_metrics_count_every_sample_once(together: tuple[Evaluation, Evaluation,
     weights = root / "first" / str(evaluation.weights)
     alone = evaluate_weights(made.architecture, weights, made.data, "paper", resolution=16, batch_size=359)
     assert (alone["top1"], alone["top5"]) == (evaluation.last.values["top1"], evaluation.last.values["top5"])
-    assert alone.loss == pytest.approx(evaluation.last.loss, rel=1e-5)
+    assert alone["loss"] == pytest.approx(evaluation.last.values["loss"], rel=1e-5)
 
 
 def test_equal_tasks_give_equal_values(

@@ -230,7 +230,7 @@ def test_a_training_from_its_parent_goes_on_where_that_ended(tmp_path: Path) -> 
     assert task.parent is not None
     parent = train(task.parent, tmp_path)
     child = train(task, tmp_path)
-    assert child.last.loss == pytest.approx(parent.last.loss, rel=1e-4)
+    assert child.last.values["loss"] == pytest.approx(parent.last.values["loss"], rel=1e-4)
     assert child.last.values["top1"] == parent.last.values["top1"]
 
 
