@@ -32,6 +32,7 @@ from dcasearch.search.tasks import task_of
 from dcasearch.search.work import Event, Job, Observer
 from dcasearch.space import Point, Space
 from dcasearch.store import Store
+from dcasearch.store.optuna_private import taken_up
 from dcasearch.training import later_continues
 from dcasearch.trial import RETRY_OF, Origin, State, Trial, Value
 
@@ -361,7 +362,7 @@ class Trials:
         for frozen in self.ledger.unfinished():
             trial = self.ledger.trials.get(frozen.number)
             if trial is None:
-                self._admit(optuna.trial.Trial(self.ledger.optuna, frozen._trial_id))
+                self._admit(taken_up(self.ledger.optuna, frozen))
             elif left.get(trial.number) is not trial.state:
                 continue  # an earlier duplicate of this loop has settled this one, or made it a job
             elif trial.state is State.WAITING:
