@@ -54,7 +54,7 @@ def _random(sampler: Sampler, seed: int) -> BaseSampler:
 
 @SAMPLERS.register("grid")
 def _grid(sampler: Sampler, seed: int) -> BaseSampler:
-    """Grid's points are enqueued by `dcasearch.search.trials`; nothing is left for a sampler to draw."""
+    """Grid's points are enqueued by `dcasearch.search.suggestions`; nothing is left for a sampler to draw."""
     return RandomSampler(seed=seed)
 
 
