@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "dcasearch"
 LEVELS = [
-    {"errors", "registry", "architecture", "artifacts", "evaluation", "trial"},
+    {"errors", "registry", "files", "architecture", "artifacts", "evaluation", "trial"},
     {"config", "task"},
     {"space"},
     {"models"},
@@ -25,6 +25,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAG
 WITHOUT_TORCH = {
     "errors",
     "registry",
+    "files",
     "architecture",
     "artifacts",
     "evaluation",
