@@ -155,10 +155,10 @@ class Admission:
         task = task_of(self._study, self._fidelity, architecture, trial.seed, data_fingerprint=self._data_fingerprint)
         resources = self._study.executor.resources.get(self._fidelity.name, Resources())
         job = Job(
-            self._label(trial.number),
-            trial.number,
-            task,
-            resources,
+            label=self._label(trial.number),
+            number=trial.number,
+            task=task,
+            resources=resources,
             epoch_seconds=self._study.executor.epoch_seconds,
             resumed=resumed,
             trial=True,

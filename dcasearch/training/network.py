@@ -25,7 +25,7 @@ from dcasearch.models.layers import BatchNorm
 from dcasearch.training.ranks import ALONE, Ranks
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class TrainedNetwork:
     """A model with what the recipe wraps around it; all of them share the model's parameters."""
 
