@@ -39,7 +39,9 @@ def test_another_way_to_print_is_put_back_also_after_an_error() -> None:
     assert worker.print_to_stdstream is before
 
 
+@pytest.mark.slow
 @pytest.mark.ray
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Ray 2.55 leaves a file open
 def test_a_ray_of_this_machine_is_known_not_to_grow() -> None:
     from dcasearch.executors.ray.cluster import connected, grows
     from dcasearch.executors.ray.ray_private import autoscaling_status
