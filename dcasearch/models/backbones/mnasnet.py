@@ -95,6 +95,10 @@ class MnasNet(nn.Module):
         """Yield the blocks of the six stacks."""
         return chain.from_iterable(self._stacks())
 
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits of the network without attention."""
+        return self.classifier(self.layers(images).mean([2, 3]))
+
     def head(self, x: Tensor) -> Tensor:
         """Widen, pool and classify."""
         for layer in list(self.layers)[_AFTER_STACKS:]:
