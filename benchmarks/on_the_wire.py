@@ -38,7 +38,7 @@ def ticket(loaded: LoadedStudy, fidelity: Fidelity, draw: random.Random) -> Tick
         seed=0,
     )
     resources = study.executor.resources.get(fidelity.name, Resources())
-    job = Job(f"{fidelity.name} trial 100", 100, task, resources, trial=True)
+    job = Job(label=f"{fidelity.name} trial 100", number=100, task=task, resources=resources, trial=True)
     return Ticket(job, study.artifacts, "dcasearch-" + "0" * 32)
 
 

@@ -137,7 +137,9 @@ class StopTheFirst:
         data = Data(name="digits")
         self.watching = threading.Thread()
         self.stopped = self.began = self.stopped_too = self.freed = 0.0
-        self.ready = [Job(f"job {n}", n, _task(data, n), Resources(cpu=2, ranks=2)) for n in range(2)]
+        self.ready = [
+            Job(label=f"job {n}", number=n, task=_task(data, n), resources=Resources(cpu=2, ranks=2)) for n in range(2)
+        ]
 
     def ask(self) -> Job | None:
         return self.ready.pop(0) if self.ready else None

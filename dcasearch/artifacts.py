@@ -6,7 +6,6 @@ temporary name and moved. Elsewhere needs fsspec's package for it, e.g. s3fs for
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import tempfile
@@ -20,6 +19,7 @@ from safetensors import SafetensorError
 from upath import UPath
 
 from dcasearch.errors import StorageError, UserError
+from dcasearch.files import remove, replacing, temporary_name
 
 Place: TypeAlias = Path | UPath
 """A file or folder of the store."""
@@ -45,14 +45,10 @@ def is_local(place: Place) -> bool:
     return isinstance(place, Path)
 
 
-def temporary_of(place: Place) -> Place:
-    """Return the name under which this process writes a file before it is whole."""
-    # Nodes that share the store may have processes of equal number.
-    return place.with_name(f"{place.name}.{socket.gethostname()}-{os.getpid()}.tmp")
-
-
 def remove_leftovers(folder: Place, pattern: str = "*.tmp") -> None:
-    """Delete the unfinished files of this machine's dead processes; those of living ones and of other machines stay.
+    """Delete the unfinished files and folders of this machine's dead processes.
+
+    Those of living processes and of other machines stay.
 
     Args:
         folder: where they lie; it may be missing.
@@ -61,7 +57,7 @@ def remove_leftovers(folder: Place, pattern: str = "*.tmp") -> None:
     if folder.is_dir():
         for place in folder.glob(pattern):
             if _is_left(place):
-                place.unlink(missing_ok=True)
+                remove(place) if isinstance(place, Path) else place.unlink(missing_ok=True)
 
 
 def _is_left(place: Place) -> bool:
@@ -91,18 +87,14 @@ def write_atomically(place: Place, write: Callable[[Path], None]) -> None:
     Raises:
         StorageError: it cannot be written, e.g. the disk is full or read-only; what was there before still is.
     """
-    unfinished = temporary_of(place)
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(unfinished, Path):
-            _write_durably(unfinished, write)
+        if isinstance(place, Path):
+            with replacing(place) as unfinished:
+                write(unfinished)
         else:
-            _put(unfinished, write)
-        move(unfinished, place.name)
+            _put(place, write)
     # torch and safetensors have their own words for a write that failed.
     except (OSError, RuntimeError, SafetensorError) as error:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
         free = free_bytes(place)
         room = "" if free is None else f"; {free / 2**20:,.0f} MiB are free there"
         raise StorageError(
@@ -111,17 +103,20 @@ def write_atomically(place: Place, write: Callable[[Path], None]) -> None:
         ) from error
 
 
-def _write_durably(path: Path, write: Callable[[Path], None]) -> None:
-    write(path)
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
 def _put(place: UPath, write: Callable[[Path], None]) -> None:
+    """Write a file to this machine, copy it under a temporary name and move it there."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = place.with_name(temporary_name(place.name))
     with tempfile.TemporaryDirectory(prefix="dcasearch-") as folder:
         local = Path(folder) / "file"
         write(local)
-        place.fs.put_file(str(local), place.path)
+        try:
+            place.fs.put_file(str(local), unfinished.path)
+            move(unfinished, place.name)
+        except BaseException:
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+            raise
 
 
 def read_bytes(place: Place) -> bytes | None:

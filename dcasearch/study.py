@@ -123,13 +123,13 @@ class _Run:
         self.disk.clear()
         pipeline = Pipeline(
             self._parts(),
-            self._attend,
-            lambda: self.stopped is not None,
-            self.disk.make_room,
-            self.observe,
-            self.claims,
-            self.study.executor.max_concurrent,
-            lambda: self._out_of_time() is not None,
+            attend=self._attend,
+            stopped=lambda: self.stopped is not None,
+            make_room=self.disk.make_room,
+            observe=self.observe,
+            claims=self.claims,
+            most_waiting=self.study.executor.max_concurrent,
+            out_of_time=lambda: self._out_of_time() is not None,
         )
         try:
             self.executor.run(pipeline)

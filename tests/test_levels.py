@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "dcasearch"
 LEVELS = [
-    {"errors", "registry", "metrics", "architecture", "artifacts", "evaluation", "trial"},
+    {"errors", "registry", "metrics", "files", "architecture", "artifacts", "evaluation", "trial"},
     {"config", "task"},
     {"space"},
     {"models"},
@@ -26,6 +26,7 @@ WITHOUT_TORCH = {
     "errors",
     "registry",
     "metrics",
+    "files",
     "architecture",
     "artifacts",
     "evaluation",
@@ -76,3 +77,13 @@ def test_only_one_room_knows_ray() -> None:
 def test_ray_is_imported_only_once_it_is_used() -> None:
     code = "import sys, dcasearch, dcasearch.cli, dcasearch.study; sys.exit('ray' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+HARNESSES = {"chaos", "replay"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_harness_is_imported_by_the_command_line_alone(path: Path) -> None:
+    used = {parts[1] for name in imported(path) if (parts := name.split("."))[0] == "dcasearch" and len(parts) > 1}
+    if room_of(path) != "cli":
+        assert used & HARNESSES <= {room_of(path)}

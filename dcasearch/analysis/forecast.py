@@ -58,7 +58,7 @@ class Phase:
     """Of a race: the fewest trainings."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Forecast:
     """Everything `check` prints."""
 

@@ -99,7 +99,7 @@ class Smallest:
     """Where `observed` is None: what the images alone ask for."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Power:
     """What one fidelity (or the final trainings) can tell apart."""
 

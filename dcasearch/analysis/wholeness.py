@@ -15,7 +15,6 @@ from dataclasses import asdict
 from itertools import chain
 from typing import Any, TypeAlias
 
-from optuna.storages._cached_storage import _CachedStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from dcasearch.analysis.standing import load_study_of
@@ -24,6 +23,7 @@ from dcasearch.evaluation import Evaluation
 from dcasearch.metrics import costs
 from dcasearch.search.objectives import curve_metric, objectives_at, values_of
 from dcasearch.store import Store
+from dcasearch.store.optuna_private import uncached
 from dcasearch.trial import RETRY_OF, Role, State, Trial, Value
 
 Rows: TypeAlias = Mapping[str, Mapping[str, Any]]
@@ -218,10 +218,12 @@ def _records(store: Store, study: str) -> dict[str, Evaluation]:
 
 def _optuna_trials(store: Store, study: str, fidelity: str) -> list[FrozenTrial]:
     # Not through its cache, which would hide that a number is there twice.
-    storage = store.optuna._backend if isinstance(store.optuna, _CachedStorage) else store.optuna
-    ids = {found.study_name: found._study_id for found in storage.get_all_studies()}
-    id = ids.get(f"{study}.{fidelity}")
-    return [] if id is None else storage.get_all_trials(id, deepcopy=False)
+    storage = uncached(store.optuna)
+    try:
+        id = storage.get_study_id_from_name(f"{study}.{fidelity}")
+    except KeyError:
+        return []
+    return storage.get_all_trials(id, deepcopy=False)
 
 
 def _plain(item: Trial | Role | Evaluation) -> Mapping[str, Any]:

@@ -41,7 +41,7 @@ class Resize:
     factor: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
     """One connection: block `target` receives from block `source` (indices into `Network.blocks`)."""
 

@@ -20,6 +20,7 @@ from typing import Any
 from rich.console import Console
 
 from dcasearch.errors import UserError
+from dcasearch.files import write_whole
 from dcasearch.space import LoadedStudy, load_study
 from dcasearch.store import Store, anchored, default_url, exists, redact, storage_of
 
@@ -131,8 +132,4 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _write(name: str, content: dict[str, Any]) -> None:
-    file = _file(name)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps(content, indent=1))
-    temporary.replace(file)
+    write_whole(_file(name), json.dumps(content, indent=1).encode())

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import glob
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from dcasearch.artifacts import remove_leftovers
 from dcasearch.data.scratch import alone
 from dcasearch.data.sets import Pixels
 from dcasearch.errors import StorageError
+from dcasearch.files import replacing
 
 
 def cached(folder: Path, decode: Callable[[], Pixels]) -> Pixels:
@@ -39,9 +41,8 @@ def cached(folder: Path, decode: Callable[[], Pixels]) -> Pixels:
 
 
 def _keep(pixels: Pixels, folder: Path) -> None:
-    unfinished = folder.with_name(f"{folder.name}.tmp")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    np.save(unfinished / "pixels.npy", pixels.array)
-    (unfinished / "unreadable.json").write_text(json.dumps(pixels.unreadable))
-    unfinished.rename(folder)
+    remove_leftovers(folder.parent, f"{glob.escape(folder.name)}.*.tmp")
+    with replacing(folder) as unfinished:
+        unfinished.mkdir()
+        np.save(unfinished / "pixels.npy", pixels.array)
+        (unfinished / "unreadable.json").write_text(json.dumps(pixels.unreadable))

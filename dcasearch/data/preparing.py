@@ -6,7 +6,6 @@ last. Shards are made by loader processes, which end by themselves when who star
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
 import os
@@ -27,9 +26,10 @@ from dcasearch.data.files import leave_group
 from dcasearch.data.folders import fingerprint_of, list_any
 from dcasearch.data.images import Corrupt, Listing, Unreadable, decode, open_image
 from dcasearch.data.prepared import INDEX, UNFINISHED, Index, PartIndex, is_prepared, read_index
-from dcasearch.data.shards import Shards, sha256_of, write_durably
+from dcasearch.data.shards import Shards, sha256_of
 from dcasearch.data.views import reduction_for
 from dcasearch.errors import DataError, StorageError, UserError
+from dcasearch.files import locked, write_whole
 
 _OVERSAMPLING = 2
 """A JPEG is decoded smaller only down to so many times the size, so that the resize has something to average."""
@@ -100,7 +100,7 @@ def prepare(
             classes=list(listings["train"].classes),
             parts={name: _index_of(name, listing, done) for name, listing in listings.items()},
         )
-        write_durably(out / INDEX, index.model_dump_json().encode())
+        write_whole(out / INDEX, index.model_dump_json().encode())
         for path in (out / UNFINISHED, *out.glob("*.npy.json"), *out.glob("*.tmp")):
             path.unlink(missing_ok=True)
     return index
@@ -242,9 +242,9 @@ def _write(shards: Shards, number: int, pixels: NDArray[np.uint8], unreadable: d
     content = io.BytesIO()
     np.save(content, pixels, allow_pickle=False)
     path = shards.path(number)
-    write_durably(path, content.getbuffer())
+    write_whole(path, content.getbuffer())
     sha256 = sha256_of(path)
-    write_durably(_record(path), json.dumps({"sha256": sha256, "unreadable": unreadable}).encode())
+    write_whole(_record(path), json.dumps({"sha256": sha256, "unreadable": unreadable}).encode())
     return Shard(shards.part, number, sha256, unreadable)
 
 
@@ -280,12 +280,11 @@ def _alone(out: Path, plan: dict[str, str | int]) -> Iterator[None]:
     """Let one process at a time prepare into a folder, and one plan alone."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with (out / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with locked(out / ".lock", wait=False):
             for ours in (UNFINISHED, INDEX, "*.npy", "*.npy.json"):
                 remove_leftovers(out, f"{ours}.*.tmp")
             _check_plan(out, plan)
-            write_durably(out / UNFINISHED, json.dumps(plan).encode())
+            write_whole(out / UNFINISHED, json.dumps(plan).encode())
             yield
     except BlockingIOError:
         raise UserError(f"another process prepares {out} at this moment") from None

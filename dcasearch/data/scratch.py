@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from dcasearch.artifacts import Place
 from dcasearch.config.study import Data
+from dcasearch.files import locked
 
 
 def scratch_of(data: Data, artifacts: Place) -> Path:
@@ -29,6 +29,5 @@ def alone(target: Path) -> Iterator[None]:
     A process that dies gives its turn back.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with target.with_name(f".{target.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(target.with_name(f".{target.name}.lock"), wait=True):
         yield

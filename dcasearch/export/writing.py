@@ -15,7 +15,7 @@ from typing import TypeVar
 from dcasearch import __version__
 from dcasearch.analysis.power import Power, difference
 from dcasearch.architecture import Architecture
-from dcasearch.artifacts import Place, local_copy, remove_leftovers, temporary_of
+from dcasearch.artifacts import Place, local_copy, remove_leftovers
 from dcasearch.config.study import Data, Fidelity
 from dcasearch.data import Source, preprocessing_of
 from dcasearch.errors import UserError
@@ -23,6 +23,7 @@ from dcasearch.evaluation import Cost, Evaluation, Protocol
 from dcasearch.export.loading import load_weights
 from dcasearch.export.probe import ask
 from dcasearch.export.spec import Baseline, DataSpec, Measured, Spec, TrainingSpec, Weights, to_yaml
+from dcasearch.files import replacing
 from dcasearch.metrics import CLASSIFICATION
 from dcasearch.models import build_model
 from dcasearch.training import sha256_of
@@ -215,12 +216,6 @@ def _write(path: Path, weights: Path, source: Path, spec: Spec) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     for file in (weights, path):
         remove_leftovers(file.parent, f"{glob.escape(file.name)}.*.tmp")
-    temporary = [file.with_name(temporary_of(file).name) for file in (weights, path)]
-    try:
-        shutil.copyfile(source, temporary[0])
-        temporary[1].write_text(to_yaml(spec, comment), encoding="utf-8")
-        temporary[0].replace(weights)
-        temporary[1].replace(path)
-    finally:
-        for file in temporary:
-            file.unlink(missing_ok=True)
+    with replacing(path) as unfinished_spec, replacing(weights) as unfinished_weights:  # the weights are there first
+        shutil.copyfile(source, unfinished_weights)
+        unfinished_spec.write_text(to_yaml(spec, comment), encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from dcasearch.artifacts import read_bytes, remove_leftovers, write_atomically
 from dcasearch.errors import StorageError, UserError
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.export import Candidate, export
+from dcasearch.files import locked
 from dcasearch.full_training.plan import Plan
 from dcasearch.models import cost
 from dcasearch.training import Ranks, Training
@@ -219,8 +219,7 @@ def _held(out: Path, ranks: Ranks) -> Iterator[None]:
 def _take(out: Path, stack: ExitStack) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        lock = stack.enter_context((out / ".lock").open("w"))
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        stack.enter_context(locked(out / ".lock", wait=False))
         for name in (SPEC, RECORD, "model.safetensors"):
             remove_leftovers(out, f"{name}.*.tmp")
         for folder in ("checkpoints", "weights"):

@@ -16,9 +16,9 @@ from typing import Literal, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from dcasearch.models.backbones import Backbone
+from dcasearch.models.layers import BatchNorm
 
 
 @runtime_checkable
@@ -56,7 +56,7 @@ def _draw(module: nn.Module, generator: torch.Generator, backbone: Backbone | No
         mode: Literal["fan_in", "fan_out"] = "fan_in" if backbone is None else "fan_out"
         nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu", generator=generator)
         _zero(module.bias)
-    elif isinstance(module, _BatchNorm | nn.LayerNorm):
+    elif isinstance(module, BatchNorm | nn.LayerNorm):
         module.reset_parameters()  # 1 and 0, and the running statistics
     elif isinstance(module, nn.Linear) and backbone is not None:
         backbone.draw_classifier(module, generator)

@@ -49,7 +49,7 @@ class Ratio:
     """None where fewer than nineteen of twenty resamples reach the aim on both sides."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Searchers on one table."""
 
@@ -97,14 +97,14 @@ def compare(
     ratios = [_ratio(results[0], "training all of them", every, aim)]
     ratios += [_ratio(results[0], other.name, other, aim) for other in results[1:] if other.seconds > 0]
     return Comparison(
-        table.head.name,
-        aim,
-        len(table.members),
-        judged.shape[1],
-        reliability(judged),
-        every,
-        tuple(results),
-        tuple(ratios),
+        table=table.head.name,
+        aim=aim,
+        members=len(table.members),
+        truth_seeds=judged.shape[1],
+        reliability=reliability(judged),
+        every=every,
+        results=tuple(results),
+        ratios=tuple(ratios),
     )
 
 

@@ -15,8 +15,8 @@ from typing import Protocol, TypeAlias
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules.dropout import _DropoutNd
 
+from dcasearch.models.layers import Dropout
 from dcasearch.registry import Registry
 
 Batches: TypeAlias = Sequence[tuple[Tensor, Tensor]]
@@ -44,7 +44,7 @@ def scored_mode(network: nn.Module) -> Iterator[None]:
     before = network.training
     network.train()
     for module in network.modules():
-        if isinstance(module, _DropoutNd):
+        if isinstance(module, Dropout):
             module.eval()
     try:
         yield

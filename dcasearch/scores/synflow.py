@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from dcasearch.models.layers import BatchNorm
 from dcasearch.scores.base import SCORES, Batches, layers
 
 
@@ -32,7 +32,7 @@ def synflow(network: nn.Module, batches: Batches) -> float:
         for tensor in (*network.parameters(), *network.buffers()):
             tensor.abs_()
     before = network.training
-    hooks = [_without(module) for module in network.modules() if isinstance(module, _BatchNorm | nn.LayerNorm)]
+    hooks = [_without(module) for module in network.modules() if isinstance(module, BatchNorm | nn.LayerNorm)]
     try:
         network.eval()
         with torch.enable_grad():

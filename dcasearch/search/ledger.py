@@ -27,6 +27,7 @@ from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.search.objectives import curve_metric, objectives_at
 from dcasearch.search.samplers import SeededPerTrial
 from dcasearch.store import Store
+from dcasearch.store.optuna_private import id_of, set_constraints, storage_of
 from dcasearch.trial import State, Trial, Value
 
 _OPTUNA = {
@@ -116,9 +117,9 @@ class Ledger:
 
     def annotate(self, number: int, **attributes: Value) -> None:
         """Show attributes of a trial in Optuna's tables and the dashboard."""
-        trial_id = self._trial_id(number)
+        storage, trial_id = storage_of(self.optuna), id_of(self.optuna, number)
         for name, value in attributes.items():
-            self.optuna._storage.set_trial_user_attr(trial_id, name, value)
+            storage.set_trial_user_attr(trial_id, name, value)
 
     def _annotate(self, trial: Trial, violation: Mapping[str, float]) -> None:
         details: dict[str, Value] = {"state": str(trial.state)}
@@ -128,12 +129,7 @@ class Ledger:
             details["reason"] = trial.constraint or trial.message
         self.annotate(trial.number, **details)
         if violation:
-            trial_id = self._trial_id(trial.number)
-            # The list is what optuna-dashboard 0.21 shows, the named ones are Optuna 5's own.
-            storage = self.optuna._storage
-            storage.set_trial_system_attr(trial_id, "constraints", list(violation.values()))
-            for name, amount in violation.items():
-                storage.set_trial_system_attr(trial_id, f"constraints:{name}", amount)
+            set_constraints(self.optuna, trial.number, violation.items())
 
     def _replay(self, number: int, curve: Sequence[float]) -> None:
         for epoch, value in enumerate(curve, start=1):
@@ -141,10 +137,7 @@ class Ledger:
 
     def _set_intermediate(self, number: int, epoch: int, value: float) -> None:
         # Through the storage: Trial.report refuses studies with several objectives.
-        self.optuna._storage.set_trial_intermediate_value(self._trial_id(number), epoch, value)
-
-    def _trial_id(self, number: int) -> int:
-        return self.optuna._storage.get_trial_id_from_study_id_trial_number(self.optuna._study_id, number)
+        storage_of(self.optuna).set_trial_intermediate_value(id_of(self.optuna, number), epoch, value)
 
 
 def _open(store: Store, study: Study, fidelity: Fidelity) -> optuna.Study:

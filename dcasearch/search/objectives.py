@@ -54,6 +54,16 @@ def violation(constraints: Mapping[str, Bound], costs: Mapping[str, float]) -> d
     return amounts
 
 
+def violated(constraints: Mapping[str, Bound], costs: Mapping[str, float]) -> str:
+    """Return the first violated constraint in words, or nothing."""
+    for metric, amount in violation(constraints, costs).items():
+        if amount > 0:
+            bound, value = constraints[metric], costs[metric]
+            limit, sign = (bound.max, ">") if bound.max is not None and value > bound.max else (bound.min, "<")
+            return f"{metric} {value:,} {sign} {limit:,.0f}"
+    return ""
+
+
 def losses(objectives: Mapping[str, Direction], values: Sequence[float]) -> tuple[float, ...]:
     """Return the values with the sign that makes less better in every place."""
     return tuple(-v if way == "maximize" else v for v, way in zip(values, objectives.values(), strict=True))

@@ -101,7 +101,14 @@ class WithParents:
         several = parent.seed != self._fidelity.seeds[0] or len(self._fidelity.seeds) > 1
         label = f"{self._fidelity.name} parent {row.name}" + (f" seed {parent.seed}" if several else "")
         resources = self._study.executor.resources.get(self._fidelity.name, Resources())
-        return Job(label, number, parent, resources, child.epoch_seconds, resumed=stored is not row)
+        return Job(
+            label=label,
+            number=number,
+            task=parent,
+            resources=resources,
+            epoch_seconds=child.epoch_seconds,
+            resumed=stored is not row,
+        )
 
     def _settled(self, job: Job) -> bool:
         """Return whether a parent need not be trained: its weights are there, or it failed before."""

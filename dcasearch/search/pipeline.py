@@ -63,6 +63,7 @@ class Pipeline:
     def __init__(
         self,
         parts: Sequence[Part],
+        *,
         attend: Callable[[Sequence[Job]], Sequence[Job]] = lambda running: (),
         stopped: Callable[[], bool] = lambda: False,
         make_room: Callable[[Collection[EvaluationKey]], None] = lambda running: None,

@@ -56,7 +56,7 @@ class Candidate:
         return statistics.fmean(a - b for a, b in pairs) if pairs else float("nan")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class RaceStanding:
     """How far a race is."""
 
@@ -132,7 +132,9 @@ def race_of(
     metric = raced_metric(objectives)
     seeds = fidelity.all_seeds
     candidates = _candidates(trials, seeds, list(objectives).index(metric), objectives[metric])
-    standing = RaceStanding(fidelity.name, metric, fidelity.race, len(fidelity.seeds), candidates)
+    standing = RaceStanding(
+        fidelity=fidelity.name, metric=metric, race=fidelity.race, given=len(fidelity.seeds), candidates=candidates
+    )
     rivals = _rivals(candidates, objectives) if fidelity.promote.by == "pareto" else None
     floor = floor_of(images) if METRICS[metric].share else 0.0
     for look in looks(standing.race, standing.given):

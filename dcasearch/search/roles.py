@@ -69,7 +69,16 @@ class Roles:
             several = role == "final" or len(fidelity.seeds) > 1
             label = f"{fidelity.name} {role} {shown_as(name)}" + (f" seed {seed}" if several else "")
             limit = study.executor.epoch_seconds
-            self._ready.append(Job(label, number, task, resources, limit, resumed=role_key in known))
+            self._ready.append(
+                Job(
+                    label=label,
+                    number=number,
+                    task=task,
+                    resources=resources,
+                    epoch_seconds=limit,
+                    resumed=role_key in known,
+                )
+            )
 
     def ask(self) -> Job | None:
         """Return the next training, while there is time; one whose record exists is settled on the way."""

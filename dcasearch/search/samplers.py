@@ -12,18 +12,18 @@ from __future__ import annotations
 import copy
 import hashlib
 import warnings
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.search_space import IntersectionSearchSpace
-from optuna.study._multi_objective import _get_pareto_front_trials_by_trials
 from optuna.trial import FrozenTrial, TrialState
 
 from dcasearch.config.study import Sampler
 from dcasearch.registry import Registry
+from dcasearch.store.optuna_private import View, pareto_front, share_search_space
 
 Make: TypeAlias = Callable[[Sampler, int], BaseSampler]
 
@@ -54,7 +54,7 @@ def _random(sampler: Sampler, seed: int) -> BaseSampler:
 
 @SAMPLERS.register("grid")
 def _grid(sampler: Sampler, seed: int) -> BaseSampler:
-    """Grid's points are enqueued by `dcasearch.search.trials`; nothing is left for a sampler to draw."""
+    """Grid's points are enqueued by `dcasearch.search.suggestions`; nothing is left for a sampler to draw."""
     return RandomSampler(seed=seed)
 
 
@@ -81,7 +81,7 @@ class SeededPerTrial(BaseSampler):
         digest = hashlib.sha256(f"{self._sampler.seed} {number} {name}".encode()).digest()
         made = SAMPLERS[self._sampler.name](self._sampler, int.from_bytes(digest[:4], "big"))
         if isinstance(made, NSGAIISampler):
-            made._search_space = self._common  # whoever goes through all trials finds the same; this one goes on
+            share_search_space(made, self._common)  # the same space, without going through all trials again
         return made
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -119,7 +119,7 @@ class SeededPerTrial(BaseSampler):
         return self._view[1]
 
 
-class _Window(optuna.Study):
+class _Window(View):
     """A view of a study that holds what TPE models: at most `size` latest ended trials, the best before, the running.
 
     Optuna 5.0's TPE ranks a pruned trial by its curve and asks for the one direction of the study, which a
@@ -128,19 +128,13 @@ class _Window(optuna.Study):
     """
 
     def __init__(self, study: optuna.Study, size: int) -> None:
-        self.__dict__.update(study.__dict__)
         trials = study.get_trials(deepcopy=False)
         ended = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
         running = [t for t in trials if t.state == TrialState.RUNNING]
         seen = [*_best(study, ended[:-size], size), *ended[-size:]]
         if len(study.directions) > 1:
             seen = [_blank(t) if t.state == TrialState.PRUNED else t for t in seen]
-        self._seen = sorted(seen + running, key=lambda t: t.number)
-
-    def _get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
-    ) -> list[FrozenTrial]:
-        return [t for t in self._seen if states is None or t.state in states]
+        super().__init__(study, sorted(seen + running, key=lambda t: t.number))
 
 
 def _best(study: optuna.Study, trials: Sequence[FrozenTrial], size: int) -> list[FrozenTrial]:
@@ -149,7 +143,7 @@ def _best(study: optuna.Study, trials: Sequence[FrozenTrial], size: int) -> list
     if len(study.directions) == 1:
         sign = -1.0 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1.0
         return sorted(complete, key=lambda t: sign * (t.value or 0.0))[: min(_GOOD, size)]
-    front = _get_pareto_front_trials_by_trials(complete, study.directions)
+    front = pareto_front(complete, study.directions)
     return front[-max(1, size // 10) :]
 
 

@@ -39,7 +39,7 @@ class Event:
 Observer: TypeAlias = Callable[[Event], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One training for an executor to run."""
 

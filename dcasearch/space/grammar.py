@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, get_args
 
 from dcasearch.architecture import BACKBONES, KINDS, Alpha, ChannelMatching, ConnectionFunction, Connections
@@ -22,6 +22,7 @@ class Values:
     words: tuple[str, ...] = ()
     what: str = "a value"
     """For messages, e.g. `an attention block`."""
+    _: KW_ONLY
     integer: bool = False
     number: bool = False
     zero: bool = False

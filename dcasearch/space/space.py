@@ -46,7 +46,7 @@ class Attention:
     """reduction, extent, mask_bias: one for the network, given to the kinds that have it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Connections:
     """Which blocks receive, and how."""
 

@@ -9,30 +9,30 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from optuna.distributions import json_to_distribution
-from optuna.storages._rdb.models import (
-    TrialIntermediateValueModel,
-    TrialModel,
-    TrialParamModel,
-    TrialSystemAttributeModel,
-    TrialUserAttributeModel,
-    TrialValueModel,
-)
 from optuna.trial import FrozenTrial
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
+
+from dcasearch.store.optuna_private import (
+    INTERMEDIATE_VALUES,
+    PARAMS,
+    SYSTEM_ATTRIBUTES,
+    TRIALS,
+    USER_ATTRIBUTES,
+    VALUES,
+)
 
 Condition: TypeAlias = ColumnElement[bool]
 _FEW = 500
 """Trials whose rows are looked up by their ids; those of more are read by one join."""
 _distribution = lru_cache(maxsize=4096)(json_to_distribution)
-_value = TrialValueModel.stored_repr_to_value
-_intermediate = TrialIntermediateValueModel.stored_repr_to_intermediate_value
+_value = VALUES.stored_repr_to_value
+_intermediate = INTERMEDIATE_VALUES.stored_repr_to_intermediate_value
 
 
 def read(session: Session, *where: Condition) -> list[FrozenTrial]:
     """Return the trials that meet the conditions on Optuna's table of trials, by id."""
-    # Any: Optuna's columns are typed as columns, not as what they hold.
-    trials: Sequence[Any] = session.scalars(select(TrialModel).where(*where).order_by(TrialModel.trial_id)).all()
+    trials: Sequence[Any] = session.scalars(select(TRIALS).where(*where).order_by(TRIALS.trial_id)).all()
     if not trials:
         return []
     few = [trial.trial_id for trial in trials] if len(trials) <= _FEW else None
@@ -42,24 +42,22 @@ def read(session: Session, *where: Condition) -> list[FrozenTrial]:
         if few is not None:
             query = query.where(model.trial_id.in_(few))
         else:
-            query = query.join(TrialModel, TrialModel.trial_id == model.trial_id).where(*where)
+            query = query.join(TRIALS, TRIALS.trial_id == model.trial_id).where(*where)
         by_trial = defaultdict(list)
         for id, *row in session.execute(query.order_by(model.__mapper__.primary_key[0])):
             by_trial[id].append(row)
         return by_trial
 
-    params = rows(
-        TrialParamModel, TrialParamModel.param_name, TrialParamModel.param_value, TrialParamModel.distribution_json
-    )
-    values = rows(TrialValueModel, TrialValueModel.objective, TrialValueModel.value, TrialValueModel.value_type)
+    params = rows(PARAMS, PARAMS.param_name, PARAMS.param_value, PARAMS.distribution_json)
+    values = rows(VALUES, VALUES.objective, VALUES.value, VALUES.value_type)
     curves = rows(
-        TrialIntermediateValueModel,
-        TrialIntermediateValueModel.step,
-        TrialIntermediateValueModel.intermediate_value,
-        TrialIntermediateValueModel.intermediate_value_type,
+        INTERMEDIATE_VALUES,
+        INTERMEDIATE_VALUES.step,
+        INTERMEDIATE_VALUES.intermediate_value,
+        INTERMEDIATE_VALUES.intermediate_value_type,
     )
-    users = rows(TrialUserAttributeModel, TrialUserAttributeModel.key, TrialUserAttributeModel.value_json)
-    systems = rows(TrialSystemAttributeModel, TrialSystemAttributeModel.key, TrialSystemAttributeModel.value_json)
+    users = rows(USER_ATTRIBUTES, USER_ATTRIBUTES.key, USER_ATTRIBUTES.value_json)
+    systems = rows(SYSTEM_ATTRIBUTES, SYSTEM_ATTRIBUTES.key, SYSTEM_ATTRIBUTES.value_json)
     return [
         _frozen(trial, *(table.get(trial.trial_id, ()) for table in (params, values, curves, users, systems)))
         for trial in trials

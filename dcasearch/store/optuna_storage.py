@@ -25,15 +25,20 @@ from optuna.distributions import (
     json_to_distribution,
 )
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages import RDBStorage
-from optuna.storages._rdb import models
-from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Engine, delete, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from dcasearch.errors import StorageError
 from dcasearch.store.engine import changing_tables, engine_options, is_sqlite, set_pragmas
+from dcasearch.store.optuna_private import (
+    NOT_FOUND,
+    PARAMS,
+    SYSTEM_ATTRIBUTES,
+    TRIALS,
+    USER_ATTRIBUTES,
+    OpenStorage,
+)
 from dcasearch.store.optuna_rows import Condition, read
 from dcasearch.store.outage import outlasting, translated
 from dcasearch.store.urls import parse, redact, whole
@@ -73,7 +78,7 @@ def upgrade(url: str) -> None:
             storage.close()
 
 
-class OptunaStorage(RDBStorage):
+class OptunaStorage(OpenStorage):
     """See the head of this file. For the one driver of a study, and for readers; threads may share it."""
 
     def __init__(self, url: str, *, skip_compatibility_check: bool = False) -> None:
@@ -98,47 +103,41 @@ class OptunaStorage(RDBStorage):
     def __reduce__(self) -> NoReturn:
         raise TypeError("a storage stays in its process: its pickle would hold the database's password")
 
-    def close(self) -> None:
-        """Close the connections; the storage can be used no more."""
-        if "scoped_session" in vars(self):  # not where the driver is missing
-            self.remove_session()
-            self.engine.dispose()
-
     def flush(self) -> None:
         """Write what is kept."""
         self._patiently(lambda: None)
 
     # Writes that are kept
 
-    def _set_trial_param(
+    def write_param(
         self,
         trial_id: int,
-        param_name: str,
-        param_value_internal: float,
+        name: str,
+        value: float,
         distribution: BaseDistribution,
         previous_distribution: BaseDistribution | None,
     ) -> None:
+        """Keep a parameter."""
         if previous_distribution is None:  # the first of its name in this process: the database may know others
-            previous_distribution = outlasting(self._stored_distribution)(trial_id, param_name) or distribution
+            previous_distribution = outlasting(self._stored_distribution)(trial_id, name) or distribution
         check_distribution_compatibility(previous_distribution, distribution)
-        written = {"param_value": param_value_internal, "distribution_json": distribution_to_json(distribution)}
-        self._keep(models.TrialParamModel, trial_id, "param_name", param_name, written)
+        written = {"param_value": value, "distribution_json": distribution_to_json(distribution)}
+        self._keep(PARAMS, trial_id, "param_name", name, written)
 
     def _stored_distribution(self, trial_id: int, name: str) -> BaseDistribution | None:
-        trial, param = models.TrialModel, models.TrialParamModel
-        study = select(trial.study_id).where(trial.trial_id == trial_id).scalar_subquery()
-        query = select(param.distribution_json).join(trial, trial.trial_id == param.trial_id)
-        with translated(self._shown), _create_scoped_session(self.scoped_session) as session:
-            found = session.scalars(query.where(trial.study_id == study, param.param_name == name).limit(1)).first()
+        study = select(TRIALS.study_id).where(TRIALS.trial_id == trial_id).scalar_subquery()
+        query = select(PARAMS.distribution_json).join(TRIALS, TRIALS.trial_id == PARAMS.trial_id)
+        with translated(self._shown), self.transaction() as session:
+            found = session.scalars(query.where(TRIALS.study_id == study, PARAMS.param_name == name).limit(1)).first()
         return None if found is None else json_to_distribution(found)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Keep a user attribute."""
-        self._keep(models.TrialUserAttributeModel, trial_id, "key", key, {"value_json": json.dumps(value)})
+        self._keep(USER_ATTRIBUTES, trial_id, "key", key, {"value_json": json.dumps(value)})
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Keep a system attribute."""
-        self._keep(models.TrialSystemAttributeModel, trial_id, "key", key, {"value_json": json.dumps(value)})
+        self._keep(SYSTEM_ATTRIBUTES, trial_id, "key", key, {"value_json": json.dumps(value)})
 
     def _keep(self, table: Any, trial_id: int, column: str, name: str, written: dict[str, Any]) -> None:
         with self._lock:
@@ -149,7 +148,7 @@ class OptunaStorage(RDBStorage):
             return
         kept, self._kept = self._kept, {}  # a refusal asks for its trial, and must not come here again
         try:
-            with _create_scoped_session(self.scoped_session) as session:
+            with self.transaction() as session:
                 self._write(session, kept)
         except (KeyError, UpdateFinishedTrialError):
             raise
@@ -162,10 +161,10 @@ class OptunaStorage(RDBStorage):
         for (table, trial_id, name), row in kept.items():
             rows[(table, trial_id)][name] = row
         for trial_id in dict.fromkeys(trial_id for _, trial_id in rows):
-            trial: Any = models.TrialModel.find_or_raise_by_id(trial_id, session)
+            trial = self.row_of(trial_id, session)
             self.check_trial_is_updatable(trial_id, trial.state)
         for (table, trial_id), named in rows.items():
-            column = table.param_name if table is models.TrialParamModel else table.key
+            column = table.param_name if table is PARAMS else table.key
             session.execute(delete(table).where(table.trial_id == trial_id, column.in_(named)))
             session.execute(insert(table), list(named.values()))
 
@@ -186,61 +185,59 @@ class OptunaStorage(RDBStorage):
         return self._patiently(attempt)
 
     def _state_of(self, trial_id: int) -> TrialState:
-        with _create_scoped_session(self.scoped_session) as session:
-            trial: Any = models.TrialModel.find_or_raise_by_id(trial_id, session)
+        with self.transaction() as session:
+            trial = self.row_of(trial_id, session)
             return TrialState(trial.state)
 
-    def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
-        create = super()._create_new_trial
+    def make_trial(self, study_id: int, template_trial: FrozenTrial | None) -> FrozenTrial:
+        """Make a trial; where the database went away meanwhile and holds it already, return that one."""
+        make = super().make_trial
         with self._lock:
             self._newest = self._patiently(lambda: self._newest_of(study_id))
-            return self._patiently(lambda: create(study_id, template_trial))
+            return self._patiently(lambda: make(study_id, template_trial))
 
     def _newest_of(self, study_id: int) -> int:
-        trial = models.TrialModel
-        with _create_scoped_session(self.scoped_session) as session:
-            query = select(func.coalesce(func.max(trial.trial_id), -1)).where(trial.study_id == study_id)
+        with self.transaction() as session:
+            query = select(func.coalesce(func.max(TRIALS.trial_id), -1)).where(TRIALS.study_id == study_id)
             return int(session.scalars(query).one())
 
-    def _get_prepared_new_trial(
-        self, study_id: int, template_trial: FrozenTrial | None, session: Session
-    ) -> models.TrialModel:
+    def make_row(self, study_id: int, template_trial: FrozenTrial | None, session: Session) -> Any:
+        """Make a trial's row, or return the one that this call has made before."""
         # Optuna, too, repeats this by itself. One driver: a trial that was not there when the call began is the
         # call's own, committed while the database went away.
-        trial = models.TrialModel
-        query = select(trial).where(trial.study_id == study_id, trial.trial_id > self._newest)
-        return session.scalars(query).first() or super()._get_prepared_new_trial(study_id, template_trial, session)
+        query = select(TRIALS).where(TRIALS.study_id == study_id, TRIALS.trial_id > self._newest)
+        return session.scalars(query).first() or super().make_row(study_id, template_trial, session)
 
     # Reads
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Return a trial; KeyError where there is none of that id."""
-        trials = self._patiently(lambda: self._read(models.TrialModel.trial_id == trial_id))
+        trials = self._patiently(lambda: self._read(TRIALS.trial_id == trial_id))
         if not trials:
-            raise KeyError(models.NOT_FOUND_MSG)
+            raise KeyError(NOT_FOUND)
         return trials[0]
 
-    def _get_trials(
+    def read_trials(
         self,
         study_id: int,
         states: Container[TrialState] | None,
         included_trial_ids: set[int],
         trial_id_greater_than: int,
     ) -> list[FrozenTrial]:
-        trial = models.TrialModel
-        where: list[Condition] = [trial.study_id == study_id]
+        """Return a study's trials, read as plain rows."""
+        where: list[Condition] = [TRIALS.study_id == study_id]
         if isinstance(states, Iterable):
-            where.append(trial.state.in_(states))
+            where.append(TRIALS.state.in_(states))
         if trial_id_greater_than > -1:
             included = [id for id in included_trial_ids if id <= trial_id_greater_than]
-            where.append(or_(trial.trial_id > trial_id_greater_than, trial.trial_id.in_(included)))
+            where.append(or_(TRIALS.trial_id > trial_id_greater_than, TRIALS.trial_id.in_(included)))
         trials = self._patiently(lambda: self._read(*where))
         if not trials:
             self.get_study_directions(study_id)  # KeyError where there is no such study
         return trials
 
     def _read(self, *where: Condition) -> list[FrozenTrial]:
-        with _create_scoped_session(self.scoped_session) as session:
+        with self.transaction() as session:
             return read(session, *where)
 
     def _patiently(self, call: Callable[[], T]) -> T:
@@ -255,7 +252,7 @@ class OptunaStorage(RDBStorage):
 
 
 def _patient(name: str) -> Callable[..., Any]:
-    method = getattr(RDBStorage, name)
+    method = getattr(OpenStorage, name)
 
     @wraps(method)
     def call(self: OptunaStorage, *args: Any, **kwargs: Any) -> Any:
@@ -280,6 +277,6 @@ for _name in (  # nothing but patience is added: done twice, each does or says t
     "get_trial_param",
     "get_trial_user_attrs",
     "get_trial_system_attrs",
-    "_get_best_trial_id",
+    "best_trial_id",
 ):
     setattr(OptunaStorage, _name, _patient(_name))

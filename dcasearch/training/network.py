@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -22,10 +21,11 @@ from dcasearch.architecture import Architecture
 from dcasearch.config.recipe import Recipe
 from dcasearch.errors import UserError
 from dcasearch.models import build_model
+from dcasearch.models.layers import BatchNorm
 from dcasearch.training.ranks import ALONE, Ranks
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class TrainedNetwork:
     """A model with what the recipe wraps around it; all of them share the model's parameters."""
 
@@ -126,7 +126,7 @@ def _start_from(model: nn.Module, parent: Mapping[str, Tensor]) -> None:
 def _override(model: nn.Module, recipe: Recipe) -> None:
     if recipe.bn_momentum is not None:
         for module in model.modules():
-            if isinstance(module, _BatchNorm):
+            if isinstance(module, BatchNorm):
                 module.momentum = recipe.bn_momentum
     if recipe.dropout is not None:
         layers = [module for module in model.modules() if isinstance(module, nn.Dropout)]

@@ -7,12 +7,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.conv import _ConvNd
 
 from dcasearch.config.recipe import Recipe
 from dcasearch.models.connections import Incoming
 from dcasearch.models.functions import Function
+from dcasearch.models.layers import BatchNorm, Convolution
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
@@ -52,8 +51,8 @@ def _exempt(module: nn.Module, rules: Collection[str]) -> list[nn.Parameter]:
         parameter
         for name, parameter in module.named_parameters(recurse=False)
         if ("bias" in rules and name == "bias")
-        or ("norm" in rules and isinstance(module, _BatchNorm))
-        or ("depthwise" in rules and isinstance(module, _ConvNd) and module.groups > 1)
+        or ("norm" in rules and isinstance(module, BatchNorm))
+        or ("depthwise" in rules and isinstance(module, Convolution) and module.groups > 1)
         or ("connection" in rules and isinstance(module, Incoming | Function))
     ]
 

@@ -1,4 +1,3 @@
-import os
 import pickle
 from pathlib import Path
 
@@ -6,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from dcasearch.data.shards import Shards, images_per_shard, sha256_of, write_durably
+from dcasearch.data.shards import Shards, images_per_shard, sha256_of
 
 SIZE = 1024
 """So large that few images fill a shard."""
@@ -43,11 +42,3 @@ def test_a_pickled_reader_takes_no_pixels_along(written: tuple[Shards, np.ndarra
     sent = pickle.dumps(shards)
     assert len(sent) < 1000
     assert torch.equal(pickle.loads(sent).read(11), torch.from_numpy(images[11]).permute(2, 0, 1))
-
-
-def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_durably(tmp_path / "a", b"old")
-    monkeypatch.setattr(os, "fsync", lambda file: (_ for _ in ()).throw(OSError("killed")))
-    with pytest.raises(OSError, match="killed"):
-        write_durably(tmp_path / "a", b"new and longer")
-    assert (tmp_path / "a").read_bytes() == b"old"

@@ -39,7 +39,9 @@ class Listed:
     """When jobs come, on the monotonic clock: until then another driver holds them."""
 
     def __post_init__(self) -> None:
-        self.ready = [Job(f"job {n}", n, task, Resources()) for n, task in enumerate(self.tasks)]
+        self.ready = [
+            Job(label=f"job {n}", number=n, task=task, resources=Resources()) for n, task in enumerate(self.tasks)
+        ]
 
     def limit(self, number: int, seconds: float) -> None:
         """Give one job a time limit per epoch."""

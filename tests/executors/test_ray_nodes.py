@@ -18,7 +18,7 @@ from dcasearch.search.work import Job
 from tests.executors.support import Listed
 from tests.training.support import curve, make_task
 
-JOB = Job("job 0", 0, make_task(), Resources(cpu=2))
+JOB = Job(label="job 0", number=0, task=make_task(), resources=Resources(cpu=2))
 
 
 @pytest.fixture

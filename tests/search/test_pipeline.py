@@ -24,7 +24,10 @@ class Few:
     told: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.ready = [Job(f"{self.name} {n}", n, task, Resources()) for n, task in enumerate(self.tasks)]
+        self.ready = [
+            Job(label=f"{self.name} {n}", number=n, task=task, resources=Resources())
+            for n, task in enumerate(self.tasks)
+        ]
 
     def ask(self) -> Job | None:
         return self.ready.pop(0) if self.ready else None
@@ -169,7 +172,7 @@ def test_what_is_attended_to_are_the_running_jobs() -> None:
         seen.append([job.label for job in jobs])
         return jobs[:1]
 
-    pipeline = Pipeline([Part(lambda: Few("first", tasks(0, 1)))], attend)
+    pipeline = Pipeline([Part(lambda: Few("first", tasks(0, 1)))], attend=attend)
     first, _ = pipeline.ask(), pipeline.ask()
     assert first is not None
     assert [job.label for job in pipeline.attend()] == ["first 0"]
@@ -185,7 +188,7 @@ def test_a_part_that_overtakes_another_is_asked_first_once_that_one_has_begun() 
     job = pipeline.ask()
     assert job is not None
     assert job.label == "first 0"  # nothing has begun before
-    second.ready.append(Job("second 0", 0, make_task(seed=9), Resources()))
+    second.ready.append(Job(label="second 0", number=0, task=make_task(seed=9), resources=Resources()))
     assert labels(pipeline) == ["second 0", "first 1"]
 
 

@@ -28,7 +28,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def make_job(number: int, trial: bool = True) -> Job:
-    return Job(f"proxy trial {number}", number, make_task(), Resources(), trial=trial)
+    return Job(label=f"proxy trial {number}", number=number, task=make_task(), resources=Resources(), trial=trial)
 
 
 def test_a_request_to_stop_interrupts_the_run_and_is_answered(store: Store) -> None:

@@ -235,7 +235,10 @@ class OneJob:
 
 def test_room_is_made_before_each_job_and_a_run_without_room_stops(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, disk=1.5 * SIZE)
-    jobs = [Job(f"job {n}", n, shelf.checkpoint(shelf.task(n, "proxy")), Resources()) for n in range(2)]
+    jobs = [
+        Job(label=f"job {n}", number=n, task=shelf.checkpoint(shelf.task(n, "proxy")), resources=Resources())
+        for n in range(2)
+    ]
     parts = [Part(lambda job=job: OneJob(job)) for job in jobs]
     pipeline = Pipeline(parts, make_room=shelf.disk().make_room)
     assert pipeline.ask() is not None

@@ -9,18 +9,16 @@ import signal
 import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from urllib.parse import quote
 
 import psutil
 import ray
-from ray._private import services  # how Ray finds the cluster of `auto` has no public name
-from ray._private import worker as ray_worker  # nor has where the raylet's messages are printed
-from ray.experimental.internal_kv import _internal_kv_get  # nor has what its monitor writes
 
 from dcasearch.config.study import Resources
 from dcasearch.errors import UserError
+from dcasearch.executors.ray.ray_private import Print, autoscaling_status, bootstrap_address, printing_by
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +34,6 @@ _ENVIRONMENT = {
     "TUNE_MAX_PENDING_TRIALS_PG": "1000000",  # the searcher itself says when there is room
 }
 _ONCE = ("RAY_AUTH_MODE",)
-_AUTOSCALING_STATUS = "__autoscaling_status"
 _NODE_GROUP = "ray.io/node-group"
 _REACH_SECONDS = 10.0
 Bundle = dict[str, float]
@@ -102,31 +99,27 @@ def _init(address: str | None) -> None:
         ) from error
 
 
-@contextmanager
-def raylet_logged() -> Iterator[None]:
+def raylet_logged() -> AbstractContextManager[None]:
     """Send the raylet's messages to this module's log: Ray prints them among the study's lines, a paragraph a worker.
 
     The study says by itself that a worker was lost.
     """
-    printed = ray_worker.print_to_stdstream
 
-    def logged(data: dict[str, Any], ignore_prefix: bool) -> None:
-        if data.get("pid") == "raylet":
-            logger.info("raylet: %s", " ".join(data["lines"]))
-        else:
-            printed(data, ignore_prefix)
+    def logging_of(printed: Print) -> Print:
+        def logged(data: dict[str, Any], ignore_prefix: bool) -> None:
+            if data.get("pid") == "raylet":
+                logger.info("raylet: %s", " ".join(data["lines"]))
+            else:
+                printed(data, ignore_prefix)
 
-    ray_worker.print_to_stdstream = logged
-    try:
-        yield
-    finally:
-        ray_worker.print_to_stdstream = printed
+        return logged
+
+    return printing_by(logging_of)
 
 
 def _reach(address: str) -> None:
     """Raise OSError or ValueError where nothing listens at an address: Ray itself tries it for thirteen minutes."""
-    found = services.canonicalize_bootstrap_address(address)
-    host, _, port = str(found).rpartition(":")
+    host, _, port = bootstrap_address(address).rpartition(":")
     with socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_SECONDS):
         pass
 
@@ -168,9 +161,8 @@ def capacity(resources: Resources, known: Iterable[Mapping[str, float]]) -> int:
 
 def grows() -> bool:
     """Whether this cluster has an autoscaler, which may add nodes that are larger than those of today."""
-    status = _internal_kv_get(_AUTOSCALING_STATUS)
     types = [str(node.get("Labels", {}).get(_NODE_GROUP, "")) for node in _all_nodes()]
-    return may_grow(None if status is None else status.decode(), types)
+    return may_grow(autoscaling_status(), types)
 
 
 def may_grow(status: str | None, groups: Iterable[str]) -> bool:

@@ -67,11 +67,13 @@ class InvertedResidual(nn.Module):
         return self.join(x, self.after(self.convolve(self.before(x))))
 
 
-class MnasNet(MNASNet):
-    """torchvision's MNASNet of the blocks above."""
+class MnasNet(nn.Module):
+    """The layers of torchvision's MNASNet, with the blocks above. Its own class refuses weights without a version."""
 
     def __init__(self, alpha: float, width: float, stem: Stem, classes: int) -> None:
-        super().__init__(alpha, num_classes=classes)
+        super().__init__()
+        theirs = MNASNet(alpha, num_classes=classes)
+        self.layers, self.classifier = theirs.layers, theirs.classifier
         self.classifier_init: ClassifierInit = "small"
         if stem == "small":
             first: Any = self.layers[0]
@@ -93,6 +95,10 @@ class MnasNet(MNASNet):
         """Yield the blocks of the six stacks."""
         return chain.from_iterable(self._stacks())
 
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits of the network without attention."""
+        return self.classifier(self.layers(images).mean([2, 3]))
+
     def head(self, x: Tensor) -> Tensor:
         """Widen, pool and classify."""
         for layer in list(self.layers)[_AFTER_STACKS:]:
@@ -108,11 +114,6 @@ class MnasNet(MNASNet):
         if self.classifier_init == "small" and layer.out_features < TORCHVISION_CLASSES:
             layer.weight.mul_(_SMALL * math.sqrt(layer.out_features))
         nn.init.zeros_(layer.bias)
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *arguments: Any
-    ) -> None:
-        super()._load_from_state_dict(state_dict, prefix, {"version": self._version, **local_metadata}, *arguments)
 
 
 for _name, _alpha in (("mnasnet0_5", 0.5), ("mnasnet0_75", 0.75), ("mnasnet1_0", 1.0), ("mnasnet1_3", 1.3)):

@@ -84,28 +84,30 @@ class ResNet(torchvision_resnet.ResNet):
     def __init__(
         self, block: type[BasicBlock | Bottleneck], depths: tuple[int, ...], width: float, stem: Stem, classes: int
     ) -> None:
-        self._width = width
-        super().__init__(block, list(depths), num_classes=classes)
+        super().__init__(block, list(depths) if width == 1 else [1, 1, 1, 1], num_classes=classes)
         channels = scaled_channels(64, width)
-        if width != 1:  # the numbers that torchvision's __init__ has no name for
+        if width != 1:  # torchvision's __init__ has no name for these numbers
             self.conv1 = nn.Conv2d(3, channels, 7, stride=2, padding=3, bias=False)
             self.bn1 = nn.BatchNorm2d(channels)
+            self.inplanes = channels
+            for n, depth in enumerate(depths):
+                stage = self._stage(block, scaled_channels(64 << n, width), depth, stride=1 if n == 0 else 2)
+                setattr(self, f"layer{n + 1}", stage)
             self.fc = nn.Linear(self.inplanes, classes)
         if stem == "small":
             self.conv1 = nn.Conv2d(3, channels, 3, padding=1, bias=False)
             self.maxpool = nn.Identity()  # type: ignore[assignment]  # torchvision names the type of its own layer
 
-    def _make_layer(
-        self,
-        block: type[torchvision_resnet.BasicBlock | torchvision_resnet.Bottleneck],
-        planes: int,
-        blocks: int,
-        stride: int = 1,
-        dilate: bool = False,
-    ) -> nn.Sequential:
-        if planes == 64:  # layer1, whose input is the stem's
-            self.inplanes = scaled_channels(64, self._width)
-        return super()._make_layer(block, scaled_channels(planes, self._width), blocks, stride, dilate)
+    def _stage(self, block: type[BasicBlock | Bottleneck], planes: int, depth: int, stride: int) -> nn.Sequential:
+        """Return one of the four stages as torchvision makes them; its own maker is private."""
+        blocks = []
+        for n in range(depth):
+            step, out, shortcut = stride if n == 0 else 1, planes * block.expansion, None
+            if step != 1 or self.inplanes != out:
+                shortcut = nn.Sequential(torchvision_resnet.conv1x1(self.inplanes, out, step), nn.BatchNorm2d(out))
+            blocks.append(block(self.inplanes, planes, step, shortcut))
+            self.inplanes = out
+        return nn.Sequential(*blocks)
 
     def stem(self, images: Tensor) -> Tensor:
         """Return the input of layer1."""

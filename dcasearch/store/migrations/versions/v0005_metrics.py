@@ -1,6 +1,5 @@
 """For any metric: the values of evaluations and the costs of architectures become rows, one per metric."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -41,7 +40,7 @@ def _move_values() -> None:
     op.bulk_insert(values, [row for stored in found for row in _rows(stored)])
 
 
-def _rows(stored: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _rows(stored: sa.RowMapping) -> list[dict[str, Any]]:
     """Return a row per metric; a score has no other metric."""
     if stored["score"] is not None:
         return [{"evaluation": stored["id"], "metric": "score", "value": stored["score"], "best": stored["score"]}]

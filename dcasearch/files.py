@@ -1,0 +1,83 @@
+"""Files of this machine: each is there whole or not at all, and one process at a time works on what it locks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+
+def temporary_name(name: str) -> str:
+    """Return the name under which this process writes a file or folder before it is whole."""
+    # Nodes that share a folder may have processes of equal number.
+    return f"{name}.{socket.gethostname()}-{os.getpid()}.tmp"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give the path to write a file or folder to; at the end of the block it is made durable and gets its name.
+
+    An error in the block leaves what was there before. What a kill leaves beside it, `artifacts.remove_leftovers`
+    deletes.
+
+    Args:
+        path: of the file; its folder is made. A folder must not be there yet.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(temporary_name(path.name))
+    try:
+        yield unfinished
+        for written in (unfinished, *unfinished.rglob("*")):
+            _make_durable(written)
+        unfinished.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            remove(unfinished)
+        raise
+
+
+def write_whole(path: Path, content: bytes | memoryview) -> None:
+    """Write a file that is there whole or not at all, also after a power cut."""
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(content)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder; safe to repeat."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool) -> Iterator[None]:
+    """Hold a lock on a file, which is made. A process that dies gives the lock back.
+
+    Args:
+        path: of the file. Nothing is written to it, and it stays.
+        wait: whether to wait for another process that holds the lock.
+
+    Raises:
+        BlockingIOError: another process holds it, and `wait` is False.
+    """
+    lock = FileLock(path, blocking=wait)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BlockingIOError(f"another process holds {path}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _make_durable(path: Path) -> None:
+    if path.is_file():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
