@@ -330,7 +330,7 @@ def test_the_stored_study_holds_no_storage_url(bench: Bench) -> None:
     bench.run(storage="sqlite:///secret-place.db")
     stored = bench.store.get_study("tiny")
     assert stored is not None
-    assert "secret-place" not in stored.yaml
+    assert "secret-place" not in stored.resolved
     assert Study.model_validate_json(stored.yaml).name == "tiny"
 
 

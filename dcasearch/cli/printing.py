@@ -273,7 +273,7 @@ def _plain(candidate: Compared) -> dict[str, Any]:
     plain = asdict(candidate)
     del plain["headline"]
     values = plain.pop("values")
-    plain |= {"scores": list(candidate.compared)} if candidate.scored else values
+    plain |= {"scores": candidate.compared} if candidate.scored else values
     if candidate.behind is not None:
         plain["behind"] |= {"resolved": candidate.behind.resolved, "said": str(candidate.behind)}
     return plain

@@ -57,7 +57,16 @@ def _open_images(root: Path) -> DataSet:
 
     test = part("test")
     classes = listings["train"].classes
-    return DataSet(identity, classes, part("train"), val=test, test=test, mean=_MEAN, std=_STD, size=_SIDE)
+    return DataSet(
+        fingerprint=identity,
+        classes=classes,
+        train=part("train"),
+        val=test,
+        test=test,
+        mean=_MEAN,
+        std=_STD,
+        size=_SIDE,
+    )
 
 
 def _decode(listing: Listing) -> Pixels:

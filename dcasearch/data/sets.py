@@ -84,7 +84,7 @@ class PreparedPart:
 Part: TypeAlias = MemoryPart | FilePart | PreparedPart
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class DataSet:
     """A data set as its source gives it, before any split."""
 
