@@ -331,7 +331,7 @@ def test_the_stored_study_holds_no_storage_url(bench: Bench) -> None:
     stored = bench.store.get_study("tiny")
     assert stored is not None
     assert "secret-place" not in stored.resolved
-    assert Study.model_validate_json(stored.yaml).name == "tiny"
+    assert Study.model_validate_json(stored.resolved).name == "tiny"
 
 
 def test_run_takes_a_yaml_and_opens_the_database_that_it_names(
