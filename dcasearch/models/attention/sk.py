@@ -11,6 +11,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from dcasearch.architecture.kinds.bottleneck import HIDDEN
+from dcasearch.architecture.kinds.sk import NAME
 from dcasearch.architecture.network import Block
 from dcasearch.models.attention.base import (
     ATTENTIONS,
@@ -21,7 +23,7 @@ from dcasearch.models.attention.base import (
     Part,
     Receive,
     Sends,
-    hidden,
+    whole,
 )
 from dcasearch.models.backbones.base import Host
 
@@ -85,7 +87,7 @@ class SelectiveKernel(Attention):
         return host.join(x, host.after(v)), messages
 
 
-@ATTENTIONS.register("sk")
+@ATTENTIONS.register(NAME)
 def selective_kernel(block: Block, host: Host) -> Attention:
     """Return SK for a block."""
-    return SelectiveKernel(host, hidden(block))
+    return SelectiveKernel(host, whole(block, HIDDEN))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torchvision.models import MNASNet
 
 from dcasearch.architecture.layouts import TORCHVISION_CLASSES, Stem
+from dcasearch.architecture.layouts.mnasnet import VARIANTS
 from dcasearch.architecture.specification import ClassifierInit
 from dcasearch.models.backbones.base import NETWORKS
 
@@ -70,9 +71,10 @@ class InvertedResidual(nn.Module):
 class MnasNet(MNASNet):
     """torchvision's MNASNet of the blocks above."""
 
+    classifier_init: ClassifierInit = "small"
+
     def __init__(self, alpha: float, width: float, stem: Stem, classes: int) -> None:
         super().__init__(alpha, num_classes=classes)
-        self.classifier_init: ClassifierInit = "small"
         if stem == "small":
             first: Any = self.layers[0]
             first.stride = (1, 1)
@@ -115,5 +117,5 @@ class MnasNet(MNASNet):
         super()._load_from_state_dict(state_dict, prefix, {"version": self._version, **local_metadata}, *arguments)
 
 
-for _name, _alpha in (("mnasnet0_5", 0.5), ("mnasnet0_75", 0.75), ("mnasnet1_0", 1.0), ("mnasnet1_3", 1.3)):
+for _name, _alpha in VARIANTS.items():
     NETWORKS.register(_name)(partial(MnasNet, _alpha))
