@@ -66,8 +66,7 @@ def _per_block(
 def _blocks(attention: Attention, layout: BackboneLayout) -> Iterator[Block]:
     spread = _per_block({"stages": attention.stages, "blocks": attention.blocks}, layout, ("attention",))
     if (attention.name is None) == (spread is None):
-        unknown = f" ('{next(iter(attention.options))}' is none of them)" if attention.options else ""
-        raise ArchitectureError(f"needs exactly one of `name`, `stages`, `blocks`{unknown}", ("attention",))
+        raise ArchitectureError("needs exactly one of `name`, `stages`, `blocks`", ("attention",))
     if spread is not None and attention.options:
         raise ArchitectureError("options stand beside each name in the list", ("attention",))
     for n in range(len(layout.blocks)):

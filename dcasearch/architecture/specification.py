@@ -113,6 +113,16 @@ class Attention(_Kind):
     stages: tuple[AttentionKind, ...] | None = Field(default=None, strict=False)
     blocks: tuple[AttentionKind, ...] | None = Field(default=None, strict=False)
 
+    @model_validator(mode="after")
+    def _of_something(self) -> Self:
+        """Refuse keys where no kind is named that could have them as options: `name` may be misspelt among them."""
+        if self.options and self.name is None and self.stages is None and self.blocks is None:
+            wrong = [
+                InitErrorDetails(type="extra_forbidden", loc=(key,), input=value) for key, value in self.options.items()
+            ]
+            raise ValidationError.from_exception_data(type(self).__name__, wrong)
+        return self
+
 
 class Receivers(Frozen):
     """Who listens, one flag a stage or a block of the network."""
