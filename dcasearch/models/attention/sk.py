@@ -28,7 +28,7 @@ from dcasearch.models.attention.base import (
 from dcasearch.models.backbones.base import Host
 
 
-class Select(Part[tuple[Tensor, Tensor]]):
+class SelectBranches(Part[tuple[Tensor, Tensor]]):
     """G: each branch's global average (B, d). T: d -> d/r of their sum, BatchNorm, ReLU, -> 2d, softmax (B, 2, d)."""
 
     def __init__(self, channels: int, width: int) -> None:
@@ -64,7 +64,7 @@ class SelectiveKernel(Attention):
 
     def __init__(self, host: Host, width: int) -> None:
         first = host.convolution
-        super().__init__(channel=Select(first.out_channels, width))
+        super().__init__(channel=SelectBranches(first.out_channels, width))
         self.branch = nn.Sequential(
             nn.Conv2d(
                 first.in_channels,
