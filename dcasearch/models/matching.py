@@ -89,7 +89,7 @@ class AxisChange:
     """What a message's axes lose on its way, and what is repeated for axes that it lacks."""
 
     averaged: tuple[int, ...]
-    """Axes of the sender's tensor that the receiver lacks."""
+    """Axes of the sender's tensor that the receiver lacks; both for a vector."""
     to_vector: bool
     """Whether those axes go altogether, since the receiver takes (B, C)."""
     from_vector: bool
@@ -101,10 +101,11 @@ class AxisChange:
     @classmethod
     def between(cls, sender: Port, receiver: Port) -> AxisChange:
         """Return what changes between two ends; `kinds.obstacle` has found that it can."""
-        places = ((2, "H"), (3, "W"))
+        to_vector = bool(sender.axes) and not receiver.axes
+        lost = (n for n, axis in ((2, "H"), (3, "W")) if axis in sender.axes and axis not in receiver.axes)
         return cls(
-            averaged=tuple(n for n, axis in places if axis in sender.axes and axis not in receiver.axes),
-            to_vector=bool(sender.axes) and not receiver.axes,
+            averaged=(2, 3) if to_vector else tuple(lost),
+            to_vector=to_vector,
             from_vector=bool(receiver.axes) and not sender.axes,
             spread=not set(receiver.axes) <= set(sender.axes),
             mean_plane=receiver.planes and sender.channels != receiver.channels,
