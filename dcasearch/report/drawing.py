@@ -195,7 +195,11 @@ class _Picture:
             for function in functions(self.network, dimension):
                 x = row.take(f"{dimension} connection: {function}", 32)
                 self.svg.add(
-                    "path", d=f"M{x:.1f} {row.y:.1f} a11 9 0 0 1 22 0", fill="none", stroke=line.colour, stroke_width=1.8
+                    "path",
+                    d=f"M{x:.1f} {row.y:.1f} a11 9 0 0 1 22 0",
+                    fill="none",
+                    stroke=line.colour,
+                    stroke_width=1.8,
                 )
                 self._arrow(x + 22, row.y + 2, -1, line.colour)
         for (dimension, shown), way in sizes(self.network).items():

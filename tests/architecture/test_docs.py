@@ -11,6 +11,7 @@ import pytest
 from dcasearch.architecture import KINDS, Kind, Option, State, dimensions
 from dcasearch.architecture.kinds import Shape
 from dcasearch.architecture.kinds.declaration import plain
+from dcasearch.architecture.resolution import can_be_coupled
 
 DOCS = Path(__file__).parents[2] / "docs"
 METHOD = (DOCS / "method.md").read_text()
@@ -60,3 +61,7 @@ def test_the_docs_table_has_no_kind_that_is_not_declared() -> None:
 
 def test_the_docs_name_every_dimension() -> None:
     assert all(f"| {dimension} |" in METHOD for dimension in dimensions())
+
+
+def test_the_docs_name_the_kinds_that_can_be_coupled() -> None:
+    assert f"coupled (kinds that declare it: {can_be_coupled()})" in (DOCS / "yaml.md").read_text()
