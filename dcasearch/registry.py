@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Generic, TypeVar
 
 from dcasearch.errors import UserError, nearest
@@ -13,7 +15,7 @@ T = TypeVar("T")
 class Registry(Mapping[str, T], Generic[T]):
     """A table of one kind of thing by name. A look-up that misses says the nearest name.
 
-    `registry.register("se")` is a decorator; tests parametrize over the table, so that
+    `registry.register(name)` is a decorator; tests parametrize over the table, so that
     whatever is registered is enrolled in them.
     """
 
@@ -46,3 +48,9 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def import_all(package: str, path: Iterable[str]) -> None:
+    """Import every module of a package, so that each registers what it has; no list of them is kept by hand."""
+    for module in iter_modules(path):
+        import_module(f"{package}.{module.name}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dcasearch.architecture import Architecture
+from dcasearch.architecture import BACKBONES, Architecture
 from dcasearch.architecture.layouts import TORCHVISION_CLASSES
 from dcasearch.config.study import Data, Fidelity
 from dcasearch.evaluation import EvaluationKey, Protocol, fingerprint
@@ -19,9 +19,6 @@ of another key. Left out of the key while it is 1."""
 NUMERICS_OF_DATA = {"imagefolder": 2, "imagenet": 2}
 """The same for a change that concerns some data sets alone. 2: a JPEG is decoded at a fraction of its size where the
 crop does not need more."""
-NUMERICS_OF_MNASNET = 2
-"""The same for MnasNet with fewer than 1,000 classes. 2: its classifier starts smaller. The recipe's
-`classifier_init: torchvision` gives the numbers of 1, and so the key of 1."""
 _CLASSES = {"digits": 10, "cifar10": 10, "imagenet": TORCHVISION_CLASSES}
 """Of the data sets whose number of classes is known by name."""
 
@@ -85,20 +82,19 @@ class Task:
         return {} if numerics == 1 else {"numerics": numerics}
 
     def _classifier(self) -> dict[str, Any]:
-        """Return the numerics of MnasNet's classifier where they are not those of records made before there were two.
+        """Return the backbone's numerics of few classes, unless they are those of the first records.
 
         The classes of a folder of images are not known here: it counts as one of few classes.
         """
         if self.fidelity.recipe.classifier_init == "torchvision":
             return {}
-        if not self.architecture.network.backbone[0].startswith("mnasnet"):
-            return {}
+        changed = BACKBONES[self.architecture.network.backbone[0]].few_classes
         wanted = self.data.classes
         if wanted is None:
             classes = _CLASSES.get(self.data.name, 0)
         else:
             classes = wanted if isinstance(wanted, int) else len(wanted)
-        return {} if classes >= TORCHVISION_CLASSES else {"numerics_of_mnasnet": NUMERICS_OF_MNASNET}
+        return {} if classes >= TORCHVISION_CLASSES else dict(changed)
 
     def _alpha(self) -> dict[str, Any]:
         """Return where α starts, which is of the training and not of the architecture's id, unless as usual."""

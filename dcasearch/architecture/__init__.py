@@ -1,13 +1,13 @@
 """One point of the design space: a frozen specification, the network it resolves to, and its id. No torch.
 
 `specification` is what a user writes, `layouts` the backbones' geometry, `kinds` what each attention
-block sends and receives, `topology` who listens to whom; `resolution` makes of them a `network`, whose
+block declares, `topology` who listens to whom; `resolution` makes of them a `network`, whose
 canonical form is the id: two specifications of one network share it. `point` is the architecture itself,
 `warm_start` where it starts from its vanilla parent.
 """
 
-from dcasearch.architecture.kinds import KINDS, Dimension, Kind, Port
-from dcasearch.architecture.layouts import BACKBONES, BackboneLayout, BlockLayout
+from dcasearch.architecture.kinds import KINDS, Dimension, Kind, Option, Port, State, dimensions
+from dcasearch.architecture.layouts import BACKBONES, BackboneFamily, BackboneLayout, BlockLayout
 from dcasearch.architecture.network import Block, Edge, Matching, Network, Resize
 from dcasearch.architecture.point import Architecture
 from dcasearch.architecture.specification import (
@@ -27,6 +27,7 @@ __all__ = [
     "Architecture",
     "Attention",
     "Backbone",
+    "BackboneFamily",
     "BackboneLayout",
     "Block",
     "BlockLayout",
@@ -38,9 +39,12 @@ __all__ = [
     "Kind",
     "Matching",
     "Network",
+    "Option",
     "Port",
     "Resize",
+    "State",
     "alpha_of_vanilla",
+    "dimensions",
     "started_as_vanilla",
     "vanilla_of",
 ]

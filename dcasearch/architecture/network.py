@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Literal
 
-from dcasearch.architecture.kinds import Dimension, Port
+from dcasearch.architecture.kinds import KINDS, Dimension, Port, Value
 from dcasearch.architecture.layouts import BlockLayout, Stem
 
 CANONICAL_FORM = 1
@@ -52,7 +52,7 @@ class Edge:
     form: Literal["safe", "literal"] | None
     """weighted only."""
     bias: bool | None
-    """learned only, channel dimension."""
+    """learned only, of channels."""
     matching: Matching | None
     """None where the channels agree."""
     resize: Resize | None
@@ -64,13 +64,18 @@ class Edge:
 
 @dataclass(frozen=True)
 class Block:
-    """One block of the network with its attention."""
+    """One block of the network with its attention, which stands in the block or after it."""
 
     layout: BlockLayout
     kind: str
-    options: Mapping[str, int | None]
-    """What is built: `hidden` in place of the reduction, `extent`."""
+    options: Mapping[str, Value]
+    """What is built, as it is in the id; a late option at its default is not."""
     ports: Mapping[Dimension, Port]
+
+    def option(self, name: str) -> Value:
+        """Return what is built of an option, its default where the id leaves it out."""
+        declared = KINDS[self.kind].option(name)
+        return self.options[name] if declared is None else self.options.get(name, declared.default)
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,11 @@ class Network:
     def id(self) -> str:
         """First 16 hexadecimal digits of the canonical form's SHA-256."""
         return hashlib.sha256(self.canonical.encode()).hexdigest()[:16]
+
+    @property
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """The dimensions that are connected, sorted."""
+        return tuple(sorted({edge.dimension for edge in self.edges}))
 
     def incoming(self, target: int, dimension: Dimension) -> tuple[Edge, ...]:
         """Return the edges into a block in one dimension, by source."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from dcasearch.architecture.kinds import DIMENSIONS, KINDS, OPTIONS, Dimension
-from dcasearch.architecture.layouts import BACKBONES, BackboneLayout, BlockLayout
+from dcasearch.architecture.kinds import KINDS, Dimension, Kind, Port, dimensions, obstacle
+from dcasearch.architecture.layouts import BACKBONES, BackboneLayout
 from dcasearch.architecture.network import Block, Edge, Matching, Network, Resize
 from dcasearch.architecture.specification import Attention, AttentionKind, Backbone, Connections, Receivers
 from dcasearch.architecture.topology import TOPOLOGIES
@@ -34,12 +34,13 @@ def _layout(backbone: Backbone) -> BackboneLayout:
         raise ArchitectureError(
             f"'{backbone.name}' is not a backbone; {nearest(backbone.name, BACKBONES)}", ("backbone", "name")
         )
-    if backbone.width != 1.0 and backbone.name.startswith("mnasnet"):
+    family = BACKBONES[backbone.name]
+    if backbone.width != 1.0 and family.widths:
         raise ArchitectureError(
-            f"{backbone.name} takes no width, its own is in its name: mnasnet0_5, mnasnet0_75, mnasnet1_0, mnasnet1_3",
+            f"{backbone.name} takes no width, its own is in its name: {', '.join(family.widths)}",
             ("backbone", "width"),
         )
-    return BACKBONES[backbone.name](backbone.width, backbone.stem)
+    return family(backbone.width, backbone.stem)
 
 
 def _per_block(
@@ -59,40 +60,65 @@ def _per_block(
     return [(entries[place], (*path, grain, place)) for place in places]
 
 
+# Blocks
+
+
 def _blocks(attention: Attention, layout: BackboneLayout) -> Iterator[Block]:
     spread = _per_block({"stages": attention.stages, "blocks": attention.blocks}, layout, ("attention",))
     if (attention.name is None) == (spread is None):
         raise ArchitectureError("needs exactly one of `name`, `stages`, `blocks`", ("attention",))
-    if spread is not None and any(getattr(attention, option) is not None for option in OPTIONS):
+    if spread is not None and attention.options:
         raise ArchitectureError("options stand beside each name in the list", ("attention",))
-    for n, block in enumerate(layout.blocks):
-        kind, path = spread[n] if spread is not None else (attention, ("attention",))
-        yield _block(block, kind, path)  # type: ignore[arg-type]  # Attention or AttentionKind: both have the fields
+    for n in range(len(layout.blocks)):
+        written, path = spread[n] if spread is not None else (attention, ("attention",))
+        assert isinstance(written, AttentionKind | Attention)
+        block = _block(layout, n, str(written.name), written.options, path)
+        if attention.blocks is not None and block.kind != written.name:
+            place = KINDS[str(written.name)].place
+            raise ArchitectureError(
+                f"{written.name} stands {_PLACES[place]}, which block {n + 1} does not end", (*path, "name")
+            )
+        yield block
 
 
-def _block(layout: BlockLayout, written: AttentionKind, path: tuple[str | int, ...]) -> Block:
-    if written.name not in KINDS:
-        raise ArchitectureError(
-            f"'{written.name}' is not an attention block; {nearest(written.name, KINDS)}", (*path, "name")
-        )
-    kind = KINDS[written.name]
-    options = dict(kind.defaults)
-    for option in OPTIONS:
-        value = getattr(written, option)
-        if value is None:
-            continue
-        if option not in kind.defaults:
-            raise ArchitectureError(f"{written.name} has no {option}", (*path, option))
-        options[option] = value
-    if kind.extents and options["extent"] not in kind.extents:
-        allowed = ", ".join("unset (global)" if e is None else str(e) for e in kind.extents)
-        raise ArchitectureError(f"{written.name} has extent {allowed}; got {options['extent']}", (*path, "extent"))
-    return Block(layout, written.name, kind.resolved(layout, options), kind.ports(layout, options))
+_NONE = "none"
+"""The kind of a block without attention."""
+_PLACES = {"block": "in a block", "stage": "after a stage", "between stages": "between two stages"}
+
+
+def _block(
+    layout: BackboneLayout, n: int, name: str, written: Mapping[str, object], path: tuple[str | int, ...]
+) -> Block:
+    """Return block n with the kind of attention that is written for it, without attention where it has no place."""
+    if name not in KINDS:
+        raise ArchitectureError(f"'{name}' is not an attention block; {nearest(name, KINDS)}", (*path, "name"))
+    kind, block = KINDS[name], layout.blocks[n]
+    _check_kind_options(name, kind, written, path)
+    if not kind.stands(layout, n):
+        return Block(block, _NONE, {}, {})
+    options = kind.completed(written)  # type: ignore[arg-type]  # checked just now
+    return Block(block, name, kind.resolved(block, options), kind.ports(block, options))
+
+
+def _check_kind_options(name: str, kind: Kind, written: Mapping[str, object], path: tuple[str | int, ...]) -> None:
+    for key, value in written.items():
+        option = kind.option(key)
+        if option is None:
+            names = [o.name for o in kind.options]
+            hint = f"; {nearest(key, names)}" if names else ""
+            raise ArchitectureError(f"{name} has no {key}{hint}", (*path, key))
+        if not option.fits(value):
+            raise ArchitectureError(f"{name} has {key} {option.known}; got {value}", (*path, key))
+
+
+# Connections
 
 
 def _edges(connections: Connections, blocks: tuple[Block, ...], layout: BackboneLayout) -> Iterator[Edge]:
     _check_options(connections, blocks)
-    for dimension in DIMENSIONS:
+    existing = {dimension for block in blocks for dimension in block.ports}
+    written = {*connections.dimensions.written, *(connections.edges.written if connections.edges else ())}
+    for dimension in sorted(existing | written):
         numbered = [n for n, block in enumerate(blocks) if dimension in block.ports]
         listening = _listening(connections, dimension, bool(numbered), layout)
         for k, target in enumerate(numbered):
@@ -104,19 +130,35 @@ def _edges(connections: Connections, blocks: tuple[Block, ...], layout: Backbone
 
 def _check_options(connections: Connections, blocks: tuple[Block, ...]) -> None:
     """Refuse options that would silently do nothing or cannot be done."""
-    if connections.coupling == "coupled" and any(block.kind not in ("cbam", "none") for block in blocks):
+    if connections.coupling == "coupled" and any(block.ports and not KINDS[block.kind].coupled for block in blocks):
         raise ArchitectureError(
-            "coupled exists for cbam alone: it is the released code's whole gated map (docs/method.md)",
+            f"coupled exists for {can_be_coupled()} alone: it is the released code's whole gated map (docs/method.md)",
             ("connections", "coupling"),
         )
     if (connections.topology == "custom") != (connections.edges is not None):
         raise ArchitectureError("`edges` belongs to topology: custom, and to it alone", ("connections", "edges"))
+    _check_dimensions(connections.dimensions.written, ("connections", "dimensions"))
+    if connections.edges is not None:
+        _check_dimensions(connections.edges.written, ("connections", "edges"))
+
+
+def _check_dimensions(written: Iterable[Dimension], path: tuple[str, ...]) -> None:
+    for dimension in written:
+        if dimension not in dimensions():
+            raise ArchitectureError(
+                f"'{dimension}' is not a dimension; {nearest(dimension, dimensions())}", (*path, dimension)
+            )
+
+
+def can_be_coupled() -> str:
+    """Return the names of the kinds for which `coupling: coupled` exists."""
+    return ", ".join(sorted(name for name, kind in KINDS.items() if kind.coupled))
 
 
 def _listening(connections: Connections, dimension: Dimension, exists: bool, layout: BackboneLayout) -> set[int]:
     """Return the receiving set S in one dimension, as block indices."""
     path = ("connections", "dimensions", dimension)
-    written: bool | Receivers | None = getattr(connections.dimensions, dimension)
+    written: bool | Receivers | None = connections.dimensions.written.get(dimension)
     if written is None:
         return set(range(len(layout.blocks))) if exists else set()
     if isinstance(written, bool):
@@ -136,7 +178,7 @@ def _sources(connections: Connections, dimension: Dimension, stages: Sequence[in
     """Return the positions (from 0, over the numbered blocks) that block k receives from."""
     if connections.edges is None:
         return TOPOLOGIES[connections.topology](stages, k)
-    edges: tuple[tuple[int, int], ...] = getattr(connections.edges, dimension)
+    edges = connections.edges.written.get(dimension, ())
     for edge in edges:
         if not 1 <= edge[0] < edge[1] <= len(stages):
             raise ArchitectureError(
@@ -148,25 +190,28 @@ def _sources(connections: Connections, dimension: Dimension, stages: Sequence[in
 
 def _edge(connections: Connections, dimension: Dimension, blocks: tuple[Block, ...], source: int, target: int) -> Edge:
     sender, receiver = blocks[source].ports[dimension], blocks[target].ports[dimension]
+    if reason := obstacle(sender, receiver):
+        ends = f"{blocks[source].kind} (block {source + 1}) and {blocks[target].kind} (block {target + 1})"
+        raise ArchitectureError(f"{ends} cannot be connected: {reason}", ("connections", "dimensions", dimension))
     coupled = connections.coupling == "coupled"
     function = connections.function
-    scales = (sender.scale, receiver.scale)
     return Edge(
         dimension=dimension,
         source=source,
         target=target,
         function=function.name,
         form=function.form if function.name == "weighted" else None,
-        bias=function.bias if function.name == "learned" and dimension == "channel" else None,
-        matching=_matching(connections, dimension, sender.channels, receiver.channels),
-        resize=_resize(connections, *scales),
+        bias=function.bias if function.name == "learned" and not receiver.planes else None,
+        matching=_matching(connections, sender, receiver),
+        resize=_resize(connections, sender, receiver),
         alpha=None if function.name == "learned" else connections.alpha.shape,
         coupled=coupled,
     )
 
 
-def _matching(connections: Connections, dimension: Dimension, source: int, target: int) -> Matching | None:
-    if dimension == "spatial" or source == target:
+def _matching(connections: Connections, sender: Port, receiver: Port) -> Matching | None:
+    source, target = sender.channels, receiver.channels
+    if receiver.planes or source == target:
         return None
     written = connections.channel_matching
     bias, norm, act, norm_at = written.bias, written.norm, written.act, written.norm_at
@@ -180,7 +225,8 @@ def _matching(connections: Connections, dimension: Dimension, source: int, targe
     return Matching(source, target, max(target // written.reduction, least), bias, norm, act, norm_at)
 
 
-def _resize(connections: Connections, source: int | None, target: int | None) -> Resize | None:
+def _resize(connections: Connections, sender: Port, receiver: Port) -> Resize | None:
+    source, target = sender.scale, receiver.scale
     if source is None or target is None or source == target:
         return None
     if source > target:

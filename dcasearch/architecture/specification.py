@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -17,8 +17,12 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    ValidationError,
+    model_validator,
 )
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from dcasearch.architecture.kinds import KINDS, Dimension, Option
 from dcasearch.architecture.layouts import Stem
 
 ClassifierInit: TypeAlias = Literal["small", "torchvision"]
@@ -48,34 +52,76 @@ class Backbone(Frozen):
     """A torchvision network."""
 
     name: str
-    """resnet18/34/50/101/152, mnasnet0_5/0_75/1_0/1_3 or mobilenet_v2."""
+    """One of `layouts.BACKBONES`."""
     width: PositiveFloat = 1.0
-    """Multiplies all channels, rounded to multiples of 8; a MnasNet's is in its name instead."""
+    """Multiplies all channels, rounded to multiples of 8; some families have theirs in their names instead."""
     stem: Stem = "imagenet"
     """`small` starts at stride 1, for images of about 32 pixels."""
 
 
-class AttentionKind(Frozen):
-    """One kind of attention block with its options; which options a kind has is in `kinds.KINDS`."""
+class _Kind(Frozen):
+    """A kind's name with its options, which stand beside it; what they are is declared in `kinds`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, Any]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _said(cls, written: object) -> object:
+        """Leave out options that are null: nothing is said of them."""
+        return _without_none(written, cls) if isinstance(written, Mapping) else written
+
+    @model_validator(mode="after")
+    def _typed(self) -> Self:
+        """Refuse options of the wrong type, each where it stands; resolution refuses those that the kind lacks."""
+        name = str(getattr(self, "name", None))
+        wrong = [
+            InitErrorDetails(type=_misfit(option), loc=(option.name,), input=self.options[option.name])
+            for option in (KINDS[name].options if name in KINDS else ())
+            if option.name in self.options and not option.is_typed(self.options[option.name])
+        ]
+        if wrong:
+            raise ValidationError.from_exception_data(type(self).__name__, wrong)
+        return self
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What is written beside the name."""
+        return self.__pydantic_extra__ or {}
+
+
+def _misfit(option: Option) -> PydanticCustomError:
+    return PydanticCustomError("option", "must be {known}", {"known": option.known})
+
+
+def _without_none(written: Mapping[Any, Any], model: type[BaseModel]) -> dict[Any, Any]:
+    """Return what is written without free keys that are null."""
+    return {key: value for key, value in written.items() if value is not None or key in model.model_fields}
+
+
+class AttentionKind(_Kind):
+    """One kind of attention block with its options."""
 
     name: str
-    reduction: PositiveInt | None = None
-    """r of the bottleneck C -> C/r (SE, SK, GC, CBAM)."""
-    extent: PositiveInt | None = None
-    """GE's extent e: 2, 4 or 8; unset means global for ge_theta_minus, 8 for ge_theta."""
-    mask_bias: bool | None = None
-    """Whether GC's mask has a bias, as in its paper; the softmax over positions cancels it, so it never moves."""
 
 
-class Attention(Frozen):
+class Attention(_Kind):
     """Which attention block where: one kind for the network, or a list with one entry a stage or a block."""
 
     name: str | None = None
-    reduction: PositiveInt | None = None
-    extent: PositiveInt | None = None
-    mask_bias: bool | None = None
     stages: tuple[AttentionKind, ...] | None = Field(default=None, strict=False)
     blocks: tuple[AttentionKind, ...] | None = Field(default=None, strict=False)
+
+    @model_validator(mode="after")
+    def _of_something(self) -> Self:
+        """Refuse keys where no kind is named that could have them as options: `name` may be misspelt among them."""
+        if self.options and self.name is None and self.stages is None and self.blocks is None:
+            wrong = [
+                InitErrorDetails(type="extra_forbidden", loc=(key,), input=value) for key, value in self.options.items()
+            ]
+            raise ValidationError.from_exception_data(type(self).__name__, wrong)
+        return self
 
 
 class Receivers(Frozen):
@@ -85,11 +131,27 @@ class Receivers(Frozen):
     blocks: tuple[bool, ...] | None = Field(default=None, strict=False)
 
 
-class Dimensions(Frozen):
-    """Who listens, per dimension; None = every block that has the dimension."""
+class _PerDimension(Frozen):
+    """Something for each dimension, under its name; resolution knows which dimensions there are."""
 
-    channel: bool | Receivers | None = None
-    spatial: bool | Receivers | None = None
+    model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _said(cls, written: object) -> object:
+        """Leave out dimensions that are null: nothing is said of them."""
+        return _without_none(written, cls) if isinstance(written, Mapping) else written
+
+
+class Dimensions(_PerDimension):
+    """Who listens, per dimension; where nothing is said, every block that has the dimension."""
+
+    __pydantic_extra__: dict[str, bool | Receivers]
+
+    @property
+    def written(self) -> Mapping[Dimension, bool | Receivers]:
+        """What is said, by dimension."""
+        return self.__pydantic_extra__
 
 
 class ConnectionFunction(Frozen):
@@ -99,7 +161,7 @@ class ConnectionFunction(Frozen):
     form: Literal["safe", "literal"] = "safe"
     """weighted only: `safe` weighs by magnitude, `literal` is Eq. 5 as printed."""
     bias: bool = True
-    """learned only: bias of the channel mix, as in the released code."""
+    """learned only: bias of the mix of channels, as in the released code."""
 
 
 class ChannelMatching(Frozen):
@@ -130,11 +192,15 @@ class Alpha(Frozen):
 EdgeList = Annotated[tuple[Annotated[tuple[int, int], Field(strict=False)], ...], Field(strict=False)]
 
 
-class CustomEdges(Frozen):
+class CustomEdges(_PerDimension):
     """topology: custom; per dimension the edges [j, k], numbered from 1 over the blocks that have it."""
 
-    channel: EdgeList = ()
-    spatial: EdgeList = ()
+    __pydantic_extra__: dict[str, EdgeList]
+
+    @property
+    def written(self) -> Mapping[Dimension, tuple[tuple[int, int], ...]]:
+        """What is said, by dimension."""
+        return self.__pydantic_extra__
 
 
 class Connections(Frozen):
@@ -147,5 +213,5 @@ class Connections(Frozen):
     channel_matching: Annotated[ChannelMatching, BeforeValidator(_named)] = ChannelMatching()
     spatial_matching: Literal["average", "max", "conv"] = "average"
     coupling: Literal["decoupled", "coupled"] = "decoupled"
-    """`coupled`: the message is the whole gated map, as the released code does for CBAM (a counterfactual)."""
+    """`coupled`: the message is the whole gated map, for kinds that declare it (a counterfactual to section 3.4)."""
     alpha: Alpha = Alpha()

@@ -17,13 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from dcasearch.architecture import Architecture, Network
-from dcasearch.architecture.kinds import DIMENSIONS, Dimension
+from dcasearch.architecture.kinds import Dimension
 from dcasearch.architecture.specification import ClassifierInit
 from dcasearch.config import load_architecture
-from dcasearch.models.attention import ATTENTIONS, Extraction, Message
+from dcasearch.models.attention import Extraction, Message, attention_of
 from dcasearch.models.attention.base import Read, Sends
 from dcasearch.models.backbones import NETWORKS, Backbone
-from dcasearch.models.backbones.mnasnet import MnasNet
 from dcasearch.models.connections import Arrival, Receiver, parameter_name, send_map, send_message
 from dcasearch.models.initialization import initialize
 
@@ -45,7 +44,7 @@ class DCANet(nn.Module):
         self.backbone = NETWORKS[name](width, stem, classes)
         self.names = [parameter_name(block) for block in network.blocks]
         hosts = zip(self.names, network.blocks, cast(Backbone, self.backbone).blocks(), strict=True)
-        self.attention = nn.ModuleDict({name: ATTENTIONS[block.kind](block, host) for name, block, host in hosts})
+        self.attention = nn.ModuleDict({name: attention_of(block, host) for name, block, host in hosts})
         self.connections = nn.ModuleDict(
             {name: nn.ModuleDict(_receivers(network, n)) for n, name in enumerate(self.names)}
         )
@@ -79,7 +78,7 @@ def _receivers(network: Network, n: int) -> dict[str, Receiver]:
     """Return block n's receivers, in the dimensions that it listens in."""
     return {
         dimension: Receiver([Arrival.of(edge, network.blocks) for edge in edges], network.alpha_init)
-        for dimension in DIMENSIONS
+        for dimension in network.dimensions
         if (edges := network.incoming(n, dimension))
     }
 
@@ -102,7 +101,7 @@ def build_model(
         architecture: an `Architecture`, its dict, or the path of its YAML file.
         num_classes: width of the classifier.
         seed: of the parameters.
-        classifier_init: how MnasNet's classifier starts below 1,000 classes; see `Recipe.classifier_init`.
+        classifier_init: how the classifier starts below 1,000 classes; see `Recipe.classifier_init`.
 
     Under `with torch.device(...)` the network is on that device; on `meta` it has shapes alone.
 
@@ -116,8 +115,7 @@ def build_model(
     device = torch.get_default_device()
     with torch.device("meta"):
         model = DCANet(network, num_classes)
-    if isinstance(model.backbone, MnasNet):
-        model.backbone.classifier_init = classifier_init
+    cast(Backbone, model.backbone).classifier_init = classifier_init
     if device.type == "meta":
         return model
     model.to_empty(device="cpu")

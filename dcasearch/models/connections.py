@@ -15,7 +15,7 @@ from dcasearch.architecture.kinds import Port
 from dcasearch.architecture.network import Block, Edge
 from dcasearch.models.attention.base import Extraction, Message, Part, Read
 from dcasearch.models.functions import FUNCTIONS, Function
-from dcasearch.models.matching import channel_matching, downsampling, upsample
+from dcasearch.models.matching import AxisChange, channel_matching, downsampling, upsample
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,14 @@ class Incoming(nn.Module):
         edge, sender, receiver = arrival.edge, arrival.sender, arrival.receiver
         self._branch = branch if receiver.branches > 1 else None
         self._coupled = edge.coupled
-        self._pool = sender.scale is not None and receiver.scale is None
         self._grow = edge.resize is not None and edge.resize.mode == "nearest"
-        self._spread = sender.scale is None and receiver.scale is not None
-        self.down = downsampling(edge.resize, arrival.channels if edge.coupled else sender.channels)
-        on_map = edge.coupled or (sender.scale is not None and receiver.scale is not None)
-        self.match = channel_matching(edge.matching, on_map)
+        self._change = AxisChange.between(sender, receiver)
+        shared = ("H", "W") if edge.coupled else tuple(axis for axis in sender.axes if axis in receiver.axes)
+        self.down = downsampling(edge.resize, arrival.channels if edge.coupled else sender.channels, shared)
+        self.match = channel_matching(edge.matching, on_map=edge.coupled or bool(shared))
         shape: tuple[int, ...] = ()
         if edge.alpha == "channel":
-            shape = (receiver.channels, 1, 1) if receiver.scale is not None else (receiver.channels,)
+            shape = (receiver.channels, 1, 1) if receiver.axes else (receiver.channels,)
         self._initial = alpha_init if function.initial is None else function.initial
         self._name = function.coefficient
         self.register_parameter(self._name, nn.Parameter(torch.full(shape, self._initial)))
@@ -98,12 +97,8 @@ class Incoming(nn.Module):
         return first + second
 
     def _matched(self, message: Tensor, like: Tensor) -> Tensor:
-        if self._pool:
-            message = message.mean((2, 3))
-        message = self.match(self.down(message))
-        if self._grow:
-            return upsample(message, like)
-        return message[:, :, None, None].expand_as(like) if self._spread else message
+        message = self.match(self.down(self._change.shrink(message)))
+        return self._change.expand(upsample(message, like) if self._grow else message, like)
 
 
 class Fusion(nn.Module):

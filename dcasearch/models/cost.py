@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from dcasearch.architecture import Architecture, Network
-from dcasearch.architecture.kinds import DIMENSIONS, Dimension
+from dcasearch.architecture.kinds import Dimension, Port
 from dcasearch.architecture.layouts import Stem
 from dcasearch.architecture.network import Block
 from dcasearch.evaluation import Cost
-from dcasearch.models.attention import ATTENTIONS, Extraction, Message
+from dcasearch.models.attention import Extraction, Message, attention_of
 from dcasearch.models.attention.base import Read
 from dcasearch.models.backbones import NETWORKS, Backbone, Host
 from dcasearch.models.connections import Arrival, Receiver
@@ -126,14 +126,14 @@ def _count_attention(network: Network, n: int, resolution: int) -> _Counted:
         return raw
 
     with torch.device("meta"):
-        attention = ATTENTIONS[block.kind](block, host)
+        attention = attention_of(block, host)
     counted = measure(attention, _Site(host, block, resolution), _meta(1, 1), receive, {})
     return _Counted(counted, readings)
 
 
 def _receivers(network: Network, n: int, resolution: int) -> list[Cost]:
     costs = []
-    for dimension in DIMENSIONS:
+    for dimension in network.dimensions:
         if edges := network.incoming(n, dimension):
             arrivals = [Arrival.of(edge, network.blocks) for edge in edges]
             key = (network.backbone, _shape(network.blocks[n]), resolution, *map(_arrival_shape, arrivals))
@@ -159,8 +159,14 @@ def _message(arrival: Arrival, source: Block, resolution: int) -> Message:
     if arrival.edge.coupled:
         return (_meta(arrival.channels, _size(source, resolution)),)
     port = arrival.sender
-    one = _meta(port.channels, None if port.scale is None else -(-resolution // port.scale))
-    return (one,) * port.branches
+    return (torch.empty(_message_shape(port, resolution), device="meta"),) * port.branches
+
+
+def _message_shape(port: Port, resolution: int) -> tuple[int, ...]:
+    if port.scale is None:
+        return 1, port.channels
+    size = -(-resolution // port.scale)
+    return 1, port.channels, *(size if axis in port.axes else 1 for axis in ("H", "W"))
 
 
 def _shape(block: Block) -> Hashable:
@@ -179,6 +185,5 @@ def _size(block: Block, resolution: int) -> int:
     return -(-resolution // block.layout.scale)
 
 
-def _meta(channels: int, size: int | None) -> Tensor:
-    shape = (1, channels) if size is None else (1, channels, size, size)
-    return torch.empty(shape, device="meta")
+def _meta(channels: int, size: int) -> Tensor:
+    return torch.empty((1, channels, size, size), device="meta")

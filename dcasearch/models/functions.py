@@ -1,8 +1,8 @@
-"""Connection functions f(G, αP) of Eq. 3 (paper, section 3.2), in both dimensions.
+"""Connection functions f(G, αP) of Eq. 3 (paper, section 3.2), for channels and for planes.
 
-G and every message P have one shape: (B, C), or a map (B, C, H, W). A = Σ α_j P_j over the incoming edges.
-Where a function computes in fp32, its result has G's type again. How each departs from the printed equations
-stands at its class.
+G and every message P have one shape: a vector (B, C), or a map (B, C, H, W) of which H or W may be 1.
+A = Σ α_j P_j over the incoming edges. Where a function computes in fp32, its result has G's type again. How each
+departs from the printed equations stands at its class.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class ConcatChannel(Pairwise):
         return self.fc(both.movedim(1, -1)).movedim(-1, 1).to(g.dtype)  # of a vector movedim is the identity
 
 
-class ConcatSpatial(Pairwise):
+class ConcatPlanes(Pairwise):
     """Section 3.2's concatenation: each plane of G with its plane of A, 2 -> 1 by a 3x3 convolution."""
 
     def __init__(self, planes: int) -> None:
@@ -170,7 +170,7 @@ class LearnedChannel(Learned):
         return F.relu(self.norm(mixed)).to(g.dtype)
 
 
-class LearnedSpatial(Learned):
+class LearnedPlanes(Learned):
     """p1·G + Σ p2_j·P_j, BatchNorm over the planes with weight 1, ReLU."""
 
     def __init__(self, planes: int) -> None:
@@ -212,12 +212,12 @@ def softmax(edge: Edge, port: Port) -> Function:
 @FUNCTIONS.register("concat")
 def concat(edge: Edge, port: Port) -> Function:
     """Return the concatenation of section 3.2."""
-    return ConcatSpatial(port.channels) if edge.dimension == "spatial" else ConcatChannel(port.channels)
+    return ConcatPlanes(port.channels) if port.planes else ConcatChannel(port.channels)
 
 
 @FUNCTIONS.register("learned")
 def learned(edge: Edge, port: Port) -> Function:
     """Return the released code's function."""
-    if edge.dimension == "spatial":
-        return LearnedSpatial(port.channels)
+    if port.planes:
+        return LearnedPlanes(port.channels)
     return LearnedChannel(port.channels, bool(edge.bias))

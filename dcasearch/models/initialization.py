@@ -6,12 +6,17 @@ architectures differ by their design alone. The global random state is neither r
 Distributions: a backbone's are torchvision's. Attention and matching: convolutions Kaiming normal by fan-in (GCNet's
 choice for its mask, whose fan-out of 1 would saturate the softmax), linear layers nn.Linear's own with zero biases
 (the released MnasNet code draws them with deviation 1, which saturates half of the gates), norms 1 and 0.
+
+A network is built without memory and gets it uninitialised, so whatever a module registers must be drawn, buffers
+too: what is left undrawn is an error that names it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal, Protocol, cast, runtime_checkable
 
 import torch
@@ -23,25 +28,78 @@ from dcasearch.models.layers import BatchNorm
 
 @runtime_checkable
 class Drawn(Protocol):
-    """A module that knows how its own parameters start."""
+    """A module that knows how its own parameters and buffers start."""
 
     def draw(self, generator: torch.Generator) -> None:
-        """Set the module's own parameters, not its children's."""
+        """Set the module's own parameters and buffers, not its children's."""
 
 
 @torch.no_grad()
 def initialize(model: nn.Module, seed: int) -> None:
-    """Draw every parameter of a model from `build_model` anew, and reset its running statistics.
+    """Draw every parameter of a model from `build_model` anew, and reset its buffers.
 
     Args:
         model: on the CPU (move it afterwards), and not wrapped: a compiled or a DDP model has other names.
         seed: equal seeds and names give equal parameters.
+
+    Raises:
+        TypeError: a parameter or a buffer is left undrawn, whole or in part; each is named.
     """
     backbone = cast(Backbone, model.get_submodule("backbone"))
+    undrawn: list[str] = []
     for name, module in model.named_modules():
-        if next(module.parameters(recurse=False), None) is not None:
+        own = dict(_own(module))
+        if own:
+            before = {key: _spoil(tensor) for key, tensor in own.items()}
             generator = torch.Generator().manual_seed(_seed(seed, name))
             _draw(module, generator, backbone if name.startswith("backbone.") else None)
+            undrawn += [f"{name}.{key}" for key, tensor in _own(module) if not _is_drawn(tensor, before.get(key))]
+        undrawn += [f"{name}.{key}" for key, it in vars(module).items() if isinstance(it, Tensor) and it.is_meta]
+    if undrawn:
+        raise TypeError(
+            f"not drawn: {', '.join(undrawn)}; the module needs a method `draw(generator)` that sets all of its own "
+            "parameters and buffers (a tensor that is a plain attribute must be registered as a buffer)"
+        )
+
+
+def _own(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield a module's own parameters and buffers."""
+    yield from module.named_parameters(recurse=False, remove_duplicate=False)
+    yield from module.named_buffers(recurse=False, remove_duplicate=False)
+
+
+@dataclass(frozen=True)
+class _Spoilt:
+    """A tensor before it is drawn."""
+
+    version: int
+    """torch's count of changes in place."""
+    tensor: Tensor
+
+
+def _spoil(tensor: Tensor) -> _Spoilt:
+    """Fill a tensor with a value that no drawing gives, so that what is left of it shows."""
+    spoilt = _no_drawing_gives(tensor)
+    if spoilt is not None:
+        tensor.fill_(spoilt)
+    return _Spoilt(tensor._version, tensor)
+
+
+def _no_drawing_gives(tensor: Tensor) -> float | int | None:
+    """Return a value of a tensor's type that no drawing gives; None for types of few values."""
+    if tensor.is_floating_point() or tensor.is_complex():
+        return math.nan
+    return torch.iinfo(tensor.dtype).max if tensor.dtype in (torch.int32, torch.int64) else None
+
+
+def _is_drawn(tensor: Tensor, before: _Spoilt | None) -> bool:
+    """Tell whether a tensor has been set, in all of its places."""
+    if tensor.is_meta or (before is not None and tensor is before.tensor and tensor._version == before.version):
+        return False
+    spoilt = _no_drawing_gives(tensor)
+    if spoilt is None:
+        return True
+    return not bool((tensor.isnan() if math.isnan(spoilt) else tensor == spoilt).any())
 
 
 def _seed(seed: int, name: str) -> int:
@@ -49,7 +107,7 @@ def _seed(seed: int, name: str) -> int:
 
 
 def _draw(module: nn.Module, generator: torch.Generator, backbone: Backbone | None) -> None:
-    """Draw one module's own parameters; `backbone` where it belongs to it."""
+    """Draw one module's own parameters, where a way is known; `backbone` where it belongs to it."""
     if isinstance(module, Drawn):
         module.draw(generator)
     elif isinstance(module, nn.Conv2d):
@@ -63,8 +121,6 @@ def _draw(module: nn.Module, generator: torch.Generator, backbone: Backbone | No
     elif isinstance(module, nn.Linear):
         nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5), generator=generator)
         _zero(module.bias)
-    else:
-        raise TypeError(f"{type(module).__name__} has parameters but no way to draw them")
 
 
 def _zero(bias: Tensor | None) -> None:

@@ -6,11 +6,14 @@ Shapes: a vector is (B, C), a map (B, C, H, W). Nothing is built where the sizes
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dcasearch.architecture.kinds import Port
 from dcasearch.architecture.network import Matching, Resize
 
 
@@ -25,11 +28,12 @@ class ChannelNorm(nn.LayerNorm):
 class StridedConvolution(nn.Conv2d):
     """A depth-wise convolution that divides the resolution by a factor f, rounding up; it starts as an average.
 
-    The kernel of 2f-1 with padding f-1 sees every pixel and gives ⌈H/f⌉ at any H.
+    The kernel of 2f-1 with padding f-1 sees every pixel and gives ⌈H/f⌉ at any H; an axis of factor 1 stays.
     """
 
-    def __init__(self, channels: int, factor: int) -> None:
-        super().__init__(channels, channels, 2 * factor - 1, factor, padding=factor - 1, groups=channels, bias=False)
+    def __init__(self, channels: int, factors: tuple[int, int]) -> None:
+        kernel, padding = (2 * factors[0] - 1, 2 * factors[1] - 1), (factors[0] - 1, factors[1] - 1)
+        super().__init__(channels, channels, kernel, factors, padding=padding, groups=channels, bias=False)
 
     def draw(self, generator: torch.Generator) -> None:
         """Set the kernel to an average."""
@@ -67,15 +71,57 @@ def _layer(
     return layers
 
 
-def downsampling(resize: Resize | None, channels: int) -> nn.Module:
-    """Return what divides a map's resolution by a static factor, rounding up, so that any size matches."""
+def downsampling(resize: Resize | None, channels: int, axes: Collection[str] = ("H", "W")) -> nn.Module:
+    """Return what divides a map's resolution along `axes` by a static factor, rounding up, so that any size matches."""
     if resize is None or resize.mode == "nearest":
         return nn.Identity()
+    factors = tuple(resize.factor if axis in axes else 1 for axis in ("H", "W"))
+    pair = factors[0], factors[1]
     if resize.mode == "conv":
-        return StridedConvolution(channels, resize.factor)
+        return StridedConvolution(channels, pair)
     if resize.mode == "max":
-        return nn.MaxPool2d(resize.factor, ceil_mode=True)
-    return nn.AvgPool2d(resize.factor, ceil_mode=True, count_include_pad=False)
+        return nn.MaxPool2d(pair, ceil_mode=True)
+    return nn.AvgPool2d(pair, ceil_mode=True, count_include_pad=False)
+
+
+@dataclass(frozen=True)
+class AxisChange:
+    """What a message's axes lose on its way, and what is repeated for axes that it lacks."""
+
+    averaged: tuple[int, ...]
+    """Axes of the sender's tensor that the receiver lacks; both for a vector."""
+    to_vector: bool
+    """Whether those axes go altogether, since the receiver takes (B, C)."""
+    from_vector: bool
+    spread: bool
+    """Whether the receiver has axes that the sender lacks."""
+    mean_plane: bool
+    """Whether the ends have different numbers of planes: then the sender's mean plane is sent."""
+
+    @classmethod
+    def between(cls, sender: Port, receiver: Port) -> AxisChange:
+        """Return what changes between two ends; `kinds.obstacle` has found that it can."""
+        to_vector = bool(sender.axes) and not receiver.axes
+        lost = (n for n, axis in ((2, "H"), (3, "W")) if axis in sender.axes and axis not in receiver.axes)
+        return cls(
+            averaged=(2, 3) if to_vector else tuple(lost),
+            to_vector=to_vector,
+            from_vector=bool(receiver.axes) and not sender.axes,
+            spread=not set(receiver.axes) <= set(sender.axes),
+            mean_plane=receiver.planes and sender.channels != receiver.channels,
+        )
+
+    def shrink(self, message: Tensor) -> Tensor:
+        """Average away the axes that the receiver lacks."""
+        return message.mean(self.averaged, keepdim=not self.to_vector) if self.averaged else message
+
+    def expand(self, message: Tensor, like: Tensor) -> Tensor:
+        """Repeat along the axes, and over the planes, that the sender lacks."""
+        if self.from_vector:
+            message = message[:, :, None, None]
+        if self.mean_plane:
+            message = message.mean(1, keepdim=True)
+        return message.expand_as(like) if self.spread or self.mean_plane else message
 
 
 def upsample(x: Tensor, like: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A connected network as a picture: blocks in order, channel connections above them, spatial ones below.
+"""A connected network as a picture: blocks in order, connections of channels above them, those of planes below.
 
 What is drawn is the resolved network, so that equal ids give equal pictures, whatever was written.
 """
@@ -18,7 +18,8 @@ BLOCK_HEIGHT = 44.0
 STAGE_GAP = 16.0
 END_WIDTH = 44.0
 """Of the stem and of the head."""
-COLOURS: dict[Dimension, str] = {"channel": "#1d4ed8", "spatial": "#c2410c"}
+_ABOVE, _BELOW = ("#1d4ed8", "#0e7490", "#6d28d9", "#065f46"), ("#c2410c", "#a16207", "#9f1239", "#713f12")
+"""Colours of dimensions whose messages are channels, and of those whose messages are planes, in their order."""
 INK, GREY, BAND = "#111827", "#6b7280", "#f3f4f6"
 
 
@@ -54,16 +55,34 @@ class _Place:
         return self.x + 0.28 * self.width
 
 
+@dataclass(frozen=True)
+class _Line:
+    """How the connections of one dimension are drawn."""
+
+    above: bool
+    colour: str
+
+
+def _lines(network: Network) -> dict[Dimension, _Line]:
+    """Return how each connected dimension is drawn: channels above, planes below, those above first."""
+    planes = {edge.dimension: network.blocks[edge.target].ports[edge.dimension].planes for edge in network.edges}
+    above, below = ([d for d in network.dimensions if planes[d] is side] for side in (False, True))
+    return {d: _Line(True, _ABOVE[n % len(_ABOVE)]) for n, d in enumerate(above)} | {
+        d: _Line(False, _BELOW[n % len(_BELOW)]) for n, d in enumerate(below)
+    }
+
+
 class _Picture:
     def __init__(self, network: Network, resolution: int | None) -> None:
         self.network, self.resolution = network, resolution
         self.svg = Svg()
         self.places = _places(network.blocks)
+        self.lines = _lines(network)
         self.stroke = 1.8 if len(network.edges) < 60 else 1.1 if len(network.edges) < 200 else 0.6
         self.width = self.places[-1].right + STAGE_GAP + END_WIDTH + MARGIN
-        self.top = HEADER + self._reach("channel")
+        self.top = HEADER + self._reach(above=True)
         self.bottom = self.top + BLOCK_HEIGHT
-        self.floor = self.bottom + self._reach("spatial")
+        self.floor = self.bottom + self._reach(above=False)
 
     def render(self, title: str) -> str:
         self._header(title)
@@ -82,14 +101,15 @@ class _Picture:
         span = self.places[edge.target].receives - self.places[edge.source].sends
         return min(14 + 0.4 * span, 30 + 0.2 * span)
 
-    def _reach(self, dimension: Dimension) -> float:
-        return max((self._rise(edge) for edge in self.network.edges if edge.dimension == dimension), default=0.0) + 14
+    def _reach(self, above: bool) -> float:
+        drawn = [edge for edge in self.network.edges if self.lines[edge.dimension].above == above]
+        return max(map(self._rise, drawn), default=0.0) + 14
 
     def _header(self, title: str) -> None:
         network = self.network
         name, width, stem = network.backbone
         backbone = name + (f" × {width:g}" if width != 1 else "") + (", small-image stem" if stem == "small" else "")
-        per_dimension = [count(network, dimension) for dimension in COLOURS]
+        per_dimension = [count(network, dimension) for dimension in self.lines]
         connections = " and ".join(words for words in per_dimension if words) or "no connections"
         self.svg.text(MARGIN, 32, title, size=18, font_weight="600")
         details = f"{backbone} · {len(network.blocks)} blocks · {connections} · id {network.id}"
@@ -138,21 +158,21 @@ class _Picture:
             self.svg.text(centre, self.top + BLOCK_HEIGHT / 2 + 3, str(number), size=9, fill=ink, text_anchor="middle")
 
     def _edge(self, edge: Edge) -> None:
-        above = edge.dimension == "channel"
+        above, colour = self.lines[edge.dimension].above, self.lines[edge.dimension].colour
         line, towards = (self.top - 1, -1) if above else (self.bottom + 1, 1)
         start, end, rise = self.places[edge.source].sends, self.places[edge.target].receives, self._rise(edge)
         self.svg.add(
             "path",
             d=f"M{start:.1f} {line:.1f} A{(end - start) / 2:.1f} {rise:.1f} 0 0 {int(above)} {end:.1f} {line:.1f}",
             fill="none",
-            stroke=COLOURS[edge.dimension],
+            stroke=colour,
             stroke_width=self.stroke,
             stroke_opacity=0.85 if self.stroke > 1.5 else 0.5,
             class_=f"{edge.dimension} edge",
         )
-        self._arrow(end, line, towards, COLOURS[edge.dimension])
+        self._arrow(end, line, towards, colour)
         if signs(edge).any:
-            self._diamond((start + end) / 2, line + towards * rise, COLOURS[edge.dimension], signs(edge))
+            self._diamond((start + end) / 2, line + towards * rise, colour, signs(edge))
 
     def _arrow(self, x: float, tip: float, towards: int, colour: str) -> None:
         self.svg.add("path", d=f"M{x:.1f} {tip:.1f} l-3.5 {7 * towards} h7 z", fill=colour)
@@ -171,16 +191,20 @@ class _Picture:
             x = row.take("attention " + label_of(kind) if kind != "none" else "no attention", 18)
             stroke = "#9ca3af" if kind == "none" else "none"
             self.svg.add("rect", x=x, y=row.y - 10, width=12, height=12, rx=3, fill=colour_of(kind), stroke=stroke)
-        for dimension, colour in COLOURS.items():
+        for dimension, line in self.lines.items():
             for function in functions(self.network, dimension):
                 x = row.take(f"{dimension} connection: {function}", 32)
                 self.svg.add(
-                    "path", d=f"M{x:.1f} {row.y:.1f} a11 9 0 0 1 22 0", fill="none", stroke=colour, stroke_width=1.8
+                    "path",
+                    d=f"M{x:.1f} {row.y:.1f} a11 9 0 0 1 22 0",
+                    fill="none",
+                    stroke=line.colour,
+                    stroke_width=1.8,
                 )
-                self._arrow(x + 22, row.y + 2, -1, colour)
+                self._arrow(x + 22, row.y + 2, -1, line.colour)
         for (dimension, shown), way in sizes(self.network).items():
             x = row.take(f"{dimension} sizes matched: {way}", 18)
-            self._diamond(x + 6, row.y - 4, COLOURS[dimension], shown)
+            self._diamond(x + 6, row.y - 4, self.lines[dimension].colour, shown)
         return row.y + MARGIN
 
 

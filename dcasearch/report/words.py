@@ -6,21 +6,17 @@ from dataclasses import dataclass
 
 from dcasearch.architecture import KINDS, Dimension, Edge, Matching, Network
 
-_LABELS = {"ge_theta_minus": "GE-θ⁻", "ge_theta": "GE-θ", "none": "–"}
-_COLOURS = ("#2563eb", "#0d9488", "#15803d", "#b45309", "#7c3aed", "#be123c", "#0369a1", "#a21caf", "#4d7c0f")
-_NO_ATTENTION = "#ffffff"
 _RESIZES = {"nearest": "nearest", "conv": "convolution", "average": "average pool", "max": "max pool"}
 
 
 def label_of(kind: str) -> str:
     """Return the short name of an attention block, as papers write it."""
-    return _LABELS.get(kind, kind.upper())
+    return KINDS[kind].label or kind.upper()
 
 
 def colour_of(kind: str) -> str:
     """Return the colour of an attention block; white text is readable on it."""
-    names = [name for name in KINDS if name != "none"]
-    return _NO_ATTENTION if kind == "none" else _COLOURS[names.index(kind) % len(_COLOURS)]
+    return KINDS[kind].colour
 
 
 def count(network: Network, dimension: Dimension) -> str:

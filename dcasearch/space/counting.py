@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from dcasearch.architecture import KINDS, BackboneLayout, BlockLayout, Dimension
-from dcasearch.architecture.kinds import DIMENSIONS
 from dcasearch.space.axes import Chosen, Suggest, answers, last_part
 from dcasearch.space.space import Connections, Grain, Space, has_option, layout_of, tail
 
@@ -39,15 +38,24 @@ class Count:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What the rest of a walk depends on, once the attention of some blocks is known; places as in DIMENSIONS."""
+    """What the rest of a walk depends on, once the attention of some blocks is known."""
 
-    kinds: frozenset[str] = frozenset()
-    sites: tuple[int, ...] = (0, 0)
+    dimensions: tuple[Dimension, ...]
+    """Those that may be connected; the places of the other tuples."""
+    sites: tuple[int, ...]
     """Sites at which 'receives or not' is asked, so far."""
-    begun: tuple[bool, ...] = (False, False)
+    begun: tuple[bool, ...]
     """Whether a block with that dimension came before."""
-    counted: tuple[bool, ...] = (False, False)
+    counted: tuple[bool, ...]
     """Whether the current site is counted already."""
+    kinds: frozenset[str] = frozenset()
+
+    @classmethod
+    def nothing(cls, space: Space) -> _Seen:
+        """Return what is seen before the first block."""
+        dimensions = () if space.connections is None else tuple(space.connections.receives)
+        none = (False,) * len(dimensions)
+        return cls(dimensions, (0,) * len(dimensions), none, none)
 
 
 def size(space: Space) -> int:
@@ -70,12 +78,12 @@ def _attention(space: Space, layout: BackboneLayout, chosen: Chosen) -> Iterator
     kinds = [str(option.value) for option in axis.active(chosen)]
     if space.attention.grain == "network":
         for kind in kinds:
-            seen = _Seen()
+            seen = _Seen.nothing(space)
             for n in range(len(layout.blocks)):
                 seen = _pass(seen, kind, layout, n, grain)
             yield seen, {**chosen, axis.name: kind}, 1
         return
-    ways: Counter[_Seen] = Counter({_Seen(): 1})
+    ways: Counter[_Seen] = Counter({_Seen.nothing(space): 1})
     for site in _sites(layout, space.attention.grain):
         after: Counter[_Seen] = Counter()
         for seen, count in ways.items():
@@ -99,9 +107,10 @@ def _sites(layout: BackboneLayout, grain: Grain) -> list[list[int]]:
 
 def _pass(seen: _Seen, kind: str, layout: BackboneLayout, n: int, grain: Grain) -> _Seen:
     """Return what is seen after one more block of a kind; see `receiving_sites` for what counts."""
-    has = [dimension in KINDS[kind].dimensions for dimension in DIMENSIONS]
+    here = KINDS[kind].dimensions if KINDS[kind].stands(layout, n) else ()
+    has = [dimension in here for dimension in seen.dimensions]
     new_site = n > 0 and _site(layout.blocks[n], n, grain) != _site(layout.blocks[n - 1], n - 1, grain)
-    counted = (False, False) if new_site else seen.counted
+    counted = (False,) * len(has) if new_site else seen.counted
     counts = [h and b and not c for h, b, c in zip(has, seen.begun, counted, strict=True)]
     return replace(
         seen,

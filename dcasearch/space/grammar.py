@@ -1,12 +1,28 @@
-"""What may stand in a search space: every axis with the values it takes. Reader, JSON Schema and docs use this."""
+"""What may stand in a search space: every axis with the values it takes. Reader, JSON Schema and docs use this.
+
+What the kinds of attention and the backbones declare is read when it is asked for (`grammar()`), not when this
+module is imported, so that a kind registered later is in it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, get_args
+from typing import Any, TypeAlias, get_args
 
-from dcasearch.architecture import BACKBONES, KINDS, Alpha, ChannelMatching, ConnectionFunction, Connections
+from dcasearch.architecture import (
+    BACKBONES,
+    KINDS,
+    Alpha,
+    ChannelMatching,
+    ConnectionFunction,
+    Connections,
+    Dimension,
+    Option,
+    dimensions,
+)
+from dcasearch.architecture.kinds import options_named
 from dcasearch.architecture.layouts import Stem
 from dcasearch.architecture.topology import TOPOLOGIES
 
@@ -25,8 +41,11 @@ class Values:
     _: KW_ONLY
     integer: bool = False
     number: bool = False
-    zero: bool = False
-    """Whether a number may be 0."""
+    low: float = 0
+    """A number is greater than this ..."""
+    from_low: bool = False
+    """... or may be equal to it."""
+    high: float = math.inf
     flag: bool = False
     null: bool = False
     named: Mapping[str, Mapping[str, Values]] | None = None
@@ -42,20 +61,23 @@ class Values:
             return value in self.words
         if not isinstance(value, int | float) or not abs(value) < _LARGEST:  # `not <` holds for nan too
             return False
-        return (self.number or (self.integer and isinstance(value, int))) and (value > 0 or (self.zero and value == 0))
+        if not (self.number or (self.integer and isinstance(value, int))):
+            return False
+        return (value > self.low or (self.from_low and value == self.low)) and value <= self.high
 
     @property
     def expected(self) -> str:
         """What is allowed, in words."""
-        kinds = {
-            "a positive integer": self.integer,
-            "a positive number": self.number and not self.zero,
-            "a number from 0": self.number and self.zero,
-            "true or false": self.flag,
-            "null": self.null,
-        }
         words = [f"one of {', '.join(sorted(self.words))}"] if self.words else []
-        return " or ".join(words + [kind for kind, allowed in kinds.items() if allowed])
+        words += [self._bounded("an", "integer")] if self.integer else []
+        words += [self._bounded("a", "number")] if self.number else []
+        return " or ".join(words + ["true or false"] * self.flag + ["null"] * self.null)
+
+    def _bounded(self, article: str, what: str) -> str:
+        high = "" if self.high == math.inf else f" to {self.high:g}"
+        if (self.low, self.from_low) == (0, False) or (what == "integer" and (self.low, self.from_low) == (1, True)):
+            return f"a positive {what}{high}"
+        return f"{article} {what}{'' if self.low == -math.inf else f' from {self.low:g}'}{high}"
 
 
 def _literal(model: Any, field: str) -> tuple[str, ...]:
@@ -86,25 +108,51 @@ _MATCHINGS: Mapping[str, Mapping[str, Values]] = {
     },
 }
 
-GRAMMAR: Mapping[str, Values] = {
-    "backbone.name": Values(tuple(BACKBONES), "a backbone"),
-    "backbone.width": Values(number=True, what="a width"),
-    "backbone.stem": Values(get_args(Stem), "a stem"),
-    "attention.name": Values(tuple(KINDS), "an attention block"),
-    "attention.reduction": _INTEGER,
-    "attention.extent": Values(integer=True, null=True, what="an extent"),
-    "attention.mask_bias": _FLAG,
-    "connections.channel": _FLAG,
-    "connections.spatial": _FLAG,
-    "connections.topology": Values((*TOPOLOGIES, "custom"), "a topology"),
-    "connections.function": Values(tuple(_FUNCTIONS), "a connection function", named=_FUNCTIONS),
-    "connections.channel_matching": Values(tuple(_MATCHINGS), "a channel matching", named=_MATCHINGS),
-    "connections.spatial_matching": Values(_literal(Connections, "spatial_matching"), "a spatial matching"),
-    "connections.coupling": Values(_literal(Connections, "coupling"), "a coupling"),
-    "connections.alpha.shape": Values(_literal(Alpha, "shape"), "a shape of alpha"),
-    "connections.alpha.init": Values(number=True, zero=True, what="a first value of alpha"),
-}
+Grammar: TypeAlias = Mapping[str, Values]
 """Axis -> its values. A scalar fixes it, a list makes it a choice, `{when: …, choose: …, else: …}` a condition."""
+
+
+def grammar() -> dict[str, Values]:
+    """Return every axis with its values, as the kinds and backbones of this moment declare them."""
+    return {
+        "backbone.name": Values(tuple(BACKBONES), "a backbone"),
+        "backbone.width": Values(number=True, what="a width"),
+        "backbone.stem": Values(get_args(Stem), "a stem"),
+        "attention.name": Values(tuple(KINDS), "an attention block"),
+        **{f"attention.{name}": _values(name, options) for name, options in options_named().items()},
+        **{dimension_axis(dimension): _FLAG for dimension in dimensions()},
+        "connections.topology": Values((*TOPOLOGIES, "custom"), "a topology"),
+        "connections.function": Values(tuple(_FUNCTIONS), "a connection function", named=_FUNCTIONS),
+        "connections.channel_matching": Values(tuple(_MATCHINGS), "a channel matching", named=_MATCHINGS),
+        "connections.spatial_matching": Values(_literal(Connections, "spatial_matching"), "a spatial matching"),
+        "connections.coupling": Values(_literal(Connections, "coupling"), "a coupling"),
+        "connections.alpha.shape": Values(_literal(Alpha, "shape"), "a shape of alpha"),
+        "connections.alpha.init": Values(number=True, from_low=True, what="a first value of alpha"),
+    }
+
+
+def dimension_axis(dimension: Dimension) -> str:
+    """Return the axis 'receives or not' of a dimension."""
+    return f"connections.{dimension}"
+
+
+def _values(name: str, options: Sequence[Option]) -> Values:
+    """Return what any kind takes for an option; `limits` refuses what one of the chosen kinds does not take."""
+    types = {option.type for option in options}
+    bounds = [option.bounds for option in options]
+    words = {value for option in options for value in option.choices if isinstance(value, str)}
+    return Values(
+        words=tuple(sorted(words)),
+        what=f"a value of {name}",
+        integer=int in types,
+        number=float in types,
+        low=min(low for low, _ in bounds),
+        from_low=True,
+        high=max(high for _, high in bounds),
+        flag=bool in types,
+        null=any(option.is_typed(None) for option in options),
+    )
+
 
 DEFAULTS: Mapping[str, Any] = {
     "attention.name": "none",
@@ -117,7 +165,8 @@ DEFAULTS: Mapping[str, Any] = {
 """What an axis is where the space does not say."""
 
 
-def keys(prefix: str) -> dict[str, str]:
-    """Return the YAML keys under a part of the space, each with its axis."""
-    found = {name.removeprefix(prefix + "."): name for name in GRAMMAR if name.startswith(prefix + ".")}
-    return {key: name for key, name in found.items() if "." not in key}
+def keys(axes: Grammar, prefix: str) -> dict[str, str]:
+    """Return the YAML keys under a part of the space, each with its axis; dimensions have a part of their own."""
+    found = {name.removeprefix(prefix + "."): name for name in axes if name.startswith(prefix + ".")}
+    flags = {dimension_axis(dimension) for dimension in dimensions()}
+    return {key: name for key, name in found.items() if "." not in key and name not in flags}

@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from itertools import permutations
 
-from dcasearch.architecture import BACKBONES, KINDS
-from dcasearch.architecture.kinds import DIMENSIONS
+from dcasearch.architecture import BACKBONES, KINDS, dimensions
+from dcasearch.architecture.kinds import obstacle
+from dcasearch.architecture.resolution import can_be_coupled
 from dcasearch.architecture.specification import CustomEdges
-from dcasearch.config import Path, Report
+from dcasearch.config import Key, Path, Report
 from dcasearch.config.validation import validate
+from dcasearch.errors import nearest
 from dcasearch.space.axes import Axis, Option, last_part
+from dcasearch.space.grammar import grammar
 from dcasearch.space.space import Attention, Connections, Space
 
 
 def check_limits(space: Space, report: Report) -> None:
     """Report every combination of a space that names no network; unknown names are reported already."""
     kinds = _kinds(space.attention)
-    for path, message in [*_width(space), *(_options(space.attention, kinds) if kinds else ())]:
+    known = [*_options(space.attention, kinds), *_places(space.attention, kinds)] if kinds else []
+    for path, message in [*_width(space), *known]:
         report(path, message)
     connections = space.connections
     if connections is None or not kinds:
         return
-    if set(kinds) == {"none"}:
-        report(("connections",), "there is no attention to connect; give attention.name")
+    if not any(KINDS[kind].dimensions for kind in kinds):
+        report(("connections",), f"there is no attention to connect, only {' or '.join(kinds)}; give attention.name")
         return
-    for path, message in [*_dimensions(connections, kinds), *_coupling(connections, kinds), *_alpha(connections)]:
+    ends = _ends(space.attention, connections, kinds)
+    for path, message in [
+        *_dimensions(connections, kinds),
+        *ends,
+        *_coupling(connections, kinds),
+        *_alpha(connections),
+    ]:
         report(path, message)
     for path, message in _custom(space, connections, kinds, report):
         report(path, message)
@@ -38,12 +48,14 @@ def _kinds(attention: Attention) -> list[str]:
 
 def _width(space: Space) -> Iterator[tuple[Path, str]]:
     name = space.backbone[0]
+    own = [option for option in name.possible if option.word in BACKBONES and BACKBONES[str(option.word)].widths]
     for axis in space.backbone[1:]:
         if axis.name != "backbone.width":
             continue
-        for option in _ever(axis, name, (o for o in name.possible if str(o.word).startswith("mnasnet"))):
+        for option in _ever(axis, name, own):
             if option.value != 1:
-                yield option.path, "a mnasnet takes no width, its own is in its name (mnasnet0_5, ...)"
+                family = BACKBONES[str(own[0].word)]
+                yield option.path, f"a {family.family} takes no width, its own is in its name ({family.widths[0]}, ...)"
 
 
 def _ever(axis: Axis, earlier: Axis, at: Iterable[Option]) -> list[Option]:
@@ -53,18 +65,26 @@ def _ever(axis: Axis, earlier: Axis, at: Iterable[Option]) -> list[Option]:
 
 
 def _options(attention: Attention, kinds: list[str]) -> Iterator[tuple[Path, str]]:
+    axes = grammar()
     for axis in attention.options:
         key = last_part(axis.name)
-        having = [kind for kind in kinds if key in KINDS[kind].defaults]
+        having = {kind: declared for kind in kinds if (declared := KINDS[kind].option(key))}
         if not having:
             yield ("attention", key), f"{' or '.join(kinds)} has no {key}"
-        if key != "extent":
-            continue
-        for kind in having:
+        if len(axis.possible) > 1 and not all(declared.searchable for declared in having.values()):
+            yield axis.possible[1].path, f"{key} is not searched; give one value"
+        for kind, own in having.items():
             for option in axis.possible_where(attention.name.name, kind):
-                if option.value not in KINDS[kind].extents:
-                    allowed = ", ".join("null (global)" if e is None else str(e) for e in KINDS[kind].extents)
-                    yield option.path, f"{kind} has no extent {option.label}; Known: {allowed}."
+                if axes[axis.name].fits(option.value) and not own.fits(option.value):  # else reported already
+                    yield option.path, f"{kind} has no {key} {option.label}; Known: {own.known}."
+
+
+def _places(attention: Attention, kinds: list[str]) -> Iterator[tuple[Path, str]]:
+    if attention.grain != "block":
+        return
+    for option in attention.name.possible:
+        if option.word in kinds and KINDS[str(option.word)].place != "block":
+            yield option.path, f"{option.word} stands after a stage; attention.granularity must be network or stage"
 
 
 def _dimensions(connections: Connections, kinds: list[str]) -> Iterator[tuple[Path, str]]:
@@ -80,10 +100,25 @@ def _dimensions(connections: Connections, kinds: list[str]) -> Iterator[tuple[Pa
                     )
 
 
+def _ends(attention: Attention, connections: Connections, kinds: list[str]) -> Iterator[tuple[Path, str]]:
+    """Find two kinds of one network whose states in a dimension cannot meet."""
+    if attention.grain == "network":  # where one network has one kind
+        return
+    for dimension, axis in connections.receives.items():
+        if not any(option.value for option in axis.possible):
+            continue
+        states = [(kind, KINDS[kind].dimensions[dimension]) for kind in kinds if dimension in KINDS[kind].dimensions]
+        for (sender, given), (receiver, taken) in permutations(states, 2):
+            if reason := obstacle(given, taken):
+                path = axis.possible[0].path
+                yield path, f"{sender} and {receiver} cannot be connected in the {dimension} dimension: {reason}"
+                break
+
+
 def _coupling(connections: Connections, kinds: list[str]) -> Iterator[tuple[Path, str]]:
     for option in connections.coupling.possible:
-        if option.value == "coupled" and "cbam" not in kinds:
-            yield option.path, f"coupled exists for cbam alone, not for {' or '.join(kinds)}"
+        if option.value == "coupled" and not any(KINDS[kind].coupled for kind in kinds):
+            yield option.path, f"coupled exists for {can_be_coupled()} alone, not for {' or '.join(kinds)}"
 
 
 def _alpha(connections: Connections) -> Iterator[tuple[Path, str]]:
@@ -106,15 +141,18 @@ def _custom(space: Space, connections: Connections, kinds: list[str], report: Re
         return
     if not custom:
         yield path, "`edges` belongs to topology: custom"
-    edges: Any = validate(CustomEdges, connections.edges, lambda p, message: report((*path, *p), message))
+    edges = validate(CustomEdges, connections.edges, lambda p, message: report((*path, *p), message))
     if edges is None:
         return
-    if space.attention.grain != "network" and len({KINDS[kind].dimensions for kind in kinds}) > 1:
+    dimensions_of = {(frozenset(KINDS[kind].dimensions), KINDS[kind].place) for kind in kinds}
+    if space.attention.grain != "network" and len(dimensions_of) > 1:
         yield path, "custom edges need the same dimensions in every block: their numbers would change with the choices"
         return
     layouts = [BACKBONES[str(o.word)](1.0, "imagenet") for o in space.backbone[0].possible if o.word in BACKBONES]
     blocks = min((len(layout.blocks) for layout in layouts), default=0)
-    for dimension in DIMENSIONS:
-        for n, (j, k) in enumerate(getattr(edges, dimension)):
+    for dimension, pairs in edges.written.items():
+        if dimension not in dimensions():
+            yield (*path, Key(dimension)), f"'{dimension}' is not a dimension; {nearest(dimension, dimensions())}"
+        for n, (j, k) in enumerate(pairs):
             if blocks and not 1 <= j < k <= blocks:
                 yield (*path, dimension, n), f"[{j}, {k}] is not 1 <= j < k <= {blocks}, the number of blocks"

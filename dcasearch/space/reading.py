@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
-from dcasearch.architecture import KINDS, Dimension
-from dcasearch.architecture.kinds import DIMENSIONS, OPTIONS
+from dcasearch.architecture import KINDS, Dimension, dimensions
+from dcasearch.architecture.kinds import options_named
 from dcasearch.config import Key, Path, Report, plain_report
 from dcasearch.errors import nearest
 from dcasearch.space.axes import Axis, Option
-from dcasearch.space.grammar import DEFAULTS, GRAINS, GRAMMAR, Values, keys
+from dcasearch.space.grammar import DEFAULTS, GRAINS, Values, dimension_axis, grammar, keys
 from dcasearch.space.limits import check_limits
 from dcasearch.space.space import Attention, Connections, Grain, Space
 
@@ -40,16 +40,15 @@ class _Reader:
 
     def __init__(self, report: Report) -> None:
         self._report = report
+        self._axes = grammar()
         self._earlier: dict[str, Axis] = {}
         """Axes read so far that a condition may refer to."""
 
     def read(self, written: Mapping[str, Any]) -> Space:
         self._known_keys(written, _TOP, ())
         backbone = self._part(written, ("backbone",))
-        self._known_keys(backbone, tuple(keys("backbone")), ("backbone",))
-        if "name" not in backbone and isinstance(written.get("backbone", {}), Mapping):
-            self._report(("backbone",), f"needs a name; {nearest('', GRAMMAR['backbone.name'].words)}")
-        axes = [self._axis("backbone.name", backbone.get("name", "resnet18"), ("backbone", "name"))]
+        self._known_keys(backbone, tuple(keys(self._axes, "backbone")), ("backbone",))
+        axes = [self._backbone_name(backbone, said=isinstance(written.get("backbone", {}), Mapping))]
         axes += [self._axis(f"backbone.{k}", backbone[k], ("backbone", k)) for k in ("width", "stem") if k in backbone]
         attention = self._attention(self._part(written, ("attention",)))
         connections = None
@@ -61,19 +60,31 @@ class _Reader:
 
     # The three parts
 
+    def _backbone_name(self, backbone: Mapping[str, Any], said: bool) -> Axis:
+        """Read the backbone's name; one that is missing is reported, unless the part itself was a mistake."""
+        name, path = "backbone.name", ("backbone", "name")
+        if "name" in backbone:
+            return self._axis(name, backbone["name"], path)
+        if said:
+            self._report(path[:1], f"needs a name; {nearest('', self._axes[name].words)}")
+        self._earlier[name] = Axis(name, (Option(None, None, path=path),))
+        return self._earlier[name]
+
     def _attention(self, written: Mapping[str, Any]) -> Attention:
-        self._known_keys(written, ("granularity", *keys("attention")), ("attention",))
+        self._known_keys(written, ("granularity", *keys(self._axes, "attention")), ("attention",))
         grain = self._grain(written, ("attention",))
         name = self._axis("attention.name", written.get("name", DEFAULTS["attention.name"]), ("attention", "name"))
         if grain != "network":
             del self._earlier[name.name]  # one per site: nothing that a condition could mean
         options = [
-            self._axis(f"attention.{key}", written[key], ("attention", key)) for key in OPTIONS if key in written
+            self._axis(f"attention.{key}", written[key], ("attention", key))
+            for key in options_named()
+            if key in written
         ]
         return Attention(name, grain, tuple(options))
 
     def _connections(self, written: Mapping[str, Any], attention: Attention) -> Connections:
-        axes = {key: name for key, name in keys("connections").items() if key not in DIMENSIONS}
+        axes = keys(self._axes, "connections")
         self._known_keys(written, (*axes, "granularity", "dimensions", "alpha", "edges"), ("connections",))
         grain = self._grain(written, ("connections",))
         receives = self._receives(written, attention)
@@ -81,27 +92,24 @@ class _Reader:
             key: self._axis(name, written.get(key, DEFAULTS[name]), ("connections", key)) for key, name in axes.items()
         }
         path: Path = ("connections", "alpha")
-        alpha = self._part(written, path)
-        self._known_keys(alpha, tuple(keys("connections.alpha")), path)
-        alphas = [
-            self._axis(name, alpha[key], (*path, key))
-            for key, name in keys("connections.alpha").items()
-            if key in alpha
-        ]
+        alpha, alpha_axes = self._part(written, path), keys(self._axes, "connections.alpha")
+        self._known_keys(alpha, tuple(alpha_axes), path)
+        alphas = [self._axis(name, alpha[key], (*path, key)) for key, name in alpha_axes.items() if key in alpha]
         return Connections(grain=grain, receives=receives, alpha=tuple(alphas), edges=written.get("edges"), **made)
 
     def _receives(self, written: Mapping[str, Any], attention: Attention) -> dict[Dimension, Axis]:
         """Return who receives in each dimension; one that the attention has and nothing is said of: everybody."""
         path: Path = ("connections", "dimensions")
-        dimensions = self._part(written, path)
-        self._known_keys(dimensions, DIMENSIONS, path)
+        said = self._part(written, path)
+        self._known_keys(said, dimensions(), path)
         kinds = [KINDS[str(o.value)] for o in attention.name.possible if str(o.value) in KINDS]
         receives: dict[Dimension, Axis] = {}
-        for dimension in DIMENSIONS:
+        for dimension in dimensions():
             exists = any(dimension in kind.dimensions for kind in kinds)
-            axis = self._axis(f"connections.{dimension}", dimensions.get(dimension, exists), (*path, dimension))
+            axis = self._axis(dimension_axis(dimension), said.get(dimension, exists), (*path, dimension))
             del self._earlier[axis.name]
-            receives[dimension] = axis
+            if exists or dimension in said:
+                receives[dimension] = axis
         return receives
 
     # One axis
@@ -111,7 +119,7 @@ class _Reader:
         if isinstance(written, Mapping) and "when" in written:
             axis = self._conditional(name, written, path)
         else:
-            axis = Axis(name, self._options(name, GRAMMAR[name], written, path))
+            axis = Axis(name, self._options(name, self._axes[name], written, path))
         self._earlier[name] = axis
         return axis
 
@@ -125,8 +133,8 @@ class _Reader:
         if written["when"] == {}:
             self._report((*path, "when"), "is empty; name an axis that is chosen before, and its values")
         when = self._when(name, self._part(written, (*path, "when")), (*path, "when"))
-        options = self._options(name, GRAMMAR[name], written["choose"], (*path, "choose"))
-        otherwise = self._options(name, GRAMMAR[name], written["else"], (*path, "else"))
+        options = self._options(name, self._axes[name], written["choose"], (*path, "choose"))
+        otherwise = self._options(name, self._axes[name], written["else"], (*path, "else"))
         if len(otherwise) != 1:
             self._report((*path, "else"), "must be one value")
         return Axis(name, options, when, otherwise[0])

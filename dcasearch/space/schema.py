@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from dcasearch.architecture.kinds import DIMENSIONS
-from dcasearch.space.grammar import GRAINS, GRAMMAR, Values, keys
+from dcasearch.architecture import dimensions
+from dcasearch.space.grammar import GRAINS, Grammar, Values, dimension_axis, grammar, keys
 
 
 def space_schema() -> dict[str, Any]:
     """Return the schema of a search space."""
+    axes = grammar()
     grain = {"enum": list(GRAINS)}
-    connections = keys("connections")
-    dimensions: dict[str, Any] = {key: _axis(GRAMMAR[connections.pop(key)]) for key in DIMENSIONS}
-    alpha = _part("connections.alpha", {})
+    receives = _object({dimension: _axis(axes[dimension_axis(dimension)]) for dimension in dimensions()})
+    alpha = _part(axes, "connections.alpha", {})
     edge = {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 2, "maxItems": 2}
-    edges = _object({str(dimension): {"type": "array", "items": edge} for dimension in DIMENSIONS})
-    parts = {"granularity": grain, "dimensions": _object(dimensions), "alpha": alpha, "edges": edges}
+    edges = _object({dimension: {"type": "array", "items": edge} for dimension in dimensions()})
+    parts = {"granularity": grain, "dimensions": receives, "alpha": alpha, "edges": edges}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Search space",
         **_object(
             {
-                "backbone": _part("backbone", {}) | {"required": ["name"]},
-                "attention": _part("attention", {"granularity": grain}),
+                "backbone": _part(axes, "backbone", {}) | {"required": ["name"]},
+                "attention": _part(axes, "attention", {"granularity": grain}),
                 "connections": {
                     "anyOf": [
                         {"enum": ["none", None]},
-                        _object({key: _axis(GRAMMAR[name]) for key, name in connections.items()} | parts),
+                        _part(axes, "connections", parts),
                     ]
                 },
             }
@@ -36,8 +37,8 @@ def space_schema() -> dict[str, Any]:
     }
 
 
-def _part(prefix: str, more: dict[str, Any]) -> dict[str, Any]:
-    return _object({key: _axis(GRAMMAR[name]) for key, name in keys(prefix).items()} | more)
+def _part(axes: Grammar, prefix: str, more: dict[str, Any]) -> dict[str, Any]:
+    return _object({key: _axis(axes[name]) for key, name in keys(axes, prefix).items()} | more)
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:
@@ -61,9 +62,10 @@ def _value(values: Values) -> list[dict[str, Any]]:
     forms: list[dict[str, Any]] = [{"enum": list(values.words)}] if values.words else []
     types = {"boolean": values.flag, "null": values.null}
     forms += [{"type": name} for name, allowed in types.items() if allowed]
-    least = {"minimum": 0} if values.zero else {"exclusiveMinimum": 0}
-    forms += [{"type": "integer", **least}] if values.integer else []
-    forms += [{"type": "number", **least}] if values.number else []
+    bounds = {} if values.low == -math.inf else {"minimum" if values.from_low else "exclusiveMinimum": values.low}
+    bounds |= {} if values.high == math.inf else {"maximum": values.high}
+    forms += [{"type": "integer", **bounds}] if values.integer else []
+    forms += [{"type": "number", **bounds}] if values.number else []
     for word, options in (values.named or {}).items():
         nested = {key: {"anyOf": [*_value(v), _several(v)]} for key, v in options.items()}
         forms.append({**_object({word: _object(nested)}), "required": [word]})

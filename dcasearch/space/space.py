@@ -17,6 +17,8 @@ from dcasearch.evaluation import fingerprint
 from dcasearch.space.axes import Axis, Chosen, Option, Suggest, answers, first_of, last_part
 from dcasearch.trial import Value
 
+NONE = "none"
+"""The kind of a block without attention."""
 Grain: TypeAlias = Literal["network", "stage", "block"]
 
 
@@ -43,7 +45,7 @@ class Attention:
     name: Axis
     grain: Grain
     options: tuple[Axis, ...]
-    """reduction, extent, mask_bias: one for the network, given to the kinds that have it."""
+    """The kinds' own options: one for the network, given to the kinds that have it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +112,7 @@ class Space:
         kinds, options = self._attention(ask, chosen, layout)
         spec: dict[str, Any] = {"backbone": backbone, "attention": attention_spec(self.attention.grain, kinds, options)}
         if self.connections is not None:
-            per_block = spread(kinds, self.attention.grain, layout)
+            per_block = standing(spread(kinds, self.attention.grain, layout), layout)
             connections = connect(self.connections, per_block, layout, ask, chosen)
             if connections is not None:
                 spec["connections"] = connections
@@ -185,7 +187,7 @@ class Space:
         backbone = {"name": name, **rest}
         yield Baseline(f"{prefix}plain", Architecture.parse({"backbone": backbone}))
         for kind in dict.fromkeys(str(option.value) for option in self.attention.name.active(chosen)):
-            if kind == "none":
+            if kind == NONE:
                 continue
             chosen[self.attention.name.name] = kind
             options = {
@@ -193,8 +195,8 @@ class Space:
             }
             spec: dict[str, Any] = {"backbone": backbone, "attention": attention_spec("network", [kind], options)}
             yield Baseline(f"{prefix}vanilla {kind}", Architecture.parse(spec))
-            if self.connections is not None:
-                every = KINDS[kind].dimensions
+            every = tuple(KINDS[kind].dimensions)
+            if self.connections is not None and every:
                 how = {**tail(self.connections, [kind], every, first_of, chosen), "topology": "chain"}
                 how.pop("edges", None)
                 yield Baseline(f"{prefix}dca {kind}", Architecture.parse({**spec, "connections": how}))
@@ -221,14 +223,19 @@ def spread(per_site: list[str], grain: Grain, layout: BackboneLayout) -> list[st
     return [per_site[block.stage] for block in layout.blocks] if grain == "stage" else per_site
 
 
+def standing(per_block: list[str], layout: BackboneLayout) -> list[str]:
+    """Return for every block the kind that stands there: one that has no place at a block leaves it without."""
+    return [kind if KINDS[kind].stands(layout, n) else NONE for n, kind in enumerate(per_block)]
+
+
 def has_option(kinds: Collection[str], option: Axis) -> bool:
-    """Tell whether one of the kinds has an option (reduction, extent, mask_bias)."""
-    return any(last_part(option.name) in KINDS[kind].defaults for kind in kinds)
+    """Tell whether one of the kinds has an option."""
+    return any(KINDS[kind].option(last_part(option.name)) is not None for kind in kinds)
 
 
 def attention_spec(grain: Grain, kinds: list[str], options: Mapping[str, Value]) -> dict[str, Any]:
     """Return the attention part of a specification; each kind gets the options that it has."""
-    specs = [{"name": kind, **{o: v for o, v in options.items() if o in KINDS[kind].defaults}} for kind in kinds]
+    specs = [{"name": kind, **{o: v for o, v in options.items() if KINDS[kind].option(o)}} for kind in kinds]
     return specs[0] if grain == "network" else {f"{grain}s": specs}
 
 
@@ -268,11 +275,12 @@ def tail(
     topology = connections.topology.choose(ask, chosen)
     function = connections.function.choose(ask, chosen)
     how: dict[str, Any] = {"topology": topology, "function": function}
-    if "channel" in receiving:
+    states = [state for kind in kinds for name, state in KINDS[kind].dimensions.items() if name in receiving]
+    if any(state.features for state in states):  # planes are not matched
         how["channel_matching"] = connections.channel_matching.choose(ask, chosen)
-    if "spatial" in receiving or any(KINDS[kind].extents for kind in kinds):  # else every message is a vector
+    if any(state.axes for state in states):  # else every message is a vector
         how["spatial_matching"] = connections.spatial_matching.choose(ask, chosen)
-    if set(kinds) <= {"cbam", "none"}:  # the only kind that can be coupled
+    if all(KINDS[kind].coupled or not KINDS[kind].dimensions for kind in kinds):
         how["coupling"] = connections.coupling.choose(ask, chosen)
     if connections.alpha and function["name"] != "learned":  # which owns no alpha
         how["alpha"] = {last_part(axis.name): axis.choose(ask, chosen) for axis in connections.alpha}

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dcasearch.architecture import KINDS as DECLARED
 from dcasearch.architecture import Architecture
 from dcasearch.models import DCANet, build_model
 
@@ -19,7 +20,7 @@ SMALL = {"name": "mobilenet_v2", "width": 0.25, "stem": "small"}
 PIXELS = 24
 """A size whose halvings are odd: maps of 24, 12, 6, 3 and 2."""
 
-KINDS = {
+_FORMS = {
     "se": {"name": "se", "reduction": 2},
     "ge_theta_minus": {"name": "ge_theta_minus"},
     "ge_theta_minus_2": {"name": "ge_theta_minus", "extent": 2},
@@ -29,7 +30,11 @@ KINDS = {
     "sk": {"name": "sk", "reduction": 4},
     "cbam": {"name": "cbam", "reduction": 2},
 }
-"""Every attention block, GE's with every form of message."""
+"""Attention blocks whose options suit small networks, GE's with every form of message."""
+KINDS: dict[str, dict[str, Any]] = _FORMS | {
+    name: {"name": name} for name in DECLARED if name not in {"none", *(form["name"] for form in _FORMS.values())}
+}
+"""Every attention block: one that is not among the forms is enrolled with its defaults."""
 FUNCTIONS: dict[str, Any] = {
     "direct": "direct",
     "weighted": "weighted",

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dcasearch.architecture import KINDS, Architecture, Dimension
-from dcasearch.models.attention import ATTENTIONS, Attention, Extraction, Message, Part
+from dcasearch.architecture import KINDS, Architecture, Block, Dimension, dimensions
+from dcasearch.architecture.kinds import Options, Shape
+from dcasearch.models.attention import ATTENTIONS, Attention, Extraction, Message, Part, attention_of
 from dcasearch.models.attention.base import Read
 from dcasearch.models.backbones import NETWORKS, Backbone
 from dcasearch.models.connections import send_map, send_message
@@ -18,18 +19,22 @@ from tests.models import samples
 
 
 def attention(kind: str) -> Any:
-    """Return the block of a ResNet-18's layer1.0, of 64 channels."""
-    network = Architecture.parse(samples.spec(kind, {"name": "resnet18", "stem": "small"})).network
-    host = next(iter(cast(Backbone, NETWORKS["resnet18"](1.0, "small", 10)).blocks()))
+    """Return the block of a ResNet-18's layer1.1, of 64 channels; it ends its stage."""
+    block = layer(kind)
+    _, host, *_ = cast(Backbone, NETWORKS["resnet18"](1.0, "small", 10)).blocks()
     torch.manual_seed(0)
-    return ATTENTIONS[network.blocks[0].kind](network.blocks[0], host).eval()
+    return attention_of(block, host).eval()
+
+
+def layer(kind: str) -> Block:
+    return Architecture.parse(samples.spec(kind, {"name": "resnet18", "stem": "small"})).network.blocks[1]
 
 
 def alone(dimension: Dimension, raw: Extraction, read: Read) -> Extraction:
     return raw
 
 
-SENDS: Any = {"channel": send_message, "spatial": send_message}
+SENDS: Any = dict.fromkeys(dimensions(), send_message)
 
 
 @pytest.fixture
@@ -40,17 +45,61 @@ def x() -> Tensor:
 def test_every_kind_is_registered_and_has_the_dimensions_it_declares() -> None:
     assert set(ATTENTIONS) == set(KINDS)
     for kind in ["none", *samples.KINDS]:
-        block = Architecture.parse(samples.spec(kind)).network.blocks[0]
-        assert attention(kind).dimensions == tuple(block.ports)
+        assert attention(kind).dimensions == tuple(layer(kind).ports)
+
+
+def features(kind: str, x: Tensor) -> Any:
+    """Return what a kind attends on: a map, or SK's pair of maps."""
+    return (x, x) if kind == "sk" else x
 
 
 @pytest.mark.parametrize("kind", samples.KINDS)
 def test_messages_have_the_shape_that_the_kind_declares(kind: str, x: Tensor) -> None:
-    block = Architecture.parse(samples.spec(kind, {"name": "resnet18", "stem": "small"})).network.blocks[0]
-    _, messages = attention(kind).attend((x, x) if kind == "sk" else x, alone, SENDS)
-    for dimension, port in block.ports.items():
-        size = () if port.scale is None else (-(-9 // port.scale),) * 2
+    _, messages = attention(kind).attend(features(kind, x), alone, SENDS)
+    for dimension, port in layer(kind).ports.items():
+        size = () if port.scale is None else tuple(-(-9 // port.scale) if a in port.axes else 1 for a in ("H", "W"))
         assert [tuple(m.shape) for m in messages[dimension]] == [(2, port.channels, *size)] * port.branches
+
+
+@pytest.mark.parametrize("kind", samples.KINDS)
+def test_g_and_t_have_the_shapes_that_the_kind_declares(kind: str, x: Tensor) -> None:
+    block = layer(kind)
+    declared = KINDS[block.kind]
+    options = declared.completed({k: v for k, v in samples.KINDS[kind].items() if k != "name"})
+    seen: dict[str, tuple[list[tuple[int, ...]], tuple[int, ...]]] = {}
+
+    def look(part: Part[Any], raw: Extraction, transformed: Tensor, gated: Tensor) -> Message:
+        seen[part.dimension] = [tuple(g.shape) for g in raw], tuple(transformed.shape)
+        return part.message(raw, transformed)
+
+    module = attention(kind)
+    for dimension in module.dimensions:
+        module.part(dimension).dimension = dimension
+    module.attend(features(kind, x), alone, dict.fromkeys(module.dimensions, look))
+    for dimension, state in declared.dimensions.items():
+        extracted, transformed = seen[dimension]
+        assert set(extracted) == {sizes(state.g, block, options)}
+        assert len(extracted) >= state.branches
+        assert transformed == sizes(state.t, block, options)
+
+
+def sizes(shape: Shape, block: Block, options: Options) -> tuple[int, ...]:
+    """Return a declared shape's sizes for two images and a block's map of 9x9."""
+    known = {"B": 2, "C": block.layout.channels, "D": block.layout.width, "H": 9, "W": 9}
+    found = []
+    for axis in shape:
+        letter, _, option = axis.partition("/")
+        by = options[option] if option else 1
+        if by is not None:
+            size = known.get(letter) or int(letter if letter.isdigit() else str(options[letter]))
+            found.append(-(-size // int(by)))
+    return tuple(found)
+
+
+def test_a_module_of_other_dimensions_than_declared_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ATTENTIONS._entries, "se", lambda block, host: Attention(spatial=Halve()))
+    with pytest.raises(TypeError, match="se declares the dimensions channel; its module has spatial"):
+        attention("se")
 
 
 def test_se_gates_channels_and_sends_its_gates_scaled_by_the_raw_descriptor(x: Tensor) -> None:
@@ -145,6 +194,13 @@ def test_cbam_gates_channels_then_positions(x: Tensor) -> None:
     torch.testing.assert_close(y, gated * s)
     torch.testing.assert_close(messages["channel"], (t * average,))
     torch.testing.assert_close(messages["spatial"], (s * g,))
+
+
+def test_no_other_kind_loses_what_it_is_gated_with(x: Tensor) -> None:
+    before = x.clone()
+    for kind in samples.KINDS:
+        attention(kind).attend(features(kind, x), alone, SENDS)
+    assert torch.equal(x, before)
 
 
 def test_a_coupled_message_is_the_gated_map_and_outlives_the_addition_in_place(x: Tensor) -> None:

@@ -41,7 +41,7 @@ CANCELLED = {
 
 
 def dimensions_of(kind: str) -> tuple[str, ...]:
-    return ("channel", "spatial") if kind == "cbam" else ("channel",)
+    return tuple(ALL_KINDS[KINDS[kind]["name"]].dimensions)
 
 
 def matrix(step: int = 1) -> list[Any]:

@@ -139,7 +139,7 @@ def test_learned_channel_bias_is_optional() -> None:
 
 def test_learned_spatial_is_mix_batchnorm_relu_with_weight_one() -> None:
     g, a = torch.randn(2, 3, 2, 4, 4)
-    f: Any = function("learned", "spatial", Port(2, 1))
+    f: Any = function("learned", "spatial", Port(2, 1, ("H", "W"), planes=True))
     assert torch.equal(f.norm.weight, torch.ones(2))
     mixed = nn.functional.batch_norm(f.weight * g + 0.5 * a, None, None, training=True)
     torch.testing.assert_close(f(g, [a], [torch.tensor(0.5)]), mixed.relu())
@@ -166,7 +166,7 @@ def test_concat_projects_both_channel_vectors() -> None:
 
 def test_spatial_concat_pairs_the_planes() -> None:
     g, a = torch.randn(2, 3, 2, 5, 5)
-    f: Any = function("concat", "spatial", Port(2, 1))
+    f: Any = function("concat", "spatial", Port(2, 1, ("H", "W"), planes=True))
     nn.init.zeros_(f.conv.weight)
     with torch.no_grad():
         f.conv.weight[:, 1, 1, 1] = 1

@@ -68,8 +68,63 @@ def test_initializing_leaves_the_random_state_alone() -> None:
 def test_a_module_that_cannot_be_drawn_is_refused() -> None:
     model = built(spec("se"))
     model.attention["features_1"] = nn.PReLU()
-    with pytest.raises(TypeError, match="PReLU has parameters but no way to draw them"):
+    with pytest.raises(TypeError, match=r"not drawn: attention\.features_1\.weight; .* needs a method `draw"):
         initialize(model, 0)
+
+
+class Buffered(nn.Module):
+    """A layer with buffers of several types, each drawn in its own way."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.register_buffer("scale", torch.full((4,), 0.5))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64), persistent=False)
+        self.register_buffer("flags", torch.ones(2, dtype=torch.bool))
+        if how == "attribute":
+            self.plain = torch.ones(3, device="meta")
+
+    def draw(self, generator: torch.Generator) -> None:
+        state: Any = self
+        if self.how == "in part":
+            state.scale[:3] = 0.5
+        elif self.how == "replaced":
+            state.scale = torch.full((4,), 0.5)
+        elif self.how != "scale":
+            state.scale.fill_(0.5)
+        if self.how != "steps":
+            state.steps.zero_()
+        if self.how != "flags":
+            state.flags.fill_(True)
+
+
+@pytest.mark.parametrize(
+    ("how", "named"),
+    [("scale", "scale"), ("in part", "scale"), ("steps", "steps"), ("flags", "flags"), ("attribute", "plain")],
+)
+def test_whatever_is_left_undrawn_is_an_error_that_names_it(how: str, named: str) -> None:
+    model = built(spec("se"))
+    model.attention["features_1"] = Buffered(how)
+    with pytest.raises(TypeError, match=rf"not drawn: attention\.features_1\.{named};"):
+        initialize(model, 0)
+
+
+@pytest.mark.parametrize("how", ["all", "replaced"])
+def test_buffers_that_are_drawn_start_as_they_are_drawn(how: str) -> None:
+    model = built(spec("se"))
+    model.attention["features_1"] = Buffered(how)
+    initialize(model, 0)
+    assert dict(model.attention["features_1"].named_buffers())["scale"].tolist() == [0.5] * 4
+
+
+def test_a_norm_without_parameters_is_reset_too() -> None:
+    model = built(spec("se"))
+    norm = nn.BatchNorm2d(3, affine=False)
+    model.attention["features_1"] = norm
+    assert norm.running_mean is not None
+    norm.running_mean.fill_(7.0)
+    initialize(model, 0)
+    assert norm.running_mean.tolist() == [0.0] * 3
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "mnasnet0_5", "mobilenet_v2"])

@@ -4,10 +4,10 @@ from typing import Any, cast
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from dcasearch.architecture import Matching, Resize
-from dcasearch.models.matching import ChannelNorm, StridedConvolution, channel_matching, downsampling
+from dcasearch.architecture import Matching, Port, Resize
+from dcasearch.models.matching import AxisChange, ChannelNorm, StridedConvolution, channel_matching, downsampling
 
 
 def matching(**changes: Any) -> Matching:
@@ -77,3 +77,40 @@ def test_channel_norm_normalises_each_position() -> None:
     x = torch.randn(2, 6, 3, 3)
     norm = ChannelNorm(6)
     torch.testing.assert_close(norm(x)[:, :, 2, 1], nn.functional.layer_norm(x[:, :, 2, 1], (6,)))
+
+
+MAP, ROW, COLUMN, VECTOR = Port(3, 1, ("H", "W")), Port(3, 1, ("H",)), Port(3, 1, ("W",)), Port(3)
+X = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+CHANGES: dict[str, tuple[Port, Port, Tensor, Tensor]] = {
+    "map to map": (MAP, MAP, X, X),
+    "map to rows": (MAP, ROW, X, X.mean(3, keepdim=True)),
+    "map to columns": (MAP, COLUMN, X, X.mean(2, keepdim=True)),
+    "map to vector": (MAP, VECTOR, X, X.mean((2, 3))),
+    "rows to map": (ROW, MAP, X[..., :1], X[..., :1].expand(2, 3, 4, 5)),
+    "rows to vector": (ROW, VECTOR, X[..., :1], X[..., 0].mean(2)),
+    "vector to rows": (VECTOR, ROW, X[..., 0, 0], X[..., :1, :1].expand(2, 3, 4, 1)),
+    "vector to map": (VECTOR, MAP, X[..., 0, 0], X[..., :1, :1].expand(2, 3, 4, 5)),
+    "planes of another number": (
+        Port(3, 1, ("H", "W"), planes=True),
+        Port(2, 1, ("H", "W"), planes=True),
+        X,
+        X.mean(1, keepdim=True).expand(2, 2, 4, 5),
+    ),
+}
+
+
+@pytest.mark.parametrize(("sender", "receiver", "message", "expected"), CHANGES.values(), ids=CHANGES)
+def test_axes_that_the_receiver_lacks_are_averaged_and_those_the_sender_lacks_repeated(
+    sender: Port, receiver: Port, message: Tensor, expected: Tensor
+) -> None:
+    change = AxisChange.between(sender, receiver)
+    torch.testing.assert_close(change.expand(change.shrink(message), torch.empty_like(expected)), expected)
+
+
+@pytest.mark.parametrize("mode", ["average", "max", "conv"])
+def test_rows_are_divided_along_their_own_axis(mode: Any) -> None:
+    rows = torch.randn(2, 3, 7, 1)
+    down = downsampling(Resize(mode, 2), 3, ("H",))
+    assert down(rows).shape == (2, 3, 4, 1)
+    if mode == "average":
+        assert torch.allclose(down(rows)[:, :, :3], rows[:, :, :6].unflatten(2, (3, 2)).mean(3))

@@ -6,7 +6,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-KINDS = ["none", "se", "gc", "sk", "cbam", "ge_theta", "ge_theta_minus"]
+from dcasearch.architecture import KINDS as DECLARED
+from dcasearch.architecture import Option
+from dcasearch.architecture.kinds import options_named
+
+KINDS = sorted(DECLARED)
 
 
 def some(values: list[Any], most: int) -> st.SearchStrategy[Any]:
@@ -24,11 +28,18 @@ def attentions(draw: st.DrawFn) -> dict[str, Any]:
     grain = draw(st.sampled_from(["network", "stage", "block"]))
     kinds = words(draw(some(KINDS, 3 if grain == "network" else 2)))
     attention: dict[str, Any] = {"name": kinds, "granularity": grain}
-    if {"se", "gc", "sk", "cbam"} & set(kinds) and draw(st.booleans()):
-        attention["reduction"] = draw(some([4, 8, 16], 2))
-    if {"ge_theta", "ge_theta_minus"} & set(kinds) and draw(st.booleans()):
-        attention["extent"] = draw(some([2, 4, 8], 2))
+    for name in options_named():
+        having = [option for kind in kinds if (option := DECLARED[kind].option(name))]
+        if having and draw(st.booleans()):
+            attention[name] = draw(some(values_of(having), 2))
     return attention
+
+
+def values_of(options: list[Option]) -> list[Any]:
+    """Values that all of some options of one name take."""
+    tried = [True, False, 1.5, 2, 4, 8, 16, *(value for option in options for value in option.choices)]
+    unique = {repr(value): value for value in tried if value is not None}
+    return [value for value in unique.values() if all(option.fits(value) for option in options)]
 
 
 @st.composite
@@ -46,8 +57,9 @@ def conditional_functions(draw: st.DrawFn) -> Any:
 @st.composite
 def connections(draw: st.DrawFn, kinds: list[str]) -> dict[str, Any]:
     dimensions: dict[str, Any] = {"channel": draw(some([True, False], 2))}
-    if "cbam" in kinds and draw(st.booleans()):
-        dimensions["spatial"] = draw(some([True, False], 2))
+    for dimension in sorted({d for kind in kinds for d in DECLARED[kind].dimensions} - {"channel"}):
+        if draw(st.booleans()):
+            dimensions[dimension] = draw(some([True, False], 2))
     written: dict[str, Any] = {
         "granularity": draw(st.sampled_from(["network", "stage", "block"])),
         "dimensions": dimensions,
@@ -62,7 +74,7 @@ def connections(draw: st.DrawFn, kinds: list[str]) -> dict[str, Any]:
         written["function"] = draw(conditional_functions())
     if draw(st.booleans()):
         written["alpha"] = {"shape": ["scalar", "channel"], "init": 0.5}
-    if "cbam" in kinds:
+    if any(DECLARED[kind].coupled for kind in kinds):
         written["coupling"] = draw(some(["decoupled", "coupled"], 2))
     return written
 

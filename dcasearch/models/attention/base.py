@@ -1,7 +1,7 @@
 """An attention block as the paper draws it (section 3.1): extraction G = g(X), transformation T = t(G), fusion X * T.
 
-One `Part` per dimension; shapes: X (B, C, H, W); the rest is each part's own. Parts run in the order of their
-dimensions, each on the map that the one before has gated.
+One `Part` per dimension; shapes: X (B, C, H, W); G and T have the shapes that the kind declares. Parts run in the
+order in which they are given, each on the map that the one before has gated.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from torch import Tensor, nn
 
-from dcasearch.architecture.kinds import Dimension
+from dcasearch.architecture.kinds import KINDS, Dimension
 from dcasearch.architecture.network import Block
 from dcasearch.models.backbones.base import Host
 from dcasearch.registry import Registry
@@ -56,14 +56,19 @@ Messages: TypeAlias = dict[Dimension, Message]
 
 
 class Attention(nn.Module):
-    """An attention block on a residual branch's output, before the shortcut is added."""
+    """An attention block: on a residual branch's output before the shortcut is added, or after a stage's last block.
 
-    def __init__(self, channel: Part[Any] | None = None, spatial: Part[Any] | None = None) -> None:
+    Its parts are given by the names of their dimensions: `Attention(channel=..., spatial=...)`.
+    """
+
+    after_block = False
+    """Whether it stands outside the residual; `attention_of` sets it from the kind's declared place."""
+
+    def __init__(self, **parts: Part[Any]) -> None:
         super().__init__()
-        parts: dict[Dimension, Part[Any] | None] = {"channel": channel, "spatial": spatial}
-        self.dimensions = tuple(dimension for dimension, part in parts.items() if part is not None)
-        for dimension in self.dimensions:
-            self.add_module(dimension, parts[dimension])
+        self.dimensions: tuple[Dimension, ...] = tuple(parts)
+        for dimension, part in parts.items():
+            self.add_module(dimension, part)
 
     def part(self, dimension: Dimension) -> Part[Any]:
         """Return one dimension's part."""
@@ -72,7 +77,10 @@ class Attention(nn.Module):
 
     def forward(self, host: Host, x: Tensor, receive: Receive, sends: Sends) -> tuple[Tensor, Messages]:
         """Run the block `host` on its input x with attention; return its output and its messages."""
-        y, messages = self.attend(host.after(host.convolve(host.before(x))), receive, sends)
+        y = host.after(host.convolve(host.before(x)))
+        if self.after_block:
+            return self.attend(host.join(x, y), receive, sends)
+        y, messages = self.attend(y, receive, sends)
         return host.join(x, y), messages
 
     def attend(self, features: Any, receive: Receive, sends: Sends) -> tuple[Tensor, Messages]:
@@ -93,8 +101,22 @@ Factory: TypeAlias = Callable[[Block, Host], Attention]
 ATTENTIONS: Registry[Factory] = Registry("an attention block")
 
 
-def hidden(block: Block) -> int:
-    """Return the width of the block's bottleneck."""
-    width = block.options["hidden"]
-    assert width is not None  # `hidden` is resolved from a reduction, which every kind that has one defaults
-    return width
+def attention_of(block: Block, host: Host) -> Attention:
+    """Return a block's attention, in the place that its kind declares.
+
+    Raises:
+        TypeError: the module has other dimensions than its kind declares.
+    """
+    kind, attention = KINDS[block.kind], ATTENTIONS[block.kind](block, host)
+    if attention.dimensions != tuple(kind.dimensions):
+        declared, has = (", ".join(names) or "none" for names in (kind.dimensions, attention.dimensions))
+        raise TypeError(f"{block.kind} declares the dimensions {declared}; its module has {has}")
+    attention.after_block = kind.place != "block"
+    return attention
+
+
+def whole(block: Block, option: str) -> int:
+    """Return what is built of an integer option."""
+    value = block.option(option)
+    assert isinstance(value, int)  # the declaration says so
+    return value

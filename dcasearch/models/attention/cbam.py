@@ -12,8 +12,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from dcasearch.architecture.kinds.bottleneck import HIDDEN
+from dcasearch.architecture.kinds.cbam import NAME
 from dcasearch.architecture.network import Block
-from dcasearch.models.attention.base import ATTENTIONS, Attention, Extraction, Part, hidden
+from dcasearch.models.attention.base import ATTENTIONS, Attention, Extraction, Part, whole
 from dcasearch.models.backbones.base import Host
 
 
@@ -64,7 +66,7 @@ class SpatialGate(Part[Tensor]):
         return features * transformed
 
 
-@ATTENTIONS.register("cbam")
+@ATTENTIONS.register(NAME)
 def cbam(block: Block, host: Host) -> Attention:
     """Return CBAM for a block."""
-    return Attention(channel=ChannelGate(block.layout.channels, hidden(block)), spatial=SpatialGate())
+    return Attention(channel=ChannelGate(block.layout.channels, whole(block, HIDDEN)), spatial=SpatialGate())

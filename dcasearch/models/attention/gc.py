@@ -8,8 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from dcasearch.architecture.kinds.bottleneck import HIDDEN
+from dcasearch.architecture.kinds.gc import MASK_BIAS, NAME
 from dcasearch.architecture.network import Block
-from dcasearch.models.attention.base import ATTENTIONS, Attention, Extraction, Message, Part, hidden
+from dcasearch.models.attention.base import ATTENTIONS, Attention, Extraction, Message, Part, whole
 from dcasearch.models.backbones.base import Host
 
 
@@ -51,9 +53,8 @@ class GlobalContext(Part[Tensor]):
         return (transformed,)
 
 
-@ATTENTIONS.register("gc")
+@ATTENTIONS.register(NAME)
 def global_context(block: Block, host: Host) -> Attention:
     """Return GC for a block."""
-    return Attention(
-        channel=GlobalContext(block.layout.channels, hidden(block), mask_bias="mask_bias" not in block.options)
-    )
+    mask_bias = bool(block.option(MASK_BIAS))
+    return Attention(channel=GlobalContext(block.layout.channels, whole(block, HIDDEN), mask_bias=mask_bias))

@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dcasearch.architecture.kinds.ge import EXTENT, MINUS, THETA
 from dcasearch.architecture.network import Block
-from dcasearch.models.attention.base import ATTENTIONS, Attention, Extraction, Part
+from dcasearch.models.attention.base import ATTENTIONS, Attention, Extraction, Part, whole
 from dcasearch.models.backbones.base import Host
 
 
@@ -66,16 +67,14 @@ def _depthwise(channels: int, extent: int) -> nn.Module:
     return nn.Sequential(*layers)
 
 
-@ATTENTIONS.register("ge_theta_minus")
+@ATTENTIONS.register(MINUS)
 def ge_theta_minus(block: Block, host: Host) -> Attention:
     """Return GE-θ⁻ for a block, global unless an extent is set."""
-    extent = block.options["extent"]
-    return Attention(channel=GlobalExcite() if extent is None else GatherExcite(_average(extent)))
+    is_global = block.option(EXTENT) is None
+    return Attention(channel=GlobalExcite() if is_global else GatherExcite(_average(whole(block, EXTENT))))
 
 
-@ATTENTIONS.register("ge_theta")
+@ATTENTIONS.register(THETA)
 def ge_theta(block: Block, host: Host) -> Attention:
     """Return GE-θ for a block."""
-    extent = block.options["extent"]
-    assert extent is not None  # KINDS allows 2, 4 and 8
-    return Attention(channel=GatherExcite(_depthwise(block.layout.channels, extent)))
+    return Attention(channel=GatherExcite(_depthwise(block.layout.channels, whole(block, EXTENT))))

@@ -9,8 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from dcasearch.architecture.kinds.bottleneck import HIDDEN
+from dcasearch.architecture.kinds.se import NAME
 from dcasearch.architecture.network import Block
-from dcasearch.models.attention.base import ATTENTIONS, Attention, Extraction, Part, hidden
+from dcasearch.models.attention.base import ATTENTIONS, Attention, Extraction, Part, whole
 from dcasearch.models.backbones.base import Host
 
 
@@ -36,7 +38,7 @@ class SqueezeExcite(Part[Tensor]):
         return features * transformed[:, :, None, None]
 
 
-@ATTENTIONS.register("se")
+@ATTENTIONS.register(NAME)
 def squeeze_excite(block: Block, host: Host) -> Attention:
     """Return SE for a block."""
-    return Attention(channel=SqueezeExcite(block.layout.channels, hidden(block)))
+    return Attention(channel=SqueezeExcite(block.layout.channels, whole(block, HIDDEN)))

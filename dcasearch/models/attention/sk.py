@@ -11,6 +11,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from dcasearch.architecture.kinds.bottleneck import HIDDEN
+from dcasearch.architecture.kinds.sk import NAME
 from dcasearch.architecture.network import Block
 from dcasearch.models.attention.base import (
     ATTENTIONS,
@@ -21,12 +23,12 @@ from dcasearch.models.attention.base import (
     Part,
     Receive,
     Sends,
-    hidden,
+    whole,
 )
 from dcasearch.models.backbones.base import Host
 
 
-class Select(Part[tuple[Tensor, Tensor]]):
+class SelectBranches(Part[tuple[Tensor, Tensor]]):
     """G: each branch's global average (B, d). T: d -> d/r of their sum, BatchNorm, ReLU, -> 2d, softmax (B, 2, d)."""
 
     def __init__(self, channels: int, width: int) -> None:
@@ -62,7 +64,7 @@ class SelectiveKernel(Attention):
 
     def __init__(self, host: Host, width: int) -> None:
         first = host.convolution
-        super().__init__(channel=Select(first.out_channels, width))
+        super().__init__(channel=SelectBranches(first.out_channels, width))
         self.branch = nn.Sequential(
             nn.Conv2d(
                 first.in_channels,
@@ -85,7 +87,7 @@ class SelectiveKernel(Attention):
         return host.join(x, host.after(v)), messages
 
 
-@ATTENTIONS.register("sk")
+@ATTENTIONS.register(NAME)
 def selective_kernel(block: Block, host: Host) -> Attention:
     """Return SK for a block."""
-    return SelectiveKernel(host, hidden(block))
+    return SelectiveKernel(host, whole(block, HIDDEN))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dcasearch.architecture.layouts import Stem
+from dcasearch.architecture.specification import ClassifierInit
 from dcasearch.registry import Registry
 
 
@@ -42,6 +43,9 @@ class Host(Protocol):
 
 class Backbone(Protocol):
     """A torchvision network (an nn.Module) in three steps; its parameter names are torchvision's."""
+
+    classifier_init: ClassifierInit
+    """How the classifier starts, for those that know more than one way; `build_model` sets it."""
 
     def stem(self, images: Tensor) -> Tensor:
         """Return the first block's input."""

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torchvision.models import MNASNet
 
 from dcasearch.architecture.layouts import TORCHVISION_CLASSES, Stem
+from dcasearch.architecture.layouts.mnasnet import VARIANTS
 from dcasearch.architecture.specification import ClassifierInit
 from dcasearch.models.backbones.base import NETWORKS
 
@@ -70,11 +71,12 @@ class InvertedResidual(nn.Module):
 class MnasNet(nn.Module):
     """The layers of torchvision's MNASNet, with the blocks above. Its own class refuses weights without a version."""
 
+    classifier_init: ClassifierInit = "small"
+
     def __init__(self, alpha: float, width: float, stem: Stem, classes: int) -> None:
         super().__init__()
         theirs = MNASNet(alpha, num_classes=classes)
         self.layers, self.classifier = theirs.layers, theirs.classifier
-        self.classifier_init: ClassifierInit = "small"
         if stem == "small":
             first: Any = self.layers[0]
             first.stride = (1, 1)
@@ -116,5 +118,5 @@ class MnasNet(nn.Module):
         nn.init.zeros_(layer.bias)
 
 
-for _name, _alpha in (("mnasnet0_5", 0.5), ("mnasnet0_75", 0.75), ("mnasnet1_0", 1.0), ("mnasnet1_3", 1.3)):
+for _name, _alpha in VARIANTS.items():
     NETWORKS.register(_name)(partial(MnasNet, _alpha))

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torchvision.models import mobilenetv2 as torchvision_mobilenetv2
 
 from dcasearch.architecture.layouts import Stem
+from dcasearch.architecture.layouts.mobilenetv2 import NAME
+from dcasearch.architecture.specification import ClassifierInit
 from dcasearch.models.backbones.base import NETWORKS
 
 
@@ -51,9 +53,11 @@ class InvertedResidual(torchvision_mobilenetv2.InvertedResidual):
         return y.add_(x) if self.use_res_connect else y
 
 
-@NETWORKS.register("mobilenet_v2")
+@NETWORKS.register(NAME)
 class MobileNetV2(torchvision_mobilenetv2.MobileNetV2):
     """torchvision's MobileNetV2 of the blocks above."""
+
+    classifier_init: ClassifierInit = "small"
 
     def __init__(self, width: float, stem: Stem, classes: int) -> None:
         super().__init__(num_classes=classes, width_mult=width, block=InvertedResidual)

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torchvision.models import resnet as torchvision_resnet
 
 from dcasearch.architecture.layouts import Stem, scaled_channels
+from dcasearch.architecture.layouts.resnet import VARIANTS
+from dcasearch.architecture.specification import ClassifierInit
 from dcasearch.models.backbones.base import NETWORKS
 
 
@@ -81,6 +83,8 @@ class Bottleneck(torchvision_resnet.Bottleneck):
 class ResNet(torchvision_resnet.ResNet):
     """torchvision's ResNet of the blocks above."""
 
+    classifier_init: ClassifierInit = "small"
+
     def __init__(
         self, block: type[BasicBlock | Bottleneck], depths: tuple[int, ...], width: float, stem: Stem, classes: int
     ) -> None:
@@ -128,11 +132,5 @@ class ResNet(torchvision_resnet.ResNet):
         nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
 
 
-for _name, _block, _depths in (
-    ("resnet18", BasicBlock, (2, 2, 2, 2)),
-    ("resnet34", BasicBlock, (3, 4, 6, 3)),
-    ("resnet50", Bottleneck, (3, 4, 6, 3)),
-    ("resnet101", Bottleneck, (3, 4, 23, 3)),
-    ("resnet152", Bottleneck, (3, 8, 36, 3)),
-):
-    NETWORKS.register(_name)(partial(ResNet, _block, _depths))
+for _name, (_depths, _expansion) in VARIANTS.items():
+    NETWORKS.register(_name)(partial(ResNet, BasicBlock if _expansion == 1 else Bottleneck, _depths))

@@ -1,0 +1,7 @@
+"""No attention."""
+
+from __future__ import annotations
+
+from dcasearch.architecture.kinds.declaration import KINDS, Kind
+
+KINDS.register("none")(Kind(title="no attention", label="–", colour="#ffffff"))

@@ -1,0 +1,24 @@
+"""SE: Squeeze-and-Excitation (Hu et al., 2018)."""
+
+from __future__ import annotations
+
+from dcasearch.architecture.kinds.bottleneck import reduction
+from dcasearch.architecture.kinds.declaration import KINDS, Kind, State
+
+NAME = "se"
+KINDS.register(NAME)(
+    Kind(
+        title="Squeeze-and-Excitation (Hu et al., 2018)",
+        colour="#2563eb",
+        options=(reduction(),),
+        dimensions={
+            "channel": State(
+                g=("B", "C"),
+                t=("B", "C"),
+                extraction="global average",
+                transformation="C → C/r, ReLU, → C, sigmoid",
+                fusion="multiply",
+            )
+        },
+    )
+)

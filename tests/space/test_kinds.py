@@ -1,0 +1,106 @@
+"""A space reads the kinds' declarations when it is read: names, options, dimensions and places."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import jsonschema
+import pytest
+
+from dcasearch.space import count_distinct, read_space, size, space_schema
+from tests.kinds import enter
+from tests.space.test_reading import RESNET, attentive, mistakes
+
+
+def of(connections: Any = None, **attention: Any) -> dict[str, Any]:
+    written = {"backbone": RESNET, "attention": attention}
+    return written | ({} if connections is None else {"connections": connections})
+
+
+def test_a_kind_registered_later_is_in_the_grammar_and_in_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = of({"dimensions": {"row": [True, False]}}, name="tall", strength=[0.5, 2.0], pool="max")
+    assert mistakes(written)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(written, space_schema())
+    enter(monkeypatch, "tall")
+    jsonschema.validate(written, space_schema())
+    space = read_space(written)
+    assert space.parameters().keys() == {"attention.strength", "connections.row"}
+    assert size(space) == count_distinct(space).value == 4
+    point = space.random(random.Random(0)).architecture.network
+    assert {edge.dimension for edge in point.edges} <= {"row"}
+
+
+def test_a_schema_holds_the_bounds_of_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    enter(monkeypatch, "tall")
+    for option in ({"strength": -1}, {"pool": "median"}, {"steps": 4}, {"sharp": 1}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(of(name="tall", **option), space_schema())
+
+
+WRONG: dict[str, tuple[dict[str, Any], tuple[str | int, ...], str]] = {
+    "word": (of(name="tall", pool=["mean", "medain"]), ("attention", "pool", 1), "'medain' is not a value of pool"),
+    "number": (of(name="tall", strength=-1), ("attention", "strength"), "got -1, expected a number from 0"),
+    "integer": (of(name="tall", steps=4), ("attention", "steps"), "got 4, expected a positive integer to 3"),
+    "not searched": (of(name="tall", steps=[1, 2]), ("attention", "steps", 1), "steps is not searched; give one value"),
+    "not the kind's": (attentive(name="se", pool="max"), ("attention", "pool"), "se has no pool"),
+    "place": (
+        of(name=["none", "after"], granularity="block"),
+        ("attention", "name", 1),
+        "after stands after a stage; attention.granularity must be network or stage",
+    ),
+    "ends": (
+        of({}, name=["tall", "flat"], granularity="stage"),
+        ("connections", "dimensions", "row"),
+        "tall and flat cannot be connected in the row dimension: the sender gives H, the receiver takes W",
+    ),
+    "custom edges": (
+        of({"topology": "custom", "edges": {"channel": [[1, 2]]}}, name=["after", "se"], granularity="stage"),
+        ("connections", "edges"),
+        "custom edges need the same dimensions in every block",
+    ),
+}
+
+
+@pytest.mark.parametrize(("written", "path", "message"), WRONG.values(), ids=WRONG)
+def test_a_mistake_is_told_at_its_place(
+    written: dict[str, Any], path: tuple[str | int, ...], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(monkeypatch, "tall", "flat", "after")
+    [(at, said)] = mistakes(written)
+    assert at == path
+    assert message in said
+
+
+def test_ends_that_cannot_match_are_no_mistake_where_they_are_never_in_one_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    enter(monkeypatch, "tall", "flat")
+    assert size(read_space(of({}, name=["tall", "flat"]))) == 2
+    assert not mistakes(of({"dimensions": {"row": False}}, name=["tall", "flat"], granularity="stage"))
+
+
+@pytest.mark.parametrize("grain", ["network", "stage", "block"])
+@pytest.mark.parametrize("granularity", ["network", "stage"])
+def test_a_space_with_kinds_after_stages_has_as_many_points_as_it_says(
+    granularity: str, grain: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(monkeypatch, "after", "between")
+    connections = {"granularity": grain, "dimensions": {"channel": [True, False]}}
+    names = ["se", "after", "none", "between"] if granularity == "network" else ["none", "after"]
+    space = read_space(of(connections, name=names, granularity=granularity))
+    points = list(space.enumerate())
+    assert len(points) == size(space)
+    assert any(block.kind == "after" for point in points for block in point.architecture.network.blocks)
+
+
+def test_connections_of_kinds_without_dimensions_are_a_mistake() -> None:
+    [(at, said)] = mistakes(of({}, name="none"))
+    assert (at, said) == (("connections",), "there is no attention to connect, only none; give attention.name")
+
+
+def test_baselines_of_a_kind_after_a_stage_are_plain_vanilla_and_chained(monkeypatch: pytest.MonkeyPatch) -> None:
+    enter(monkeypatch, "after")
+    baselines = read_space(of({}, name="after")).baselines()
+    assert [baseline.name for baseline in baselines] == ["plain", "vanilla after", "dca after"]
