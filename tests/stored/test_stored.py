@@ -113,7 +113,7 @@ def go_on(folder: Path, loaded: LoadedStudy, expected: dict[str, Any], checkpoin
     assert [trial.state for trial in trials] == [State.COMPLETE] * 3
     assert [trial.architecture_id for trial in trials] == [id for _, _, id, _ in expected["trials"]]
     assert trials[2].evaluation == expected["running"]
-    assert {id: [e.loss for e in records[id].history] for id in expected["histories"]} == expected["histories"]
+    assert {id: [e.values["loss"] for e in records[id].history] for id in expected["histories"]} == expected["histories"]
     # A clock never measures the same seconds twice: these epochs are those of the checkpoint.
     saved = expected["checkpoints"][checkpoint]
     assert executor.seconds[: len(saved)] == saved
