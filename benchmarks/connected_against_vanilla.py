@@ -29,7 +29,7 @@ from dcasearch.config import load_recipe
 from dcasearch.config.study import Data, Fidelity
 from dcasearch.data import describe
 from dcasearch.executors.worker import end_with_parent
-from dcasearch.training import Task, evaluate
+from dcasearch.training import Assignment, evaluate
 
 BACKBONES: dict[str, dict[str, Any]] = {
     "ResNet-18, width 1/4": {"name": "resnet18", "width": 0.25, "stem": "small"},
@@ -69,7 +69,7 @@ def train(key: Key, data: Data, fingerprint: str) -> dict[str, Any]:
         train_fraction=TRAINED / (50_000 - HELD_OUT),
         recipe=recipe,
     )
-    task = Task(
+    assignment = Assignment(
         architecture=architecture(backbone, attention, kind),
         fidelity=fidelity,
         data=data,
@@ -79,7 +79,7 @@ def train(key: Key, data: Data, fingerprint: str) -> dict[str, Any]:
     )
     began = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        done = evaluate(task, artifacts=Path(folder), report=lambda epoch: True, threads=1, device="cpu")
+        done = evaluate(assignment, artifacts=Path(folder), report=lambda epoch: True, threads=1, device="cpu")
     curve = [round(epoch.values["top1"], 3) for epoch in done.history]
     return {
         "key": key,

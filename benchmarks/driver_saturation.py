@@ -118,7 +118,7 @@ class Core:
 
     def report(self, trial: int, epoch: int) -> tuple[float, bool]:
         job = self._jobs[trial]
-        measured = made_up(job.task.architecture.id, epoch)
+        measured = made_up(job.assignment.architecture.id, epoch)
         self._histories[trial].append(measured)
         began = self._clock()
         goes_on = self._trials.report(job, measured)
@@ -127,7 +127,7 @@ class Core:
     def finish(self, trial: int, epoch: int) -> float:
         job = self._jobs.pop(trial)
         history = tuple(self._histories.pop(trial))
-        record = Evaluation(key=job.task.key, history=history, seconds=1.0, images=1, device="cpu")
+        record = Evaluation(key=job.assignment.key, history=history, seconds=1.0, images=1, device="cpu")
         began = self._clock()
         self._trials.finish(job, record)
         return self._timed("finish", began)

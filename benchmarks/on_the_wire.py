@@ -20,7 +20,7 @@ from dcasearch.executors.ray.actor import Ticket
 from dcasearch.models import cost
 from dcasearch.search.work import Job
 from dcasearch.space import LoadedStudy, load_study
-from dcasearch.training import Task
+from dcasearch.training import Assignment
 from dcasearch.training.provenance import provenance
 
 CLASSES = 1000
@@ -29,7 +29,7 @@ FLOAT_BYTES = 4
 
 def ticket(loaded: LoadedStudy, fidelity: Fidelity, draw: random.Random) -> Ticket:
     study = loaded.study
-    task = Task(
+    assignment = Assignment(
         architecture=loaded.space.random(draw).architecture,
         fidelity=fidelity,
         data=study.data,
@@ -38,11 +38,11 @@ def ticket(loaded: LoadedStudy, fidelity: Fidelity, draw: random.Random) -> Tick
         seed=0,
     )
     resources = study.executor.resources.get(fidelity.name, Resources())
-    job = Job(label=f"{fidelity.name} trial 100", number=100, task=task, resources=resources, trial=True)
+    job = Job(label=f"{fidelity.name} trial 100", number=100, assignment=assignment, resources=resources, trial=True)
     return Ticket(job, study.artifacts, "dcasearch-" + "0" * 32)
 
 
-def record(task: Task, epochs: int, draw: random.Random) -> Evaluation:
+def record(assignment: Assignment, epochs: int, draw: random.Random) -> Evaluation:
     def number() -> float:
         return draw.random() * 100
 
@@ -57,13 +57,13 @@ def record(task: Task, epochs: int, draw: random.Random) -> Evaluation:
         for n in range(epochs)
     )
     return Evaluation(
-        key=task.key,
+        key=assignment.key,
         history=history,
         seconds=number(),
         images=10**8,
         device="NVIDIA H100",
         provenance=provenance(1) | {"ranks": "1"},
-        weights=f"weights/{task.key.id}.safetensors",
+        weights=f"weights/{assignment.key.id}.safetensors",
         weights_sha256="0" * 64,
     )
 
@@ -81,9 +81,9 @@ def main() -> None:
     for fidelity in loaded.study.fidelities:
         draw = random.Random(options.seed)
         sent = ticket(loaded, fidelity, draw)
-        task = sent.job.task
-        first, last = record(task, 1, draw), record(task, fidelity.epochs, draw)
-        params = cost(task.architecture, fidelity.resolution, CLASSES).params
+        assignment = sent.job.assignment
+        first, last = record(assignment, 1, draw), record(assignment, fidelity.epochs, draw)
+        params = cost(assignment.architecture, fidelity.resolution, CLASSES).params
         copies = 3 if fidelity.recipe.ema is not None else 2
         print(f"{fidelity.name}: {fidelity.epochs} epochs, {params:,} parameters")
         print(f"  job, to the worker, once a trial:            {size({'ticket': sent})} bytes")

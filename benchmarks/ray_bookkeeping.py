@@ -46,7 +46,7 @@ from dcasearch.search.trials import Trials
 from dcasearch.search.work import Event, Job
 from dcasearch.space import read_space
 from dcasearch.store import Store
-from dcasearch.training import Task
+from dcasearch.training import Assignment
 
 
 class NoTraining(TrainingActor):
@@ -54,7 +54,7 @@ class NoTraining(TrainingActor):
 
     def _epoch(self) -> Evaluation:
         job = self._ticket.job
-        return Evaluation(key=job.task.key, history=(made_up(job),), seconds=0.0, images=1, device="cpu")
+        return Evaluation(key=job.assignment.key, history=(made_up(job),), seconds=0.0, images=1, device="cpu")
 
 
 def ours(folder: Path, trials: int) -> tuple[float, Job]:
@@ -138,7 +138,8 @@ class StopTheFirst:
         self.watching = threading.Thread()
         self.stopped = self.began = self.stopped_too = self.freed = 0.0
         self.ready = [
-            Job(label=f"job {n}", number=n, task=_task(data, n), resources=Resources(cpu=2, ranks=2)) for n in range(2)
+            Job(label=f"job {n}", number=n, assignment=_assignment(data, n), resources=Resources(cpu=2, ranks=2))
+            for n in range(2)
         ]
 
     def ask(self) -> Job | None:
@@ -173,10 +174,10 @@ class StopTheFirst:
         return []
 
 
-def _task(data: Data, seed: int) -> Task:
+def _assignment(data: Data, seed: int) -> Assignment:
     written = {"backbone": {"name": "mobilenet_v2", "width": 0.1}, "attention": {"name": "se", "reduction": 4}}
     fidelity = {"name": "proxy", "resolution": 16, "epochs": 1000, "train_fraction": 0.05, "recipe": {"batch_size": 16}}
-    return Task(
+    return Assignment(
         architecture=Architecture.parse(written),
         fidelity=Fidelity.model_validate(fidelity),
         data=data,

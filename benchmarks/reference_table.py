@@ -26,10 +26,10 @@ from dcasearch.evaluation import Epoch
 from dcasearch.executors.worker import end_with_parent
 from dcasearch.models import cost
 from dcasearch.replay.table import Head, Member, Row, Table, append, read_table, reliability
-from dcasearch.search.tasks import task_of
+from dcasearch.search.assignments import assignment_of
 from dcasearch.space import load_study
 from dcasearch.study import check_variables
-from dcasearch.training import Task, discard, evaluate, sha256_of, weights_path
+from dcasearch.training import Assignment, discard, evaluate, sha256_of, weights_path
 
 FOLDER = Path(__file__).parent / "tables"
 SCORES: tuple[ScoreName, ...] = ("synflow", "naswot", "grad_norm", "snip", "zico")
@@ -44,7 +44,7 @@ AIM = 0.9
 class Wanted:
     """One line that the table shall have."""
 
-    task: Task
+    assignment: Assignment
     of: str
     fidelity: str
     seed: int
@@ -56,22 +56,22 @@ class Wanted:
 
 def train(wanted: Wanted, artifacts: Place) -> Row:
     """Train, or score, anew from the first epoch, and return the line; runs in a worker."""
-    task, marks = wanted.task, [time.process_time()]
-    discard(task.key, artifacts)  # seconds of epochs before an interruption would be another process's
-    if task.parent is not None:
-        weights = weights_path(artifacts, task.parent.key.id)
-        task = replace(task, parent_sha256=sha256_of(weights))
+    assignment, marks = wanted.assignment, [time.process_time()]
+    discard(assignment.key, artifacts)  # seconds of epochs before an interruption would be another process's
+    if assignment.parent is not None:
+        weights = weights_path(artifacts, assignment.parent.key.id)
+        assignment = replace(assignment, parent_sha256=sha256_of(weights))
 
     def report(epoch: Epoch) -> bool:
         marks.append(time.process_time())
         return True
 
-    done = evaluate(task, artifacts=artifacts, report=report, threads=1, device="cpu")
-    discard(task.key, artifacts)
+    done = evaluate(assignment, artifacts=artifacts, report=report, threads=1, device="cpu")
+    discard(assignment.key, artifacts)
     is_parent = wanted.fidelity.endswith(".parent")
     if done.weights is not None and not is_parent:
         (artifacts / done.weights).unlink()
-    scored = task.fidelity.kind == "zero_cost"
+    scored = assignment.fidelity.kind == "zero_cost"
     return Row(
         of=wanted.of,
         fidelity=wanted.fidelity,
@@ -107,14 +107,14 @@ class Plan:
         return self._all(self._level["long"], TRUTH_FROM + number)
 
     def parents(self, seed: int) -> list[Wanted]:
-        tasks = [line.task.parent for line in self._all(self._level["warm"], seed)]
-        distinct = {task.architecture.id: task for task in tasks if task is not None}
-        return [Wanted(task, id, "warm.parent", seed) for id, task in distinct.items()]
+        assignments = [line.assignment.parent for line in self._all(self._level["warm"], seed)]
+        distinct = {assignment.architecture.id: assignment for assignment in assignments if assignment is not None}
+        return [Wanted(assignment, id, "warm.parent", seed) for id, assignment in distinct.items()]
 
     def _all(self, fidelity: Fidelity, seed: int) -> list[Wanted]:
         return [
             Wanted(
-                task_of(self._study, fidelity, architecture, seed, data_fingerprint=self._data.fingerprint),
+                assignment_of(self._study, fidelity, architecture, seed, data_fingerprint=self._data.fingerprint),
                 id,
                 fidelity.name,
                 seed,
@@ -170,7 +170,7 @@ def work(path: Path, lines: list[Wanted], pool: ProcessPoolExecutor, artifacts: 
 
 def _kept(line: Wanted, artifacts: Path) -> bool:
     """Whether a parent's weights, which its children need, are still there."""
-    return not line.fidelity.endswith(".parent") or weights_path(artifacts, line.task.key.id).exists()
+    return not line.fidelity.endswith(".parent") or weights_path(artifacts, line.assignment.key.id).exists()
 
 
 def _record(path: Path, running: set[Future[Row]]) -> set[Future[Row]]:

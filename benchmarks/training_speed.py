@@ -2,7 +2,7 @@
 
 One epoch of ours (loader, augmentation, training, measuring, checkpoint) and one of the bare loop (forward, backward,
 optimizer; forward alone on the held-out images) in turn; the ratio is the median over the turns of bare / ours seconds
-(aim >= 0.95), followed by where our epoch's time went. Start-up is the time from a task to the end of its first
+(aim >= 0.95), followed by where our epoch's time went. Start-up is the time from an assignment to the end of its first
 optimizer step, of a second trial in the same process (aim <= 1 s), and without a usual step's own time, which may be a
 second on few cores. Digits, resized to each proxy's resolution; an epoch is a few hundred images, so that what is done
 once an epoch weighs more than in a study.
@@ -31,8 +31,8 @@ from dcasearch.config import load_recipe
 from dcasearch.config.study import Data, Fidelity
 from dcasearch.data import Batch, describe
 from dcasearch.errors import Preempted
-from dcasearch.training import Task, Training
-from dcasearch.training import training as room
+from dcasearch.training import Assignment, Session
+from dcasearch.training import session as room
 from dcasearch.training.network import TrainedNetwork, make_network
 from dcasearch.training.optimizer import make_optimizer
 
@@ -58,12 +58,12 @@ PROXIES = {
 }
 
 
-def task_of(proxy: Proxy, epochs: int, connections: dict[str, Any] | None = None) -> Task:
+def assignment_of(proxy: Proxy, epochs: int, connections: dict[str, Any] | None = None) -> Assignment:
     changes = {"batch_size": proxy.batch, "lr": 1e-3}
     data = Data(name="digits", validation_fraction=0.1)
     info = describe(data)
     level = {"name": "proxy", "resolution": proxy.resolution, "epochs": epochs}
-    return Task(
+    return Assignment(
         architecture=Architecture.parse(
             {"backbone": proxy.backbone, "attention": {"name": proxy.attention}, "connections": connections or {}}
         ),
@@ -121,7 +121,7 @@ def bare_epoch(
     return step
 
 
-def start_up(task: Task, artifacts: Path, threads: int) -> float:
+def start_up(assignment: Assignment, artifacts: Path, threads: int) -> float:
     """Return the seconds to the end of the first step of a training that is then interrupted."""
     began, first = time.perf_counter(), list[float]()
 
@@ -130,26 +130,26 @@ def start_up(task: Task, artifacts: Path, threads: int) -> float:
         return True
 
     try:
-        Training(task, artifacts=artifacts, threads=threads, device="cpu", interrupted=interrupted).next()
+        Session(assignment, artifacts=artifacts, threads=threads, device="cpu", interrupted=interrupted).next()
     except Preempted:
         return first[0] - began
     raise RuntimeError("the training was not interrupted")
 
 
 def compare(name: str, proxy: Proxy, turns: int, threads: int, artifacts: Path) -> None:
-    task = task_of(proxy, turns + 1)
-    training = Training(task, artifacts=artifacts, threads=threads, device="cpu")
+    assignment = assignment_of(proxy, turns + 1)
+    training = Session(assignment, artifacts=artifacts, threads=threads, device="cpu")
     # Where the first trial has been, e.g. in whatever is imported on first use, no second one is slow again.
-    startup = start_up(task_of(proxy, 2, {"function": "weighted"}), artifacts, threads)
-    recipe, loaders, clock = task.fidelity.recipe, training._loaders, Clock()
-    network = make_network(task.architecture, recipe, outputs=loaders.classes, seed=0, device=torch.device("cpu"))
+    startup = start_up(assignment_of(proxy, 2, {"function": "weighted"}), artifacts, threads)
+    recipe, loaders, clock = assignment.fidelity.recipe, training._loaders, Clock()
+    network = make_network(assignment.architecture, recipe, outputs=loaders.classes, seed=0, device=torch.device("cpu"))
     optimizer = make_optimizer(network.model, recipe)
     train, held = list(loaders.train.epoch(1)), list(loaders.each.epoch(0))
-    original, measuring = Training._until_interrupted, room.measure
+    original, measuring = Session._until_interrupted, room.measure
     seconds: list[tuple[float, float]] = []
     steps: list[float] = []
     with (
-        mock.patch.object(Training, "_until_interrupted", lambda self, batches: clock.batches(original(self, batches))),
+        mock.patch.object(Session, "_until_interrupted", lambda self, batches: clock.batches(original(self, batches))),
         mock.patch.object(room, "train_epoch", clock.timed("training", room.train_epoch)),
         mock.patch.object(room, "measure", clock.timed("measuring", measuring)),
         mock.patch.object(room, "save_checkpoint", clock.timed("checkpoint", room.save_checkpoint)),

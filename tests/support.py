@@ -45,14 +45,14 @@ def make_study(**changes: Any) -> Study:
 
 def accuracy(job: Job, epoch: int) -> float:
     """A made-up top-1 that depends on the architecture and the seed, and rises with the epochs."""
-    text = f"{job.task.architecture.id} {job.task.seed}"
+    text = f"{job.assignment.architecture.id} {job.assignment.seed}"
     level = int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF
     return 50.0 + 40.0 * level + epoch
 
 
 def make_epoch(job: Job, epoch: int) -> Epoch:
     top1 = accuracy(job, epoch)
-    if job.task.fidelity.kind == "zero_cost":
+    if job.assignment.fidelity.kind == "zero_cost":
         return Epoch.of_score(top1, 0.0, "cpu")
     return Epoch(epoch=epoch, train_loss=1.0, values={"loss": 100.0 - top1, "top1": top1, "top5": 100.0}, seconds=0.0)
 
@@ -109,7 +109,7 @@ class Simulated:
             work.fail(job, failure)
             return
         history: list[Epoch] = []
-        for number in range(1, job.task.fidelity.epochs + 1):
+        for number in range(1, job.assignment.fidelity.epochs + 1):
             history.append(make_epoch(job, number))
             self._tick()
             if not work.report(job, history[-1]):
@@ -119,4 +119,4 @@ class Simulated:
 
 
 def make_evaluation(job: Job, history: tuple[Epoch, ...]) -> Evaluation:
-    return Evaluation(key=job.task.key, history=history, seconds=0.0, images=10, device="cpu")
+    return Evaluation(key=job.assignment.key, history=history, seconds=0.0, images=10, device="cpu")

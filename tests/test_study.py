@@ -83,11 +83,11 @@ def test_finals_are_measured_on_the_test_split_with_fresh_seeds_and_nothing_else
     executor = Simulated()
     outcome = bench.run(executor, baselines=True, final={"seeds": [100, 101]})
     finals = [job for job in executor.ran if " final " in job.label]
-    assert {job.task.protocol for job in executor.ran if job not in finals} == {"search"}
-    assert {job.task.protocol for job in finals} == {"test"}
+    assert {job.assignment.protocol for job in executor.ran if job not in finals} == {"search"}
+    assert {job.assignment.protocol for job in finals} == {"test"}
     assert outcome.winner is not None
     winners = [job for job in finals if job.label.startswith("full final chosen")]
-    assert {(job.task.architecture.id, job.task.seed) for job in winners} == {
+    assert {(job.assignment.architecture.id, job.assignment.seed) for job in winners} == {
         (outcome.winner.architecture.id, 100),
         (outcome.winner.architecture.id, 101),
     }

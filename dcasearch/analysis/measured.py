@@ -14,7 +14,7 @@ from dcasearch.analysis.power import Expected, Measurement, Power, expected, pow
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.evaluation import EvaluationKey, Protocol
 from dcasearch.metrics import TASKS
-from dcasearch.search.tasks import task_of
+from dcasearch.search.assignments import assignment_of
 from dcasearch.space import Space
 from dcasearch.store import Store
 from dcasearch.trial import Role, State, Trial
@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # the room of data needs torch
 
 FINAL = "final"
 LOSS = "loss"
-"""The metric whose noise is told beside the headline's, where a task measures it."""
+"""The metric whose noise is told beside the headline's, where an assignment measures it."""
 
 
 def powers_of(
@@ -118,5 +118,7 @@ class _Reader:
         baselines = self._space.baselines(True)
         if not baselines:
             return None
-        task = task_of(self._study, fidelity, baselines[0].architecture, 0, data_fingerprint=self._data.fingerprint)
-        return replace(task.key, protocol=protocol)
+        assignment = assignment_of(
+            self._study, fidelity, baselines[0].architecture, 0, data_fingerprint=self._data.fingerprint
+        )
+        return replace(assignment.key, protocol=protocol)

@@ -12,7 +12,7 @@ from dcasearch.analysis.standing import load_study_of
 from dcasearch.config.study import Resources, Study
 from dcasearch.data import describe
 from dcasearch.evaluation import Epoch, Evaluation
-from dcasearch.search.tasks import task_of
+from dcasearch.search.assignments import assignment_of
 from dcasearch.space import Space
 from dcasearch.store import Store
 from dcasearch.training import evaluate
@@ -51,7 +51,7 @@ def not_reproduced(
         made = _train(loaded, space, trial)
         record = store.evaluation(trial.evaluation or "")
         if made.key != record.key:
-            found.append(f"{name}: its task is evaluation {made.key.id}, its record {record.key.id}")
+            found.append(f"{name}: its assignment is evaluation {made.key.id}, its record {record.key.id}")
         for expected, got in zip(record.history, made.history, strict=False):
             if _measured(expected) != _measured(got):
                 found.append(f"{name}: recorded {_measured(expected)}, trained anew {_measured(got)}")
@@ -64,14 +64,18 @@ def _train(study: Study, space: Space, trial: Trial) -> Evaluation:
     fidelity = next(f for f in study.fidelities if f.name == trial.fidelity)
     fingerprint = describe(study.data).fingerprint
     architecture = space.point(trial.params).architecture
-    task = task_of(study, fidelity, architecture, trial.seed, data_fingerprint=fingerprint)
+    assignment = assignment_of(study, fidelity, architecture, trial.seed, data_fingerprint=fingerprint)
     threads = study.executor.resources.get(fidelity.name, Resources()).threads
     with tempfile.TemporaryDirectory(prefix="dcasearch-") as folder:
         artifacts = Path(folder)
-        if task.parent is not None:
-            evaluate(task.parent, artifacts=artifacts, report=lambda epoch: True, threads=threads, device="cpu")
+        if assignment.parent is not None:
+            evaluate(assignment.parent, artifacts=artifacts, report=lambda epoch: True, threads=threads, device="cpu")
         return evaluate(
-            task, artifacts=artifacts, report=lambda epoch: epoch.epoch < trial.epochs, threads=threads, device="cpu"
+            assignment,
+            artifacts=artifacts,
+            report=lambda epoch: epoch.epoch < trial.epochs,
+            threads=threads,
+            device="cpu",
         )
 
 

@@ -66,7 +66,7 @@ def check(
     study: StudyFile,
     storage: Storage = None,
     cluster: Annotated[
-        bool, typer.Option("--cluster", help="Also run one small task on every node of the study's Ray cluster.")
+        bool, typer.Option("--cluster", help="Also run one small assignment on every node of the study's Ray cluster.")
     ] = False,
 ) -> None:
     """Find every mistake in a study's YAML, then say what the study will cost. Trains nothing, writes nothing."""

@@ -131,8 +131,8 @@ def _shown(console: Console, done: str) -> Iterator[Observer]:
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task("images", total=None)
-            yield lambda step: progress.update(task, advance=step.images, total=step.of)
+            assignment = progress.add_task("images", total=None)
+            yield lambda step: progress.update(assignment, advance=step.images, total=step.of)
         return
     images, told = 0, time.monotonic()
 

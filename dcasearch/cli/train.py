@@ -121,14 +121,14 @@ def _train(
 
 
 def _announcement(planned: Plan, name: str, ranks: Ranks, out: Path) -> str:
-    task = planned.task
-    fidelity = task.fidelity
+    assignment = planned.assignment
+    fidelity = assignment.fidelity
     share = "" if fidelity.train_fraction == 1 else f"{fidelity.train_fraction:g} of "
     several = "" if ranks.world == 1 else f", {ranks.world} ranks"
     return (
-        f"{name}: architecture {task.architecture.id}, {share}{task.data.name} ({task.protocol}) at "
-        f"{fidelity.resolution} pixels, {fidelity.epochs} epochs, recipe {planned.recipe}, seed {task.seed}{several}, "
-        f"to {out}"
+        f"{name}: architecture {assignment.architecture.id}, {share}{assignment.data.name} ({assignment.protocol}) at "
+        f"{fidelity.resolution} pixels, {fidelity.epochs} epochs, recipe {planned.recipe}, "
+        f"seed {assignment.seed}{several}, to {out}"
     )
 
 
@@ -212,7 +212,10 @@ class _Bar:
         number = passed.epoch.epoch
         self._progress.console.print(sentence(passed))
         self._progress.update(
-            self._task, completed=number, total=passed.of, description=f"epoch {min(number + 1, passed.of)}/{passed.of}"
+            self._task,
+            completed=number,
+            total=passed.of,
+            description=f"epoch {min(number + 1, passed.of)}/{passed.of}",
         )
         self._progress.refresh()  # at once, not at its next quarter of a second
 

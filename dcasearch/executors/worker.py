@@ -85,7 +85,7 @@ def main(pipe: Connection, artifacts: Place) -> None:
             return
         try:
             answer: Message = evaluate(
-                job.task,
+                job.assignment,
                 artifacts=artifacts,
                 report=report,
                 threads=job.resources.cpu,

@@ -15,7 +15,7 @@ from dcasearch.data import DATASETS, Source, describe
 from dcasearch.errors import DataError, UserError, nearest
 from dcasearch.evaluation import Protocol
 from dcasearch.export import Spec, load_spec
-from dcasearch.training import Task
+from dcasearch.training import Assignment
 
 Wish = TypeVar("Wish")
 _PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
@@ -44,7 +44,7 @@ class Wishes:
 class Plan:
     """One training, with everything decided."""
 
-    task: Task
+    assignment: Assignment
     classes: int
     recipe: str
     """Where the recipe is from."""
@@ -54,17 +54,17 @@ class Plan:
     @property
     def settings(self) -> dict[str, Any]:
         """What the training's values depend on, as plain data."""
-        task = self.task
+        assignment = self.assignment
         return {
-            "architecture": task.architecture.written_out(),
-            "data": task.data.name,
-            "data fingerprint": task.data_fingerprint,
-            "protocol": task.protocol,
-            "resolution": task.fidelity.resolution,
-            "epochs": task.fidelity.epochs,
-            "train_fraction": task.fidelity.train_fraction,
-            "seed": task.seed,
-            "recipe": task.fidelity.recipe.model_dump(mode="json"),
+            "architecture": assignment.architecture.written_out(),
+            "data": assignment.data.name,
+            "data fingerprint": assignment.data_fingerprint,
+            "protocol": assignment.protocol,
+            "resolution": assignment.fidelity.resolution,
+            "epochs": assignment.fidelity.epochs,
+            "train_fraction": assignment.fidelity.train_fraction,
+            "seed": assignment.seed,
+            "recipe": assignment.fidelity.recipe.model_dump(mode="json"),
         }
 
 
@@ -103,7 +103,7 @@ def plan(path: Path, wishes: Wishes) -> Plan:
         recipe=recipe,
     )
     seed = _first(wishes.seed, spec.measured.seed if spec else None, 0)
-    task = Task(
+    assignment = Assignment(
         architecture=architecture,
         fidelity=fidelity,
         data=data,
@@ -111,7 +111,7 @@ def plan(path: Path, wishes: Wishes) -> Plan:
         protocol=protocol,
         seed=seed,
     )
-    return Plan(task=task, classes=found.classes, recipe=name, source=found.source)
+    return Plan(assignment=assignment, classes=found.classes, recipe=name, source=found.source)
 
 
 def _first(*values: Wish | None) -> Wish:

@@ -17,7 +17,7 @@ from dcasearch.export import Candidate, export
 from dcasearch.files import locked
 from dcasearch.full_training.plan import Plan
 from dcasearch.models import cost
-from dcasearch.training import Ranks, Training
+from dcasearch.training import Ranks, Session
 
 SPEC, RECORD, UNFINISHED = "model.yaml", "record.json", "unfinished"
 """In the output folder: the spec, with its weights beside it; the record; the checkpoint while there is one."""
@@ -67,7 +67,7 @@ def train(
     Raises:
         UserError: the folder holds another training, or another process trains in it.
         TrialFailure: the training ran out of memory, diverged, met a bug, or lost a rank.
-        DataError, StorageError, Preempted: as `Training.next`.
+        DataError, StorageError, Preempted: as `Session.next`.
     """
     with _held(out, ranks):
         found = _record_of(out) if ranks.first else None
@@ -98,8 +98,8 @@ def _train(
         looks += 1
         return interrupted()
 
-    training = Training(
-        plan.task,
+    training = Session(
+        plan.assignment,
         artifacts=out / UNFINISHED,
         threads=threads,
         device=device,
@@ -107,7 +107,7 @@ def _train(
         interrupted=counted,
     )
     history: list[Epoch] = []
-    of = plan.task.fidelity.epochs
+    of = plan.assignment.fidelity.epochs
     for _ in range(of):
         before = looks
         history.append(training.next())
@@ -120,22 +120,22 @@ def _train(
 
 def _finish(plan: Plan, out: Path, evaluation: Evaluation) -> dict[str, Any]:
     """Write the model, then the record that says so, then remove what only an unfinished training needs."""
-    task = plan.task
+    assignment = plan.assignment
     spec = export(
         out / SPEC,
-        architecture=task.architecture,
+        architecture=assignment.architecture,
         num_classes=plan.classes,
-        resolution=task.fidelity.resolution,
-        cost=cost(task.architecture, task.fidelity.resolution, plan.classes),
+        resolution=assignment.fidelity.resolution,
+        cost=cost(assignment.architecture, assignment.fidelity.resolution, plan.classes),
         evaluation=evaluation,
         artifacts=out / UNFINISHED,
-        winner=[Candidate("trained", task.fidelity.name, evaluation)],
+        winner=[Candidate("trained", assignment.fidelity.name, evaluation)],
         baselines=[],
-        data=task.data,
+        data=assignment.data,
         source=plan.source,
-        task=task.task,
+        task=assignment.task,
         provenance={"trained_by": "dcasearch train", "recipe": plan.recipe},
-        fidelity=task.fidelity,
+        fidelity=assignment.fidelity,
     )
     record = {
         **_record(plan, list(evaluation.history), status="complete"),
@@ -156,8 +156,8 @@ def _finish(plan: Plan, out: Path, evaluation: Evaluation) -> dict[str, Any]:
 def _record(plan: Plan, history: list[Epoch], *, status: str) -> dict[str, Any]:
     return {
         "status": status,
-        "evaluation": plan.task.key.id,
-        "architecture_id": plan.task.architecture.id,
+        "evaluation": plan.assignment.key.id,
+        "architecture_id": plan.assignment.architecture.id,
         "settings": plan.settings,
         "recipe": plan.recipe,
         "history": [epoch.flat() for epoch in history],
@@ -182,7 +182,7 @@ def _is_complete(record: dict[str, Any], out: Path) -> bool:
 
 
 def _check_same(found: dict[str, Any] | None, plan: Plan, out: Path) -> None:
-    if found is None or found["evaluation"] == plan.task.key.id:
+    if found is None or found["evaluation"] == plan.assignment.key.id:
         return
     before, now = found["settings"], json.loads(json.dumps(plan.settings))
     lines = [f"  {name}: {before.get(name)} there, {now[name]} now" for name in now if now[name] != before.get(name)]

@@ -12,7 +12,7 @@ from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.metrics import is_cost
 from dcasearch.replay.table import LOSS, VALUE, Row, Table
 from dcasearch.search.work import Work
-from dcasearch.training import Task, weights_path
+from dcasearch.training import Assignment, weights_path
 
 
 @dataclass(frozen=True)
@@ -76,41 +76,41 @@ class TableExecutor:
         """
         while (job := work.ask()) is not None:
             work.started(job)
-            row = self._row(job.task)
+            row = self._row(job.assignment)
             history: list[Epoch] = []
-            for epoch in epochs_of(row, scored=job.task.fidelity.kind == "zero_cost"):
+            for epoch in epochs_of(row, scored=job.assignment.fidelity.kind == "zero_cost"):
                 history.append(epoch)
                 if not work.report(job, epoch):
                     break
-            self._note(job.task, row, history)
-            work.finish(job, self._evaluation(job.task, row, tuple(history)))
+            self._note(job.assignment, row, history)
+            work.finish(job, self._evaluation(job.assignment, row, tuple(history)))
 
-    def _row(self, task: Task) -> Row:
-        name = task.fidelity.name
-        if _is_parent(task, self._known):
+    def _row(self, assignment: Assignment) -> Row:
+        name = assignment.fidelity.name
+        if _is_parent(assignment, self._known):
             name += ".parent"
-        elif name in self._known and self._known[name] != _meaning(task.fidelity):
+        elif name in self._known and self._known[name] != _meaning(assignment.fidelity):
             raise UserError(f"the table's fidelity '{name}' is another than the study's")
-        return look_up(self._table, task.architecture, name, task.seed)
+        return look_up(self._table, assignment.architecture, name, assignment.seed)
 
-    def _note(self, task: Task, row: Row, history: list[Epoch]) -> None:
+    def _note(self, assignment: Assignment, row: Row, history: list[Epoch]) -> None:
         seconds = sum(epoch.seconds for epoch in history)
-        if _is_parent(task, self._known) or len(history) < len(row.values):
+        if _is_parent(assignment, self._known) or len(history) < len(row.values):
             self.trace.spend(seconds)
         else:
             value = -row.losses[-1] if self._led_by_loss and row.losses else row.values[-1]
-            self.trace.add(task.architecture.id, self._levels.index(task.fidelity.name), value, seconds)
+            self.trace.add(assignment.architecture.id, self._levels.index(assignment.fidelity.name), value, seconds)
 
-    def _evaluation(self, task: Task, row: Row, history: tuple[Epoch, ...]) -> Evaluation:
+    def _evaluation(self, assignment: Assignment, row: Row, history: tuple[Epoch, ...]) -> Evaluation:
         weights = None
         if row.weights_sha256 is not None:
-            place = weights_path(self._artifacts, task.key.id)
+            place = weights_path(self._artifacts, assignment.key.id)
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(b"")
-            weights = f"weights/{task.key.id}.safetensors"
+            weights = f"weights/{assignment.key.id}.safetensors"
         seconds = sum(epoch.seconds for epoch in history)
         return Evaluation(
-            key=task.key,
+            key=assignment.key,
             history=history,
             seconds=seconds,
             images=0,
@@ -144,9 +144,9 @@ def epochs_of(row: Row, *, scored: bool) -> list[Epoch]:
     ]
 
 
-def _is_parent(task: Task, known: dict[str, dict[str, object]]) -> bool:
-    written = known.get(task.fidelity.name, {}).get("initialize")
-    return task.parent is None and isinstance(written, dict) and written.get("name") == "vanilla"
+def _is_parent(assignment: Assignment, known: dict[str, dict[str, object]]) -> bool:
+    written = known.get(assignment.fidelity.name, {}).get("initialize")
+    return assignment.parent is None and isinstance(written, dict) and written.get("name") == "vanilla"
 
 
 def _meaning(fidelity: Fidelity) -> dict[str, object]:

@@ -14,10 +14,10 @@ from dcasearch.config.study import Fidelity, Study
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Evaluation
 from dcasearch.replay.table import LOSS, Head, Member, Row, Table
-from dcasearch.search.tasks import task_of
+from dcasearch.search.assignments import assignment_of
 from dcasearch.space import LoadedStudy
 from dcasearch.store import Store, StoredStudy
-from dcasearch.training import Task
+from dcasearch.training import Assignment
 
 MOST = 10_000
 """Architectures of a space that is looked through."""
@@ -111,30 +111,30 @@ class _Reader:
 
     def rows(self) -> Iterator[Row]:
         """Yield a row for each stored training of a member, and for each of a parent."""
-        wanted: dict[str, tuple[str, str, Task]] = {}
+        wanted: dict[str, tuple[str, str, Assignment]] = {}
         for fidelity in self._study.fidelities:
-            for id, task in self._tasks(fidelity):
-                wanted[task.key.id] = id, fidelity.name, task
-                if task.parent is not None:
-                    parent = task.parent
+            for id, assignment in self._assignments(fidelity):
+                wanted[assignment.key.id] = id, fidelity.name, assignment
+                if assignment.parent is not None:
+                    parent = assignment.parent
                     wanted[parent.key.id] = parent.architecture.id, f"{fidelity.name}.parent", parent
         for key, evaluation in self._store.evaluations(wanted).items():
-            of, name, task = wanted[key]
-            yield _row(of, name, task, evaluation)
+            of, name, assignment = wanted[key]
+            yield _row(of, name, assignment, evaluation)
 
-    def _tasks(self, fidelity: Fidelity) -> Iterator[tuple[str, Task]]:
+    def _assignments(self, fidelity: Fidelity) -> Iterator[tuple[str, Assignment]]:
         for id, architecture in self._known.items():
             for seed in fidelity.all_seeds:
-                yield id, task_of(self._study, fidelity, architecture, seed, data_fingerprint=self._data)
+                yield id, assignment_of(self._study, fidelity, architecture, seed, data_fingerprint=self._data)
 
 
-def _row(of: str, name: str, task: Task, evaluation: Evaluation) -> Row:
+def _row(of: str, name: str, assignment: Assignment, evaluation: Evaluation) -> Row:
     history = evaluation.history
-    scored = task.fidelity.kind == "zero_cost"
+    scored = assignment.fidelity.kind == "zero_cost"
     return Row(
         of=of,
         fidelity=name,
-        seed=task.seed,
+        seed=assignment.seed,
         values=tuple(e.values[e.headline.name] for e in history),
         losses=() if scored else tuple(e.values[LOSS] for e in history),
         seconds=tuple(e.seconds for e in history),

@@ -13,11 +13,11 @@ import optuna
 
 from dcasearch.architecture import Architecture
 from dcasearch.config.study import Fidelity, Resources, Study
+from dcasearch.search.assignments import assignment_of
 from dcasearch.search.costing import Costs
 from dcasearch.search.ledger import Ledger
 from dcasearch.search.objectives import violated, violation
 from dcasearch.search.pruning import RUNGS_PASSED, rungs_passed
-from dcasearch.search.tasks import task_of
 from dcasearch.search.work import Event, Job, Observer
 from dcasearch.space import Space
 from dcasearch.store import Store
@@ -152,12 +152,14 @@ class Admission:
         self._observe(Event("duplicate", self._label(row.number), f"of trial {original.number}"))
 
     def _start(self, trial: Trial, architecture: Architecture, *, resumed: bool) -> None:
-        task = task_of(self._study, self._fidelity, architecture, trial.seed, data_fingerprint=self._data_fingerprint)
+        assignment = assignment_of(
+            self._study, self._fidelity, architecture, trial.seed, data_fingerprint=self._data_fingerprint
+        )
         resources = self._study.executor.resources.get(self._fidelity.name, Resources())
         job = Job(
             label=self._label(trial.number),
             number=trial.number,
-            task=task,
+            assignment=assignment,
             resources=resources,
             epoch_seconds=self._study.executor.epoch_seconds,
             resumed=resumed,

@@ -20,7 +20,7 @@ class Claims:
 
     def take(self, job: Job) -> Literal["taken", "recorded", "elsewhere"]:
         """Claim a job's training, unless its record has come meanwhile or another study trains it just now."""
-        key = job.task.key
+        key = job.assignment.key
         other = self._lease.claim(key.id)
         if other is not None:
             if key not in self._told:
@@ -29,7 +29,7 @@ class Claims:
             return "elsewhere"
         # Only now can nobody else be about to store it.
         record = self._store.find(key)
-        if record is None or len(record.history) < job.task.fidelity.epochs or key in self._recorded:
+        if record is None or len(record.history) < job.assignment.fidelity.epochs or key in self._recorded:
             return "taken"
         self._recorded.add(key)
         self.release(key)

@@ -55,7 +55,7 @@ class Course:
 
     def finish(self, job: Job, evaluation: Evaluation) -> None:
         """Record a training that ran to its end, or to the rung that stopped it; then tell Optuna."""
-        trial, cost = self._ledger.trials[job.number], self._costs.of(job.task.architecture)
+        trial, cost = self._ledger.trials[job.number], self._costs.of(job.assignment.architecture)
         epochs = len(evaluation.history)
         row = dataclasses.replace(trial, evaluation=evaluation.key.id, epochs=epochs)
         if epochs < self._fidelity.epochs:
@@ -86,7 +86,7 @@ class Course:
         # No record, no curve: a driver that starts anew reads the curves from the records.
         self._ledger.curves.pop(job.number, None)
         self._ledger.settle(row)
-        self._retention.failed(job.task.key, failure)
+        self._retention.failed(job.assignment.key, failure)
         self._observe(Event("failed", job.label, f"{failure.kind}: {failure}"))
         self._admission.settle_waiting(row)
         self.check_failures()

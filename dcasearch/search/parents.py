@@ -16,7 +16,7 @@ from dcasearch.search.objectives import measured
 from dcasearch.search.retention import discard_failed
 from dcasearch.search.work import Event, Job, Observer, Source
 from dcasearch.store import Store
-from dcasearch.training import Task, discard, weights_path
+from dcasearch.training import Assignment, discard, weights_path
 from dcasearch.trial import Role
 
 
@@ -42,7 +42,7 @@ class WithParents:
         """Wrap a source.
 
         Args:
-            source: whose tasks have parents.
+            source: whose assignments have parents.
             study: the study.
             fidelity: of all its jobs.
             known: names of architectures; a parent that is none of them is called after its id.
@@ -76,7 +76,7 @@ class WithParents:
 
     def _admit(self, job: Job) -> None:
         """Make a job ready, or hold it and make its parent ready."""
-        parent = job.task.parent
+        parent = job.assignment.parent
         if parent is None:
             self._ready.append(job)
         elif parent.key in self._held:
@@ -85,7 +85,7 @@ class WithParents:
             self._held[parent.key] = [job]
             self._ready.append(self._job_of(parent, job))
 
-    def _job_of(self, parent: Task, child: Job) -> Job:
+    def _job_of(self, parent: Assignment, child: Job) -> Job:
         id = parent.architecture.id
         row = Role(
             study=self._study.name,
@@ -104,7 +104,7 @@ class WithParents:
         return Job(
             label=label,
             number=number,
-            task=parent,
+            assignment=parent,
             resources=resources,
             epoch_seconds=child.epoch_seconds,
             resumed=stored is not row,
@@ -116,11 +116,11 @@ class WithParents:
         if row.failure is not None:
             self._give_up(job, TrialFailure(row.failure, row.message))
             return True
-        record = self._store.find(job.task.key)
+        record = self._store.find(job.assignment.key)
         if record is not None and record.weights is not None and self._weights_of(job).exists():
             self._over(job, record)
             return True
-        self._store.put_architecture(job.task.architecture)
+        self._store.put_architecture(job.assignment.architecture)
         self._store.put_role(row)
         return False
 
@@ -128,7 +128,7 @@ class WithParents:
         """Pass an epoch on; parents are never pruned."""
         if job.number >= 0:
             return self.source.report(job, epoch)
-        fields = {"epoch": epoch.epoch, "of": job.task.fidelity.epochs, **measured(epoch)}
+        fields = {"epoch": epoch.epoch, "of": job.assignment.fidelity.epochs, **measured(epoch)}
         self._observe(Event("epoch", job.label, fields=fields))
         return True
 
@@ -144,12 +144,12 @@ class WithParents:
         self._observe(Event("complete", job.label, fields=fields))
 
     def _over(self, job: Job, record: Evaluation) -> None:
-        self._store.put_architecture(job.task.architecture)
+        self._store.put_architecture(job.assignment.architecture)
         self._rows[job.number] = dataclasses.replace(self._rows[job.number], evaluation=record.key.id)
         self._store.put_role(self._rows[job.number])
-        for held in self._held.pop(job.task.key):
-            task = dataclasses.replace(held.task, parent_sha256=record.weights_sha256)
-            self._ready.append(dataclasses.replace(held, task=task))
+        for held in self._held.pop(job.assignment.key):
+            assignment = dataclasses.replace(held.assignment, parent_sha256=record.weights_sha256)
+            self._ready.append(dataclasses.replace(held, assignment=assignment))
 
     def fail(self, job: Job, failure: TrialFailure) -> None:
         """Try a parent again that lost its worker; else its children fail as it did."""
@@ -164,12 +164,12 @@ class WithParents:
             row = dataclasses.replace(self._rows[job.number], failure=failure.kind, message=str(failure))
             self._rows[job.number] = row
             self._store.put_role(row)
-        discard_failed(job.task.key, failure, self._artifacts)
+        discard_failed(job.assignment.key, failure, self._artifacts)
         self._observe(Event("failed", job.label, f"{failure.kind}: {failure}"))
         self._give_up(job, failure)
 
     def _give_up(self, job: Job, failure: TrialFailure) -> None:
-        for held in self._held.pop(job.task.key):
+        for held in self._held.pop(job.assignment.key):
             self.source.fail(held, TrialFailure(failure.kind, f"its parent {self._rows[job.number].name}: {failure}"))
 
     def put_back(self, job: Job) -> None:
@@ -180,7 +180,7 @@ class WithParents:
             self._ready.append(job)
 
     def _weights_of(self, job: Job) -> Place:
-        return weights_path(self._artifacts, job.task.key.id)
+        return weights_path(self._artifacts, job.assignment.key.id)
 
 
 def _same(one: Role, other: Role) -> bool:

@@ -111,10 +111,10 @@ class Pipeline:
         job = self._ask(part)
         if job is None:
             return None
-        self._make_room([*self._running, job.task.key])
+        self._make_room([*self._running, job.assignment.key])
         part.running += 1
         job = dataclasses.replace(job, source=number)
-        self._running[job.task.key] = job
+        self._running[job.assignment.key] = job
         return job
 
     def started(self, job: Job) -> None:
@@ -134,13 +134,13 @@ class Pipeline:
 
     def _ask(self, part: Part) -> Job | None:
         part.source = part.source or part.begin()
-        free = [job for job in part.waiting if not self._held(job.task.key)]
-        part.waiting = [job for job in part.waiting if self._held(job.task.key)]
+        free = [job for job in part.waiting if not self._held(job.assignment.key)]
+        part.waiting = [job for job in part.waiting if self._held(job.assignment.key)]
         for waited in free:
-            self._elsewhere.pop(waited.task.key, None)
+            self._elsewhere.pop(waited.assignment.key, None)
             part.source.put_back(waited)
         while len(self._elsewhere) < self._most_waiting and (job := part.source.ask()) is not None:
-            if self._held(job.task.key):
+            if self._held(job.assignment.key):
                 part.waiting.append(job)
                 continue
             claimed = "taken" if self._claims is None else self._claims.take(job)
@@ -150,7 +150,7 @@ class Pipeline:
                 part.source.put_back(job)
             else:
                 part.waiting.append(job)
-                self._elsewhere[job.task.key] = time.monotonic() + LOOK_SECONDS
+                self._elsewhere[job.assignment.key] = time.monotonic() + LOOK_SECONDS
         return None
 
     def _held(self, key: EvaluationKey) -> bool:
@@ -187,6 +187,6 @@ class Pipeline:
 
     def _over(self, job: Job) -> None:
         self._parts[job.source].running -= 1
-        del self._running[job.task.key]
+        del self._running[job.assignment.key]
         if self._claims is not None:
-            self._claims.release(job.task.key)
+            self._claims.release(job.assignment.key)

@@ -115,4 +115,4 @@ def _is_driven(store: Store, study: str) -> bool:
 
 def _fidelity(job: Job) -> str | None:
     """Return the fidelity of a trial; None for a baseline or a final training, which has no number of its own."""
-    return job.task.fidelity.name if job.trial else None
+    return job.assignment.fidelity.name if job.trial else None

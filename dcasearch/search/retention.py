@@ -14,9 +14,9 @@ from dcasearch.config.study import Fidelity, Study
 from dcasearch.errors import StorageError, TrialFailure
 from dcasearch.evaluation import Evaluation, EvaluationKey
 from dcasearch.metrics import Direction
+from dcasearch.search.assignments import assignment_of
 from dcasearch.search.objectives import objectives_at, ranking
 from dcasearch.search.sharing import is_unfinished, trainings_elsewhere, weights_needed
-from dcasearch.search.tasks import task_of
 from dcasearch.store import Store
 from dcasearch.training import (
     checkpoint_ids,
@@ -153,7 +153,7 @@ class Disk:
     def _key(self, entry: Trial | Role) -> EvaluationKey:
         fidelity = next(fidelity for fidelity in self._study.fidelities if fidelity.name == entry.fidelity)
         final = isinstance(entry, Role) and entry.role == "final"
-        task = task_of(
+        assignment = assignment_of(
             self._study,
             fidelity,
             self._store.get_architecture(entry.architecture_id),
@@ -161,7 +161,11 @@ class Disk:
             data_fingerprint=self._data_fingerprint,
             protocol="test" if final else None,
         )
-        return task.parent.key if isinstance(entry, Role) and entry.role == "parent" and task.parent else task.key
+        return (
+            assignment.parent.key
+            if isinstance(entry, Role) and entry.role == "parent" and assignment.parent
+            else assignment.key
+        )
 
     def make_room(self, running: Iterable[EvaluationKey]) -> None:
         """Delete the least wanted weights until the study's files are within its budget.

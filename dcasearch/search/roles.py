@@ -12,10 +12,10 @@ from dcasearch.artifacts import Place
 from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation, Protocol
+from dcasearch.search.assignments import assignment_of
 from dcasearch.search.attempts import Attempts
 from dcasearch.search.objectives import measured
 from dcasearch.search.retention import discard_failed
-from dcasearch.search.tasks import task_of
 from dcasearch.search.work import Event, Job, Observer
 from dcasearch.store import Store
 from dcasearch.training import discard, later_continues
@@ -49,7 +49,9 @@ class Roles:
         known = {(r.role, r.fidelity, r.name, r.architecture_id, r.seed): r for r in store.roles(study.name)}
         for number, (seed, (name, architecture)) in enumerate((s, c) for s in seeds for c in candidates):
             role_key = (role, fidelity.name, name, architecture.id, seed)
-            task = task_of(study, fidelity, architecture, seed, data_fingerprint=data_fingerprint, protocol=protocol)
+            assignment = assignment_of(
+                study, fidelity, architecture, seed, data_fingerprint=data_fingerprint, protocol=protocol
+            )
             entry = known.get(role_key) or Role(
                 study=study.name,
                 fidelity=fidelity.name,
@@ -73,7 +75,7 @@ class Roles:
                 Job(
                     label=label,
                     number=number,
-                    task=task,
+                    assignment=assignment,
                     resources=resources,
                     epoch_seconds=limit,
                     resumed=role_key in known,
@@ -84,8 +86,8 @@ class Roles:
         """Return the next training, while there is time; one whose record exists is settled on the way."""
         while self._ready and self._out_of_time() is None:
             job = self._ready.popleft()
-            record = self._store.find(job.task.key)
-            if record is not None and len(record.history) == job.task.fidelity.epochs:
+            record = self._store.find(job.assignment.key)
+            if record is not None and len(record.history) == job.assignment.fidelity.epochs:
                 self.finish(job, record)
                 continue
             return job
@@ -93,7 +95,7 @@ class Roles:
 
     def report(self, job: Job, epoch: Epoch) -> bool:
         """Say what the epoch measured; these trainings always go on."""
-        fields = {"epoch": epoch.epoch, "of": job.task.fidelity.epochs, **measured(epoch)}
+        fields = {"epoch": epoch.epoch, "of": job.assignment.fidelity.epochs, **measured(epoch)}
         self._observe(Event("epoch", job.label, fields=fields))
         return True
 
@@ -118,7 +120,7 @@ class Roles:
             return
         failed = dataclasses.replace(self._roles[job.number], failure=failure.kind, message=str(failure))
         self._store.put_role(failed)
-        discard_failed(job.task.key, failure, self._artifacts)
+        discard_failed(job.assignment.key, failure, self._artifacts)
         self._observe(Event("failed", job.label, f"{failure.kind}: {failure}"))
 
     def put_back(self, job: Job) -> None:

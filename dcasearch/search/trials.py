@@ -101,7 +101,7 @@ class Trials:
                     return None
                 self._admission.admit(suggested)
             job = ready.popleft()
-            known = self._store.find(job.task.key)
+            known = self._store.find(job.assignment.key)
             if known is None or len(known.history) < self._fidelity.epochs:
                 return job
             self._course.reuse(job, known)

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
+from dcasearch.assignment import Assignment
 from dcasearch.config.study import Resources
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
-from dcasearch.task import Task
 from dcasearch.trial import Value
 
 EventKind: TypeAlias = Literal[
@@ -46,7 +46,7 @@ class Job:
     label: str
     number: int
     """Identifies the job among those its work has handed out."""
-    task: Task
+    assignment: Assignment
     resources: Resources
     epoch_seconds: float | None = None
     """Time limit of one epoch, start-up included; a job that exceeds it fails with `timeout`."""

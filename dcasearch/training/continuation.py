@@ -9,17 +9,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from dcasearch.assignment import Assignment
 from dcasearch.config.study import Fidelity, Study
-from dcasearch.task import Task
 
 
-def beginnings(task: Task) -> Mapping[str, int]:
+def beginnings(assignment: Assignment) -> Mapping[str, int]:
     """Return the ids of the keys of all trainings that are this one with fewer epochs, and their epochs."""
-    fidelity = task.fidelity
-    if fidelity.kind != "training" or fidelity.recipe.schedule.name != "step" or task.protocol == "test":
+    fidelity = assignment.fidelity
+    if fidelity.kind != "training" or fidelity.recipe.schedule.name != "step" or assignment.protocol == "test":
         return {}
     shorter = (fidelity.model_copy(update={"epochs": epochs}) for epochs in range(1, fidelity.epochs))
-    return {dataclasses.replace(task, fidelity=less).key.id: less.epochs for less in shorter}
+    return {dataclasses.replace(assignment, fidelity=less).key.id: less.epochs for less in shorter}
 
 
 def continues(longer: Fidelity, shorter: Fidelity) -> bool:

@@ -1,4 +1,4 @@
-"""A zero-cost score in the place of a training: the same task, the same calls, and nothing is trained."""
+"""A zero-cost score in the place of a training: the same assignment, the same calls, and nothing is trained."""
 
 from __future__ import annotations
 
@@ -10,45 +10,45 @@ from itertools import islice
 import torch
 
 from dcasearch.artifacts import Place
+from dcasearch.assignment import Assignment
 from dcasearch.data import open_loaders
 from dcasearch.errors import DataError, Preempted, TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.models import build_model
 from dcasearch.scores import SCORES, Batches
-from dcasearch.task import Task
 from dcasearch.training.failures import at_work
 from dcasearch.training.network import choose_device
 from dcasearch.training.provenance import device_name, provenance
-from dcasearch.training.training import check_data
+from dcasearch.training.session import check_data
 
 
 class Scoring:
-    """One score of one task: `next` once, then `evaluation`; see `Training`, which it stands in for.
+    """One score of one assignment: `next` once, then `evaluation`; see `Session`, which it stands in for.
 
-    The network starts as in a training with the task's seed, and sees the batches that this training would see first.
-    On the CPU equal tasks and threads give equal scores to the last bit. There is no checkpoint: whoever is
-    interrupted computes the score anew.
+    The network starts as in a training with the assignment's seed, and sees the batches that this training would see
+    first. On the CPU equal assignments and threads give equal scores to the last bit. There is no checkpoint: a score
+    that is interrupted is computed anew.
     """
 
     def __init__(
         self,
-        task: Task,
+        assignment: Assignment,
         *,
         artifacts: Place,
         threads: int,
         device: str = "auto",
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Take a task of a zero-cost fidelity; nothing is opened yet.
+        """Take an assignment of a zero-cost fidelity; nothing is opened yet.
 
         Args:
-            task: what to score.
+            assignment: what to score.
             artifacts: the artifact store; decoded images are kept under it.
             threads: of CPU computation.
             device: `auto`, `cpu`, `cuda`, `cuda:1` …
             interrupted: asked before the batches are read and before the score is computed.
         """
-        self._task, self._artifacts, self._threads = task, artifacts, threads
+        self._assignment, self._artifacts, self._threads = assignment, artifacts, threads
         self._device, self._interrupted = choose_device(device), interrupted
         self._epoch: Epoch | None = None
         self._images = 0
@@ -58,7 +58,7 @@ class Scoring:
 
         Raises:
             TrialFailure: too little memory, a bug, or a score that is no finite number (`nan`).
-            DataError: the data is missing, broken, too small, or not what the task was made for.
+            DataError: the data is missing, broken, too small, or not what the assignment was made for.
             Preempted: `interrupted` said so; the same call starts anew.
             ValueError: it was computed already.
         """
@@ -68,33 +68,33 @@ class Scoring:
         with at_work(self._threads):
             score = self._score()
         if not math.isfinite(score):
-            raise TrialFailure("nan", f"{self._task.fidelity.score} is {score}")
+            raise TrialFailure("nan", f"{self._assignment.fidelity.score} is {score}")
         self._epoch = Epoch.of_score(score, time.perf_counter() - started, device_name(self._device))
         return self._epoch
 
     def _score(self) -> float:
         self._give_way()
-        check_data(self._task)
+        check_data(self._assignment)
         batches, classes = self._batches()
         self._give_way()
         network = build_model(
-            self._task.architecture,
+            self._assignment.architecture,
             num_classes=classes,
-            seed=self._task.seed,
-            classifier_init=self._task.fidelity.recipe.classifier_init,
+            seed=self._assignment.seed,
+            classifier_init=self._assignment.fidelity.recipe.classifier_init,
         )
-        return SCORES[self._task.fidelity.score or ""](network.to(self._device), batches)
+        return SCORES[self._assignment.fidelity.score or ""](network.to(self._device), batches)
 
     def _batches(self) -> tuple[Batches, int]:
         """Return what is scored on, and the number of classes."""
-        fidelity = self._task.fidelity
+        fidelity = self._assignment.fidelity
         loaders = open_loaders(
-            self._task.data,
-            self._task.protocol,
+            self._assignment.data,
+            self._assignment.protocol,
             resolution=fidelity.resolution,
             train_fraction=fidelity.train_fraction,
             recipe=fidelity.recipe,
-            seed=self._task.seed,
+            seed=self._assignment.seed,
             artifacts=self._artifacts,
             device=self._device,
         )
@@ -119,7 +119,7 @@ class Scoring:
         if self._epoch is None:
             raise ValueError("nothing was scored yet")
         return Evaluation(
-            key=self._task.key,
+            key=self._assignment.key,
             history=(self._epoch,),
             seconds=self._epoch.seconds,
             images=self._images,

@@ -11,6 +11,7 @@ from torch import nn
 
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import Place, local_copy, read_bytes, size_of, write_atomically
+from dcasearch.assignment import Assignment
 from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Data
 from dcasearch.data import describe
@@ -18,7 +19,6 @@ from dcasearch.errors import StorageError
 from dcasearch.evaluation import Protocol
 from dcasearch.metrics import CLASSIFICATION
 from dcasearch.models import build_model
-from dcasearch.task import Task
 from dcasearch.training.tasks import learning_task, measure
 
 
@@ -55,19 +55,19 @@ def save_weights(model: nn.Module, path: Place) -> str:
     return digests[-1]
 
 
-def parent_weights(task: Task, artifacts: Place) -> bytes:
-    """Return the file of the weights that a task starts from.
+def parent_weights(assignment: Assignment, artifacts: Place) -> bytes:
+    """Return the file of the weights that an assignment starts from.
 
     Raises:
-        StorageError: it is not there, or not what the task was made for.
+        StorageError: it is not there, or not what the assignment was made for.
     """
-    if task.parent is None:
-        raise ValueError("the task starts from scratch")
-    path = weights_path(artifacts, task.parent.key.id)
+    if assignment.parent is None:
+        raise ValueError("the assignment starts from scratch")
+    path = weights_path(artifacts, assignment.parent.key.id)
     content = read_bytes(path)
     if content is None:
         raise StorageError(f"{path}, which this training starts from, is not there: do all nodes share `artifacts`?")
-    if task.parent_sha256 not in (None, hashlib.sha256(content).hexdigest()):
+    if assignment.parent_sha256 not in (None, hashlib.sha256(content).hexdigest()):
         raise StorageError(f"{path} is not the parent that this training was to start from: its SHA-256 differs")
     return content
 
@@ -90,7 +90,7 @@ def evaluate_weights(
     device: str = "cpu",
     task: str = CLASSIFICATION.name,
 ) -> dict[str, float]:
-    """Measure trained weights on the images that a protocol's numbers come from; return the task's metrics by name.
+    """Measure trained weights on the images that a protocol's numbers come from; return the metrics by name.
 
     Args:
         architecture: whose weights they are.
@@ -102,7 +102,7 @@ def evaluate_weights(
         batch_size: equal to the training's, equal floats.
         artifacts: where decoded images of small sets are kept.
         device: where to compute.
-        task: what the network has learned.
+        assignment: what the network has learned.
 
     Raises:
         DataError: the data is missing or broken.

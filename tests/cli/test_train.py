@@ -12,7 +12,7 @@ from dcasearch.cli import train as train_room
 from dcasearch.errors import MachineError, Preempted
 from dcasearch.evaluation import Epoch
 from dcasearch.full_training import Passed
-from dcasearch.training import Ranks, Training
+from dcasearch.training import Ranks, Session
 from tests.cli.conftest import Command
 from tests.full_training.support import EPOCHS, write
 
@@ -78,11 +78,11 @@ def test_a_training_that_diverges_exits_1(dcasearch: Command, tmp_path: Path) ->
 def test_an_interruption_exits_130_and_says_how_to_go_on(
     dcasearch: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def give_way(self: Training) -> Epoch:
+    def give_way(self: Session) -> Epoch:
         raise Preempted("epoch 1: interrupted after 2 batches")
 
     write(tmp_path)
-    monkeypatch.setattr(Training, "next", give_way)
+    monkeypatch.setattr(Session, "next", give_way)
     done = dcasearch("train", "net.yaml", *OPTIONS)
     assert done.code == 130
     assert "epoch 1: interrupted after 2 batches; nothing is lost, the same command goes on" in done.err

@@ -1,4 +1,4 @@
-"""A work that is a list of tasks, and trainings that go wrong on purpose."""
+"""A work that is a list of assignments, and trainings that go wrong on purpose."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from dcasearch.config.study import Resources
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation, EvaluationKey
 from dcasearch.search.work import Job
-from dcasearch.training import Task, evaluate
-from tests.training.support import make_task
+from dcasearch.training import Assignment, evaluate
+from tests.training.support import make_assignment
 
 
 @dataclass
 class Listed:
-    """A work: a list of tasks, and what became of each."""
+    """A work: a list of assignments, and what became of each."""
 
-    tasks: list[Task]
+    assignments: list[Assignment]
     on_epoch: Callable[[Job, Epoch], bool] = lambda job, epoch: True
     retries: int = 1
     epochs: list[tuple[int, int, float]] = field(default_factory=list)
@@ -40,7 +40,8 @@ class Listed:
 
     def __post_init__(self) -> None:
         self.ready = [
-            Job(label=f"job {n}", number=n, task=task, resources=Resources()) for n, task in enumerate(self.tasks)
+            Job(label=f"job {n}", number=n, assignment=assignment, resources=Resources())
+            for n, assignment in enumerate(self.assignments)
         ]
 
     def limit(self, number: int, seconds: float) -> None:
@@ -116,8 +117,8 @@ ORPHAN = "DCASEARCH_TEST_ORPHAN"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Faulty(Task):
-    """Goes wrong in whichever process trains it; in the process that made it, it is a task like any other."""
+class Faulty(Assignment):
+    """Goes wrong in whichever process trains it; in the process that made it, it is an assignment like any other."""
 
     fault: Fault
     maker: int
@@ -144,7 +145,7 @@ def go_wrong(fault: str) -> None:
 
 
 def faulty(fault: Fault, **changes: Any) -> Faulty:
-    return Faulty(**vars(make_task(**changes)), fault=fault, maker=os.getpid())
+    return Faulty(**vars(make_assignment(**changes)), fault=fault, maker=os.getpid())
 
 
 class InProcess:
@@ -158,7 +159,7 @@ class InProcess:
             work.started(job)
             try:
                 record = evaluate(
-                    job.task,
+                    job.assignment,
                     artifacts=self.artifacts,
                     report=lambda epoch, job=job: work.report(job, epoch),
                     threads=1,

@@ -24,9 +24,9 @@ from dcasearch.executors import Executor, LocalExecutor
 from dcasearch.search.work import Job
 from dcasearch.space import load_study
 from dcasearch.store import Store
-from dcasearch.training import Task, evaluate
+from dcasearch.training import Assignment, evaluate
 from tests.executors.support import InProcess, Listed, Meeting, faulty, training_actors
-from tests.training.support import curve, make_task
+from tests.training.support import curve, make_assignment
 
 
 @dataclass
@@ -81,25 +81,25 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_every_epoch_is_reported_in_order_and_the_record_is_that_of_evaluate(bench: Bench, tmp_path: Path) -> None:
-    tasks = [make_task(seed=seed) for seed in (0, 1)]
-    work = Listed(tasks)
+    assignments = [make_assignment(seed=seed) for seed in (0, 1)]
+    work = Listed(assignments)
     bench.run(work)
     assert [(job, epoch) for job, epoch, _ in work.epochs] == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
-    for number, task in enumerate(tasks):
-        alone = evaluate(task, artifacts=tmp_path, report=lambda epoch: True, threads=1, device="cpu")
+    for number, assignment in enumerate(assignments):
+        alone = evaluate(assignment, artifacts=tmp_path, report=lambda epoch: True, threads=1, device="cpu")
         assert curve(work.finished[number]) == curve(alone)
         assert work.finished[number].weights_sha256 == alone.weights_sha256
 
 
 def test_a_job_that_the_work_stops_ends_with_the_epochs_so_far(bench: Bench) -> None:
-    work = Listed([make_task(epochs=6)], lambda job, epoch: epoch.epoch < 2)
+    work = Listed([make_assignment(epochs=6)], lambda job, epoch: epoch.epoch < 2)
     bench.run(work)
     assert len(work.finished[0].history) == 2
     assert work.finished[0].weights is None
 
 
 def test_a_failing_training_is_reported_and_its_worker_goes_on_to_the_next_job(bench: Bench) -> None:
-    work = Listed([make_task(recipe={"lr": 1e30}), make_task(seed=7)])
+    work = Listed([make_assignment(recipe={"lr": 1e30}), make_assignment(seed=7)])
     bench.run(work)
     ((number, failure),) = work.failures
     assert (number, failure.kind) == (0, "nan")
@@ -108,7 +108,7 @@ def test_a_failing_training_is_reported_and_its_worker_goes_on_to_the_next_job(b
 
 @pytest.mark.parametrize(("fault", "kind", "words"), [("raise", "bug", "on purpose"), ("oom", "oom", "simulated")])
 def test_what_a_training_raises_is_the_trials_failure(bench: Bench, fault: Any, kind: str, words: str) -> None:
-    work = Listed([faulty(fault), make_task(seed=8)])
+    work = Listed([faulty(fault), make_assignment(seed=8)])
     bench.run(work)
     ((number, failure),) = work.failures
     assert (number, failure.kind) == (0, kind)
@@ -117,7 +117,7 @@ def test_what_a_training_raises_is_the_trials_failure(bench: Bench, fault: Any, 
 
 
 def test_a_training_that_hangs_times_out_after_the_limit_of_an_epoch_and_is_not_tried_again(bench: Bench) -> None:
-    work = Listed([faulty("hang"), make_task(seed=9)], retries=1)
+    work = Listed([faulty("hang"), make_assignment(seed=9)], retries=1)
     work.limit(0, 3.0)
     bench.run(work)
     ((number, failure),) = work.failures
@@ -126,7 +126,7 @@ def test_a_training_that_hangs_times_out_after_the_limit_of_an_epoch_and_is_not_
 
 
 def test_data_that_changed_stops_the_run_and_fails_no_trial(bench: Bench) -> None:
-    work = Listed([Task(**{**vars(make_task()), "data_fingerprint": "other"})])
+    work = Listed([Assignment(**{**vars(make_assignment()), "data_fingerprint": "other"})])
     with pytest.raises(DataError, match="is not the data of this study"):
         bench.run(work)
     assert work.failures == []
@@ -137,8 +137,8 @@ def test_an_error_of_the_work_itself_ends_the_run_and_is_raised_and_the_executor
         raise ZeroDivisionError("in the driver")
 
     with pytest.raises(ZeroDivisionError, match="in the driver"):
-        bench.run(Listed([make_task(seed=10)], break_down))
-    again = Listed([make_task(seed=10)])
+        bench.run(Listed([make_assignment(seed=10)], break_down))
+    again = Listed([make_assignment(seed=10)])
     bench.run(again)
     assert 0 in again.finished
 
@@ -152,7 +152,7 @@ def workers(bench: Bench) -> list[psutil.Process]:
 
 
 def test_a_worker_that_is_killed_is_lost_and_its_job_goes_on_from_the_checkpoint(bench: Bench, tmp_path: Path) -> None:
-    task, killed = make_task(seed=11), list[int]()
+    assignment, killed = make_assignment(seed=11), list[int]()
     before = {p.pid for p in workers(bench)} if bench.name == "local" else set()
 
     def kill_once(job: Job, epoch: Epoch) -> bool:
@@ -162,20 +162,20 @@ def test_a_worker_that_is_killed_is_lost_and_its_job_goes_on_from_the_checkpoint
                 os.kill(pid, signal.SIGKILL)
         return True
 
-    work = Listed([task], kill_once)
+    work = Listed([assignment], kill_once)
     bench.run(work, tmp_path / "artifacts")
     assert killed
     ((number, failure),) = work.failures
     assert (number, failure.kind) == (0, "lost")
     # The second worker reports the epochs of the checkpoint again, then goes on.
     assert [epoch for _, epoch, _ in work.epochs] in ([1, 2, 1, 2, 3], [1, 2, 1, 2, 3, 3])
-    alone = evaluate(task, artifacts=tmp_path, report=lambda epoch: True, threads=1, device="cpu")
+    alone = evaluate(assignment, artifacts=tmp_path, report=lambda epoch: True, threads=1, device="cpu")
     assert curve(work.finished[0]) == curve(alone)
 
 
 def test_a_cancelled_job_ends_within_its_epoch_and_fails_as_cancelled(bench: Bench) -> None:
-    endless = make_task(seed=12, epochs=10_000)
-    work = Listed([endless, make_task(seed=13)])
+    endless = make_assignment(seed=12, epochs=10_000)
+    work = Listed([endless, make_assignment(seed=13)])
     seen = threading.Event()
 
     def note(job: Job, epoch: Epoch) -> bool:
@@ -191,7 +191,7 @@ def test_a_cancelled_job_ends_within_its_epoch_and_fails_as_cancelled(bench: Ben
 
 
 def test_an_interruption_ends_the_run_and_the_next_one_goes_on_at_the_very_step(bench: Bench, tmp_path: Path) -> None:
-    interrupted, task = threading.Event(), make_task(seed=14, epochs=4, train_fraction=0.15)
+    interrupted, assignment = threading.Event(), make_assignment(seed=14, epochs=4, train_fraction=0.15)
 
     def interrupt(job: Job, epoch: Epoch) -> bool:
         if epoch.epoch == 2:
@@ -199,13 +199,13 @@ def test_an_interruption_ends_the_run_and_the_next_one_goes_on_at_the_very_step(
         return True
 
     artifacts = tmp_path / "artifacts"
-    first = Listed([task], interrupt)
+    first = Listed([assignment], interrupt)
     with pytest.raises(Interrupted):
         bench.run(first, artifacts, interrupted=interrupted)
     assert first.failures == []
-    second = Listed([task])
+    second = Listed([assignment])
     bench.run(second, artifacts)
-    alone = evaluate(task, artifacts=tmp_path, report=lambda epoch: True, threads=1, device="cpu")
+    alone = evaluate(assignment, artifacts=tmp_path, report=lambda epoch: True, threads=1, device="cpu")
     assert curve(second.finished[0]) == curve(alone)
     assert second.finished[0].weights_sha256 == alone.weights_sha256
 
@@ -262,35 +262,35 @@ def test_a_study_with_one_worker_has_the_same_ledger_everywhere_to_the_last_bit(
 
 
 def test_a_work_that_waits_for_another_driver_is_asked_again_and_can_be_interrupted(bench: Bench) -> None:
-    held_up = Listed([make_task(epochs=1)], later=time.monotonic() + 2)
+    held_up = Listed([make_assignment(epochs=1)], later=time.monotonic() + 2)
     bench.run(held_up)
     assert set(held_up.finished) == {0}
     interrupted = threading.Event()
     threading.Timer(1, interrupted.set).start()
     with pytest.raises(Interrupted):
-        bench.run(Listed([make_task()], later=time.monotonic() + 60), interrupted=interrupted)
+        bench.run(Listed([make_assignment()], later=time.monotonic() + 60), interrupted=interrupted)
 
 
 def test_time_that_is_over_ends_a_run_at_once_and_its_job_goes_on_from_the_checkpoint(bench: Bench) -> None:
-    task, before, after = make_task(seed=17, epochs=10_000), list[Epoch](), list[Epoch]()
+    assignment, before, after = make_assignment(seed=17, epochs=10_000), list[Epoch](), list[Epoch]()
 
     def until_over() -> list[Job]:
         if before:
             raise TimeOver("4 hours of this run are over")
         return []
 
-    work = Listed([task], lambda job, epoch: not before.append(epoch), cancel=until_over)
+    work = Listed([assignment], lambda job, epoch: not before.append(epoch), cancel=until_over)
     with pytest.raises(TimeOver, match="4 hours"):
         bench.run(work)
     assert (work.finished, work.failures) == ({}, [])
-    bench.run(Listed([task], lambda job, epoch: after.append(epoch) or len(after) <= len(before)))
+    bench.run(Listed([assignment], lambda job, epoch: after.append(epoch) or len(after) <= len(before)))
     assert after[: len(before)] == before, "with their seconds: they were not trained again"
     assert len(after) == len(before) + 1
 
 
 def test_two_jobs_run_at_once(bench: Bench, tmp_path: Path) -> None:
     meeting = Meeting(2)
-    work = Listed([make_task(seed=seed, epochs=10_000) for seed in (15, 16)], meeting.on_epoch)
+    work = Listed([make_assignment(seed=seed, epochs=10_000) for seed in (15, 16)], meeting.on_epoch)
     bench.run(work, tmp_path, concurrent=2)
     assert set(work.finished) == {0, 1}
     assert meeting.alone == set()

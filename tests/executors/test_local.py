@@ -22,7 +22,7 @@ from dcasearch.search.work import Job
 from dcasearch.training import evaluate
 from dcasearch.training.checkpoint import checkpoint_path, parse_checkpoint, read_checkpoint
 from tests.executors.support import ORPHAN, Listed, Meeting, faulty
-from tests.training.support import curve, make_task
+from tests.training.support import curve, make_assignment
 
 pytestmark = pytest.mark.usefixtures("_main_that_imports_nothing")
 
@@ -48,7 +48,7 @@ def run(work: Listed, artifacts: Path, concurrent: int = 1, interrupted: threadi
 
 @pytest.mark.slow  # test_conformance.py kills a worker too
 def test_a_worker_that_is_killed_is_lost_and_its_job_goes_on_from_the_checkpoint(tmp_path: Path) -> None:
-    task = make_task()
+    assignment = make_assignment()
     before, killed = workers(), list[int]()
 
     def kill_once(job: Job, epoch: Epoch) -> bool:
@@ -57,7 +57,7 @@ def test_a_worker_that_is_killed_is_lost_and_its_job_goes_on_from_the_checkpoint
             os.kill(killed[0], signal.SIGKILL)
         return True
 
-    work = Listed([task], kill_once)
+    work = Listed([assignment], kill_once)
     run(work, tmp_path)
     assert len(killed) == 1
     ((number, failure),) = work.failures
@@ -65,7 +65,9 @@ def test_a_worker_that_is_killed_is_lost_and_its_job_goes_on_from_the_checkpoint
     assert "exit code -9" in str(failure)
     # The second worker reports the epochs of the checkpoint again, then goes on.
     assert [epoch for _, epoch, _ in work.epochs] == [1, 2, 1, 2, 3]
-    undisturbed = evaluate(task, artifacts=tmp_path / "undisturbed", report=lambda epoch: True, threads=1, device="cpu")
+    undisturbed = evaluate(
+        assignment, artifacts=tmp_path / "undisturbed", report=lambda epoch: True, threads=1, device="cpu"
+    )
     assert curve(work.finished[0]) == curve(undisturbed)
 
 
@@ -86,7 +88,7 @@ def test_a_worker_that_dies_is_missed_although_a_process_that_it_forked_holds_it
 
 @pytest.mark.slow  # both executors' interruptions are in test_conformance.py
 def test_a_worker_that_is_told_to_end_leaves_a_checkpoint_within_its_epoch(tmp_path: Path) -> None:
-    task = make_task(epochs=2, train_fraction=1.0)
+    assignment = make_assignment(epochs=2, train_fraction=1.0)
     before, steps, ends = workers(), list[int](), list[float]()
 
     def end(job: Job, epoch: Epoch) -> bool:
@@ -101,19 +103,21 @@ def test_a_worker_that_is_told_to_end_leaves_a_checkpoint_within_its_epoch(tmp_p
     class Looking(Listed):
         def fail(self, job: Job, failure: TrialFailure) -> None:
             ends.append(time.monotonic())
-            content = read_checkpoint(checkpoint_path(job.task.key, tmp_path))
+            content = read_checkpoint(checkpoint_path(job.assignment.key, tmp_path))
             assert content is not None
             middle = parse_checkpoint(content, torch.device("cpu")).middle
             assert middle is not None
             steps.append(middle.batches)
             super().fail(job, failure)
 
-    work = Looking([task], end)
+    work = Looking([assignment], end)
     run(work, tmp_path)
     assert "exit code 143" in str(work.failures[0][1])
     assert ends[1] - ends[0] < 30  # what it is given before it is killed
     assert steps[0] > 0
-    undisturbed = evaluate(task, artifacts=tmp_path / "undisturbed", report=lambda epoch: True, threads=1, device="cpu")
+    undisturbed = evaluate(
+        assignment, artifacts=tmp_path / "undisturbed", report=lambda epoch: True, threads=1, device="cpu"
+    )
     assert curve(work.finished[0]) == curve(undisturbed)
 
 
@@ -125,7 +129,7 @@ def test_two_workers_train_at_the_same_time(tmp_path: Path) -> None:
         seen.update(worker.pid for worker in workers() if worker not in before)
         return meeting.on_epoch(job, epoch)
 
-    work = Listed([make_task(seed=seed, epochs=10_000) for seed in range(2)], look)
+    work = Listed([make_assignment(seed=seed, epochs=10_000) for seed in range(2)], look)
     run(work, tmp_path, concurrent=2)
     assert set(work.finished) == meeting.met == {0, 1}
     assert meeting.alone == set()
@@ -140,7 +144,7 @@ def test_an_interruption_ends_the_workers_and_raises(tmp_path: Path) -> None:
         interrupted.set()
         return True
 
-    before, work = workers(), Listed([make_task(epochs=500)], interrupt)
+    before, work = workers(), Listed([make_assignment(epochs=500)], interrupt)
     with pytest.raises(Interrupted):
         run(work, tmp_path, interrupted=interrupted)
     assert workers() == before
@@ -153,7 +157,7 @@ import sys
 from pathlib import Path
 from dcasearch.executors import LocalExecutor
 from tests.executors.support import Listed
-from tests.training.support import make_task
+from tests.training.support import make_assignment
 
 def say(job, epoch):
     print(job.number, flush=True)
@@ -162,7 +166,7 @@ def say(job, epoch):
 if __name__ == "__main__":
     executor = LocalExecutor(Path(sys.argv[1]), 2)
     with executor.open():
-        executor.run(Listed([make_task(seed=seed, epochs=10_000) for seed in range(2)], say))
+        executor.run(Listed([make_assignment(seed=seed, epochs=10_000) for seed in range(2)], say))
 """
 
 

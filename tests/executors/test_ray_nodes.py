@@ -16,9 +16,9 @@ from dcasearch.executors.ray import node_watch
 from dcasearch.executors.ray.node_watch import NodeWatch
 from dcasearch.search.work import Job
 from tests.executors.support import Listed
-from tests.training.support import curve, make_task
+from tests.training.support import curve, make_assignment
 
-JOB = Job(label="job 0", number=0, task=make_task(), resources=Resources(cpu=2))
+JOB = Job(label="job 0", number=0, assignment=make_assignment(), resources=Resources(cpu=2))
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def one_good_and_one_bad_node(tmp_path_factory: pytest.TempPathFactory) -> Itera
 def test_a_node_that_lacks_the_package_is_named_and_its_trials_go_elsewhere(tmp_path: Path) -> None:
     from dcasearch.executors.ray import RayExecutor
 
-    work = Listed([make_task(), make_task(seed=1)], retries=0)
+    work = Listed([make_assignment(), make_assignment(seed=1)], retries=0)
     RayExecutor(str(tmp_path), Settings(name="ray", max_concurrent=3, address="auto")).run(work)
     assert work.failures == []
     assert sorted(work.finished) == [0, 1]
@@ -113,7 +113,10 @@ def test_a_node_that_lacks_the_data_gives_its_trial_back_and_a_cluster_without_a
             settings = Settings(name="ray", max_concurrent=2, address="auto")
             ids = [node["NodeID"] for node in ray.nodes()]  # type: ignore[no-untyped-call]  # ray has no types here
             (tmp_path / "lacking").write_text(ids[0])
-            work, reference = Listed([make_task(), make_task(seed=1)], retries=0), Listed([make_task()])
+            work, reference = (
+                Listed([make_assignment(), make_assignment(seed=1)], retries=0),
+                Listed([make_assignment()]),
+            )
             RayExecutor(str(tmp_path / "some"), settings, trainable=Lacking).run(work)
             assert work.failures == []
             assert sorted(work.finished) == [0, 1]
@@ -122,6 +125,6 @@ def test_a_node_that_lacks_the_data_gives_its_trial_back_and_a_cluster_without_a
             assert curve(work.finished[0]) == curve(reference.finished[0])
             (tmp_path / "lacking").write_text(" ".join(ids))
             with pytest.raises(UserError, match=r"no node can run this study:(\n.*no data here){2}"):
-                RayExecutor(str(tmp_path / "none"), settings, trainable=Lacking).run(Listed([make_task(seed=2)]))
+                RayExecutor(str(tmp_path / "none"), settings, trainable=Lacking).run(Listed([make_assignment(seed=2)]))
     finally:
         cluster.shutdown()

@@ -16,9 +16,9 @@ from dcasearch.config.study import Executor as Settings
 from dcasearch.config.study import Resources
 from dcasearch.evaluation import Epoch
 from dcasearch.search.work import Job
-from dcasearch.training import Task
+from dcasearch.training import Assignment
 from tests.executors.support import Listed, faulty
-from tests.training.support import curve, make_task
+from tests.training.support import curve, make_assignment
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
@@ -38,8 +38,8 @@ def _two_cpus() -> Iterator[None]:
     cluster.shutdown()
 
 
-def of_two_ranks(*tasks: Task, **options: object) -> Listed:
-    work = Listed(list(tasks), **options)  # type: ignore[arg-type]  # passed on
+def of_two_ranks(*assignments: Assignment, **options: object) -> Listed:
+    work = Listed(list(assignments), **options)  # type: ignore[arg-type]  # passed on
     work.ready = [dataclasses.replace(job, resources=Resources(cpu=2, ranks=2)) for job in work.ready]
     return work
 
@@ -59,7 +59,7 @@ def held() -> float:
 
 @pytest.mark.usefixtures("_two_cpus")
 def test_two_nodes_train_one_network_and_repeat_its_values(tmp_path: Path) -> None:
-    first, second = of_two_ranks(make_task()), of_two_ranks(make_task())
+    first, second = of_two_ranks(make_assignment()), of_two_ranks(make_assignment())
     run(first, tmp_path / "first")
     run(second, tmp_path / "second")
     assert first.failures == []
@@ -71,7 +71,7 @@ def test_two_nodes_train_one_network_and_repeat_its_values(tmp_path: Path) -> No
 @pytest.mark.usefixtures("_two_cpus")
 def test_a_trial_that_is_stopped_frees_every_bundle_at_once(tmp_path: Path) -> None:
     """The second trial needs both CPUs that the first one held."""
-    work = of_two_ranks(make_task(epochs=1000), make_task(seed=1, epochs=1))
+    work = of_two_ranks(make_assignment(epochs=1000), make_assignment(seed=1, epochs=1))
     stopped: list[float] = []
 
     def stop_the_first(job: Job, epoch: Epoch) -> bool:
@@ -96,7 +96,7 @@ def test_a_trial_that_is_stopped_frees_every_bundle_at_once(tmp_path: Path) -> N
 def test_what_the_ranks_raise_is_the_trials_failure_and_the_next_trial_runs(
     fault: str, kind: str, tmp_path: Path
 ) -> None:
-    work = of_two_ranks(faulty(fault), make_task(seed=2, epochs=1))  # type: ignore[arg-type]  # one of its faults
+    work = of_two_ranks(faulty(fault), make_assignment(seed=2, epochs=1))  # type: ignore[arg-type]  # one of its faults
     run(work, tmp_path)
     assert [(number, failure.kind) for number, failure in work.failures] == [(0, kind)], work.failures
     assert 1 in work.finished
@@ -115,12 +115,12 @@ def test_a_rank_that_is_killed_costs_a_retry_and_the_trial_goes_on_from_its_chec
                 os.kill(pid, signal.SIGKILL)
         return True
 
-    work = of_two_ranks(make_task(epochs=4))
+    work = of_two_ranks(make_assignment(epochs=4))
     work.on_epoch = kill_the_other_rank
     run(work, tmp_path / "killed")
     assert len(killed) == 1
     ((_, failure),) = work.failures
     assert failure.kind == "lost"
-    undisturbed = of_two_ranks(make_task(epochs=4))
+    undisturbed = of_two_ranks(make_assignment(epochs=4))
     run(undisturbed, tmp_path / "undisturbed")
     assert curve(work.finished[0]) == curve(undisturbed.finished[0])

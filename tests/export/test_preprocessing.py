@@ -18,7 +18,7 @@ from dcasearch.export import Candidate, export, load_spec
 from dcasearch.export.verification import POINTS
 from dcasearch.models import cost
 from tests.export.snippet import predict, prepare
-from tests.training.support import make_task, run
+from tests.training.support import make_assignment, run
 
 DIGITS = ("zero", "one", "two")
 RESOLUTION = 16
@@ -47,14 +47,16 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple
     write_part(folder / "train", digits.train, 60)
     files = write_part(folder / "test", digits.test, 20)
     data = Data(name="imagefolder", root=str(folder), workers=0)
-    task = make_task(NETWORK, data=data, protocol="test", resolution=RESOLUTION, epochs=8, train_fraction=1.0)
-    evaluation = run(task, folder / "artifacts")
+    assignment = make_assignment(
+        NETWORK, data=data, protocol="test", resolution=RESOLUTION, epochs=8, train_fraction=1.0
+    )
+    evaluation = run(assignment, folder / "artifacts")
     export(
         folder / "best.yaml",
-        architecture=task.architecture,
+        architecture=assignment.architecture,
         num_classes=len(DIGITS),
         resolution=RESOLUTION,
-        cost=cost(task.architecture, RESOLUTION, len(DIGITS)),
+        cost=cost(assignment.architecture, RESOLUTION, len(DIGITS)),
         evaluation=evaluation,
         artifacts=folder / "artifacts",
         winner=[Candidate("winner", "proxy", evaluation)],

@@ -38,7 +38,9 @@ class Trains(Simulated):
         self.artifacts = artifacts
 
     def _train(self, work: Any, job: Job) -> None:
-        done = evaluate(job.task, artifacts=self.artifacts, report=lambda epoch: work.report(job, epoch), threads=1)
+        done = evaluate(
+            job.assignment, artifacts=self.artifacts, report=lambda epoch: work.report(job, epoch), threads=1
+        )
         work.finish(job, done)
 
 

@@ -13,16 +13,24 @@ from tests.full_training.support import planned, write
 
 
 def test_an_architecture_is_trained_as_the_user_says(tmp_path: Path) -> None:
-    task = planned(tmp_path, seed=3, epochs=5, protocol="test").task
-    assert (task.seed, task.protocol, task.data.name) == (3, "test", "digits")
-    assert (task.fidelity.resolution, task.fidelity.epochs, task.fidelity.train_fraction) == (16, 5, 0.05)
-    assert (task.fidelity.recipe.lr, task.fidelity.recipe.batch_size) == (0.05, 16)
+    assignment = planned(tmp_path, seed=3, epochs=5, protocol="test").assignment
+    assert (assignment.seed, assignment.protocol, assignment.data.name) == (3, "test", "digits")
+    assert (assignment.fidelity.resolution, assignment.fidelity.epochs, assignment.fidelity.train_fraction) == (
+        16,
+        5,
+        0.05,
+    )
+    assert (assignment.fidelity.recipe.lr, assignment.fidelity.recipe.batch_size) == (0.05, 16)
 
 
 def test_a_recipe_comes_with_its_epochs_and_a_training_is_whole_unless_said_otherwise(tmp_path: Path) -> None:
     found = planned(tmp_path, recipe="light", train_fraction=None)
-    assert (found.task.fidelity.epochs, found.task.fidelity.train_fraction, found.recipe) == (150, 1.0, "light")
-    assert (found.task.seed, found.task.protocol, found.classes) == (0, "search", 10)
+    assert (found.assignment.fidelity.epochs, found.assignment.fidelity.train_fraction, found.recipe) == (
+        150,
+        1.0,
+        "light",
+    )
+    assert (found.assignment.seed, found.assignment.protocol, found.classes) == (0, "search", 10)
 
 
 def test_everything_that_is_not_said_is_named_at_once(tmp_path: Path) -> None:
@@ -36,7 +44,7 @@ def test_everything_that_is_not_said_is_named_at_once(tmp_path: Path) -> None:
 def test_where_nothing_is_said_the_spec_says_it(undisturbed: tuple[Trained, Path]) -> None:
     trained, out = undisturbed
     again = plan(out / "model.yaml", Wishes())
-    assert again.task.key.id == trained.record["evaluation"]
+    assert again.assignment.key.id == trained.record["evaluation"]
     assert again.recipe == "the spec's"
 
 
@@ -51,7 +59,7 @@ def test_where_nothing_is_said_the_spec_says_it(undisturbed: tuple[Trained, Path
 def test_what_is_said_outdoes_the_spec(
     undisturbed: tuple[Trained, Path], wishes: dict[str, Any], found: dict[str, Any]
 ) -> None:
-    fidelity = plan(undisturbed[1] / "model.yaml", Wishes(**wishes)).task.fidelity
+    fidelity = plan(undisturbed[1] / "model.yaml", Wishes(**wishes)).assignment.fidelity
     assert {name: getattr(fidelity, name) for name in found} == found
 
 
@@ -61,16 +69,16 @@ def test_a_spec_that_does_not_say_its_recipe_needs_one(undisturbed: tuple[Traine
     older.write_text(re.sub(r"^training:\n(  .*\n)+", "", text, flags=re.MULTILINE))
     with pytest.raises(UserError, match=r"add --recipe$"):
         plan(older, Wishes())
-    assert plan(older, Wishes(recipe="light")).task.fidelity.epochs == 150
+    assert plan(older, Wishes(recipe="light")).assignment.fidelity.epochs == 150
 
 
 def test_data_is_a_set_or_the_folder_of_the_specs_own(undisturbed: tuple[Trained, Path], tmp_path: Path) -> None:
     write_folder(tmp_path, images=8)
     spec = undisturbed[1] / "model.yaml"
-    named = plan(spec, Wishes(data="imagefolder", root=str(tmp_path), workers=0)).task.data
+    named = plan(spec, Wishes(data="imagefolder", root=str(tmp_path), workers=0)).assignment.data
     assert (named.name, named.root, named.workers) == ("imagefolder", str(tmp_path), 0)
-    assert plan(spec, Wishes(data=str(tmp_path))).task.data.root == str(tmp_path)
-    assert plan(spec, Wishes(data=str(tmp_path))).task.data.name == "digits"
+    assert plan(spec, Wishes(data=str(tmp_path))).assignment.data.root == str(tmp_path)
+    assert plan(spec, Wishes(data=str(tmp_path))).assignment.data.name == "digits"
     with pytest.raises(UserError, match="--data: 'digit' is neither a data set nor a folder; did you mean 'digits'"):
         plan(spec, Wishes(data="digit"))
     with pytest.raises(DataError, match=r"needs a folder that holds .*; --root says where it is"):
@@ -78,7 +86,7 @@ def test_data_is_a_set_or_the_folder_of_the_specs_own(undisturbed: tuple[Trained
 
 
 def test_the_paper_s_protocol_trains_on_all_of_train(tmp_path: Path) -> None:
-    assert planned(tmp_path, protocol="paper").task.data.protocol == "paper"
+    assert planned(tmp_path, protocol="paper").assignment.data.protocol == "paper"
     with pytest.raises(UserError, match="--protocol: 'papr' is not a protocol; did you mean 'paper'"):
         planned(tmp_path, protocol="papr")
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from dcasearch.errors import Preempted, StorageError, UserError
 from dcasearch.export import load_model, load_spec, verify
 from dcasearch.full_training import Passed, Trained, Wishes, plan
-from dcasearch.training import Training
+from dcasearch.training import Session
 from tests.full_training.support import EPOCHS, planned, run, values
 from tests.full_training.support import write as write_files
 from tests.support import dead_process
@@ -110,7 +110,7 @@ def test_a_complete_training_is_not_made_again(
     undisturbed: tuple[Trained, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(undisturbed[1], tmp_path / "out")
-    monkeypatch.delattr(Training, "next")
+    monkeypatch.delattr(Session, "next")
     again = run(planned(tmp_path), tmp_path / "out")
     assert again.before
     assert again.record == undisturbed[0].record

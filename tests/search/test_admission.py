@@ -48,7 +48,7 @@ def test_duplicates_are_replayed_with_state_values_and_curve_of_their_original(b
         assert told[trial.number].values == told[original.number].values
         assert told[trial.number].intermediate_values == told[original.number].intermediate_values
         assert told[trial.number].user_attrs["duplicate_of"] == original.number
-    assert len(executor.ran) == len({job.task.architecture.id for job in executor.ran})
+    assert len(executor.ran) == len({job.assignment.architecture.id for job in executor.ran})
 
 
 def test_on_duplicate_new_seed_trains_the_network_again_with_the_next_seed(bench: Callable[..., Bench]) -> None:

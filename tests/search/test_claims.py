@@ -39,7 +39,7 @@ def run(
 
 
 def keys(executor: Simulated) -> list[EvaluationKey]:
-    return [job.task.key for job in executor.ran]
+    return [job.assignment.key for job in executor.ran]
 
 
 class Slow(Simulated):
@@ -92,7 +92,7 @@ def test_what_another_study_trains_is_waited_for_and_its_record_taken_over(
         def end(event: Event) -> None:
             if event.message == WAITED:
                 waited.append(event.label)
-                store.put_architecture(job.task.architecture)
+                store.put_architecture(job.assignment.architecture)
                 store.record(record)
                 holder.release(record.key.id)
 

@@ -43,7 +43,7 @@ class Weighing(Simulated):
         if failure is not None:
             work.fail(job, failure)
             return
-        history = tuple(make_epoch(job, n + 1) for n in range(job.task.fidelity.epochs))
+        history = tuple(make_epoch(job, n + 1) for n in range(job.assignment.fidelity.epochs))
         for epoch in history:
             self._tick()
             work.report(job, epoch)
@@ -51,11 +51,11 @@ class Weighing(Simulated):
         work.finish(job, self._record(job, history))
 
     def _record(self, job: Job, history: tuple[Epoch, ...]) -> Evaluation:
-        path = weights_path(self.artifacts, job.task.key.id)
+        path = weights_path(self.artifacts, job.assignment.key.id)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"weights")
         return Evaluation(
-            key=job.task.key,
+            key=job.assignment.key,
             history=history,
             seconds=float(len(history)),
             images=10,
@@ -92,9 +92,9 @@ def parents_first(jobs: list[Job]) -> bool:
     """Whether each job came after its parent."""
     trained = set()
     for job in jobs:
-        if job.task.parent is not None and job.task.parent.key not in trained:
+        if job.assignment.parent is not None and job.assignment.parent.key not in trained:
             return False
-        trained.add(job.task.key)
+        trained.add(job.assignment.key)
     return True
 
 
@@ -102,16 +102,18 @@ def test_each_parent_is_trained_once_before_those_that_start_from_it(bench: Call
     one = bench()
     executor = Weighing(one.folder)
     one.run(executor)
-    parents = [job for job in executor.ran if job.task.parent is None]
+    parents = [job for job in executor.ran if job.assignment.parent is None]
     assert parents_first(executor.ran)
-    assert len({job.task.key for job in parents}) == len(parents) == len(one.parents()) == 2
-    assert {job.task.fidelity.epochs for job in parents} == {3}
+    assert len({job.assignment.key for job in parents}) == len(parents) == len(one.parents()) == 2
+    assert {job.assignment.fidelity.epochs for job in parents} == {3}
     started = [event.label for event in one.events if event.kind == "started"]
     assert started == [job.label for job in executor.ran]  # a trial that waits for its parent has not started
-    children = [job.task for job in executor.ran if job.task.parent is not None]
+    children = [job.assignment for job in executor.ran if job.assignment.parent is not None]
     assert len(children) == 6
-    assert {task.parent_sha256 for task in children} == {"0" * 64}
-    assert {task.architecture.network.alpha_init for task in children if task.architecture.network.edges} == {0.0}
+    assert {assignment.parent_sha256 for assignment in children} == {"0" * 64}
+    assert {
+        assignment.architecture.network.alpha_init for assignment in children if assignment.architecture.network.edges
+    } == {0.0}
 
 
 def test_baselines_start_from_their_parents_as_the_trials_do(bench: Callable[[], Bench]) -> None:
@@ -120,9 +122,9 @@ def test_baselines_start_from_their_parents_as_the_trials_do(bench: Callable[[],
     one.run(executor, baselines=True)
     assert parents_first(executor.ran)
     vanilla = next(job for job in executor.ran if job.label == "proxy baseline vanilla se")
-    assert vanilla.task.parent is not None
-    assert vanilla.task.parent.architecture.id == vanilla.task.architecture.id
-    assert vanilla.task.fidelity.epochs == 2
+    assert vanilla.assignment.parent is not None
+    assert vanilla.assignment.parent.architecture.id == vanilla.assignment.architecture.id
+    assert vanilla.assignment.fidelity.epochs == 2
     assert {"plain", "vanilla se"} <= {parent.name for parent in one.parents()}
 
 
@@ -140,7 +142,7 @@ def test_another_study_of_the_database_takes_the_parents_over(bench: Callable[[]
     one.run()
     executor = Weighing(one.folder)
     one.run(executor, name="other", sampler={"name": "random", "seed": 5})
-    assert all(job.task.parent is not None for job in executor.ran)
+    assert all(job.assignment.parent is not None for job in executor.ran)
     assert {role.evaluation for role in one.store.roles("other")} <= {role.evaluation for role in one.parents()}
 
 
@@ -151,7 +153,7 @@ def test_a_parent_whose_weights_are_gone_is_trained_again(bench: Callable[[], Be
         weights_path(one.folder, str(parent.evaluation)).unlink()
     executor = Weighing(one.folder)
     one.run(executor, fidelities=[{**WARM, "trials": 12}])
-    again = [job for job in executor.ran if job.task.parent is None]
+    again = [job for job in executor.ran if job.assignment.parent is None]
     assert again
     assert len(one.parents()) == 2
 
@@ -160,8 +162,8 @@ def test_children_of_a_parent_that_cannot_be_trained_fail_as_it_did(bench: Calla
     one = bench()
 
     def diverge(job: Job) -> TrialFailure | None:
-        task = job.task
-        if task.parent is None and '"hidden": 64' in task.architecture.network.canonical.replace(":", ": "):
+        assignment = job.assignment
+        if assignment.parent is None and '"hidden": 64' in assignment.architecture.network.canonical.replace(":", ": "):
             return TrialFailure("nan", "the loss is nan")
         return None
 
@@ -171,7 +173,7 @@ def test_children_of_a_parent_that_cannot_be_trained_fail_as_it_did(bench: Calla
     assert failed
     assert {trial.failure for trial in failed} == {"nan"}
     assert all(trial.message.startswith("its parent vanilla") for trial in failed)
-    assert sum(job.task.parent is None for job in executor.ran) == 2  # the broken one is not tried again
+    assert sum(job.assignment.parent is None for job in executor.ran) == 2  # the broken one is not tried again
     assert [parent.failure for parent in one.parents()].count("nan") == 1
 
 
@@ -180,7 +182,7 @@ def test_a_parent_that_lost_its_worker_is_tried_again(bench: Callable[[], Bench]
     lost: list[str] = []
 
     def lose_once(job: Job) -> TrialFailure | None:
-        if job.task.parent is None and job.label not in lost:
+        if job.assignment.parent is None and job.label not in lost:
             lost.append(job.label)
             return TrialFailure("lost", "its worker is gone")
         return None

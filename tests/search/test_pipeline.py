@@ -10,9 +10,9 @@ from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.search.pipeline import Part, Pipeline
 from dcasearch.search.work import Job
-from dcasearch.training import Task
+from dcasearch.training import Assignment
 from tests.support import make_epoch, make_evaluation
-from tests.training.support import make_task
+from tests.training.support import make_assignment
 
 
 @dataclass
@@ -20,13 +20,13 @@ class Few:
     """A source of some jobs."""
 
     name: str
-    tasks: list[Task]
+    assignments: list[Assignment]
     told: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.ready = [
-            Job(label=f"{self.name} {n}", number=n, task=task, resources=Resources())
-            for n, task in enumerate(self.tasks)
+            Job(label=f"{self.name} {n}", number=n, assignment=assignment, resources=Resources())
+            for n, assignment in enumerate(self.assignments)
         ]
 
     def ask(self) -> Job | None:
@@ -46,8 +46,8 @@ class Few:
         self.told.append(f"{job.label} failed")
 
 
-def tasks(*seeds: int) -> list[Task]:
-    return [make_task(seed=seed) for seed in seeds]
+def assignments(*seeds: int) -> list[Assignment]:
+    return [make_assignment(seed=seed) for seed in seeds]
 
 
 def labels(pipeline: Pipeline) -> list[str]:
@@ -63,7 +63,7 @@ def finish(pipeline: Pipeline, job: Job) -> None:
 
 
 def test_a_part_begins_only_when_the_parts_it_waits_for_have_ended() -> None:
-    first, second = Few("first", tasks(0)), Few("second", tasks(1))
+    first, second = Few("first", assignments(0)), Few("second", assignments(1))
     begun: list[str] = []
 
     def begin() -> Few:
@@ -81,13 +81,13 @@ def test_a_part_begins_only_when_the_parts_it_waits_for_have_ended() -> None:
 
 
 def test_free_slots_go_to_a_part_that_waits_for_nothing_while_an_earlier_one_still_runs() -> None:
-    first, second = Few("first", tasks(0, 1)), Few("second", tasks(2))
+    first, second = Few("first", assignments(0, 1)), Few("second", assignments(2))
     pipeline = Pipeline([Part(lambda: first), Part(lambda: second)])
     assert labels(pipeline) == ["first 0", "first 1", "second 0"]
 
 
 def test_earlier_parts_come_first_even_where_one_gets_a_job_back() -> None:
-    first, second = Few("first", tasks(0)), Few("second", tasks(1, 2))
+    first, second = Few("first", assignments(0)), Few("second", assignments(1, 2))
     pipeline = Pipeline([Part(lambda: first), Part(lambda: second)])
     job, _ = pipeline.ask(), pipeline.ask()
     assert job is not None
@@ -97,7 +97,7 @@ def test_earlier_parts_come_first_even_where_one_gets_a_job_back() -> None:
 
 
 def test_reports_and_ends_reach_the_part_that_handed_the_job_out() -> None:
-    first, second = Few("first", tasks(0)), Few("second", tasks(1, 2))
+    first, second = Few("first", assignments(0)), Few("second", assignments(1, 2))
     pipeline = Pipeline([Part(lambda: first), Part(lambda: second)])
     one, two, three = pipeline.ask(), pipeline.ask(), pipeline.ask()
     assert one is not None
@@ -112,7 +112,7 @@ def test_reports_and_ends_reach_the_part_that_handed_the_job_out() -> None:
 
 
 def test_a_training_that_two_parts_ask_for_runs_once_and_the_other_asks_again_when_it_has_ended() -> None:
-    first, second = Few("first", tasks(0)), Few("second", tasks(0, 1))
+    first, second = Few("first", assignments(0)), Few("second", assignments(0, 1))
     pipeline = Pipeline([Part(lambda: first), Part(lambda: second)])
     job = pipeline.ask()
     assert job is not None
@@ -123,7 +123,7 @@ def test_a_training_that_two_parts_ask_for_runs_once_and_the_other_asks_again_wh
 
 def test_parts_end_in_order_and_once() -> None:
     ended: list[str] = []
-    first, second = Few("first", tasks(0)), Few("second", tasks(1))
+    first, second = Few("first", assignments(0)), Few("second", assignments(1))
     pipeline = Pipeline(
         [
             Part(lambda: first, end=lambda: ended.append("first")),
@@ -146,7 +146,7 @@ def test_when_time_is_over_no_part_is_begun_or_ended() -> None:
     over: list[bool] = []
     ended: list[str] = []
     part = Part(lambda: Few("first", []), end=lambda: ended.append("first"))
-    pipeline = Pipeline([part, Part(lambda: Few("second", tasks(1)))], stopped=lambda: bool(over))
+    pipeline = Pipeline([part, Part(lambda: Few("second", assignments(1)))], stopped=lambda: bool(over))
     over.append(True)
     assert pipeline.ask() is None
     assert ended == []
@@ -172,7 +172,7 @@ def test_what_is_attended_to_are_the_running_jobs() -> None:
         seen.append([job.label for job in jobs])
         return jobs[:1]
 
-    pipeline = Pipeline([Part(lambda: Few("first", tasks(0, 1)))], attend=attend)
+    pipeline = Pipeline([Part(lambda: Few("first", assignments(0, 1)))], attend=attend)
     first, _ = pipeline.ask(), pipeline.ask()
     assert first is not None
     assert [job.label for job in pipeline.attend()] == ["first 0"]
@@ -182,19 +182,19 @@ def test_what_is_attended_to_are_the_running_jobs() -> None:
 
 
 def test_a_part_that_overtakes_another_is_asked_first_once_that_one_has_begun() -> None:
-    first, second = Few("first", tasks(0, 1)), Few("second", [])
+    first, second = Few("first", assignments(0, 1)), Few("second", [])
     before = Part(lambda: first)
     pipeline = Pipeline([before, Part(lambda: second, overtakes=before)])
     job = pipeline.ask()
     assert job is not None
     assert job.label == "first 0"  # nothing has begun before
-    second.ready.append(Job(label="second 0", number=0, task=make_task(seed=9), resources=Resources()))
+    second.ready.append(Job(label="second 0", number=0, assignment=make_assignment(seed=9), resources=Resources()))
     assert labels(pipeline) == ["second 0", "first 1"]
 
 
 def test_a_job_is_told_to_start_once_the_executor_has_a_place_for_it() -> None:
     told: list[tuple[str, str]] = []
-    first, second = Few("first", tasks(0)), Few("second", tasks(0))
+    first, second = Few("first", assignments(0)), Few("second", assignments(0))
     pipeline = Pipeline(
         [Part(lambda: first), Part(lambda: second)], observe=lambda event: told.append((event.kind, event.label))
     )
@@ -208,7 +208,7 @@ def test_a_job_is_told_to_start_once_the_executor_has_a_place_for_it() -> None:
 
 def test_a_job_that_is_put_back_by_its_executor_is_handed_out_again_as_one_that_goes_on() -> None:
     told: list[tuple[str, str]] = []
-    few = Few("first", tasks(0))
+    few = Few("first", assignments(0))
     pipeline = Pipeline([Part(lambda: few)], observe=lambda event: told.append((event.kind, event.label)))
     job = pipeline.ask()
     assert job is not None

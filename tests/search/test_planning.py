@@ -38,7 +38,7 @@ def test_asynchronous_promotion_trains_at_the_next_fidelity_while_proxies_still_
     run: Callable[..., tuple[list[Job], Store]],
 ) -> None:
     ran, store = run()
-    names = [job.task.fidelity.name for job in ran]
+    names = [job.assignment.fidelity.name for job in ran]
     first_full, last_proxy = names.index("full"), len(names) - 1 - names[::-1].index("proxy")
     assert first_full < last_proxy
     promoted = [t for t in store.trials("tiny", "full") if t.origin == "promoted"]
@@ -53,8 +53,8 @@ def test_at_every_moment_no_more_are_promoted_early_than_their_share_of_those_th
     ended = 0
     full = 0
     for job in ran:
-        ended += job.task.fidelity.name == "proxy"
-        full += job.task.fidelity.name == "full"
+        ended += job.assignment.fidelity.name == "proxy"
+        full += job.assignment.fidelity.name == "full"
         assert full <= 4 * ended // 12
 
 
@@ -62,9 +62,11 @@ def test_without_it_promotion_waits_for_the_last_proxy_and_takes_the_best(
     run: Callable[..., tuple[list[Job], Store]],
 ) -> None:
     ran, store = run(asynchronous=False, random=0)
-    names = [job.task.fidelity.name for job in ran]
+    names = [job.assignment.fidelity.name for job in ran]
     assert names == sorted(names, reverse=True)  # proxy … full
-    scores = {job.task.architecture.id: accuracy(job, 2) for job in ran if job.task.fidelity.name == "proxy"}
+    scores = {
+        job.assignment.architecture.id: accuracy(job, 2) for job in ran if job.assignment.fidelity.name == "proxy"
+    }
     best = sorted(scores, key=lambda id: -scores[id])[:4]
     assert [t.architecture_id for t in store.trials("tiny", "full")] == best
 
@@ -98,7 +100,7 @@ def test_the_third_fidelity_counts_the_trials_that_are_planned_not_those_that_ar
     executor = Simulated()
     store = Store.open(f"sqlite:///{tmp_path}/study.db", create=True)
     study_room.run(load_study(write_study(fidelities=fidelities)), store, executor)
-    ran = [job.task.fidelity.name for job in executor.ran]
+    ran = [job.assignment.fidelity.name for job in executor.ran]
     assert [ran[:n].count("mid") for n, name in enumerate(ran) if name == "full"] == [3, 6]
 
 
@@ -115,8 +117,8 @@ def test_a_network_of_several_seeds_goes_on_once_all_of_them_have_ended(
     study_room.run(load_study(write_study(fidelities=fidelities)), store, executor)
     seeds: Counter[str] = Counter()
     for job in executor.ran:
-        seeds[job.task.architecture.id] += job.task.fidelity.name == "mid"
-        assert job.task.fidelity.name != "full" or seeds[job.task.architecture.id] == 2
+        seeds[job.assignment.architecture.id] += job.assignment.fidelity.name == "mid"
+        assert job.assignment.fidelity.name != "full" or seeds[job.assignment.architecture.id] == 2
 
 
 SHORT = {"name": "proxy", "trials": 6, "resolution": 16, "epochs": 1}
@@ -135,12 +137,12 @@ class Levels(Simulated):
         if failure is not None:
             work.fail(job, failure)
             return
-        place = int(job.task.architecture.id[:4], 16) % 5
-        noise = random.Random(f"{job.task.architecture.id} {job.task.seed}").gauss(0, 0.5)
-        epochs = job.task.fidelity.epochs
+        place = int(job.assignment.architecture.id[:4], 16) % 5
+        noise = random.Random(f"{job.assignment.architecture.id} {job.assignment.seed}").gauss(0, 0.5)
+        epochs = job.assignment.fidelity.epochs
         history = []
         for number in range(1, epochs + 1):
-            top1 = 50.0 + self.gap * place + noise + job.task.seed
+            top1 = 50.0 + self.gap * place + noise + job.assignment.seed
             history.append(Epoch(epoch=number, train_loss=1, values={"loss": 1, "top1": top1, "top5": 99}, seconds=0))
             self._tick()
             work.report(job, history[-1])
@@ -264,7 +266,7 @@ def test_more_seeds_extend_a_race_in_which_some_were_not_told_apart(
     again = Levels(gap=0.0)
     race(again, fidelities=[SHORT, longer])
     assert len(again.ran) == 3
-    assert {job.task.seed for job in again.ran} == {5}
+    assert {job.assignment.seed for job in again.ran} == {5}
     with pytest.raises(StudyChanged, match=r"race\.max_seeds: 5 in the database, 4 in the YAML"):
         race(Levels(gap=0.0))
 

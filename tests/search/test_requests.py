@@ -15,7 +15,7 @@ from dcasearch.search.requests import Requests, ask_cancel, ask_stop
 from dcasearch.search.work import Event, Job
 from dcasearch.store import Store
 from dcasearch.trial import State, Trial
-from tests.training.support import make_task
+from tests.training.support import make_assignment
 
 NAME = "asked"
 
@@ -28,7 +28,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def make_job(number: int, trial: bool = True) -> Job:
-    return Job(label=f"proxy trial {number}", number=number, task=make_task(), resources=Resources(), trial=trial)
+    return Job(
+        label=f"proxy trial {number}", number=number, assignment=make_assignment(), resources=Resources(), trial=trial
+    )
 
 
 def test_a_request_to_stop_interrupts_the_run_and_is_answered(store: Store) -> None:
@@ -115,8 +117,8 @@ def test_stopping_what_nobody_runs_says_so(store: Store) -> None:
 
 
 def put_running(store: Store, number: int, fidelity: str = "proxy") -> None:
-    task = make_task()
-    store.put_architecture(task.architecture)
+    assignment = make_assignment()
+    store.put_architecture(assignment.architecture)
     store.put_trial(
         Trial(
             study=NAME,
@@ -125,7 +127,7 @@ def put_running(store: Store, number: int, fidelity: str = "proxy") -> None:
             state=State.RUNNING,
             origin="sampled",
             params={},
-            architecture_id=task.architecture.id,
+            architecture_id=assignment.architecture.id,
             seed=0,
         )
     )

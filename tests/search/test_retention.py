@@ -18,7 +18,7 @@ from dcasearch.search.sharing import kept_weights
 from dcasearch.search.work import Job
 from dcasearch.space import read_space
 from dcasearch.store import Store
-from dcasearch.training import Task, checkpoint_path, weights_path
+from dcasearch.training import Assignment, checkpoint_path, weights_path
 from dcasearch.trial import Role, State, Trial
 from tests.support import dead_process, make_study
 
@@ -45,10 +45,10 @@ class Shelf:
     def disk(self) -> Disk:
         return Disk(self.study, self.store, self.artifacts, "digits")
 
-    def task(self, number: int, fidelity: str, protocol: Any = "search") -> Task:
+    def assignment(self, number: int, fidelity: str, protocol: Any = "search") -> Assignment:
         architecture = self._architectures[number]
         self.store.put_architecture(architecture)
-        return Task(
+        return Assignment(
             architecture=architecture,
             fidelity=next(f for f in self.study.fidelities if f.name == fidelity),
             data=self.study.data,
@@ -61,20 +61,20 @@ class Shelf:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(bytes(size))
 
-    def checkpoint(self, task: Task) -> Task:
-        self.write(checkpoint_path(task.key, self.artifacts))
-        return task
+    def checkpoint(self, assignment: Assignment) -> Assignment:
+        self.write(checkpoint_path(assignment.key, self.artifacts))
+        return assignment
 
-    def record(self, task: Task, top1: float) -> Evaluation:
+    def record(self, assignment: Assignment, top1: float) -> Evaluation:
         epoch = Epoch(epoch=1, train_loss=1.0, values={"loss": 1.0, "top1": top1, "top5": 100.0}, seconds=0.0)
-        made = Evaluation(key=task.key, history=(epoch,), seconds=0.0, images=10, device="cpu")
-        self.checkpoint(task)
-        self.write(weights_path(self.artifacts, task.key.id))
+        made = Evaluation(key=assignment.key, history=(epoch,), seconds=0.0, images=10, device="cpu")
+        self.checkpoint(assignment)
+        self.write(weights_path(self.artifacts, assignment.key.id))
         return made
 
     def trial(self, number: int, state: State, fidelity: str = "proxy", top1: float = 0.0, **changes: Any) -> Trial:
         """Put a trial of the n-th architecture, with its record and its files where it has ended."""
-        task = self.task(number, fidelity)
+        assignment = self.assignment(number, fidelity)
         row = Trial(
             study=self.study.name,
             fidelity=fidelity,
@@ -82,38 +82,38 @@ class Shelf:
             state=state,
             origin="sampled",
             params={},
-            architecture_id=task.architecture.id,
+            architecture_id=assignment.architecture.id,
             seed=0,
             **changes,
         )
         if state in (State.COMPLETE, State.PRUNED):
-            made = self.record(task, top1)
+            made = self.record(assignment, top1)
             values = (top1,) if state is State.COMPLETE else None
             row = dataclasses.replace(row, evaluation=made.key.id, values=values)
             self.store.record_and_put(made, row)
         else:
-            self.checkpoint(task)
+            self.checkpoint(assignment)
             self.store.put_trial(row)
         return row
 
     def role(self, number: int, role: Any, top1: float | None) -> str:
         fidelity = "full" if role == "final" else "proxy"
-        task = self.task(number, fidelity, "test" if role == "final" else "search")
+        assignment = self.assignment(number, fidelity, "test" if role == "final" else "search")
         entry = Role(
             study=self.study.name,
             fidelity=fidelity,
             role=role,
             name=f"{role} {number}",
-            architecture_id=task.architecture.id,
+            architecture_id=assignment.architecture.id,
             seed=0,
         )
         if top1 is None:
-            self.checkpoint(task)
+            self.checkpoint(assignment)
         else:
-            made = self.store.record(self.record(task, top1))
+            made = self.store.record(self.record(assignment, top1))
             entry = dataclasses.replace(entry, evaluation=made.key.id)
         self.store.put_role(entry)
-        return task.key.id
+        return assignment.key.id
 
     def checkpoints(self) -> set[str]:
         return {place.stem for place in (self.artifacts / "checkpoints").iterdir()}
@@ -150,9 +150,9 @@ def test_a_new_driver_keeps_the_same_weights(shelf: Shelf) -> None:
 def test_the_checkpoint_of_a_failed_training_goes_unless_its_machine_failed(
     shelf: Shelf, kind: Any, stays: bool
 ) -> None:
-    task = shelf.checkpoint(shelf.task(0, "proxy"))
-    discard_failed(task.key, TrialFailure(kind, "why"), shelf.artifacts)
-    assert (task.key.id in shelf.checkpoints()) == stays
+    assignment = shelf.checkpoint(shelf.assignment(0, "proxy"))
+    discard_failed(assignment.key, TrialFailure(kind, "why"), shelf.artifacts)
+    assert (assignment.key.id in shelf.checkpoints()) == stays
 
 
 def test_checkpoints_that_ended_trainings_left_behind_are_deleted_and_others_are_not(shelf: Shelf) -> None:
@@ -164,22 +164,22 @@ def test_checkpoints_that_ended_trainings_left_behind_are_deleted_and_others_are
     coming = shelf.role(5, "baseline", None)
     shelf.write(shelf.artifacts / "checkpoints" / "anotherstudys.pt")
     shelf.disk().clear()
-    assert shelf.checkpoints() == {shelf.task(running.number, "proxy").key.id, coming, "anotherstudys"}
+    assert shelf.checkpoints() == {shelf.assignment(running.number, "proxy").key.id, coming, "anotherstudys"}
 
 
 def test_a_training_that_ended_as_one_trial_and_runs_as_another_keeps_its_checkpoint(shelf: Shelf) -> None:
     failed = shelf.trial(2, State.FAILED, failure="lost")
     shelf.store.put_trial(dataclasses.replace(failed, number=9, state=State.RUNNING, failure=None))
     shelf.disk().clear()
-    assert shelf.checkpoints() == {shelf.task(2, "proxy").key.id}
+    assert shelf.checkpoints() == {shelf.assignment(2, "proxy").key.id}
 
 
 def test_a_training_whose_machine_failed_for_good_keeps_its_checkpoint_until_room_is_needed(shelf: Shelf) -> None:
     shelf.trial(2, State.FAILED, failure="lost")
-    lost = shelf.task(2, "proxy").key.id
+    lost = shelf.assignment(2, "proxy").key.id
     shelf.disk().clear()
     assert shelf.checkpoints() == {lost}
-    running = shelf.checkpoint(shelf.task(5, "proxy")).key
+    running = shelf.checkpoint(shelf.assignment(5, "proxy")).key
     shelf.study = shelf.study.model_copy(update={"disk": float(2 * SIZE)})
     shelf.disk().make_room([running])
     assert shelf.checkpoints() == {lost, running.id}
@@ -206,7 +206,7 @@ def test_weights_beyond_the_budget_go_baselines_and_early_fidelities_first_and_t
     proxy = [shelf.trial(n, State.COMPLETE, top1=top1) for n, top1 in enumerate((50.0, 70.0, 60.0))]
     full = [shelf.trial(n, State.COMPLETE, "full", top1=top1) for n, top1 in enumerate((40.0, 30.0))]
     final = shelf.role(5, "final", 10.0)
-    running = shelf.checkpoint(shelf.task(5, "proxy")).key
+    running = shelf.checkpoint(shelf.assignment(5, "proxy")).key
     order = [baseline, *(trial.evaluation for trial in (proxy[0], proxy[2], proxy[1], full[1], full[0])), final]
     for gone in range(len(order) + 1):
         shelf.study = shelf.study.model_copy(update={"disk": float(SIZE * (1 + len(order) - gone))})
@@ -236,7 +236,9 @@ class OneJob:
 def test_room_is_made_before_each_job_and_a_run_without_room_stops(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, disk=1.5 * SIZE)
     jobs = [
-        Job(label=f"job {n}", number=n, task=shelf.checkpoint(shelf.task(n, "proxy")), resources=Resources())
+        Job(
+            label=f"job {n}", number=n, assignment=shelf.checkpoint(shelf.assignment(n, "proxy")), resources=Resources()
+        )
         for n in range(2)
     ]
     parts = [Part(lambda job=job: OneJob(job)) for job in jobs]
@@ -248,7 +250,7 @@ def test_room_is_made_before_each_job_and_a_run_without_room_stops(tmp_path: Pat
 
 def test_checkpoints_alone_beyond_the_budget_stop_the_run(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, disk=1.5 * SIZE)
-    running = [shelf.checkpoint(shelf.task(n, "proxy")).key for n in range(2)]
+    running = [shelf.checkpoint(shelf.assignment(n, "proxy")).key for n in range(2)]
     trial = shelf.trial(4, State.COMPLETE)
     shelf.disk().make_room(running[:1])
     assert shelf.weights() == set()
@@ -321,7 +323,7 @@ def test_what_a_killed_process_had_not_finished_goes_with_the_next_run(shelf: Sh
 @pytest.mark.parametrize("suffix", [".pt.elsewhere-1.tmp", ".broken"])
 def test_half_written_files_and_those_set_aside_count_in_the_budget(suffix: str, tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, disk=2.5 * SIZE)
-    running = shelf.checkpoint(shelf.task(0, "proxy")).key
+    running = shelf.checkpoint(shelf.assignment(0, "proxy")).key
     shelf.trial(1, State.COMPLETE)
     shelf.disk().make_room([running])
     assert len(shelf.weights()) == 1

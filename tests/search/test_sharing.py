@@ -29,7 +29,10 @@ class Writes(Simulated):
         self.artifacts = artifacts
 
     def _train(self, work: Work, job: Job) -> None:
-        for place in (weights_path(self.artifacts, job.task.key.id), checkpoint_path(job.task.key, self.artifacts)):
+        for place in (
+            weights_path(self.artifacts, job.assignment.key.id),
+            checkpoint_path(job.assignment.key, self.artifacts),
+        ):
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(b"x" * 10)
         super()._train(work, job)

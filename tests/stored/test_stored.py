@@ -17,12 +17,12 @@ from dcasearch.analysis.data import described
 from dcasearch.artifacts import open_artifacts
 from dcasearch.export import load_model, load_spec
 from dcasearch.meaning import check_unchanged, meaning_of
-from dcasearch.search.tasks import task_of
+from dcasearch.search.assignments import assignment_of
 from dcasearch.search.work import Work
 from dcasearch.space import LoadedStudy, load_study
 from dcasearch.store import Store
 from dcasearch.store.schema import upgrade
-from dcasearch.training import Task, evaluate
+from dcasearch.training import Assignment, evaluate
 from dcasearch.trial import State
 
 STEPS = 98
@@ -51,7 +51,7 @@ class InThisProcess:
                 self.steps += 1
                 return False
 
-            made = evaluate(job.task, artifacts=self.artifacts, report=report, threads=1, interrupted=look)
+            made = evaluate(job.assignment, artifacts=self.artifacts, report=report, threads=1, interrupted=look)
             work.finish(job, made)
 
 
@@ -77,11 +77,11 @@ def loaded(folder: Path) -> LoadedStudy:
     return load_study(path)
 
 
-def task_of_trial(loaded: LoadedStudy, params: Any) -> Task:
+def assignment_of_trial(loaded: LoadedStudy, params: Any) -> Assignment:
     (fidelity,) = loaded.study.fidelities
     architecture = loaded.space.point(params).architecture
     data = described(loaded)
-    return task_of(loaded.study, fidelity, architecture, 0, data_fingerprint=data.fingerprint)
+    return assignment_of(loaded.study, fidelity, architecture, 0, data_fingerprint=data.fingerprint)
 
 
 def test_ids_keys_and_the_meaning_of_a_stored_study_are_those_of_today(
@@ -94,9 +94,9 @@ def test_ids_keys_and_the_meaning_of_a_stored_study_are_those_of_today(
         found = {t.number: (t.state, t.params) for t in store.trials("stored", "proxy")}
     for number, state, id, evaluation in expected["trials"]:
         assert found[number][0] == state
-        task = task_of_trial(loaded, found[number][1])
-        assert task.architecture.id == id
-        assert task.key.id == (evaluation or expected["running"])
+        assignment = assignment_of_trial(loaded, found[number][1])
+        assert assignment.architecture.id == id
+        assert assignment.key.id == (evaluation or expected["running"])
 
 
 def go_on(folder: Path, loaded: LoadedStudy, expected: dict[str, Any], checkpoint: str) -> InThisProcess:
@@ -113,7 +113,9 @@ def go_on(folder: Path, loaded: LoadedStudy, expected: dict[str, Any], checkpoin
     assert [trial.state for trial in trials] == [State.COMPLETE] * 3
     assert [trial.architecture_id for trial in trials] == [id for _, _, id, _ in expected["trials"]]
     assert trials[2].evaluation == expected["running"]
-    assert {id: [e.values["loss"] for e in records[id].history] for id in expected["histories"]} == expected["histories"]
+    assert {id: [e.values["loss"] for e in records[id].history] for id in expected["histories"]} == expected[
+        "histories"
+    ]
     # A clock never measures the same seconds twice: these epochs are those of the checkpoint.
     saved = expected["checkpoints"][checkpoint]
     assert executor.seconds[: len(saved)] == saved

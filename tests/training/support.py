@@ -11,7 +11,7 @@ from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Data, Fidelity
 from dcasearch.data import describe
 from dcasearch.evaluation import Epoch, Evaluation
-from dcasearch.training import Task, evaluate
+from dcasearch.training import Assignment, evaluate
 from dcasearch.training.tasks import LearningTask, learning_task
 
 CONNECTED: dict[str, Any] = {
@@ -23,7 +23,7 @@ VANILLA: dict[str, Any] = {name: CONNECTED[name] for name in ("backbone", "atten
 RECIPE: dict[str, Any] = {"lr": 0.05, "batch_size": 16, "bn_momentum": 0.3, "augmentation": {"crop": "pad"}}
 
 
-def make_task(
+def make_assignment(
     architecture: dict[str, Any] = CONNECTED,
     *,
     data: Data | None = None,
@@ -32,10 +32,10 @@ def make_task(
     task: str = "classification",
     recipe: dict[str, Any] | None = None,
     **fidelity: Any,
-) -> Task:
+) -> Assignment:
     data = data or Data(name="digits")
     level = {"name": "proxy", "resolution": 16, "epochs": 3, "train_fraction": 0.05, **fidelity}
-    return Task(
+    return Assignment(
         architecture=Architecture.parse(architecture),
         fidelity=Fidelity.model_validate({**level, "recipe": {**RECIPE, **(recipe or {})}}),
         data=data,
@@ -46,12 +46,12 @@ def make_task(
     )
 
 
-def task_of(recipe: Recipe) -> LearningTask:
+def learning(recipe: Recipe) -> LearningTask:
     return learning_task("classification", recipe)
 
 
-def run(task: Task, artifacts: Path, report: Callable[[Epoch], bool] = lambda epoch: True) -> Evaluation:
-    return evaluate(task, artifacts=artifacts, report=report, threads=1, device="cpu")
+def run(assignment: Assignment, artifacts: Path, report: Callable[[Epoch], bool] = lambda epoch: True) -> Evaluation:
+    return evaluate(assignment, artifacts=artifacts, report=report, threads=1, device="cpu")
 
 
 def curve(evaluation: Evaluation) -> list[tuple[float, ...]]:

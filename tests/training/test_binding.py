@@ -12,22 +12,22 @@ import torch
 
 from dcasearch.errors import Preempted
 from dcasearch.models import build_model
-from dcasearch.training import Task, Training, checkpoint_path
+from dcasearch.training import Assignment, Session, checkpoint_path
 from dcasearch.training.binding import Fit, digest_of
 from dcasearch.training.checkpoint import read_checkpoint
-from tests.training.support import CONNECTED, make_task
+from tests.training.support import CONNECTED, make_assignment
 
 Change = Callable[[dict[str, Any]], None]
-TASK = make_task()
+TASK = make_assignment()
 NARROWER = {**CONNECTED, "attention": {"name": "se", "reduction": 8}}
 STEP: dict[str, Any] = {"schedule": {"name": "step", "every": 2}}
 NAN, INF = float("nan"), float("inf")
 
 
-def begun(task: Task, artifacts: Path) -> Path:
+def begun(assignment: Assignment, artifacts: Path) -> Path:
     """Train one epoch; return the checkpoint."""
-    Training(task, artifacts=artifacts, threads=1, device="cpu").next()
-    return checkpoint_path(task.key, artifacts)  # type: ignore[return-value]  # a local store
+    Session(assignment, artifacts=artifacts, threads=1, device="cpu").next()
+    return checkpoint_path(assignment.key, artifacts)  # type: ignore[return-value]  # a local store
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +50,9 @@ def copy_of(content: Any) -> Any:
     return [copy_of(value) for value in content] if isinstance(content, list) else content
 
 
-def put(content: dict[str, Any], task: Task, artifacts: Path, *, old: bool) -> Path:
+def put(content: dict[str, Any], assignment: Assignment, artifacts: Path, *, old: bool) -> Path:
     """Write a checkpoint in the old format without a key, or as a forger would who knows the new one."""
-    path = artifacts / "checkpoints" / f"{task.key.id}.pt"
+    path = artifacts / "checkpoints" / f"{assignment.key.id}.pt"
     path.parent.mkdir(exist_ok=True)
     unsigned = {name: value for name, value in content.items() if name != "sha256"}
     if old:
@@ -62,9 +62,9 @@ def put(content: dict[str, Any], task: Task, artifacts: Path, *, old: bool) -> P
     return path
 
 
-def first_step(task: Task, artifacts: Path) -> str:
+def first_step(assignment: Assignment, artifacts: Path) -> str:
     """Say at which step of which epoch the training goes on."""
-    training = Training(task, artifacts=artifacts, threads=1, device="cpu", interrupted=lambda: True)
+    training = Session(assignment, artifacts=artifacts, threads=1, device="cpu", interrupted=lambda: True)
     try:
         while True:
             training.next()
@@ -72,9 +72,9 @@ def first_step(task: Task, artifacts: Path) -> str:
         return str(preempted)
 
 
-def assert_set_aside(path: Path, task: Task, artifacts: Path, caplog: pytest.LogCaptureFixture) -> None:
+def assert_set_aside(path: Path, assignment: Assignment, artifacts: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        assert first_step(task, artifacts) == "epoch 1: interrupted after 1 batches"
+        assert first_step(assignment, artifacts) == "epoch 1: interrupted after 1 batches"
     assert "training starts anew" in caplog.text
     assert path.with_suffix(".broken").exists()
 
@@ -160,7 +160,7 @@ def test_a_training_whose_checkpoint_is_forged_starts_anew(
 def test_a_checkpoint_of_another_training_under_this_ones_name_is_set_aside(
     content: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    other = make_task(recipe={"lr": 0.5})
+    other = make_assignment(recipe={"lr": 0.5})
     path = put(content, other, tmp_path, old=False)
     assert_set_aside(path, other, tmp_path, caplog)
     assert f"it is of another training, {TASK.key.id}" in caplog.text
@@ -169,7 +169,7 @@ def test_a_checkpoint_of_another_training_under_this_ones_name_is_set_aside(
 def test_a_checkpoint_of_another_network_without_a_key_is_set_aside(
     content: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    other = make_task(NARROWER)
+    other = make_assignment(NARROWER)
     assert_set_aside(put(content, other, tmp_path, old=True), other, tmp_path, caplog)
 
 
@@ -193,7 +193,11 @@ def test_a_training_goes_on_from_its_own_checkpoint_of_either_format(
 
 
 def test_a_beginning_that_is_another_trainings_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    short, long, other = make_task(recipe=STEP, epochs=1), make_task(recipe=STEP), make_task(recipe={"lr": 0.5})
+    short, long, other = (
+        make_assignment(recipe=STEP, epochs=1),
+        make_assignment(recipe=STEP),
+        make_assignment(recipe={"lr": 0.5}),
+    )
     path = begun(other, tmp_path).rename(tmp_path / "checkpoints" / f"{short.key.id}.pt")
     assert_set_aside(path, long, tmp_path, caplog)
 
@@ -201,7 +205,7 @@ def test_a_beginning_that_is_another_trainings_is_set_aside(tmp_path: Path, capl
 def test_a_beginning_with_more_epochs_than_its_training_is_set_aside(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    short, long = make_task(recipe=STEP, epochs=1), make_task(recipe=STEP)
+    short, long = make_assignment(recipe=STEP, epochs=1), make_assignment(recipe=STEP)
     begun(short, tmp_path)
     path = tmp_path / "checkpoints" / f"{short.key.id}.pt"
     changed = torch.load(path, weights_only=True)

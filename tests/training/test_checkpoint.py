@@ -16,7 +16,7 @@ from dcasearch.training.checkpoint import (
     read_checkpoint,
     save_checkpoint,
 )
-from tests.training.support import make_task
+from tests.training.support import make_assignment
 
 CPU = torch.device("cpu")
 CHECKPOINT = Checkpoint(
@@ -120,14 +120,14 @@ def test_a_strangers_checkpoint_runs_no_code(tmp_path: Path) -> None:
 
 
 def test_discarding_deletes_the_checkpoint_and_its_remains_alone(tmp_path: Path) -> None:
-    task, other = make_task(), make_task(seed=1)
-    mine, theirs = checkpoint_path(task.key, tmp_path), checkpoint_path(other.key, tmp_path)
+    assignment, other = make_assignment(), make_assignment(seed=1)
+    mine, theirs = checkpoint_path(assignment.key, tmp_path), checkpoint_path(other.key, tmp_path)
     for path in (mine, mine.with_suffix(".broken"), mine.with_name(f"{mine.name}.7.tmp"), theirs):
         save_checkpoint(CHECKPOINT, path)
-    discard(task.key, tmp_path)
-    discard(task.key, tmp_path)
+    discard(assignment.key, tmp_path)
+    discard(assignment.key, tmp_path)
     assert list((tmp_path / "checkpoints").iterdir()) == [theirs]
 
 
 def test_discarding_before_anything_was_written_is_safe(tmp_path: Path) -> None:
-    discard(make_task().key, tmp_path)
+    discard(make_assignment().key, tmp_path)

@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from dcasearch.config.study import Fidelity
-from dcasearch.training import Training, checkpoint_of, checkpoint_path, continues, later_continues
+from dcasearch.training import Session, checkpoint_of, checkpoint_path, continues, later_continues
 from dcasearch.training.continuation import beginnings
 from tests.support import make_study
-from tests.training.support import curve, make_task, run
+from tests.training.support import curve, make_assignment, run
 
 STEP: dict[str, Any] = {"schedule": {"name": "step", "every": 2, "warmup_epochs": 0.5}, "ema": 0.5, "mixup": 0.2}
 
 
 def test_a_longer_budget_goes_on_from_a_shorter_one_with_the_values_of_a_training_from_scratch(tmp_path: Path) -> None:
-    short, long = (make_task(recipe=STEP, epochs=epochs) for epochs in (2, 4))
+    short, long = (make_assignment(recipe=STEP, epochs=epochs) for epochs in (2, 4))
     whole = run(long, tmp_path / "scratch")
     first = run(short, tmp_path / "both")
     continued = run(long, tmp_path / "both")
@@ -29,9 +29,9 @@ def test_a_longer_budget_goes_on_from_a_shorter_one_with_the_values_of_a_trainin
 
 
 def test_what_was_taken_over_is_still_known_after_an_interruption(tmp_path: Path) -> None:
-    short, long = (make_task(recipe=STEP, epochs=epochs) for epochs in (1, 3))
+    short, long = (make_assignment(recipe=STEP, epochs=epochs) for epochs in (1, 3))
     first = run(short, tmp_path)
-    training = Training(long, artifacts=tmp_path, threads=1, device="cpu")
+    training = Session(long, artifacts=tmp_path, threads=1, device="cpu")
     training.next()
     training.next()
     del training
@@ -42,11 +42,11 @@ def test_what_was_taken_over_is_still_known_after_an_interruption(tmp_path: Path
 def test_the_longest_of_several_beginnings_is_taken_and_a_broken_one_passed_over(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tasks = {epochs: make_task(recipe=STEP, epochs=epochs) for epochs in (1, 2, 3, 4)}
-    recorded = {epochs: run(tasks[epochs], tmp_path) for epochs in (1, 3)}
+    assignments = {epochs: make_assignment(recipe=STEP, epochs=epochs) for epochs in (1, 2, 3, 4)}
+    recorded = {epochs: run(assignments[epochs], tmp_path) for epochs in (1, 3)}
     assert recorded[3].reused_seconds > 0
-    checkpoint_path(tasks[3].key, tmp_path).write_bytes(b"broken")
-    assert run(tasks[4], tmp_path).reused_seconds == pytest.approx(recorded[1].seconds)
+    checkpoint_path(assignments[3].key, tmp_path).write_bytes(b"broken")
+    assert run(assignments[4], tmp_path).reused_seconds == pytest.approx(recorded[1].seconds)
     assert "cannot use checkpoint" in caplog.text
 
 
@@ -54,9 +54,9 @@ def test_the_longest_of_several_beginnings_is_taken_and_a_broken_one_passed_over
 def one_epoch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds the checkpoint of a training of one epoch."""
     folder = tmp_path_factory.mktemp("one_epoch")
-    task = make_task(recipe=STEP, epochs=1)
-    run(task, folder)
-    assert checkpoint_path(task.key, folder).exists()
+    assignment = make_assignment(recipe=STEP, epochs=1)
+    run(assignment, folder)
+    assert checkpoint_path(assignment.key, folder).exists()
     return folder
 
 
@@ -74,24 +74,24 @@ def one_epoch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_training_that_differs_in_anything_but_its_epochs_starts_from_scratch(
     other: dict[str, Any], one_epoch: Path
 ) -> None:
-    assert run(make_task(**{"recipe": STEP, "epochs": 2, **other}), one_epoch).reused_seconds == 0.0
+    assert run(make_assignment(**{"recipe": STEP, "epochs": 2, **other}), one_epoch).reused_seconds == 0.0
 
 
 def test_under_a_schedule_that_knows_its_end_no_training_begins_another(tmp_path: Path) -> None:
-    run(make_task(epochs=1), tmp_path)
-    assert run(make_task(epochs=2), tmp_path).reused_seconds == 0.0
-    assert beginnings(make_task(epochs=3)) == {}
+    run(make_assignment(epochs=1), tmp_path)
+    assert run(make_assignment(epochs=2), tmp_path).reused_seconds == 0.0
+    assert beginnings(make_assignment(epochs=3)) == {}
 
 
 def test_beginnings_are_the_same_training_with_fewer_epochs() -> None:
-    assert beginnings(make_task(recipe=STEP, epochs=3)) == {
-        make_task(recipe=STEP, epochs=epochs).key.id: epochs for epochs in (1, 2)
+    assert beginnings(make_assignment(recipe=STEP, epochs=3)) == {
+        make_assignment(recipe=STEP, epochs=epochs).key.id: epochs for epochs in (1, 2)
     }
 
 
 def test_ones_own_checkpoint_comes_before_that_of_a_beginning(tmp_path: Path) -> None:
-    short, long = (make_task(recipe=STEP, epochs=epochs) for epochs in (2, 3))
-    training = Training(long, artifacts=tmp_path, threads=1, device="cpu")
+    short, long = (make_assignment(recipe=STEP, epochs=epochs) for epochs in (2, 3))
+    training = Session(long, artifacts=tmp_path, threads=1, device="cpu")
     training.next()
     run(short, tmp_path)
     assert run(long, tmp_path).reused_seconds == 0.0
@@ -131,5 +131,5 @@ def test_fidelities_with_one_parent_continue_each_other() -> None:
 
 
 def test_checkpoints_are_found_by_the_id_of_their_key(tmp_path: Path) -> None:
-    task = make_task()
-    assert checkpoint_of(task.key.id, tmp_path) == checkpoint_path(task.key, tmp_path)
+    assignment = make_assignment()
+    assert checkpoint_of(assignment.key.id, tmp_path) == checkpoint_path(assignment.key, tmp_path)

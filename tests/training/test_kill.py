@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.support import curve, make_task, run
+from tests.training.support import curve, make_assignment, run
 
 TRAIN = """
 import json, sys
 from upath import UPath
-from tests.training.support import curve, make_task, run
+from tests.training.support import curve, make_assignment, run
 
 def report(epoch):
     print(epoch.epoch, flush=True)
     return True
 
-evaluation = run(make_task(epochs=6), UPath(sys.argv[1]), report)
+evaluation = run(make_assignment(epochs=6), UPath(sys.argv[1]), report)
 print(json.dumps([curve(evaluation), evaluation.weights_sha256]))
 """
 
@@ -29,7 +29,7 @@ print(json.dumps([curve(evaluation), evaluation.weights_sha256]))
 def test_a_killed_process_is_followed_by_one_that_ends_with_equal_values(
     tmp_path: Path, delay: float, protocol: str
 ) -> None:
-    whole = run(make_task(epochs=6), tmp_path / "whole")
+    whole = run(make_assignment(epochs=6), tmp_path / "whole")
     command = [sys.executable, "-c", TRAIN, f"{protocol}{tmp_path / 'killed'}"]
     for epoch in ("1", "3", "5"):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -14,7 +14,7 @@ from dcasearch.errors import TrialFailure
 from dcasearch.training.loop import Trained, epoch_random_state, train_epoch
 from dcasearch.training.network import TrainedNetwork
 from dcasearch.training.optimizer import make_optimizer
-from tests.training.support import task_of
+from tests.training.support import learning
 
 CPU = torch.device("cpu")
 PLAIN: dict[str, Any] = {"momentum": 0, "weight_decay": 0}
@@ -43,7 +43,7 @@ def train(
     made: TrainedNetwork, data: list[Batch], rate: Callable[[int], float] = lambda step: 0.1, **recipe: Any
 ) -> Trained:
     checked = Recipe.model_validate({**PLAIN, **recipe})
-    return train_epoch(made, make_optimizer(made.model, checked), data, rate, task_of(checked))
+    return train_epoch(made, make_optimizer(made.model, checked), data, rate, learning(checked))
 
 
 def weight(made: TrainedNetwork) -> Tensor:
@@ -119,7 +119,7 @@ def test_batches_are_mixed_before_they_are_divided() -> None:
     made, [first] = network(), batches(5)
     recipe = Recipe.model_validate({**PLAIN, "accumulate": 2})
     expected = weight(made) - 0.1 * gradient(made, (first[0] + 1, first[1]))
-    train_epoch(made, make_optimizer(made.model, recipe), [first], lambda step: 0.1, task_of(recipe), mix=shift)
+    train_epoch(made, make_optimizer(made.model, recipe), [first], lambda step: 0.1, learning(recipe), mix=shift)
     torch.testing.assert_close(weight(made), expected)
 
 

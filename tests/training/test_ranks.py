@@ -19,7 +19,7 @@ from dcasearch.config.recipe import Recipe
 from dcasearch.data import Batch
 from dcasearch.errors import Preempted, TrialFailure, UserError
 from dcasearch.evaluation import Evaluation
-from dcasearch.training import Ranks, Task, Training, evaluate_weights
+from dcasearch.training import Assignment, Ranks, Session, evaluate_weights
 from dcasearch.training.checkpoint import checkpoint_path, parse_checkpoint, read_checkpoint
 from dcasearch.training.failures import as_trial_failures
 from dcasearch.training.loop import train_epoch
@@ -27,7 +27,7 @@ from dcasearch.training.network import TrainedNetwork, make_network
 from dcasearch.training.optimizer import make_optimizer
 from dcasearch.training.ranks import ALONE
 from tests.training.pair import Pair, pair
-from tests.training.support import CONNECTED, curve, make_task, run, task_of
+from tests.training.support import CONNECTED, assignment_of, curve, learning, make_assignment, run
 
 CPU = torch.device("cpu")
 PLAIN = Recipe.model_validate({"momentum": 0, "weight_decay": 0, "dropout": 0.0, "label_smoothing": 0.1})
@@ -78,7 +78,7 @@ def one_step(ranks: Ranks, frozen: bool) -> tuple[dict[str, Tensor], dict[str, T
     mine = ranks.share.of(len(labels))
     optimizer = make_optimizer(made.model, PLAIN)
     trained = train_epoch(
-        made, optimizer, [(images[mine], labels[mine])], lambda step: 0.0, task_of(PLAIN), ranks=ranks
+        made, optimizer, [(images[mine], labels[mine])], lambda step: 0.0, learning(PLAIN), ranks=ranks
     )
     ranks.share_buffers(made.model)
     return gradients_of(made.model), running_of(made.model), trained.loss
@@ -130,7 +130,7 @@ def step_in_micro_batches(ranks: Ranks, accumulate: int) -> tuple[dict[str, Tens
     assert made.shared is not None
     made.shared.register_comm_hook(None, count)
     optimizer = make_optimizer(made.model, recipe)
-    train_epoch(made, optimizer, [(images[mine], labels[mine])], lambda step: 0.0, task_of(recipe), ranks=ranks)
+    train_epoch(made, optimizer, [(images[mine], labels[mine])], lambda step: 0.0, assignment_of(recipe), ranks=ranks)
     return gradients_of(made.model), exchanged
 
 
@@ -149,7 +149,7 @@ def test_micro_batches_make_the_gradients_of_the_whole_batch_where_batch_norm_is
     found = []
     for accumulate in (1, 3):
         made, recipe = make(frozen=True), PLAIN.model_copy(update={"accumulate": accumulate})
-        train_epoch(made, make_optimizer(made.model, recipe), [batch()], lambda step: 0.0, task_of(recipe))
+        train_epoch(made, make_optimizer(made.model, recipe), [batch()], lambda step: 0.0, assignment_of(recipe))
         found.append(gradients_of(made.model))
     assert_close(found[1], found[0])
 
@@ -164,7 +164,9 @@ def test_with_batch_norm_frozen_gradients_are_those_of_one_process_with_the_whol
     assert loss == pytest.approx(whole.item(), rel=1e-5)
 
 
-def train(ranks: Ranks, task: Task, folders: tuple[str, str], interrupt_at: int | None = None) -> Evaluation | str:
+def train(
+    ranks: Ranks, assignment: Assignment, folders: tuple[str, str], interrupt_at: int | None = None
+) -> Evaluation | str:
     """Train to the end, or until rank 1 alone is interrupted; each rank has its own artifact store."""
     calls = iter(range(1, 10_000))
 
@@ -172,10 +174,15 @@ def train(ranks: Ranks, task: Task, folders: tuple[str, str], interrupt_at: int 
         return ranks.rank == 1 and next(calls) == interrupt_at
 
     try:
-        training = Training(
-            task, artifacts=Path(folders[ranks.rank]), threads=1, device="cpu", ranks=ranks, interrupted=interrupted
+        training = Session(
+            assignment,
+            artifacts=Path(folders[ranks.rank]),
+            threads=1,
+            device="cpu",
+            ranks=ranks,
+            interrupted=interrupted,
         )
-        for _ in range(task.fidelity.epochs):
+        for _ in range(assignment.fidelity.epochs):
             training.next()
     except (Preempted, TrialFailure) as error:
         return f"{type(error).__name__}: {error}"
@@ -190,18 +197,18 @@ def folders(root: Path) -> tuple[str, str]:
 def together(two: Pair, tmp_path_factory: pytest.TempPathFactory) -> tuple[Evaluation, Evaluation, Path]:
     """What both ranks say of one training that measures 359 images, and where it lies."""
     root = tmp_path_factory.mktemp("together")
-    first, second = two.run(train, task(), folders(root))
+    first, second = two.run(train, assignment(), folders(root))
     return first, second, root
 
 
-def task() -> Task:
-    return make_task(protocol="paper", recipe=EVERYTHING, epochs=2)
+def assignment() -> Assignment:
+    return make_assignment(protocol="paper", recipe=EVERYTHING, epochs=2)
 
 
 def test_both_ranks_measure_the_same_and_the_first_one_writes(together: tuple[Evaluation, Evaluation, Path]) -> None:
     first, second, root = together
     assert curve(first) == curve(second)
-    assert first.images == run(task(), root / "alone").images
+    assert first.images == run(assignment(), root / "alone").images
     assert first.provenance["ranks"] == "2"
     assert (root / "first" / str(first.weights)).is_file()
     assert checkpoint_path(first.key, root / "first").is_file()
@@ -210,7 +217,7 @@ def test_both_ranks_measure_the_same_and_the_first_one_writes(together: tuple[Ev
 
 def test_metrics_count_every_sample_once(together: tuple[Evaluation, Evaluation, Path]) -> None:
     evaluation, _, root = together
-    made = task()
+    made = assignment()
     weights = root / "first" / str(evaluation.weights)
     alone = evaluate_weights(made.architecture, weights, made.data, "paper", resolution=16, batch_size=359)
     assert (alone["top1"], alone["top5"]) == (evaluation.last.values["top1"], evaluation.last.values["top5"])
@@ -220,7 +227,7 @@ def test_metrics_count_every_sample_once(together: tuple[Evaluation, Evaluation,
 def test_equal_tasks_give_equal_values(
     two: Pair, together: tuple[Evaluation, Evaluation, Path], tmp_path: Path
 ) -> None:
-    again, _ = two.run(train, task(), folders(tmp_path))
+    again, _ = two.run(train, assignment(), folders(tmp_path))
     assert curve(again) == curve(together[0])
     assert again.weights_sha256 == together[0].weights_sha256
 
@@ -229,10 +236,10 @@ def test_equal_tasks_give_equal_values(
 def test_ranks_give_way_together_and_go_on_at_that_very_step(
     two: Pair, together: tuple[Evaluation, Evaluation, Path], tmp_path: Path, call: int
 ) -> None:
-    said = two.run(train, task(), folders(tmp_path), call)
+    said = two.run(train, assignment(), folders(tmp_path), call)
     assert said[0] == said[1]
     assert said[0].startswith("Preempted: epoch 1: interrupted after")
-    first, _ = two.run(train, task(), folders(tmp_path))
+    first, _ = two.run(train, assignment(), folders(tmp_path))
     assert curve(first) == curve(together[0])
     assert (first.images, first.weights_sha256) == (together[0].images, together[0].weights_sha256)
 
@@ -240,13 +247,13 @@ def test_ranks_give_way_together_and_go_on_at_that_very_step(
 def test_fewer_ranks_go_on_with_every_image_counted(
     two: Pair, together: tuple[Evaluation, Evaluation, Path], tmp_path: Path
 ) -> None:
-    two.run(train, task(), folders(tmp_path), 2)
-    content = read_checkpoint(checkpoint_path(task().key, tmp_path / "first"))
+    two.run(train, assignment(), folders(tmp_path), 2)
+    content = read_checkpoint(checkpoint_path(assignment().key, tmp_path / "first"))
     assert content is not None
     middle = parse_checkpoint(content, CPU).middle
     assert middle is not None
     assert [state.images for state in middle.ranks] == [14, 16]
-    alone = run(task(), tmp_path / "first")
+    alone = run(assignment(), tmp_path / "first")
     assert alone.images == together[0].images
     assert alone.history[0].train_loss == pytest.approx(together[0].history[0].train_loss, rel=0.1)
 
@@ -262,7 +269,7 @@ def diverge(ranks: Ranks) -> str:
             make_optimizer(made.model, PLAIN),
             [(images[mine], labels[mine])],
             lambda step: 0.0,
-            task_of(PLAIN),
+            learning(PLAIN),
             ranks=ranks,
         )
     except TrialFailure as failure:
@@ -281,7 +288,7 @@ def unreadable(ranks: Ranks) -> int:
     first = (images[:0], labels[:0]) if ranks.rank == 1 else (images[mine], labels[mine])
     optimizer = make_optimizer(made.model, PLAIN)
     return train_epoch(
-        made, optimizer, [first, (images[mine], labels[mine])], lambda step: 0.0, task_of(PLAIN), ranks=ranks
+        made, optimizer, [first, (images[mine], labels[mine])], lambda step: 0.0, learning(PLAIN), ranks=ranks
     ).images
 
 
@@ -313,7 +320,9 @@ def test_more_ranks_than_images_are_refused(
     tmp_path: Path, recipe: dict[str, Any], fidelity: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        Training(make_task(recipe=recipe, **fidelity), artifacts=tmp_path, threads=1, device="cpu", ranks=Ranks(0, 2))
+        Session(
+            make_assignment(recipe=recipe, **fidelity), artifacts=tmp_path, threads=1, device="cpu", ranks=Ranks(0, 2)
+        )
 
 
 def test_synchronised_batch_norm_needs_a_gpu() -> None:

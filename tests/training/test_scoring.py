@@ -16,26 +16,26 @@ from dcasearch.config.study import Data
 from dcasearch.errors import DataError, Preempted, TrialFailure
 from dcasearch.evaluation import Epoch
 from dcasearch.scores import SCORES, Batches
-from dcasearch.training import Scoring, Task, Training, begin, scoring
-from tests.training.support import CONNECTED, VANILLA, make_task, run
+from dcasearch.training import Assignment, Scoring, Session, begin, scoring
+from tests.training.support import CONNECTED, VANILLA, make_assignment, run
 
 
-def score_task(architecture: dict[str, Any] = CONNECTED, score: str = "snip", **changes: Any) -> Task:
-    return make_task(architecture, kind="zero_cost", score=score, epochs=1, **changes)
+def score_assignment(architecture: dict[str, Any] = CONNECTED, score: str = "snip", **changes: Any) -> Assignment:
+    return make_assignment(architecture, kind="zero_cost", score=score, epochs=1, **changes)
 
 
-def open_scoring(task: Task, artifacts: Path, **options: Any) -> Scoring:
-    return Scoring(task, artifacts=artifacts, threads=1, device="cpu", **options)
+def open_scoring(assignment: Assignment, artifacts: Path, **options: Any) -> Scoring:
+    return Scoring(assignment, artifacts=artifacts, threads=1, device="cpu", **options)
 
 
 @pytest.mark.parametrize("score", sorted(SCORES))
 def test_a_score_is_recorded_as_one_entry_with_nothing_measured_and_no_files_of_its_own(
     score: str, tmp_path: Path
 ) -> None:
-    task = score_task(score=score, batches=2 if score == "zico" else 1)
+    assignment = score_assignment(score=score, batches=2 if score == "zico" else 1)
     reported: list[Epoch] = []
-    evaluation = run(pickle.loads(pickle.dumps(task)), tmp_path, lambda epoch: reported.append(epoch) is None)
-    assert evaluation.key == task.key
+    evaluation = run(pickle.loads(pickle.dumps(assignment)), tmp_path, lambda epoch: reported.append(epoch) is None)
+    assert evaluation.key == assignment.key
     assert list(evaluation.history) == reported
     (entry,) = reported
     assert math.isfinite(entry.values["score"])
@@ -50,21 +50,24 @@ def test_a_score_is_recorded_as_one_entry_with_nothing_measured_and_no_files_of_
 
 @pytest.mark.slow
 def test_a_score_is_the_same_to_the_last_bit_whatever_ran_before_and_in_a_fresh_process(tmp_path: Path) -> None:
-    first = run(score_task(), tmp_path).last.values["score"]
+    first = run(score_assignment(), tmp_path).last.values["score"]
     torch.manual_seed(123)
-    run(make_task(VANILLA, seed=5, epochs=1), tmp_path)
-    assert run(score_task(), tmp_path).last.values["score"] == first
+    run(make_assignment(VANILLA, seed=5, epochs=1), tmp_path)
+    assert run(score_assignment(), tmp_path).last.values["score"] == first
     script = (
         "import json, sys; from pathlib import Path; from tests.training.support import run\n"
-        "from tests.training.test_scoring import score_task\n"
-        "print(json.dumps(run(score_task(), Path(sys.argv[1])).last.values['score']))"
+        "from tests.training.test_scoring import score_assignment\n"
+        "print(json.dumps(run(score_assignment(), Path(sys.argv[1])).last.values['score']))"
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, check=True)
     assert json.loads(done.stdout) == first
 
 
 def test_the_seed_changes_the_score(tmp_path: Path) -> None:
-    assert run(score_task(seed=1), tmp_path).last.values["score"] != run(score_task(), tmp_path).last.values["score"]
+    assert (
+        run(score_assignment(seed=1), tmp_path).last.values["score"]
+        != run(score_assignment(), tmp_path).last.values["score"]
+    )
 
 
 def test_two_architectures_are_scored_on_equal_batches_from_equal_parameters(
@@ -78,7 +81,7 @@ def test_two_architectures_are_scored_on_equal_batches_from_equal_parameters(
 
     monkeypatch.setattr(scoring, "SCORES", {"snip": record})
     for architecture in (VANILLA, CONNECTED):
-        run(score_task(architecture, batches=2), tmp_path)
+        run(score_assignment(architecture, batches=2), tmp_path)
     (parameters, batches), (more, same) = seen
     assert len(batches) == 2
     for (images, labels), (again, equal) in zip(batches, same, strict=True):
@@ -91,7 +94,7 @@ def test_two_architectures_are_scored_on_equal_batches_from_equal_parameters(
 def test_a_score_that_is_no_number_fails_the_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "SCORES", {"snip": lambda network, batches: -math.inf})
     with pytest.raises(TrialFailure, match="snip is -inf") as failure:
-        run(score_task(), tmp_path)
+        run(score_assignment(), tmp_path)
     assert failure.value.kind == "nan"
 
 
@@ -101,25 +104,25 @@ def test_whatever_goes_wrong_in_a_score_is_a_trial_failure(tmp_path: Path, monke
 
     monkeypatch.setattr(scoring, "SCORES", {"snip": fail})
     with pytest.raises(TrialFailure) as failure:
-        run(score_task(), tmp_path)
+        run(score_assignment(), tmp_path)
     assert failure.value.kind == "oom"
 
 
 def test_fewer_batches_than_wanted_and_other_data_than_the_tasks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="fidelity 'proxy': 4 readable batches of 16 images, 99 are wanted"):
-        run(score_task(batches=99), tmp_path)
+        run(score_assignment(batches=99), tmp_path)
     with pytest.raises(DataError, match="is not the data of this study"):
-        run(Task(**{**vars(score_task()), "data": Data(name="digits", split_seed=1)}), tmp_path)
+        run(Assignment(**{**vars(score_assignment()), "data": Data(name="digits", split_seed=1)}), tmp_path)
 
 
 def test_a_score_gives_way_before_it_is_computed_and_the_same_call_computes_it(tmp_path: Path) -> None:
     with pytest.raises(Preempted):
-        open_scoring(score_task(), tmp_path, interrupted=lambda: True).next()
-    assert open_scoring(score_task(), tmp_path).next().values["score"] is not None
+        open_scoring(score_assignment(), tmp_path, interrupted=lambda: True).next()
+    assert open_scoring(score_assignment(), tmp_path).next().values["score"] is not None
 
 
 def test_a_score_is_computed_once(tmp_path: Path) -> None:
-    one = open_scoring(score_task(), tmp_path)
+    one = open_scoring(score_assignment(), tmp_path)
     with pytest.raises(ValueError, match="nothing was scored yet"):
         one.evaluation()
     one.next()
@@ -129,5 +132,5 @@ def test_a_score_is_computed_once(tmp_path: Path) -> None:
 
 def test_a_task_begins_as_what_its_fidelity_is(tmp_path: Path) -> None:
     options: dict[str, Any] = {"artifacts": tmp_path, "threads": 1, "device": "cpu"}
-    assert isinstance(begin(score_task(), **options), Scoring)
-    assert isinstance(begin(make_task(), **options), Training)
+    assert isinstance(begin(score_assignment(), **options), Scoring)
+    assert isinstance(begin(make_assignment(), **options), Session)

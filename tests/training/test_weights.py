@@ -8,7 +8,7 @@ from torch import nn
 from dcasearch.evaluation import Evaluation
 from dcasearch.training import evaluate_weights, sha256_of
 from dcasearch.training.weights import save_weights
-from tests.training.support import VANILLA, make_task
+from tests.training.support import VANILLA, make_assignment
 
 
 def test_weights_are_every_parameter_and_buffer(tmp_path: Path) -> None:
@@ -22,13 +22,13 @@ def test_weights_are_every_parameter_and_buffer(tmp_path: Path) -> None:
 
 def test_measuring_the_weights_gives_the_last_epochs_metrics(undisturbed: tuple[Evaluation, Path]) -> None:
     evaluation, artifacts = undisturbed
-    task = make_task()
+    assignment = make_assignment()
     assert evaluation.weights is not None
     assert evaluation.weights_sha256 == sha256_of(artifacts / evaluation.weights)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     metrics = evaluate_weights(
-        task.architecture, artifacts / evaluation.weights, task.data, "search", resolution=16, batch_size=16
+        assignment.architecture, artifacts / evaluation.weights, assignment.data, "search", resolution=16, batch_size=16
     )
     torch.set_num_threads(threads)
     last = evaluation.last
@@ -38,10 +38,10 @@ def test_measuring_the_weights_gives_the_last_epochs_metrics(undisturbed: tuple[
 
 def test_another_protocol_measures_on_other_images(undisturbed: tuple[Evaluation, Path]) -> None:
     evaluation, artifacts = undisturbed
-    task = make_task()
+    assignment = make_assignment()
     weights = artifacts / str(evaluation.weights)
     search, test, paper = (
-        evaluate_weights(task.architecture, weights, task.data, protocol, resolution=16)
+        evaluate_weights(assignment.architecture, weights, assignment.data, protocol, resolution=16)
         for protocol in ("search", "test", "paper")
     )
     assert search != test == paper
@@ -49,6 +49,6 @@ def test_another_protocol_measures_on_other_images(undisturbed: tuple[Evaluation
 
 def test_weights_of_another_network_are_refused(undisturbed: tuple[Evaluation, Path]) -> None:
     evaluation, artifacts = undisturbed
-    other = make_task(VANILLA)
+    other = make_assignment(VANILLA)
     with pytest.raises(RuntimeError, match="Unexpected key"):
         evaluate_weights(other.architecture, artifacts / str(evaluation.weights), other.data, "search", resolution=16)

@@ -27,7 +27,7 @@ from dcasearch.executors.ray.ranks import Group
 from dcasearch.executors.ray.signals import Listener
 from dcasearch.executors.worker import Failed
 from dcasearch.search.work import Job
-from dcasearch.training import Scoring, Training, begin
+from dcasearch.training import Scoring, Session, begin
 
 _STDERR = 2  # the descriptor: Ray replaces sys.stderr
 GRACE_SECONDS = 25.0
@@ -83,7 +83,7 @@ class TrainingActor(tune.Trainable):
 
     def _take(self, ticket: Ticket) -> None:
         self._ticket = ticket
-        self._training: Training | Scoring | None = None
+        self._training: Session | Scoring | None = None
         self._open = ExitStack()
         if self._listener is None or self._listener.name != ticket.signals:
             self._listener = Listener(ticket.signals)
@@ -118,10 +118,10 @@ class TrainingActor(tune.Trainable):
         self._group.lead(self._training.next)
         return self._training.evaluation()
 
-    def _new_training(self) -> Training | Scoring:
+    def _new_training(self) -> Session | Scoring:
         job = self._ticket.job
         return begin(
-            job.task,
+            job.assignment,
             artifacts=open_artifacts(self._ticket.artifacts),
             threads=job.resources.threads,
             device="auto" if job.resources.gpu else "cpu",

@@ -127,7 +127,7 @@ class Bridge:
             self._ended(ticket, message, node)
             return False
         job = ticket.job
-        if self._work.report(job, message.last) and len(message.history) < job.task.fidelity.epochs:
+        if self._work.report(job, message.last) and len(message.history) < job.assignment.fidelity.epochs:
             return True
         self._work.finish(job, message)
         return False

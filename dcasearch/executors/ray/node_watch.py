@@ -46,16 +46,16 @@ class NodeWatch:
         Args:
             job: one of the study's, whose data every node must have.
         """
-        first, task = self._driver is None, job.task
+        first, assignment = self._driver is None, job.assignment
         if self._driver is None:
-            here = look_here(task.data, self._artifacts, None, {})
-            self._driver = dataclasses.replace(here, data=task.data_fingerprint)
+            here = look_here(assignment.data, self._artifacts, None, {})
+            self._driver = dataclasses.replace(here, data=assignment.data_fingerprint)
         for node, resources in nodes().items():
             if node not in self._met:
                 self._met.add(node)
                 there = NodeAffinitySchedulingStrategy(node, soft=False)
                 ask = remote(look_here, num_cpus=0, max_retries=0).options(scheduling_strategy=there)
-                self._asked[node] = ask.remote(task.data, self._artifacts, self._token, dict(resources))
+                self._asked[node] = ask.remote(assignment.data, self._artifacts, self._token, dict(resources))
         return self._answers(FIRST_SECONDS if first else 0.0, self._driver)
 
     def _answers(self, seconds: float, driver: NodeReport) -> list[str]:

@@ -1,4 +1,4 @@
-"""What `check --cluster` finds out: one small task on every node, before anything is spent."""
+"""What `check --cluster` finds out: one small assignment on every node, before anything is spent."""
 
 from __future__ import annotations
 

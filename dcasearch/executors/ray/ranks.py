@@ -22,7 +22,7 @@ from dcasearch.errors import Preempted, TrialFailure
 from dcasearch.executors.ray.cluster import bundles, own_address, remote
 from dcasearch.executors.worker import Failed
 from dcasearch.search.work import Job
-from dcasearch.training import Ranks, Training
+from dcasearch.training import Ranks, Session
 from dcasearch.training.network import choose_device
 from dcasearch.training.ranks import init_ranks
 
@@ -37,7 +37,7 @@ class _Rank:
     def __init__(self, job: Job, artifacts: str, rank: int) -> None:
         self._job, self._artifacts, self._rank = job, artifacts, rank
         self._open = ExitStack()
-        self._training: Training | None = None
+        self._training: Session | None = None
 
     def step(self, address: str) -> Failed | None:
         """Open the training, or train the next epoch."""
@@ -46,8 +46,8 @@ class _Rank:
             if self._training is None:
                 device = _device(job)
                 ranks = self._open.enter_context(init_ranks(address, self._rank, job.resources.world, device))
-                self._training = Training(
-                    job.task,
+                self._training = Session(
+                    job.assignment,
                     artifacts=open_artifacts(self._artifacts),
                     threads=job.resources.threads,
                     device=device.type,

@@ -1,4 +1,4 @@
-"""The seam between a session and a task is proven by a second task: the session is not touched for it."""
+"""The seam between a session and an assignment is proven by a second task: the session is not touched for it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import yaml
 
 from dcasearch.config.study import Study
 from dcasearch.metrics import METRICS, TASKS
-from dcasearch.training import Training
+from dcasearch.training import Session
 from tests.config.support import read
 from tests.support import SPACE
-from tests.training.support import curve, make_task, run
+from tests.training.support import curve, make_assignment, run
 from tests.training.tasks import regression
 
 ROOT = Path(__file__).parents[3]
@@ -49,16 +49,16 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("known")
 def test_an_interrupted_training_of_a_second_task_ends_with_equal_values(tmp_path: Path) -> None:
-    task = make_task(recipe={"lr": 0.01, "clip_norm": 1.0}, task="regression")
-    whole = run(task, tmp_path / "whole")
+    assignment = make_assignment(recipe={"lr": 0.01, "clip_norm": 1.0}, task="regression")
+    whole = run(assignment, tmp_path / "whole")
     assert whole.last.values.keys() == {"mae"}
     assert whole.last.values["mae"] < whole.history[0].values["mae"]
     for _ in range(2):
-        Training(task, artifacts=tmp_path / "other", threads=1, device="cpu").next()
-    resumed = run(task, tmp_path / "other")
+        Session(assignment, artifacts=tmp_path / "other", threads=1, device="cpu").next()
+    resumed = run(assignment, tmp_path / "other")
     assert curve(resumed) == curve(whole)
     assert resumed.weights_sha256 == whole.weights_sha256
-    assert task.key != make_task(recipe={"lr": 0.01, "clip_norm": 1.0}).key
+    assert assignment.key != make_assignment(recipe={"lr": 0.01, "clip_norm": 1.0}).key
 
 
 @pytest.mark.usefixtures("known")
@@ -73,7 +73,10 @@ def test_a_study_of_a_second_task_is_led_by_that_tasks_headline() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"objectives": {"top1": "maximize"}}, "objectives.top1: is not measured by task regression; Known: mae."),
+        (
+            {"objectives": {"top1": "maximize"}},
+            "objectives.top1: is not measured by task regression; Known: mae.",
+        ),
         ({"objectives": {"params": "minimize"}}, "objectives: need at least one measured metric: mae"),
         ({"objectives": {"mae": "maximize"}}, "maximize would look for the worst; write mae: minimize"),
         ({"task": "regresion"}, "'regresion' is not allowed; did you mean 'regression'?"),

@@ -14,13 +14,13 @@ from dcasearch.artifacts import Place
 from dcasearch.config.study import Data
 from dcasearch.errors import Preempted, StorageError
 from dcasearch.evaluation import Epoch, Evaluation
-from dcasearch.training import Task, Training, discard, evaluate_weights, sha256_of, weights_path
+from dcasearch.training import Assignment, Session, discard, evaluate_weights, sha256_of, weights_path
 from dcasearch.training import loop as loop_room
 from tests.data.support import write_folder
-from tests.training.support import CONNECTED, VANILLA, curve, make_task
+from tests.training.support import CONNECTED, VANILLA, curve, make_assignment
 
 STEPS = 4
-"""Of one epoch of `make_task()`; as many batches are measured: 9."""
+"""Of one epoch of `make_assignment()`; as many batches are measured: 9."""
 EVERYTHING: dict[str, Any] = {
     "ema": 0.5,
     "precision": "bf16",
@@ -51,19 +51,19 @@ def at_call(number: int) -> Callable[[], bool]:
     return lambda: next(calls) == number
 
 
-def train(task: Task, artifacts: Place, interrupted: Callable[[], bool] = lambda: False) -> Evaluation:
-    training = Training(task, artifacts=artifacts, threads=1, device="cpu", interrupted=interrupted)
-    for _ in range(task.fidelity.epochs):
+def train(assignment: Assignment, artifacts: Place, interrupted: Callable[[], bool] = lambda: False) -> Evaluation:
+    training = Session(assignment, artifacts=artifacts, threads=1, device="cpu", interrupted=interrupted)
+    for _ in range(assignment.fidelity.epochs):
         training.next()
     return training.evaluation()
 
 
-def train_interrupted_at(task: Task, artifacts: Place, *calls: int) -> Evaluation:
+def train_interrupted_at(assignment: Assignment, artifacts: Place, *calls: int) -> Evaluation:
     """Interrupt one training after another, each at one of its looks, then let one go on to the end."""
     for call in calls:
         with pytest.raises(Preempted):
-            train(task, artifacts, at_call(call))
-    return train(task, artifacts)
+            train(assignment, artifacts, at_call(call))
+    return train(assignment, artifacts)
 
 
 def assert_equal(one: Evaluation, other: Evaluation) -> None:
@@ -72,7 +72,7 @@ def assert_equal(one: Evaluation, other: Evaluation) -> None:
 
 
 def test_epochs_come_one_at_a_time_and_make_the_record(undisturbed: tuple[Evaluation, Path], tmp_path: Path) -> None:
-    training = Training(make_task(), artifacts=tmp_path, threads=1, device="cpu")
+    training = Session(make_assignment(), artifacts=tmp_path, threads=1, device="cpu")
     epochs = [training.next()]
     assert training.evaluation().history == tuple(epochs)
     epochs += [training.next(), training.next()]
@@ -81,7 +81,7 @@ def test_epochs_come_one_at_a_time_and_make_the_record(undisturbed: tuple[Evalua
 
 
 def test_there_are_no_more_epochs_than_the_fidelity_has(tmp_path: Path) -> None:
-    training = Training(make_task(epochs=1), artifacts=tmp_path, threads=1, device="cpu")
+    training = Session(make_assignment(epochs=1), artifacts=tmp_path, threads=1, device="cpu")
     training.next()
     with pytest.raises(ValueError, match="has 1 epochs, all of them done"):
         training.next()
@@ -90,9 +90,9 @@ def test_there_are_no_more_epochs_than_the_fidelity_has(tmp_path: Path) -> None:
 def test_epochs_of_the_checkpoint_come_first_and_cost_nothing(
     undisturbed: tuple[Evaluation, Path], tmp_path: Path
 ) -> None:
-    first = Training(make_task(), artifacts=tmp_path, threads=1, device="cpu")
+    first = Session(make_assignment(), artifacts=tmp_path, threads=1, device="cpu")
     before: list[Epoch] = [first.next(), first.next()]
-    again = Training(make_task(), artifacts=tmp_path, threads=1, device="cpu")
+    again = Session(make_assignment(), artifacts=tmp_path, threads=1, device="cpu")
     assert [again.next(), again.next()] == before
     again.next()
     assert_equal(again.evaluation(), undisturbed[0])
@@ -103,7 +103,7 @@ def test_epochs_of_the_checkpoint_come_first_and_cost_nothing(
 def test_a_training_that_gives_way_goes_on_at_that_very_step(
     undisturbed: tuple[Evaluation, Path], tmp_path: Path, call: int
 ) -> None:
-    assert_equal(train_interrupted_at(make_task(), tmp_path, call), undisturbed[0])
+    assert_equal(train_interrupted_at(make_assignment(), tmp_path, call), undisturbed[0])
 
 
 def test_no_step_is_made_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,39 +112,39 @@ def test_no_step_is_made_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(
         loop_room, "set_learning_rate", lambda optimizer, rate: made.append(rate) or original(optimizer, rate)
     )
-    train_interrupted_at(make_task(epochs=2), tmp_path, 2, 1, STEPS)
+    train_interrupted_at(make_assignment(epochs=2), tmp_path, 2, 1, STEPS)
     assert len(made) == 2 * STEPS
     assert made == sorted(made, reverse=True)
 
 
 def test_every_technique_goes_on_at_that_very_step(tmp_path: Path) -> None:
     # At 16 pixels PyTorch's CPU kernel leaves parts of the bf16 gradient of 1x1 maps unset.
-    task = make_task(recipe=EVERYTHING, resolution=32, epochs=2)
-    whole = train(task, tmp_path / "whole")
-    assert_equal(train_interrupted_at(task, tmp_path / "killed", 1, 2), whole)
+    assignment = make_assignment(recipe=EVERYTHING, resolution=32, epochs=2)
+    whole = train(assignment, tmp_path / "whole")
+    assert_equal(train_interrupted_at(assignment, tmp_path / "killed", 1, 2), whole)
 
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     """Two epochs without any option."""
-    return train(make_task(epochs=2), tmp_path_factory.mktemp("plain"))
+    return train(make_assignment(epochs=2), tmp_path_factory.mktemp("plain"))
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: "-".join(option))
 def test_an_option_changes_the_training_which_goes_on_at_that_very_step(
     plain: Evaluation, tmp_path: Path, option: dict[str, Any]
 ) -> None:
-    task = make_task(recipe=option, epochs=2)
-    whole = train(task, tmp_path / "whole")
-    assert_equal(train_interrupted_at(task, tmp_path / "killed", 2, STEPS), whole)
+    assignment = make_assignment(recipe=option, epochs=2)
+    whole = train(assignment, tmp_path / "whole")
+    assert_equal(train_interrupted_at(assignment, tmp_path / "killed", 2, STEPS), whole)
     assert option == {"channels_last": False} or curve(whole) != curve(plain)
 
 
 @pytest.mark.slow
 def test_a_compiled_training_goes_on_at_that_very_step(tmp_path: Path) -> None:
-    task = make_task(recipe={"compile": True, "cuda_graphs": True}, epochs=2)
-    whole = train(task, tmp_path / "whole")
-    assert_equal(train_interrupted_at(task, tmp_path / "killed", 2), whole)
+    assignment = make_assignment(recipe={"compile": True, "cuda_graphs": True}, epochs=2)
+    whole = train(assignment, tmp_path / "whole")
+    assert_equal(train_interrupted_at(assignment, tmp_path / "killed", 2), whole)
 
 
 @pytest.mark.parametrize(("name", "workers"), [("cifar10", 0), ("imagefolder", 0), ("imagefolder", 2)])
@@ -152,9 +152,9 @@ def test_image_folders_go_on_at_that_very_step(tmp_path: Path, name: str, worker
     write_folder(tmp_path / "data", images=8)
     (tmp_path / "data" / "train" / "cat" / "03.jpg").write_bytes(b"")
     data = Data(name=name, root=str(tmp_path / "data"), validation_fraction=0.25, max_corrupt=0.1, workers=workers)
-    task = make_task(data=data, epochs=2, train_fraction=1.0, recipe={"batch_size": 6})
-    whole = train(task, tmp_path / "whole")
-    assert_equal(train_interrupted_at(task, tmp_path / "killed", 2), whole)
+    assignment = make_assignment(data=data, epochs=2, train_fraction=1.0, recipe={"batch_size": 6})
+    whole = train(assignment, tmp_path / "whole")
+    assert_equal(train_interrupted_at(assignment, tmp_path / "killed", 2), whole)
 
 
 @pytest.mark.parametrize("protocol", ["memory", "file"])
@@ -162,14 +162,16 @@ def test_checkpoints_and_weights_may_lie_behind_a_url(
     undisturbed: tuple[Evaluation, Path], tmp_path: Path, protocol: str
 ) -> None:
     store = UPath(f"{protocol}://{tmp_path}")
-    evaluation = train_interrupted_at(make_task(), store, 2, 7)
+    evaluation = train_interrupted_at(make_assignment(), store, 2, 7)
     assert_equal(evaluation, undisturbed[0])
     weights = store / str(evaluation.weights)
     assert sha256_of(weights) == evaluation.weights_sha256
-    task = make_task()
-    measured = evaluate_weights(task.architecture, weights, task.data, "search", resolution=16, batch_size=16)
+    assignment = make_assignment()
+    measured = evaluate_weights(
+        assignment.architecture, weights, assignment.data, "search", resolution=16, batch_size=16
+    )
     assert measured["top1"] == evaluation.last.values["top1"]
-    discard(task.key, store)
+    discard(assignment.key, store)
     assert list((store / "checkpoints").iterdir()) == []
     store.fs.rm(store.path, recursive=True)
 
@@ -180,13 +182,13 @@ def test_a_store_that_cannot_be_written_is_nobodys_trials_fault_and_costs_no_epo
     def read_only(path: Path, target: Path) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    training = Training(make_task(), artifacts=tmp_path, threads=1, device="cpu")
+    training = Session(make_assignment(), artifacts=tmp_path, threads=1, device="cpu")
     training.next()
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", read_only)
         with pytest.raises(StorageError, match="Read-only file system"):
             training.next()
-    again = Training(make_task(), artifacts=tmp_path, threads=1, device="cpu")
+    again = Session(make_assignment(), artifacts=tmp_path, threads=1, device="cpu")
     assert len(again._history) == 1
     for _ in range(3):
         again.next()
@@ -197,10 +199,12 @@ def test_a_training_reads_the_staged_copy_of_its_data(tmp_path: Path) -> None:
     write_folder(tmp_path / "data", images=8)
     data = Data(name="imagefolder", root=str(tmp_path / "data"), validation_fraction=0.25, workers=0)
     staged = Data.model_validate({**data.model_dump(), "stage": str(tmp_path / "node")})
-    tasks = [make_task(data=d, epochs=1, train_fraction=1.0, recipe={"batch_size": 6}) for d in (data, staged)]
-    assert tasks[0].key == tasks[1].key
-    plain = train(tasks[0], tmp_path / "plain")
-    training = Training(tasks[1], artifacts=tmp_path / "staged", threads=1, device="cpu")
+    assignments = [
+        make_assignment(data=d, epochs=1, train_fraction=1.0, recipe={"batch_size": 6}) for d in (data, staged)
+    ]
+    assert assignments[0].key == assignments[1].key
+    plain = train(assignments[0], tmp_path / "plain")
+    training = Session(assignments[1], artifacts=tmp_path / "staged", threads=1, device="cpu")
     shutil.rmtree(tmp_path / "data")
     training.next()
     assert_equal(training.evaluation(), plain)
@@ -208,28 +212,28 @@ def test_a_training_reads_the_staged_copy_of_its_data(tmp_path: Path) -> None:
 
 def test_the_seconds_before_an_interruption_count(tmp_path: Path) -> None:
     with pytest.raises(Preempted, match="epoch 1: interrupted after 2 batches"):
-        train(make_task(epochs=1), tmp_path, at_call(2))
-    training = Training(make_task(epochs=1), artifacts=tmp_path, threads=1, device="cpu")
+        train(make_assignment(epochs=1), tmp_path, at_call(2))
+    training = Session(make_assignment(epochs=1), artifacts=tmp_path, threads=1, device="cpu")
     middle = training._middle
     assert middle is not None
     assert middle.seconds > 0
     assert training.next().seconds > middle.seconds
 
 
-def family(artifacts: Place) -> Task:
-    """A task whose parent is trained and stored."""
-    parent = make_task(VANILLA, epochs=2)
+def family(artifacts: Place) -> Assignment:
+    """An assignment whose parent is trained and stored."""
+    parent = make_assignment(VANILLA, epochs=2)
     digest = train(parent, artifacts).weights_sha256
     connected = started_as_vanilla(Architecture.parse(CONNECTED))
-    return dataclasses.replace(make_task(), architecture=connected, parent=parent, parent_sha256=digest)
+    return dataclasses.replace(make_assignment(), architecture=connected, parent=parent, parent_sha256=digest)
 
 
 def test_a_training_from_its_parent_goes_on_where_that_ended(tmp_path: Path) -> None:
-    still = make_task(epochs=1, recipe={"lr": 1e-12, "bn_momentum": 1e-9}).fidelity  # it stays where it starts
-    task = dataclasses.replace(family(tmp_path), fidelity=still)
-    assert task.parent is not None
-    parent = train(task.parent, tmp_path)
-    child = train(task, tmp_path)
+    still = make_assignment(epochs=1, recipe={"lr": 1e-12, "bn_momentum": 1e-9}).fidelity  # it stays where it starts
+    assignment = dataclasses.replace(family(tmp_path), fidelity=still)
+    assert assignment.parent is not None
+    parent = train(assignment.parent, tmp_path)
+    child = train(assignment, tmp_path)
     assert child.last.values["loss"] == pytest.approx(parent.last.values["loss"], rel=1e-4)
     assert child.last.values["top1"] == parent.last.values["top1"]
 
@@ -238,19 +242,19 @@ def test_a_training_from_its_parent_goes_on_where_that_ended(tmp_path: Path) -> 
 def test_a_training_from_its_parent_resumes_to_the_last_bit_and_needs_the_parent_no_more(
     tmp_path: Path, calls: tuple[int, ...]
 ) -> None:
-    task = family(tmp_path)
-    whole = train(task, tmp_path)
-    discard(task.key, tmp_path)
+    assignment = family(tmp_path)
+    whole = train(assignment, tmp_path)
+    discard(assignment.key, tmp_path)
     with pytest.raises(Preempted):
-        train(task, tmp_path, at_call(calls[0]))
-    assert task.parent is not None
-    weights_path(tmp_path, task.parent.key.id).unlink()
-    assert_equal(train_interrupted_at(task, tmp_path, *calls[1:]), whole)
+        train(assignment, tmp_path, at_call(calls[0]))
+    assert assignment.parent is not None
+    weights_path(tmp_path, assignment.parent.key.id).unlink()
+    assert_equal(train_interrupted_at(assignment, tmp_path, *calls[1:]), whole)
 
 
 def test_a_parent_that_is_missing_or_another_one_stops_the_run(tmp_path: Path) -> None:
-    task = family(tmp_path)
+    assignment = family(tmp_path)
     with pytest.raises(StorageError, match="SHA-256 differs"):
-        train(dataclasses.replace(task, parent_sha256="0" * 64), tmp_path)
+        train(dataclasses.replace(assignment, parent_sha256="0" * 64), tmp_path)
     with pytest.raises(StorageError, match="do all nodes share `artifacts`"):
-        train(task, tmp_path / "elsewhere")
+        train(assignment, tmp_path / "elsewhere")

@@ -1,14 +1,14 @@
-"""From what a study wants trained to the task that says so: the one place where tasks of a study are made."""
+"""From what a study wants trained to the assignment that says so: the one place where a study's are made."""
 
 from __future__ import annotations
 
 from dcasearch.architecture import Architecture, started_as_vanilla, vanilla_of
+from dcasearch.assignment import Assignment
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.evaluation import Protocol
-from dcasearch.task import Task
 
 
-def task_of(
+def assignment_of(
     study: Study,
     fidelity: Fidelity,
     architecture: Architecture,
@@ -16,7 +16,7 @@ def task_of(
     *,
     data_fingerprint: str,
     protocol: Protocol | None = None,
-) -> Task:
+) -> Assignment:
     """Return the training of an architecture at a fidelity, with its vanilla parent's where it starts from that.
 
     Args:
@@ -31,7 +31,7 @@ def task_of(
     how = fidelity.parent
     parent = None
     if how is not None:
-        parent = Task(
+        parent = Assignment(
             architecture=vanilla_of(architecture),
             fidelity=how,
             data=study.data,
@@ -40,7 +40,7 @@ def task_of(
             seed=seed,
             task=study.task,
         )
-    return Task(
+    return Assignment(
         architecture=architecture if parent is None else started_as_vanilla(architecture),
         fidelity=fidelity,
         data=study.data,

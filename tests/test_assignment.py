@@ -7,20 +7,20 @@ import pytest
 from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Data
 from dcasearch.evaluation import EvaluationKey, fingerprint
-from tests.training.support import CONNECTED, VANILLA, make_task
+from tests.training.support import CONNECTED, VANILLA, make_assignment
 
 
 def test_a_task_survives_the_way_to_another_process() -> None:
-    task = make_task()
-    assert pickle.loads(pickle.dumps(task)) == task
-    assert pickle.loads(pickle.dumps(task)).key == task.key
+    assignment = make_assignment()
+    assert pickle.loads(pickle.dumps(assignment)) == assignment
+    assert pickle.loads(pickle.dumps(assignment)).key == assignment.key
 
 
 @pytest.mark.parametrize(
     "change", [{"resolution": 32}, {"epochs": 4}, {"train_fraction": 0.5}, {"recipe": {"lr": 0.2}}, {"seed": 1}]
 )
 def test_whatever_changes_the_training_changes_its_key(change: dict[str, Any]) -> None:
-    assert make_task(**change).key != make_task().key
+    assert make_assignment(**change).key != make_assignment().key
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,12 @@ def test_whatever_changes_the_training_changes_its_key(change: dict[str, Any]) -
     ],
 )
 def test_what_does_not_change_the_training_leaves_its_key(change: dict[str, Any]) -> None:
-    assert make_task(**change).key == make_task().key
+    assert make_assignment(**change).key == make_assignment().key
 
 
 def scored(**changes: Any) -> EvaluationKey:
     level = {"kind": "zero_cost", "score": "snip", "epochs": 1}
-    return make_task(**{**level, **changes}).key
+    return make_assignment(**{**level, **changes}).key
 
 
 @pytest.mark.parametrize(
@@ -56,14 +56,17 @@ def test_a_score_does_not_depend_on_how_networks_are_trained_nor_synflow_on_the_
 
 
 def test_architecture_and_protocol_are_in_the_key() -> None:
-    assert len({make_task(VANILLA).key, make_task().key, make_task(protocol="paper").key}) == 3
+    assert len({make_assignment(VANILLA).key, make_assignment().key, make_assignment(protocol="paper").key}) == 3
 
 
 def test_the_start_of_alpha_is_part_of_the_training_where_there_is_an_alpha() -> None:
     from_zero = {"alpha": {"init": 0.0}}
-    assert make_task({**CONNECTED, "connections": from_zero}).key != make_task().key
+    assert make_assignment({**CONNECTED, "connections": from_zero}).key != make_assignment().key
     learned = {**CONNECTED, "connections": {"function": "learned"}}
-    assert make_task({**learned, "connections": {"function": "learned", **from_zero}}).key == make_task(learned).key
+    assert (
+        make_assignment({**learned, "connections": {"function": "learned", **from_zero}}).key
+        == make_assignment(learned).key
+    )
 
 
 def test_the_defaults_of_a_recipe_are_settled() -> None:
@@ -82,32 +85,41 @@ def test_the_defaults_of_a_recipe_are_settled() -> None:
 
 
 def test_the_parent_is_in_the_key_and_the_check_of_its_weights_is_not() -> None:
-    parent = make_task(VANILLA)
-    child = dataclasses.replace(make_task(), parent=parent)
-    assert len({make_task().key, child.key, dataclasses.replace(child, parent=make_task(VANILLA, epochs=9)).key}) == 3
+    parent = make_assignment(VANILLA)
+    child = dataclasses.replace(make_assignment(), parent=parent)
+    assert (
+        len(
+            {
+                make_assignment().key,
+                child.key,
+                dataclasses.replace(child, parent=make_assignment(VANILLA, epochs=9)).key,
+            }
+        )
+        == 3
+    )
     assert dataclasses.replace(child, parent_sha256="0" * 64).key == child.key
 
 
 def test_a_change_of_the_numerics_changes_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = make_task().key
-    monkeypatch.setattr("dcasearch.task.NUMERICS", 2)
-    assert make_task().key != before
+    before = make_assignment().key
+    monkeypatch.setattr("dcasearch.assignment.NUMERICS", 2)
+    assert make_assignment().key != before
 
 
 @pytest.mark.parametrize("score", [{}, {"kind": "zero_cost", "score": "snip", "epochs": 1}])
 def test_a_change_of_the_numerics_of_some_data_changes_the_keys_of_that_data_alone(
     monkeypatch: pytest.MonkeyPatch, score: dict[str, Any]
 ) -> None:
-    task = make_task(**score)
-    folder = dataclasses.replace(task, data=Data(name="imagefolder", root="."))
-    assert folder.key != task.key  # of an equal fingerprint
-    monkeypatch.setattr("dcasearch.task.NUMERICS_OF_DATA", {})
-    assert folder.key == make_task(**score).key == task.key
+    assignment = make_assignment(**score)
+    folder = dataclasses.replace(assignment, data=Data(name="imagefolder", root="."))
+    assert folder.key != assignment.key  # of an equal fingerprint
+    monkeypatch.setattr("dcasearch.assignment.NUMERICS_OF_DATA", {})
+    assert folder.key == make_assignment(**score).key == assignment.key
 
 
 @pytest.mark.parametrize("recipe", [{"precision": "bf16"}, {"batch_size": 8}])
 def test_precision_and_global_batch_are_in_the_key(recipe: dict[str, Any]) -> None:
-    assert make_task(recipe=recipe).key != make_task().key
+    assert make_assignment(recipe=recipe).key != make_assignment().key
 
 
 MNASNET = {"backbone": {"name": "mnasnet0_5", "stem": "small"}, "attention": {"name": "se"}}
@@ -121,19 +133,19 @@ SCORES = [
 @pytest.mark.parametrize("level", SCORES)
 def test_mnasnets_smaller_classifier_changes_the_keys_of_mnasnet_alone(level: dict[str, Any]) -> None:
     as_before = {"recipe": {"classifier_init": "torchvision"}}
-    assert make_task(MNASNET, **level).key != make_task(MNASNET, **level, **as_before).key
-    assert make_task(**level).key == make_task(**level, **as_before).key
+    assert make_assignment(MNASNET, **level).key != make_assignment(MNASNET, **level, **as_before).key
+    assert make_assignment(**level).key == make_assignment(**level, **as_before).key
 
 
 def test_mnasnets_key_with_torchvisions_classifier_is_that_of_records_made_before_the_option() -> None:
-    key = make_task(MNASNET, recipe={"classifier_init": "torchvision"}).key
-    assert (key.architecture_id, key.fidelity) == (make_task(MNASNET).key.architecture_id, "283dd6b833e3d061")
+    key = make_assignment(MNASNET, recipe={"classifier_init": "torchvision"}).key
+    assert (key.architecture_id, key.fidelity) == (make_assignment(MNASNET).key.architecture_id, "283dd6b833e3d061")
 
 
 @pytest.mark.parametrize("data", [Data(name="imagenet", root="."), Data(name="imagefolder", root=".", classes=1000)])
 def test_mnasnets_key_with_a_thousand_classes_stays(data: Data) -> None:
     recipe = {"classifier_init": "torchvision"}
-    new, old = (dataclasses.replace(make_task(MNASNET, **how), data=data) for how in ({}, {"recipe": recipe}))
+    new, old = (dataclasses.replace(make_assignment(MNASNET, **how), data=data) for how in ({}, {"recipe": recipe}))
     assert new.key == old.key
     few = dataclasses.replace(new, data=data.model_copy(update={"classes": 10}))
     assert few.key != dataclasses.replace(old, data=few.data).key

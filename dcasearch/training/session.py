@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from dcasearch.artifacts import Place
+from dcasearch.assignment import Assignment
 from dcasearch.data import Batch, Loader, describe, root_of, stage
 from dcasearch.errors import DataError, Preempted, TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.metrics import METRICS
 from dcasearch.models import build_model
-from dcasearch.task import Task
 from dcasearch.training.binding import Fit
 from dcasearch.training.checkpoint import (
     Checkpoint,
@@ -53,31 +53,32 @@ class _Interruption(Exception):
     """Raised between two batches: the training has to give way."""
 
 
-def check_data(task: Task) -> None:
-    """Stage a task's data on this machine, where it asks for that, and raise DataError where it is not its data."""
-    stage(task.data)
-    found = describe(task.data).fingerprint
-    if found != task.data_fingerprint:
+def check_data(assignment: Assignment) -> None:
+    """Stage an assignment's data on this machine where it asks for that; raise DataError where it is other data."""
+    stage(assignment.data)
+    found = describe(assignment.data).fingerprint
+    if found != assignment.data_fingerprint:
         raise DataError(
-            f"{task.data.name} at {root_of(task.data)} is not the data of this study: fingerprint {found}, "
-            f"not {task.data_fingerprint}"
+            f"{assignment.data.name} at {root_of(assignment.data)} is not the data of this study: fingerprint {found}, "
+            f"not {assignment.data_fingerprint}"
         )
 
 
-class Training:
-    """One training of one task: `next` until it has as many epochs as are wanted, then `evaluation`.
+class Session:
+    """One training of one assignment: `next` until it has as many epochs as are wanted, then `evaluation`.
 
-    On the CPU equal tasks, threads and ranks give equal values to the last bit, whatever ran before in the process
-    and however often the training was interrupted. (With more than two ranks the order in which gradients are
-    summed may differ after an interruption.)
+    The session has checkpoints, resuming, interruption, ranks, seeds and reporting; its task has loaders, loss and
+    metrics. On the CPU equal assignments, threads and ranks give equal values to the last bit, whatever ran before in
+    the process and however often the training was interrupted. (With more than two ranks the order in which gradients
+    are summed may differ after an interruption.)
 
-    Several ranks make a Training of the same task each and call `next` equally often. Rank 0 writes checkpoints and
-    weights, and its record is the training's; the others get the state from it, not from their own files.
+    Several ranks make a session of the same assignment each and call `next` equally often. Rank 0 writes checkpoints
+    and weights, and its record is the training's; the others get the state from it, not from their own files.
     """
 
     def __init__(
         self,
-        task: Task,
+        assignment: Assignment,
         *,
         artifacts: Place,
         threads: int,
@@ -88,7 +89,7 @@ class Training:
         """Open the data, build the network, and read the checkpoint if there is one.
 
         Args:
-            task: what to train.
+            assignment: what to train.
             artifacts: the artifact store.
             threads: of CPU computation, of this rank.
             device: `auto`, `cpu`, `cuda`, `cuda:1` …
@@ -97,9 +98,9 @@ class Training:
 
         Raises:
             TrialFailure: there is too little memory, or a bug.
-            DataError: the data is missing, broken, or not what the task was made for.
+            DataError: the data is missing, broken, or not what the assignment was made for.
         """
-        self._task, self._artifacts, self._threads = task, artifacts, threads
+        self._assignment, self._artifacts, self._threads = assignment, artifacts, threads
         self._ranks, self._interrupted = ranks or ALONE, interrupted
         self._history: list[Epoch] = []
         self._images: list[int] = []
@@ -109,38 +110,38 @@ class Training:
         """The key's id of the shorter training that this one has just gone on from."""
         self._continued = 0
         with at_work(self._threads):
-            self._checkpoint = checkpoint_path(task.key, artifacts)
+            self._checkpoint = checkpoint_path(assignment.key, artifacts)
             self._open(choose_device(device))
 
     def _parent(self) -> Mapping[str, Tensor] | None:
         """Return the weights of the training that this one starts from, read by the first rank."""
-        if self._task.parent is None:
+        if self._assignment.parent is None:
             return None
-        read = parent_weights(self._task, self._artifacts) if self._ranks.first else None
+        read = parent_weights(self._assignment, self._artifacts) if self._ranks.first else None
         content = self._ranks.from_first(read)
         return None if content is None else safetensors.torch.load(content)
 
     def _open(self, device: torch.device) -> None:
-        task, fidelity = self._task, self._task.fidelity
-        check_data(task)
+        assignment, fidelity = self._assignment, self._assignment.fidelity
+        check_data(assignment)
         self._device, self._recipe = device, fidelity.recipe
-        self._learning = learning_task(task.task, self._recipe)
+        self._learning = learning_task(assignment.task, self._recipe)
         self._loaders = self._learning.open(
-            task.data,
-            task.protocol,
+            assignment.data,
+            assignment.protocol,
             resolution=fidelity.resolution,
             train_fraction=fidelity.train_fraction,
-            seed=task.seed,
+            seed=assignment.seed,
             artifacts=self._artifacts,
             device=device,
             share=self._ranks.share,
         )
         saved = self._ranks.from_first(self._saved() if self._ranks.first else None)
         self._network = make_network(
-            task.architecture,
+            assignment.architecture,
             self._recipe,
             outputs=self._learning.width(self._loaders.classes),
-            seed=task.seed,
+            seed=assignment.seed,
             device=device,
             ranks=self._ranks,
             parent=self._parent() if saved is None else None,
@@ -151,11 +152,11 @@ class Training:
 
     def _saved(self) -> bytes | None:
         """Return this training's checkpoint, or that of the longest one which is its beginning."""
-        own = read_checkpoint(self._checkpoint, partial(self._check, self._task.fidelity.epochs))
+        own = read_checkpoint(self._checkpoint, partial(self._check, self._assignment.fidelity.epochs))
         if own is not None:
             return own
         stored = checkpoint_ids(self._artifacts)
-        shorter = beginnings(self._task) if stored else {}
+        shorter = beginnings(self._assignment) if stored else {}
         for id in sorted(stored & shorter.keys(), key=lambda id: -shorter[id]):
             path = checkpoint_of(id, self._artifacts)
             content = read_checkpoint(path, partial(self._check, shorter[id]))
@@ -166,7 +167,7 @@ class Training:
 
     def _check(self, epochs: int, checkpoint: Checkpoint) -> None:
         """Raise Unfit where a checkpoint is not of this training, or of its beginning of so many epochs."""
-        model = build_model(self._task.architecture, num_classes=self._learning.width(self._loaders.classes))
+        model = build_model(self._assignment.architecture, num_classes=self._learning.width(self._loaders.classes))
         Fit.of(model, self._recipe, epochs=epochs, steps=len(self._loaders.train)).check(checkpoint)
 
     def _resume(self, checkpoint: Checkpoint) -> None:
@@ -188,7 +189,7 @@ class Training:
             Preempted: `interrupted` said so, and the checkpoint holds the very step.
             ValueError: there is no further epoch.
         """
-        if self._returned == self._task.fidelity.epochs:
+        if self._returned == self._assignment.fidelity.epochs:
             raise ValueError(f"the fidelity has {self._returned} epochs, all of them done")
         if self._returned == len(self._history):
             with at_work(self._threads):
@@ -219,7 +220,7 @@ class Training:
         self._save()
 
     def _epoch(self, epoch: int, seconds: Callable[[], float]) -> tuple[Trained, dict[str, float]]:
-        with epoch_random_state(self._task.seed, epoch, self._device, self._ranks.rank):
+        with epoch_random_state(self._assignment.seed, epoch, self._device, self._ranks.rank):
             progress = self._progress()
             try:
                 return self._train(epoch, progress), self._measure(epoch)
@@ -259,13 +260,13 @@ class Training:
             return learning_rate(
                 first + step,
                 steps_per_epoch=steps,
-                epochs=self._task.fidelity.epochs,
+                epochs=self._assignment.fidelity.epochs,
                 peak=self._recipe.lr,
                 schedule=self._recipe.schedule,
             )
 
         batches = self._until_interrupted(self._loaders.train.epoch(epoch, progress.batches))
-        mix = self._learning.mix(epoch, self._loaders.classes, self._task.seed)
+        mix = self._learning.mix(epoch, self._loaders.classes, self._assignment.seed)
         return train_epoch(self._network, self._optimizer, batches, rate, self._learning, progress, self._ranks, mix)
 
     def _until_interrupted(self, batches: Iterator[Batch]) -> Iterator[Batch]:
@@ -276,7 +277,7 @@ class Training:
 
     def _measure(self, epoch: int) -> dict[str, float]:
         self._ranks.share_buffers(self._network.evaluated)
-        last = epoch == self._task.fidelity.epochs
+        last = epoch == self._assignment.fidelity.epochs
         loader: Loader = self._loaders.final if last else self._loaders.each
         metrics = measure(
             self._learning,
@@ -323,15 +324,15 @@ class Training:
 
     def _evaluation(self, epochs: int) -> Evaluation:
         weights, digest = None, None
-        if epochs == self._task.fidelity.epochs:
-            weights = weights_name(self._task.key.id)
+        if epochs == self._assignment.fidelity.epochs:
+            weights = weights_name(self._assignment.key.id)
             digest = save_weights(self._network.evaluated, self._artifacts / weights)
         history = tuple(self._history[:epochs])
         made_with = provenance(self._threads) | {"ranks": str(self._ranks.world)}
         if len(self._loaders.corrupt):
             made_with["unreadable_images"] = str(len(self._loaders.corrupt))
         return Evaluation(
-            key=self._task.key,
+            key=self._assignment.key,
             history=history,
             seconds=sum(epoch.seconds for epoch in history),
             images=sum(self._images[:epochs]),

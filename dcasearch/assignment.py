@@ -14,8 +14,8 @@ from dcasearch.metrics import CLASSIFICATION
 _ALPHA = 1.0
 """α's usual start, `Alpha.init`'s default."""
 NUMERICS = 1
-"""Rises with a change of this package after which an equal task gives other values: records made before it are then
-of another key. Left out of the key while it is 1."""
+"""Rises with a change of this package after which an equal assignment gives other values: records made before it are
+then of another key. Left out of the key while it is 1."""
 NUMERICS_OF_DATA = {"imagefolder": 2, "imagenet": 2}
 """The same for a change that concerns some data sets alone. 2: a JPEG is decoded at a fraction of its size where the
 crop does not need more."""
@@ -24,20 +24,20 @@ _CLASSES = {"digits": 10, "cifar10": 10, "imagenet": TORCHVISION_CLASSES}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class Assignment:
     """What is to be trained (or scored), how, on what, and what it is measured on."""
 
     architecture: Architecture
     fidelity: Fidelity
     data: Data
     data_fingerprint: str
-    """`DataInfo.fingerprint`; a worker whose data has another one refuses the task."""
+    """`DataInfo.fingerprint`; a worker whose data has another one refuses the assignment."""
     protocol: Protocol
     seed: int
     """Of parameters, batch order, augmentation and dropout."""
     task: str = CLASSIFICATION.name
     """What is learned, an entry of `dcasearch.metrics.TASKS`."""
-    parent: Task | None = None
+    parent: Assignment | None = None
     """The training whose weights this one starts from; what it has in common with it is loaded, the rest drawn."""
     parent_sha256: str | None = None
     """Of the parent's weights, once they are there."""
@@ -63,7 +63,9 @@ class Task:
             "train_fraction": self.fidelity.train_fraction,
             "recipe": self.fidelity.recipe.model_dump(mode="json", exclude_defaults=True, exclude={"classifier_init"}),
         }
-        if self.task != CLASSIFICATION.name:  # left out, so that records made before there were other tasks stay
+        if (
+            self.assignment != CLASSIFICATION.name
+        ):  # left out, so that records made before there were other assignments stay
             meaning["task"] = self.task
         if self.parent is not None:
             meaning["parent"] = self.parent.key.id
