@@ -63,9 +63,7 @@ class Assignment:
             "train_fraction": self.fidelity.train_fraction,
             "recipe": self.fidelity.recipe.model_dump(mode="json", exclude_defaults=True, exclude={"classifier_init"}),
         }
-        if (
-            self.assignment != CLASSIFICATION.name
-        ):  # left out, so that records made before there were other assignments stay
+        if self.task != CLASSIFICATION.name:  # left out, so that records made before there were others stay
             meaning["task"] = self.task
         if self.parent is not None:
             meaning["parent"] = self.parent.key.id
