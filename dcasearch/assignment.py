@@ -8,7 +8,7 @@ from typing import Any
 from dcasearch.architecture import BACKBONES, Architecture
 from dcasearch.architecture.layouts import TORCHVISION_CLASSES
 from dcasearch.config.study import Data, Fidelity
-from dcasearch.evaluation import EvaluationKey, Protocol, fingerprint
+from dcasearch.evaluation import EvaluationKey, EvaluationProtocol, fingerprint
 from dcasearch.metrics import CLASSIFICATION
 
 _ALPHA = 1.0
@@ -32,7 +32,7 @@ class Assignment:
     data: Data
     data_fingerprint: str
     """`DataInfo.fingerprint`; a worker whose data has another one refuses the assignment."""
-    protocol: Protocol
+    protocol: EvaluationProtocol
     seed: int
     """Of parameters, batch order, augmentation and dropout."""
     task: str = CLASSIFICATION.name

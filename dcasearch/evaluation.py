@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from dcasearch.metrics import SCORE, Metric, headline_of
 
-Protocol = Literal["search", "test", "paper"]
+EvaluationProtocol = Literal["search", "test", "paper"]
 """What a value was measured on: `search` the held-out part of train, `test` the test split (read once, after the last
 epoch, for the exported winner and its baselines; the epochs before are measured as in `search`), `paper` all of
 train against the 50k validation images."""
@@ -100,7 +100,7 @@ class EvaluationKey:
     """Fingerprint of the fidelity's meaning: resolution, epochs, fraction of train, recipe; or which score of what."""
     data: str
     """Fingerprint of the data set and of its split."""
-    protocol: Protocol
+    protocol: EvaluationProtocol
     seed: int
 
     @property

@@ -22,7 +22,7 @@ from dcasearch.artifacts import open_artifacts
 from dcasearch.config.study import Fidelity
 from dcasearch.data import DataInfo
 from dcasearch.errors import StudyFailed, TimeOver
-from dcasearch.evaluation import Protocol as DataProtocol
+from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.executors import Executor, open_executor
 from dcasearch.meaning import check_unchanged, meaning_of
 from dcasearch.metrics import SCORE, TASKS
@@ -30,7 +30,7 @@ from dcasearch.search.claims import Claims
 from dcasearch.search.costing import Costs, costs_of
 from dcasearch.search.ledger import Ledger
 from dcasearch.search.parents import WithParents
-from dcasearch.search.pipeline import Part, Pipeline
+from dcasearch.search.pipeline import Phase, Pipeline
 from dcasearch.search.planning import Promoter, Racer, plan_users
 from dcasearch.search.pruning import rungs
 from dcasearch.search.requests import Requests
@@ -150,13 +150,13 @@ class _Run:
             raise TimeOver(over)
         return cancelled
 
-    def _parts(self) -> list[Part]:
+    def _parts(self) -> list[Phase]:
         """Return the study as a pipeline: per fidelity its baselines and its trials, then the final trainings."""
-        parts: list[Part] = []
-        previous: Part | None = None
+        parts: list[Phase] = []
+        previous: Phase | None = None
         for fidelity in self.study.fidelities:
-            parts.append(Part(partial(self._baselines_of, fidelity)))
-            part = Part(partial(self._trials, fidelity, previous))
+            parts.append(Phase(partial(self._baselines_of, fidelity)))
+            part = Phase(partial(self._trials, fidelity, previous))
             if previous is not None and fidelity.promote is not None and fidelity.promote.asynchronous:
                 part.overtakes = previous
             elif previous is not None:
@@ -165,7 +165,7 @@ class _Run:
             parts.append(part)
             previous = part
         if self.study.final is not None and previous is not None:
-            parts.append(Part(partial(self._finals, self.study.final.seeds), (previous,)))
+            parts.append(Phase(partial(self._finals, self.study.final.seeds), (previous,)))
         return parts
 
     def _register(self) -> None:
@@ -195,7 +195,7 @@ class _Run:
         fidelity: Fidelity,
         candidates: list[tuple[str, Architecture]],
         seeds: tuple[int, ...],
-        protocol: DataProtocol,
+        protocol: EvaluationProtocol,
     ) -> Source:
         done = [r for r in self.store.roles(self.study.name) if (r.role, r.fidelity) == (role, fidelity.name)]
         ended = sum(r.evaluation is not None or r.failure not in (None, "lost") for r in done)
@@ -230,7 +230,7 @@ class _Run:
             observe=self.observe,
         )
 
-    def _trials(self, fidelity: Fidelity, previous: Part | None) -> Source:
+    def _trials(self, fidelity: Fidelity, previous: Phase | None) -> Source:
         """Return the trials of one fidelity; `previous` are those of the fidelity before it."""
         ledger = Ledger(self.store, self.study, fidelity)
         plans: list[Callable[[], int]] = []
@@ -259,7 +259,7 @@ class _Run:
         )
         return self._with_parents(trials, fidelity)
 
-    def _end_trials(self, part: Part) -> None:
+    def _end_trials(self, part: Phase) -> None:
         """Say why the trials of a fidelity ended.
 
         Raises:
@@ -311,7 +311,7 @@ def _all_equal(ledger: Ledger) -> bool:
     return len(scores) > 1 and len(set(scores)) == 1
 
 
-def _trials_of(part: Part) -> Trials:
+def _trials_of(part: Phase) -> Trials:
     source = part.source.source if isinstance(part.source, WithParents) else part.source
     if not isinstance(source, Trials):
         raise RuntimeError("the part was not begun, or holds no trials")

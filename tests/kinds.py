@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dcasearch.architecture import KINDS, Kind, Option, State
-from dcasearch.models.attention import ATTENTIONS, Attention, Extraction, Part
+from dcasearch.models.attention import ATTENTIONS, AttentionBlock, Branch, Extraction
 
 TALL = Kind(
     title="Tall: gates rows",
@@ -47,7 +47,7 @@ BETWEEN = Kind(
 MINE = Kind(title="Mine: a buffer", dimensions={"channel": State(g=("B", "C"), t=("B", "C"))})
 
 
-class Gate(Part[Tensor]):
+class Gate(Branch[Tensor]):
     """Averages over some axes of the map, gates by the sigmoid of a learned multiple."""
 
     def __init__(self, mean: tuple[int, ...], keepdim: bool = True, strength: float = 1.0) -> None:
@@ -92,14 +92,14 @@ class Scaled(Gate):
 
 
 _MAKERS: dict[str, tuple[Kind, Any]] = {
-    "tall": (TALL, lambda block, host: Attention(row=Gate((3,), strength=block.option("strength")))),
-    "flat": (FLAT, lambda block, host: Attention(row=Gate((2,)))),
-    "whole": (WHOLE, lambda block, host: Attention(row=Gate(()))),
-    "mask": (MASK, lambda block, host: Attention(row=Gate((1,)))),
-    "planes": (PLANES, lambda block, host: Attention(spatial=Groups(block.option("groups")))),
-    "after": (AFTER, lambda block, host: Attention(channel=Gate((2, 3), keepdim=False), energy=Gate((1,)))),
-    "between": (BETWEEN, lambda block, host: Attention(channel=Gate((2, 3), keepdim=False))),
-    "mine": (MINE, lambda block, host: Attention(channel=Scaled(block.layout.channels))),
+    "tall": (TALL, lambda block, host: AttentionBlock(row=Gate((3,), strength=block.option("strength")))),
+    "flat": (FLAT, lambda block, host: AttentionBlock(row=Gate((2,)))),
+    "whole": (WHOLE, lambda block, host: AttentionBlock(row=Gate(()))),
+    "mask": (MASK, lambda block, host: AttentionBlock(row=Gate((1,)))),
+    "planes": (PLANES, lambda block, host: AttentionBlock(spatial=Groups(block.option("groups")))),
+    "after": (AFTER, lambda block, host: AttentionBlock(channel=Gate((2, 3), keepdim=False), energy=Gate((1,)))),
+    "between": (BETWEEN, lambda block, host: AttentionBlock(channel=Gate((2, 3), keepdim=False))),
+    "mine": (MINE, lambda block, host: AttentionBlock(channel=Scaled(block.layout.channels))),
 }
 
 

@@ -84,8 +84,8 @@ def test_a_name_is_registered_once() -> None:
 
 
 def test_a_metric_that_is_registered_later_may_stand_in_a_study(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dcasearch.config.schema import study_schema
     from dcasearch.config.study import Study
+    from dcasearch.config.study_schema import study_schema
 
     later = Metric(name="latency", label="latency", known="before training", of_device=True)
     monkeypatch.setitem(METRICS._entries, "latency", later)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dcasearch.analysis.power import Expected, Measurement, Power, expected, power
 from dcasearch.config.study import Fidelity, Study
-from dcasearch.evaluation import EvaluationKey, Protocol
+from dcasearch.evaluation import EvaluationKey, EvaluationProtocol
 from dcasearch.metrics import TASKS
 from dcasearch.search.assignments import assignment_of
 from dcasearch.space import Space
@@ -89,7 +89,7 @@ class _Reader:
         self._study, self._store, self._data, self._space = study, store, data, space
         self._roles: Sequence[Role] = [] if store is None else store.roles(study.name)
 
-    def of(self, fidelity: Fidelity, protocol: Protocol) -> tuple[list[Measurement], int]:
+    def of(self, fidelity: Fidelity, protocol: EvaluationProtocol) -> tuple[list[Measurement], int]:
         """Return the trainings of a fidelity on one protocol's images, and how many networks were candidates."""
         if self._store is None:
             return [], 0
@@ -109,7 +109,9 @@ class _Reader:
         measured = [Measurement(k.architecture_id, k.seed, v[headline], v.get(LOSS)) for k, v in own.items()]
         return sorted(measured, key=lambda m: (m.architecture_id, m.seed)), len(candidates)
 
-    def _meaning(self, fidelity: Fidelity, protocol: Protocol, own: EvaluationKey | None) -> EvaluationKey | None:
+    def _meaning(
+        self, fidelity: Fidelity, protocol: EvaluationProtocol, own: EvaluationKey | None
+    ) -> EvaluationKey | None:
         """Return what equal trainings share; None where none can be told to be equal."""
         if fidelity.parent is not None:
             return None

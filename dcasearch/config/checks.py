@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import get_args
 
-from dcasearch.config.document import Path, Report
+from dcasearch.config.document import KeyPath, Report
 from dcasearch.config.study import Fidelity, Promotion, Race, Resources, ScoreName, Study
 from dcasearch.errors import nearest
 from dcasearch.metrics import CLASSIFICATION, METRICS, SCORE, TASKS, is_cost
@@ -21,7 +21,7 @@ def check_study(study: Study, report: Report) -> None:
         report(path, message)
 
 
-def _data(study: Study) -> Iterator[tuple[Path, str]]:
+def _data(study: Study) -> Iterator[tuple[KeyPath, str]]:
     name = study.data.name
     if name not in DATA_SETS:
         yield ("data", "name"), f"'{name}' is not a data set; {nearest(name, DATA_SETS)}"
@@ -33,7 +33,7 @@ def _data(study: Study) -> Iterator[tuple[Path, str]]:
             yield ("data", "classes", n), f"'{wanted}' stands twice"
 
 
-def _goals(study: Study) -> Iterator[tuple[Path, str]]:
+def _goals(study: Study) -> Iterator[tuple[KeyPath, str]]:
     for metric, direction in study.objectives.items():
         better = METRICS[metric].direction or direction
         if better != direction:
@@ -60,7 +60,7 @@ def _goals(study: Study) -> Iterator[tuple[Path, str]]:
             yield ("constraints", metric), f"min {bound.min:g} is above max {bound.max:g}: nothing is feasible"
 
 
-def _fidelities(study: Study) -> Iterator[tuple[Path, str]]:
+def _fidelities(study: Study) -> Iterator[tuple[KeyPath, str]]:
     names = [fidelity.name for fidelity in study.fidelities]
     for n, fidelity in enumerate(study.fidelities):
         path = ("fidelities", n)
@@ -72,7 +72,7 @@ def _fidelities(study: Study) -> Iterator[tuple[Path, str]]:
             yield (*path, "seeds"), "hold a seed twice: that is one training, not two"
 
 
-def _first(study: Study, fidelity: Fidelity, path: Path) -> Iterator[tuple[Path, str]]:
+def _first(study: Study, fidelity: Fidelity, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     if fidelity.promote is not None:
         yield (*path, "promote"), "the first fidelity has nothing to promote from; give it `trials`"
     if fidelity.trials is None and study.sampler.name != "grid":
@@ -81,7 +81,7 @@ def _first(study: Study, fidelity: Fidelity, path: Path) -> Iterator[tuple[Path,
         yield (*path, "seeds"), "a sampled trial is one training; give later fidelities more seeds, not the first"
 
 
-def _later(study: Study, fidelity: Fidelity, path: Path) -> Iterator[tuple[Path, str]]:
+def _later(study: Study, fidelity: Fidelity, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     if fidelity.promote is None:
         yield path, "needs `promote`: which trials of the fidelity before it are trained here"
     elif fidelity.promote.top + fidelity.promote.random == 0:
@@ -100,7 +100,9 @@ def _before(study: Study, fidelity: Fidelity) -> tuple[Fidelity, ...]:
     return study.fidelities[: [other.name for other in study.fidelities].index(fidelity.name)]
 
 
-def _race(study: Study, fidelity: Fidelity, promote: Promotion, race: Race, path: Path) -> Iterator[tuple[Path, str]]:
+def _race(
+    study: Study, fidelity: Fidelity, promote: Promotion, race: Race, path: KeyPath
+) -> Iterator[tuple[KeyPath, str]]:
     if race.max_seeds <= len(fidelity.seeds):
         yield (
             (*path, "promote", "race"),
@@ -135,7 +137,7 @@ def _race(study: Study, fidelity: Fidelity, promote: Promotion, race: Race, path
         )
 
 
-def _score(study: Study, fidelity: Fidelity, path: Path) -> Iterator[tuple[Path, str]]:
+def _score(study: Study, fidelity: Fidelity, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     if fidelity.name != study.fidelities[0].name or len(study.fidelities) == 1:
         yield (*path, "kind"), "a zero_cost fidelity stands first, before one that trains"
     if study.task != CLASSIFICATION.name:
@@ -156,7 +158,7 @@ def _score(study: Study, fidelity: Fidelity, path: Path) -> Iterator[tuple[Path,
         yield ("executor", "resources", fidelity.name), "a score is computed by one process; ranks: 1"
 
 
-def _training(fidelity: Fidelity, path: Path) -> Iterator[tuple[Path, str]]:
+def _training(fidelity: Fidelity, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     if fidelity.pruner.name != "none" and fidelity.pruner.min_epochs >= fidelity.epochs:
         yield (*path, "pruner"), f"has no rung: min_epochs {fidelity.pruner.min_epochs} of {fidelity.epochs} epochs"
     for name in ("score", "batches"):
@@ -164,7 +166,7 @@ def _training(fidelity: Fidelity, path: Path) -> Iterator[tuple[Path, str]]:
             yield (*path, name), "belongs to `kind: zero_cost`"
 
 
-def _final(study: Study) -> Iterator[tuple[Path, str]]:
+def _final(study: Study) -> Iterator[tuple[KeyPath, str]]:
     if study.final is None:
         return
     if len(set(study.final.seeds)) < len(study.final.seeds):
@@ -173,7 +175,7 @@ def _final(study: Study) -> Iterator[tuple[Path, str]]:
         yield ("final", "seeds"), f"must be fresh, but {seed} is a seed of the search"
 
 
-def _execution(study: Study) -> Iterator[tuple[Path, str]]:
+def _execution(study: Study) -> Iterator[tuple[KeyPath, str]]:
     names = [fidelity.name for fidelity in study.fidelities]
     for name in study.executor.resources:
         if name not in names:

@@ -14,9 +14,9 @@ import yaml
 
 from dcasearch.errors import ConfigError, Problem, UserError
 
-Path: TypeAlias = tuple[str | int, ...]
+KeyPath: TypeAlias = tuple[str | int, ...]
 """Where something stands in plain data: keys and list places."""
-Report: TypeAlias = Callable[[Path, str], None]
+Report: TypeAlias = Callable[[KeyPath, str], None]
 """Takes one mistake."""
 Place: TypeAlias = tuple[int, int]
 """Line and column, from 1."""
@@ -49,20 +49,20 @@ class Document:
 
     file: str
     data: Any = None
-    places: dict[Path, Place] = field(default_factory=dict)
+    places: dict[KeyPath, Place] = field(default_factory=dict)
     """Of each value; of a whole mapping or list, where its key stands."""
-    keys: dict[Path, Place] = field(default_factory=dict)
+    keys: dict[KeyPath, Place] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
     """Environment variables that are not set and have no default."""
     problems: list[Problem] = field(default_factory=list)
 
-    def report(self, path: Path, message: str, place: Place | None = None) -> None:
+    def report(self, path: KeyPath, message: str, place: Place | None = None) -> None:
         """Note a mistake at a path, or at a place that is known better."""
         dotted = ".".join(map(str, path))
         line, column = place or self.place(path)
         self.problems.append(Problem(self.file, line, column, f"{dotted}: {message}" if dotted else message))
 
-    def place(self, path: Path) -> Place:
+    def place(self, path: KeyPath) -> Place:
         """Return where a path stands, or what is nearest above it; a path that ends in a `Key` at the key."""
         if path in self.keys and isinstance(path[-1], Key):
             return self.keys[path]
@@ -70,7 +70,7 @@ class Document:
             path = path[:-1]
         return self.places.get(path, (1, 1))
 
-    def under(self, prefix: Path) -> Report:
+    def under(self, prefix: KeyPath) -> Report:
         """Return a report for a part of this document."""
         return lambda path, message: self.report((*prefix, *path), message)
 
@@ -115,7 +115,7 @@ class _Reader:
         self._around: list[yaml.Node] = []
         """The nodes that hold the one being read."""
 
-    def read(self, node: yaml.Node, path: Path) -> Any:
+    def read(self, node: yaml.Node, path: KeyPath) -> Any:
         """Return what a node stands for, and note where it stands."""
         self._document.places.setdefault(path, _place(node))
         if isinstance(node, yaml.ScalarNode):
@@ -127,10 +127,10 @@ class _Reader:
         self._around.pop()
         return data
 
-    def _list(self, node: yaml.Node, path: Path) -> list[Any]:
+    def _list(self, node: yaml.Node, path: KeyPath) -> list[Any]:
         return [self.read(item, (*path, n)) for n, item in enumerate(node.value)]
 
-    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[Any, Any]:
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[Any, Any]:
         data: dict[Any, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
@@ -173,7 +173,7 @@ def plain_report(what: str) -> Iterator[Report]:
     """Yield a report for plain data that came from no file; what it took is raised at the end, all at once."""
     problems: list[Problem] = []
 
-    def report(path: Path, message: str) -> None:
+    def report(path: KeyPath, message: str) -> None:
         dotted = ".".join(map(str, path))
         problems.append(Problem(what, 0, 0, f"{dotted}: {message}" if dotted else message))
 

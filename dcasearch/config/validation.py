@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from dcasearch.config.document import Key, Path, Report
+from dcasearch.config.document import Key, KeyPath, Report
 from dcasearch.errors import nearest
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -41,7 +41,7 @@ def _outdone(detail: Mapping[str, Any], details: Sequence[Mapping[str, Any]]) ->
     return kind == "bool_type" and any(len(other["loc"]) > len(union) + 1 for other in beside)
 
 
-def _path(data: Any, detail: Mapping[str, Any]) -> Path:
+def _path(data: Any, detail: Mapping[str, Any]) -> KeyPath:
     """Return where a mistake stands in the data; pydantic's names for the forms of a union stand nowhere."""
     loc, path, here = tuple(detail["loc"]), [], data
     if loc[-1:] == ("[key]",):
@@ -75,7 +75,7 @@ def _message(model: type[BaseModel], detail: Mapping[str, Any]) -> str:
     return f"{said[:1].lower()}{said[1:]}; got {got!r}"
 
 
-def _fields(model: type[BaseModel], path: Path) -> list[str]:
+def _fields(model: type[BaseModel], path: KeyPath) -> list[str]:
     """Return the known keys at a path into a model."""
     here: type[BaseModel] = model
     for part in path:

@@ -7,10 +7,10 @@ is seen of an image. `scratch` and `staging` are what a node keeps.
 """
 
 from dcasearch.data import cifar10, digits, folders  # noqa: F401  # importing them fills DATASETS
+from dcasearch.data.batches import Batch, Loader, Share
 from dcasearch.data.classes import open_set
 from dcasearch.data.describe import DataInfo, describe
 from dcasearch.data.loaders import Loaders, open_evaluation, open_loaders
-from dcasearch.data.loading import Batch, Loader, Share
 from dcasearch.data.preprocessing import Preprocessing, Source, preprocessing_of
 from dcasearch.data.scratch import scratch_of
 from dcasearch.data.seeds import derived_seed

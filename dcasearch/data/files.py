@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 from torchvision.transforms.v2 import functional
 
+from dcasearch.data.batches import WHOLE, Batch, Normalize, Share, full_batches
 from dcasearch.data.images import Corrupt, Unreadable, decode, open_image
-from dcasearch.data.loading import WHOLE, Batch, Normalize, Share, full_batches
 from dcasearch.data.seeds import derived_seed
 from dcasearch.data.sets import FilePart, PreparedPart
 from dcasearch.data.split import Indices

@@ -11,17 +11,17 @@ import torch
 from dcasearch.artifacts import Place
 from dcasearch.config.recipe import Augmentation, Recipe
 from dcasearch.config.study import Data
+from dcasearch.data.batches import WHOLE, Loader, Normalize, Share
 from dcasearch.data.classes import open_set
 from dcasearch.data.files import FileLoader
 from dcasearch.data.images import Corrupt
-from dcasearch.data.loading import WHOLE, Loader, Normalize, Share
 from dcasearch.data.memory import Images, MemoryEvaluation, MemoryTraining
 from dcasearch.data.scratch import scratch_of
 from dcasearch.data.sets import DataSet, FilePart, MemoryPart, Part, Pixels, PreparedPart
 from dcasearch.data.split import Indices, split_train, stratified_order, subset
 from dcasearch.data.views import Transform, evaluation_transform, training_transform
 from dcasearch.errors import DataError, UserError
-from dcasearch.evaluation import Protocol
+from dcasearch.evaluation import EvaluationProtocol
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Parts:
     """Evaluated after the last epoch: what the protocol is named for."""
 
 
-def parts_of(dataset: DataSet, data: Data, protocol: Protocol) -> Parts:
+def parts_of(dataset: DataSet, data: Data, protocol: EvaluationProtocol) -> Parts:
     """Return who sees what: the one place where the protocols differ.
 
     `search` and `test` both train on train without the held-out share and watch that share; only after its last
@@ -54,7 +54,7 @@ def parts_of(dataset: DataSet, data: Data, protocol: Protocol) -> Parts:
 
 
 @lru_cache(maxsize=8)  # to order a million images takes most of a second, and every trial asks twice
-def _parts_of(dataset: DataSet, protocol: Protocol, validation_fraction: float, split_seed: int) -> Parts:
+def _parts_of(dataset: DataSet, protocol: EvaluationProtocol, validation_fraction: float, split_seed: int) -> Parts:
     if protocol == "paper":
         official = Chosen(dataset.val, np.arange(len(dataset.val.labels)))
         return Parts(stratified_order(dataset.train.labels, split_seed), official, official)
@@ -164,7 +164,7 @@ class _Factory:
 
 def open_loaders(
     data: Data,
-    protocol: Protocol,
+    protocol: EvaluationProtocol,
     *,
     resolution: int,
     train_fraction: float,
@@ -213,7 +213,13 @@ def open_loaders(
 
 
 def open_evaluation(
-    data: Data, protocol: Protocol, *, resolution: int, batch_size: int, artifacts: Place | None, device: torch.device
+    data: Data,
+    protocol: EvaluationProtocol,
+    *,
+    resolution: int,
+    batch_size: int,
+    artifacts: Place | None,
+    device: torch.device,
 ) -> Loader:
     """Return the images that a protocol's numbers are measured on.
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dcasearch.config.recipe import Augmentation
 from dcasearch.data.augment import augment, draw, resize
-from dcasearch.data.loading import WHOLE, Batch, Normalize, Share, full_batches
+from dcasearch.data.batches import WHOLE, Batch, Normalize, Share, full_batches
 from dcasearch.data.seeds import derived_seed
 from dcasearch.data.sets import Pixels
 from dcasearch.data.split import Indices

@@ -14,7 +14,7 @@ from multiprocessing.context import SpawnProcess
 from dcasearch.artifacts import Place
 from dcasearch.errors import Interrupted, TrialFailure, UserError
 from dcasearch.evaluation import Epoch, Evaluation
-from dcasearch.executors.worker import Failed, Message, main
+from dcasearch.executors.worker import Failed, WorkerMessage, main
 from dcasearch.search.work import ATTEND_SECONDS, Job, Work, too_slow
 
 _POLL_SECONDS = 0.2
@@ -63,11 +63,11 @@ class _Worker:
         except (BrokenPipeError, ConnectionResetError):
             return  # the pipe is readable at once and `message` says how the process ended
 
-    def message(self) -> Message | TrialFailure:
+    def message(self) -> WorkerMessage | TrialFailure:
         """Return what the worker sent, or the failure if it died instead."""
         self._heard = time.monotonic()
         try:
-            received: Message = self.pipe.recv()
+            received: WorkerMessage = self.pipe.recv()
             return received
         except (EOFError, OSError):  # OSError: it died in the middle of a message
             return self.lost()

@@ -33,7 +33,7 @@ class Failed:
     message: str
 
 
-Message: TypeAlias = Epoch | Evaluation | Failed | UserError
+WorkerMessage: TypeAlias = Epoch | Evaluation | Failed | UserError
 """What a worker sends. After an Epoch it waits for a bool: whether to go on. A UserError (the data is broken, the
 disk is full) is nobody's trial's fault and stops the run."""
 
@@ -84,7 +84,7 @@ def main(pipe: Connection, artifacts: Place) -> None:
         except EOFError:
             return
         try:
-            answer: Message = evaluate(
+            answer: WorkerMessage = evaluate(
                 job.assignment,
                 artifacts=artifacts,
                 report=report,

@@ -5,7 +5,7 @@ holds it against every number of the spec. A spec from a stranger cannot run cod
 loader, weights are safetensors, nothing is pickled.
 """
 
-from dcasearch.export.loading import load_model
+from dcasearch.export.model_files import load_model
 from dcasearch.export.spec import Spec, load_spec
 from dcasearch.export.verification import Check, verify
 from dcasearch.export.winner import export_winner

@@ -22,7 +22,7 @@ from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Classes, Data
 from dcasearch.data import Preprocessing
 from dcasearch.errors import UserError
-from dcasearch.evaluation import Protocol
+from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.metrics import CLASSIFICATION, METRICS, Metric, headline_of
 
 SCHEMA_VERSION = 1
@@ -77,7 +77,7 @@ class Measured(Frozen):
     """
 
     fidelity: str
-    protocol: Protocol
+    protocol: EvaluationProtocol
     seed: int
     epochs: PositiveInt
     values: dict[str, float]
@@ -123,7 +123,7 @@ class Baseline(Frozen):
     name: str
     id: Id
     fidelity: str
-    protocol: Protocol
+    protocol: EvaluationProtocol
     seeds: tuple[int, ...] = Field(strict=False)
     metric: str
     """Name of the metric that they are compared by."""

@@ -16,7 +16,7 @@ from torch import nn
 from dcasearch.architecture import Architecture
 from dcasearch.data import describe
 from dcasearch.errors import ArchitectureError, DataError, DcasearchError, UserError
-from dcasearch.export.loading import load_weights, weights_of
+from dcasearch.export.model_files import load_weights, weights_of
 from dcasearch.export.probe import TOLERANCE, ask, difference
 from dcasearch.export.spec import Spec, load_spec
 from dcasearch.models import build_model, cost

@@ -14,7 +14,7 @@ from dcasearch.artifacts import open_artifacts
 from dcasearch.config.study import Study
 from dcasearch.data import Source, describe
 from dcasearch.errors import DataError, UserError
-from dcasearch.evaluation import Evaluation, Protocol
+from dcasearch.evaluation import Evaluation, EvaluationProtocol
 from dcasearch.export.spec import Spec
 from dcasearch.export.writing import Candidate, export
 from dcasearch.metrics import TASKS
@@ -73,7 +73,7 @@ def _source(record: StoredStudy, study: Study) -> Source | None:
         return None
 
 
-def _powers(study: Study, store: Store) -> dict[tuple[str, Protocol], Power]:
+def _powers(study: Study, store: Store) -> dict[tuple[str, EvaluationProtocol], Power]:
     last = study.fidelities[-1].name
     return {
         (last, "test") if name == FINAL else (name, study.data.protocol): power

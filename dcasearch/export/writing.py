@@ -19,8 +19,8 @@ from dcasearch.artifacts import Place, local_copy, remove_leftovers
 from dcasearch.config.study import Data, Fidelity
 from dcasearch.data import Source, preprocessing_of
 from dcasearch.errors import UserError
-from dcasearch.evaluation import Cost, Evaluation, Protocol
-from dcasearch.export.loading import load_weights
+from dcasearch.evaluation import Cost, Evaluation, EvaluationProtocol
+from dcasearch.export.model_files import load_weights
 from dcasearch.export.probe import ask
 from dcasearch.export.spec import Baseline, DataSpec, Measured, Spec, TrainingSpec, Weights, to_yaml
 from dcasearch.files import replacing
@@ -59,7 +59,7 @@ def export(
     task: str = CLASSIFICATION.name,
     weights: Path | None = None,
     fidelity: Fidelity | None = None,
-    powers: Mapping[tuple[str, Protocol], Power] = MappingProxyType({}),
+    powers: Mapping[tuple[str, EvaluationProtocol], Power] = MappingProxyType({}),
 ) -> Spec:
     """Write a spec and its weights, each complete or not at all, and return the spec.
 
@@ -160,7 +160,7 @@ def _measured(candidate: Candidate) -> Measured:
 
 
 def _compare(
-    winner: Sequence[Candidate], baselines: Sequence[Candidate], powers: Mapping[tuple[str, Protocol], Power]
+    winner: Sequence[Candidate], baselines: Sequence[Candidate], powers: Mapping[tuple[str, EvaluationProtocol], Power]
 ) -> Iterator[Baseline]:
     """Yield each baseline per fidelity and protocol, over its seeds, in the order of first appearance."""
     ours = _grouped(winner, lambda c: (c.fidelity, c.evaluation.key.protocol))

@@ -13,12 +13,12 @@ from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Data, Fidelity
 from dcasearch.data import DATASETS, Source, describe
 from dcasearch.errors import DataError, UserError, nearest
-from dcasearch.evaluation import Protocol
+from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.export import Spec, load_spec
 from dcasearch.training import Assignment
 
 Wish = TypeVar("Wish")
-_PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
+_PROTOCOLS: tuple[EvaluationProtocol, ...] = get_args(EvaluationProtocol)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +137,7 @@ def _data_name(spec: Spec | None, wishes: Wishes) -> str | None:
     return spec.data.name if spec else None
 
 
-def _protocol(spec: Spec | None, wishes: Wishes) -> Protocol:
+def _protocol(spec: Spec | None, wishes: Wishes) -> EvaluationProtocol:
     """Return what is measured on; the spec's own numbers say it where nobody else does."""
     if wishes.protocol is None:
         return spec.measured.protocol if spec else "search"
@@ -147,7 +147,7 @@ def _protocol(spec: Spec | None, wishes: Wishes) -> Protocol:
     raise UserError(f"--protocol: '{wishes.protocol}' is not a protocol; {nearest(wishes.protocol, _PROTOCOLS)}")
 
 
-def _data(spec: Spec | None, wishes: Wishes, name: str, protocol: Protocol) -> Data:
+def _data(spec: Spec | None, wishes: Wishes, name: str, protocol: EvaluationProtocol) -> Data:
     root = wishes.root or (wishes.data if wishes.data not in DATASETS else None)
     data = spec.data.at(root) if spec and spec.data.name == name else Data(name=name, root=root)
     changes: dict[str, Any] = {"protocol": "paper" if protocol == "paper" else "search"}

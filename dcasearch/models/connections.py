@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from dcasearch.architecture.kinds import Port
 from dcasearch.architecture.network import Block, Edge
-from dcasearch.models.attention.base import Extraction, Message, Part, Read
+from dcasearch.models.attention.base import Branch, Extraction, Message, Read
 from dcasearch.models.functions import FUNCTIONS, Function
 from dcasearch.models.matching import AxisChange, channel_matching, downsampling, upsample
 
@@ -141,11 +141,11 @@ class Receiver(nn.Module):
         return tuple(branch((g,), messages, read)[0] for branch, g in zip(self.branches, extraction, strict=True))
 
 
-def send_message(part: Part[object], raw: Extraction, transformed: Tensor, gated: Tensor) -> Message:
+def send_message(part: Branch[object], raw: Extraction, transformed: Tensor, gated: Tensor) -> Message:
     """Send the part's own message (section 3.4: one dimension alone)."""
     return part.message(raw, transformed)
 
 
-def send_map(part: Part[object], raw: Extraction, transformed: Tensor, gated: Tensor) -> Message:
+def send_map(part: Branch[object], raw: Extraction, transformed: Tensor, gated: Tensor) -> Message:
     """Send the whole gated map, as the released code does for CBAM; a copy, since the shortcut is added in place."""
     return (gated.clone(),)

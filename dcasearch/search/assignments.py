@@ -5,7 +5,7 @@ from __future__ import annotations
 from dcasearch.architecture import Architecture, started_as_vanilla, vanilla_of
 from dcasearch.assignment import Assignment
 from dcasearch.config.study import Fidelity, Study
-from dcasearch.evaluation import Protocol
+from dcasearch.evaluation import EvaluationProtocol
 
 
 def assignment_of(
@@ -15,7 +15,7 @@ def assignment_of(
     seed: int,
     *,
     data_fingerprint: str,
-    protocol: Protocol | None = None,
+    protocol: EvaluationProtocol | None = None,
 ) -> Assignment:
     """Return the training of an architecture at a fidelity, with its vanilla parent's where it starts from that.
 

@@ -24,15 +24,15 @@ LOOK_SECONDS = 2.0
 
 
 @dataclass(eq=False)
-class Part:
+class Phase:
     """One source of a pipeline, made when it is begun."""
 
     begin: Callable[[], Source]
-    after: tuple[Part, ...] = ()
+    after: tuple[Phase, ...] = ()
     """Parts that must have ended before: what they found decides what this one does."""
     end: Callable[[], None] = lambda: None
     """Called once, when the part has no more jobs and none of its jobs runs."""
-    overtakes: Part | None = None
+    overtakes: Phase | None = None
     """Once that part has begun, this one is asked before all others."""
     source: Source | None = field(default=None, init=False)
     running: int = field(default=0, init=False)
@@ -62,7 +62,7 @@ class Pipeline:
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[Phase],
         *,
         attend: Callable[[Sequence[Job]], Sequence[Job]] = lambda running: (),
         stopped: Callable[[], bool] = lambda: False,
@@ -107,7 +107,7 @@ class Pipeline:
             ended = part.ended
         return None
 
-    def _next(self, number: int, part: Part) -> Job | None:
+    def _next(self, number: int, part: Phase) -> Job | None:
         job = self._ask(part)
         if job is None:
             return None
@@ -132,7 +132,7 @@ class Pipeline:
         """Say what happens to the machines."""
         self._observe(Event("note", "cluster", message))
 
-    def _ask(self, part: Part) -> Job | None:
+    def _ask(self, part: Phase) -> Job | None:
         part.source = part.source or part.begin()
         free = [job for job in part.waiting if not self._held(job.assignment.key)]
         part.waiting = [job for job in part.waiting if self._held(job.assignment.key)]

@@ -11,7 +11,7 @@ from dcasearch.architecture import Architecture
 from dcasearch.artifacts import Place
 from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.errors import TrialFailure
-from dcasearch.evaluation import Epoch, Evaluation, Protocol
+from dcasearch.evaluation import Epoch, Evaluation, EvaluationProtocol
 from dcasearch.search.assignments import assignment_of
 from dcasearch.search.attempts import Attempts
 from dcasearch.search.objectives import measured
@@ -33,7 +33,7 @@ class Roles:
         role: Literal["baseline", "final"],
         candidates: Iterable[tuple[str, Architecture]],
         seeds: Iterable[int],
-        protocol: Protocol,
+        protocol: EvaluationProtocol,
         store: Store,
         data_fingerprint: str,
         artifacts: Place,

@@ -4,11 +4,11 @@
 """
 
 from dcasearch.space.counting import Count, count_distinct, size
-from dcasearch.space.loading import LoadedStudy, check_variables, load_study
+from dcasearch.space.loaded_study import LoadedStudy, check_variables, load_study
 from dcasearch.space.parents import parents_of
 from dcasearch.space.reading import read_space
-from dcasearch.space.schema import space_schema
 from dcasearch.space.space import Baseline, Point, Space
+from dcasearch.space.space_schema import space_schema
 
 __all__ = [
     "Baseline",

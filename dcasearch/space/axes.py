@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
-from dcasearch.config import Path
+from dcasearch.config import KeyPath
 from dcasearch.errors import UserError, nearest
 from dcasearch.trial import Value
 
@@ -28,7 +28,7 @@ class Option:
     """What goes into the specification; for a named option a dict, completed by `nested`."""
     nested: tuple[Axis, ...] = ()
     """Choices that exist only with this option, e.g. fc2's reduction."""
-    path: Path = field(default=(), compare=False)
+    path: KeyPath = field(default=(), compare=False)
     """Where it is written."""
 
     @property

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from dcasearch.architecture import KINDS, BackboneLayout, BlockLayout, Dimension
 from dcasearch.space.axes import Chosen, Suggest, answers, last_part
-from dcasearch.space.space import Connections, Grain, Space, has_option, layout_of, tail
+from dcasearch.space.space import ConnectionChoices, Grain, Space, has_option, layout_of, tail
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _after_attention(space: Space, seen: _Seen, chosen: Chosen) -> int:
     return sum(_connections(space.connections, seen, known) for known in answers(options))
 
 
-def _connections(connections: Connections, seen: _Seen, chosen: Chosen) -> int:
+def _connections(connections: ConnectionChoices, seen: _Seen, chosen: Chosen) -> int:
     ways: dict[frozenset[Dimension], int] = {frozenset(): 1}
     for n, (dimension, axis) in zip(seen.sites, connections.receives.items(), strict=True):
         values = [option.value for option in axis.active(chosen)]
@@ -150,7 +150,7 @@ def _connections(connections: Connections, seen: _Seen, chosen: Chosen) -> int:
     return sum(count * _tails(connections, seen, d, chosen) if d else count for d, count in ways.items() if count)
 
 
-def _tails(connections: Connections, seen: _Seen, receiving: frozenset[Dimension], chosen: Chosen) -> int:
+def _tails(connections: ConnectionChoices, seen: _Seen, receiving: frozenset[Dimension], chosen: Chosen) -> int:
     return sum(1 for _ in answers(lambda suggest: tail(connections, seen.kinds, receiving, suggest, dict(chosen))))
 
 

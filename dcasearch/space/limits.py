@@ -9,12 +9,12 @@ from dcasearch.architecture import BACKBONES, KINDS, dimensions
 from dcasearch.architecture.kinds import obstacle
 from dcasearch.architecture.resolution import can_be_coupled
 from dcasearch.architecture.specification import CustomEdges
-from dcasearch.config import Key, Path, Report
+from dcasearch.config import Key, KeyPath, Report
 from dcasearch.config.validation import validate
 from dcasearch.errors import nearest
 from dcasearch.space.axes import Axis, Option, last_part
 from dcasearch.space.grammar import grammar
-from dcasearch.space.space import Attention, Connections, Space
+from dcasearch.space.space import AttentionChoices, ConnectionChoices, Space
 
 
 def check_limits(space: Space, report: Report) -> None:
@@ -41,12 +41,12 @@ def check_limits(space: Space, report: Report) -> None:
         report(path, message)
 
 
-def _kinds(attention: Attention) -> list[str]:
+def _kinds(attention: AttentionChoices) -> list[str]:
     """Return the kinds that are known; none where the name itself is a mistake."""
     return [kind for kind in dict.fromkeys(str(option.word) for option in attention.name.possible) if kind in KINDS]
 
 
-def _width(space: Space) -> Iterator[tuple[Path, str]]:
+def _width(space: Space) -> Iterator[tuple[KeyPath, str]]:
     name = space.backbone[0]
     own = [option for option in name.possible if option.word in BACKBONES and BACKBONES[str(option.word)].widths]
     for axis in space.backbone[1:]:
@@ -64,7 +64,7 @@ def _ever(axis: Axis, earlier: Axis, at: Iterable[Option]) -> list[Option]:
     return list(found.values())
 
 
-def _options(attention: Attention, kinds: list[str]) -> Iterator[tuple[Path, str]]:
+def _options(attention: AttentionChoices, kinds: list[str]) -> Iterator[tuple[KeyPath, str]]:
     axes = grammar()
     for axis in attention.options:
         key = last_part(axis.name)
@@ -79,7 +79,7 @@ def _options(attention: Attention, kinds: list[str]) -> Iterator[tuple[Path, str
                     yield option.path, f"{kind} has no {key} {option.label}; Known: {own.known}."
 
 
-def _places(attention: Attention, kinds: list[str]) -> Iterator[tuple[Path, str]]:
+def _places(attention: AttentionChoices, kinds: list[str]) -> Iterator[tuple[KeyPath, str]]:
     if attention.grain != "block":
         return
     for option in attention.name.possible:
@@ -87,7 +87,7 @@ def _places(attention: Attention, kinds: list[str]) -> Iterator[tuple[Path, str]
             yield option.path, f"{option.word} stands after a stage; attention.granularity must be network or stage"
 
 
-def _dimensions(connections: Connections, kinds: list[str]) -> Iterator[tuple[Path, str]]:
+def _dimensions(connections: ConnectionChoices, kinds: list[str]) -> Iterator[tuple[KeyPath, str]]:
     for dimension, axis in connections.receives.items():
         if not any(dimension in KINDS[kind].dimensions for kind in kinds):
             having = sorted(name for name, kind in KINDS.items() if dimension in kind.dimensions)
@@ -100,7 +100,9 @@ def _dimensions(connections: Connections, kinds: list[str]) -> Iterator[tuple[Pa
                     )
 
 
-def _ends(attention: Attention, connections: Connections, kinds: list[str]) -> Iterator[tuple[Path, str]]:
+def _ends(
+    attention: AttentionChoices, connections: ConnectionChoices, kinds: list[str]
+) -> Iterator[tuple[KeyPath, str]]:
     """Find two kinds of one network whose states in a dimension cannot meet."""
     if attention.grain == "network":  # where one network has one kind
         return
@@ -115,13 +117,13 @@ def _ends(attention: Attention, connections: Connections, kinds: list[str]) -> I
                 break
 
 
-def _coupling(connections: Connections, kinds: list[str]) -> Iterator[tuple[Path, str]]:
+def _coupling(connections: ConnectionChoices, kinds: list[str]) -> Iterator[tuple[KeyPath, str]]:
     for option in connections.coupling.possible:
         if option.value == "coupled" and not any(KINDS[kind].coupled for kind in kinds):
             yield option.path, f"coupled exists for {can_be_coupled()} alone, not for {' or '.join(kinds)}"
 
 
-def _alpha(connections: Connections) -> Iterator[tuple[Path, str]]:
+def _alpha(connections: ConnectionChoices) -> Iterator[tuple[KeyPath, str]]:
     for axis in connections.alpha:
         if last_part(axis.name) != "init":
             continue
@@ -133,7 +135,9 @@ def _alpha(connections: Connections) -> Iterator[tuple[Path, str]]:
                 yield option.path, "weighted never leaves alpha 0: its gradient is zero there; start at 1 or 0.01"
 
 
-def _custom(space: Space, connections: Connections, kinds: list[str], report: Report) -> Iterator[tuple[Path, str]]:
+def _custom(
+    space: Space, connections: ConnectionChoices, kinds: list[str], report: Report
+) -> Iterator[tuple[KeyPath, str]]:
     path = ("connections", "edges")
     custom = [option.path for option in connections.topology.possible if option.value == "custom"]
     if connections.edges is None:

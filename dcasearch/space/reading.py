@@ -8,12 +8,12 @@ from typing import Any, cast
 
 from dcasearch.architecture import KINDS, Dimension, dimensions
 from dcasearch.architecture.kinds import options_named
-from dcasearch.config import Key, Path, Report, plain_report
+from dcasearch.config import Key, KeyPath, Report, plain_report
 from dcasearch.errors import nearest
 from dcasearch.space.axes import Axis, Option
 from dcasearch.space.grammar import DEFAULTS, GRAINS, Values, dimension_axis, grammar, keys
 from dcasearch.space.limits import check_limits
-from dcasearch.space.space import Attention, Connections, Grain, Space
+from dcasearch.space.space import AttentionChoices, ConnectionChoices, Grain, Space
 
 _TOP = ("backbone", "attention", "connections")
 _CONDITION = ("when", "choose", "else")
@@ -70,7 +70,7 @@ class _Reader:
         self._earlier[name] = Axis(name, (Option(None, None, path=path),))
         return self._earlier[name]
 
-    def _attention(self, written: Mapping[str, Any]) -> Attention:
+    def _attention(self, written: Mapping[str, Any]) -> AttentionChoices:
         self._known_keys(written, ("granularity", *keys(self._axes, "attention")), ("attention",))
         grain = self._grain(written, ("attention",))
         name = self._axis("attention.name", written.get("name", DEFAULTS["attention.name"]), ("attention", "name"))
@@ -81,9 +81,9 @@ class _Reader:
             for key in options_named()
             if key in written
         ]
-        return Attention(name, grain, tuple(options))
+        return AttentionChoices(name, grain, tuple(options))
 
-    def _connections(self, written: Mapping[str, Any], attention: Attention) -> Connections:
+    def _connections(self, written: Mapping[str, Any], attention: AttentionChoices) -> ConnectionChoices:
         axes = keys(self._axes, "connections")
         self._known_keys(written, (*axes, "granularity", "dimensions", "alpha", "edges"), ("connections",))
         grain = self._grain(written, ("connections",))
@@ -91,15 +91,17 @@ class _Reader:
         made = {
             key: self._axis(name, written.get(key, DEFAULTS[name]), ("connections", key)) for key, name in axes.items()
         }
-        path: Path = ("connections", "alpha")
+        path: KeyPath = ("connections", "alpha")
         alpha, alpha_axes = self._part(written, path), keys(self._axes, "connections.alpha")
         self._known_keys(alpha, tuple(alpha_axes), path)
         alphas = [self._axis(name, alpha[key], (*path, key)) for key, name in alpha_axes.items() if key in alpha]
-        return Connections(grain=grain, receives=receives, alpha=tuple(alphas), edges=written.get("edges"), **made)
+        return ConnectionChoices(
+            grain=grain, receives=receives, alpha=tuple(alphas), edges=written.get("edges"), **made
+        )
 
-    def _receives(self, written: Mapping[str, Any], attention: Attention) -> dict[Dimension, Axis]:
+    def _receives(self, written: Mapping[str, Any], attention: AttentionChoices) -> dict[Dimension, Axis]:
         """Return who receives in each dimension; one that the attention has and nothing is said of: everybody."""
-        path: Path = ("connections", "dimensions")
+        path: KeyPath = ("connections", "dimensions")
         said = self._part(written, path)
         self._known_keys(said, dimensions(), path)
         kinds = [KINDS[str(o.value)] for o in attention.name.possible if str(o.value) in KINDS]
@@ -114,7 +116,7 @@ class _Reader:
 
     # One axis
 
-    def _axis(self, name: str, written: Any, path: Path) -> Axis:
+    def _axis(self, name: str, written: Any, path: KeyPath) -> Axis:
         """Read a scalar, a list of choices, or a condition."""
         if isinstance(written, Mapping) and "when" in written:
             axis = self._conditional(name, written, path)
@@ -123,7 +125,7 @@ class _Reader:
         self._earlier[name] = axis
         return axis
 
-    def _conditional(self, name: str, written: Mapping[str, Any], path: Path) -> Axis:
+    def _conditional(self, name: str, written: Mapping[str, Any], path: KeyPath) -> Axis:
         self._known_keys(written, _CONDITION, path)
         missing = [key for key in ("choose", "else") if key not in written]
         if missing:
@@ -139,7 +141,7 @@ class _Reader:
             self._report((*path, "else"), "must be one value")
         return Axis(name, options, when, otherwise[0])
 
-    def _when(self, name: str, written: Mapping[str, Any], path: Path) -> dict[str, tuple[Any, ...]]:
+    def _when(self, name: str, written: Mapping[str, Any], path: KeyPath) -> dict[str, tuple[Any, ...]]:
         """Read a condition: earlier axes, each with a value or a list of values."""
         when: dict[str, tuple[Any, ...]] = {}
         for earlier, values in written.items():
@@ -155,7 +157,7 @@ class _Reader:
                     self._report(here, f"{earlier} is never '{value}'; {nearest(value, map(str, words))}")
         return when
 
-    def _options(self, name: str, values: Values, written: Any, path: Path) -> tuple[Option, ...]:
+    def _options(self, name: str, values: Values, written: Any, path: KeyPath) -> tuple[Option, ...]:
         if not isinstance(written, list):
             return (self._option(name, values, written, path),)
         if not written:
@@ -168,7 +170,7 @@ class _Reader:
             options.append(option)
         return tuple(options) or (Option(None, None, path=path),)
 
-    def _option(self, name: str, values: Values, written: Any, path: Path) -> Option:
+    def _option(self, name: str, values: Values, written: Any, path: KeyPath) -> Option:
         if values.named is not None:
             return self._named(name, values, written, path)
         if not values.fits(written):
@@ -177,7 +179,7 @@ class _Reader:
             return Option(label, label, path=path)
         return Option(written, written, path=path)
 
-    def _named(self, name: str, values: Values, written: Any, path: Path) -> Option:
+    def _named(self, name: str, values: Values, written: Any, path: KeyPath) -> Option:
         """Read `fc` or `{fc2: {reduction: [4, 8]}}`."""
         word: Any = written
         options: Mapping[str, Any] = {}
@@ -204,7 +206,7 @@ class _Reader:
 
     # Small parts
 
-    def _part(self, written: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    def _part(self, written: Mapping[str, Any], path: KeyPath) -> Mapping[str, Any]:
         """Return the mapping under the last key of a path, empty where there is none."""
         part = written.get(str(path[-1]), {})
         if isinstance(part, Mapping):
@@ -212,14 +214,14 @@ class _Reader:
         self._report(path, f"must be a mapping, got {part!r}")
         return {}
 
-    def _grain(self, written: Mapping[str, Any], path: Path) -> Grain:
+    def _grain(self, written: Mapping[str, Any], path: KeyPath) -> Grain:
         grain = written.get("granularity", "network")
         if grain not in GRAINS:
             self._report((*path, "granularity"), f"'{grain}' is not a granularity; {nearest(grain, GRAINS)}")
             return "network"
         return cast("Grain", grain)
 
-    def _known_keys(self, written: Mapping[str, Any], known: tuple[str, ...], path: Path, of: str = "") -> None:
+    def _known_keys(self, written: Mapping[str, Any], known: tuple[str, ...], path: KeyPath, of: str = "") -> None:
         for key in written:
             if key not in known:
                 whose = of or ".".join(map(str, path)) or "a space"

@@ -39,7 +39,7 @@ class Baseline:
 
 
 @dataclass(frozen=True)
-class Attention:
+class AttentionChoices:
     """Which attention where."""
 
     name: Axis
@@ -49,7 +49,7 @@ class Attention:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Connections:
+class ConnectionChoices:
     """Which blocks receive, and how."""
 
     grain: Grain
@@ -70,8 +70,8 @@ class Space:
 
     written: Mapping[str, Any]
     backbone: tuple[Axis, ...]
-    attention: Attention
-    connections: Connections | None
+    attention: AttentionChoices
+    connections: ConnectionChoices | None
 
     @property
     def fingerprint(self) -> str:
@@ -249,7 +249,7 @@ def receiving_sites(dimension: Dimension, kinds: list[str], grain: Grain, layout
 
 
 def connect(
-    connections: Connections, kinds: list[str], layout: BackboneLayout, ask: Suggest, chosen: Chosen
+    connections: ConnectionChoices, kinds: list[str], layout: BackboneLayout, ask: Suggest, chosen: Chosen
 ) -> dict[str, Any] | None:
     """Return the connections part of a specification, or None where nothing receives."""
     names = site_names(connections.grain, layout)
@@ -269,7 +269,11 @@ def connect(
 
 
 def tail(
-    connections: Connections, kinds: Collection[str], receiving: Collection[Dimension], ask: Suggest, chosen: Chosen
+    connections: ConnectionChoices,
+    kinds: Collection[str],
+    receiving: Collection[Dimension],
+    ask: Suggest,
+    chosen: Chosen,
 ) -> dict[str, Any]:
     """Return how the connections are made, once it is known in which dimensions there are some."""
     topology = connections.topology.choose(ask, chosen)

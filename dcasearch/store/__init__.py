@@ -5,8 +5,8 @@
 
 from dcasearch.store.lease import Lease
 from dcasearch.store.records import Request, StoredStudy
-from dcasearch.store.schema import exists, upgrade
 from dcasearch.store.store import Store
+from dcasearch.store.table_versions import exists, upgrade
 from dcasearch.store.urls import anchored, default_url, redact, storage_of
 
 __all__ = [

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from dcasearch.architecture import Architecture
 from dcasearch.errors import StorageError
 from dcasearch.evaluation import Evaluation, EvaluationKey
-from dcasearch.store import records, schema
+from dcasearch.store import records, table_versions
 from dcasearch.store.activity import last_activity
 from dcasearch.store.engine import make_engine, writer
 from dcasearch.store.lease import Lease
@@ -81,14 +81,14 @@ class Store:
         engine = make_engine(parse(url))
         try:
             if not create:
-                schema.must_exist(url)
+                table_versions.must_exist(url)
             with translated(url):
-                schema.refuse_newer(engine, url)
-                schema.refuse_older(engine, url)
-                if schema.version_of(engine) is None:
+                table_versions.refuse_newer(engine, url)
+                table_versions.refuse_older(engine, url)
+                if table_versions.version_of(engine) is None:
                     if not create:
                         raise StorageError(f"{redact(url)} holds no study yet. `dcasearch run STUDY.yaml` starts one.")
-                    schema.migrate(engine)
+                    table_versions.migrate(engine)
         except BaseException:
             engine.dispose()
             raise

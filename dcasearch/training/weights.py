@@ -16,7 +16,7 @@ from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Data
 from dcasearch.data import describe
 from dcasearch.errors import StorageError
-from dcasearch.evaluation import Protocol
+from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.metrics import CLASSIFICATION
 from dcasearch.models import build_model
 from dcasearch.training.tasks import learning_task, measure
@@ -82,7 +82,7 @@ def evaluate_weights(
     architecture: Architecture,
     weights: Place,
     data: Data,
-    protocol: Protocol,
+    protocol: EvaluationProtocol,
     *,
     resolution: int,
     batch_size: int = 256,

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from dcasearch.config import Document
-from dcasearch.config.loading import read_study
 from dcasearch.config.study import Study
+from dcasearch.config.study_files import read_study
 from dcasearch.errors import ConfigError
 
 FIRST: dict[str, Any] = {"name": "proxy", "trials": 5, "resolution": 16, "epochs": 4}

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from dcasearch.architecture import Architecture
-from dcasearch.config import Key, Path
+from dcasearch.config import Key, KeyPath
 from dcasearch.config.study import Study
 from dcasearch.config.validation import validate
 from tests.config.support import FIRST, written
 
-CASES: dict[str, tuple[dict[str, Any], Path, str]] = {
+CASES: dict[str, tuple[dict[str, Any], KeyPath, str]] = {
     "unknown key": (
         {"sampller": {}},
         (Key("sampller"),),
@@ -50,9 +50,9 @@ CASES: dict[str, tuple[dict[str, Any], Path, str]] = {
 
 @pytest.mark.parametrize(("changes", "path", "message"), CASES.values(), ids=CASES)
 def test_a_mistake_says_where_it_is_what_was_got_and_what_is_allowed(
-    changes: dict[str, Any], path: Path, message: str
+    changes: dict[str, Any], path: KeyPath, message: str
 ) -> None:
-    found: list[tuple[Path, str]] = []
+    found: list[tuple[KeyPath, str]] = []
     assert validate(Study, written(**changes), lambda path, said: found.append((path, said))) is None
     [(at, said)] = found
     assert at == path
@@ -61,7 +61,7 @@ def test_a_mistake_says_where_it_is_what_was_got_and_what_is_allowed(
 
 
 def test_all_mistakes_are_reported() -> None:
-    found: list[Path] = []
+    found: list[KeyPath] = []
     data = written(name=3, sampler={"seed": -1}, fidelities=[{"name": "proxy"}], colour="red")
     validate(Study, data, lambda path, said: found.append(path))
     assert set(found) == {
@@ -81,8 +81,8 @@ def test_all_mistakes_are_reported() -> None:
         ("yes", ("connections", "dimensions", "channel")),
     ],
 )
-def test_of_two_forms_the_one_that_was_meant_is_judged(channel: Any, path: Path) -> None:
-    found: list[Path] = []
+def test_of_two_forms_the_one_that_was_meant_is_judged(channel: Any, path: KeyPath) -> None:
+    found: list[KeyPath] = []
     data = {"backbone": {"name": "resnet18"}, "connections": {"dimensions": {"channel": channel}}}
     assert validate(Architecture, data, lambda path, said: found.append(path)) is None
     assert found == [path]

@@ -10,9 +10,9 @@ import torch
 
 from dcasearch.config.recipe import Augmentation
 from dcasearch.data import files
+from dcasearch.data.batches import WHOLE, Batch, Normalize, Share
 from dcasearch.data.files import FileLoader
 from dcasearch.data.images import Corrupt
-from dcasearch.data.loading import WHOLE, Batch, Normalize, Share
 from dcasearch.data.sets import FilePart
 from dcasearch.data.views import Transform, evaluation_transform, training_transform
 from dcasearch.errors import DataError

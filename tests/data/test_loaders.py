@@ -10,14 +10,14 @@ from dcasearch.data import Loader, Loaders, open_evaluation, open_loaders
 from dcasearch.data.classes import open_set
 from dcasearch.data.loaders import parts_of
 from dcasearch.errors import DataError
-from dcasearch.evaluation import Protocol
+from dcasearch.evaluation import EvaluationProtocol
 from tests.data.support import write_folder
 
 DIGITS = Data(name="digits")
 RECIPE = Recipe(batch_size=32, augmentation=Augmentation(crop="none", flip=False))
 
 
-def open_digits(protocol: Protocol = "search", fraction: float = 1.0, seed: int = 0) -> Loaders:
+def open_digits(protocol: EvaluationProtocol = "search", fraction: float = 1.0, seed: int = 0) -> Loaders:
     return open_loaders(
         DIGITS,
         protocol,

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from dcasearch.config.recipe import Augmentation
-from dcasearch.data.loading import WHOLE, Batch, Normalize, Share
+from dcasearch.data.batches import WHOLE, Batch, Normalize, Share
 from dcasearch.data.memory import Images, MemoryEvaluation, MemoryTraining
 from dcasearch.data.sets import Pixels
 

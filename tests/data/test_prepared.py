@@ -10,13 +10,13 @@ import torch
 from dcasearch.config.recipe import Augmentation, Recipe
 from dcasearch.config.study import Data
 from dcasearch.data import Loaders, Share, describe, open_loaders, open_set
+from dcasearch.data.batches import WHOLE
 from dcasearch.data.files import FileLoader
-from dcasearch.data.loading import WHOLE
 from dcasearch.data.prepared import is_prepared, read_index
 from dcasearch.data.preparing import prepare
 from dcasearch.data.sets import PreparedPart
 from dcasearch.errors import DataError
-from dcasearch.evaluation import Protocol
+from dcasearch.evaluation import EvaluationProtocol
 from tests.data.support import write_folder
 
 RECIPE = Recipe(batch_size=4, augmentation=Augmentation(crop="random_resized", flip=True))
@@ -40,7 +40,7 @@ def opened(
     resolution: int = 16,
     seed: int = 0,
     share: Share = WHOLE,
-    protocol: Protocol = "paper",
+    protocol: EvaluationProtocol = "paper",
 ) -> Loaders:
     return open_loaders(
         Data(name="imagefolder", root=str(root), workers=workers, max_corrupt=0.1),

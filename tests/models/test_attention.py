@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dcasearch.architecture import KINDS, Architecture, Block, Dimension, dimensions
 from dcasearch.architecture.kinds import Options, Shape
-from dcasearch.models.attention import ATTENTIONS, Attention, Extraction, Message, Part, attention_of
+from dcasearch.models.attention import ATTENTIONS, AttentionBlock, Branch, Extraction, Message, attention_of
 from dcasearch.models.attention.base import Read
 from dcasearch.models.backbones import NETWORKS, Backbone
 from dcasearch.models.connections import send_map, send_message
@@ -68,7 +68,7 @@ def test_g_and_t_have_the_shapes_that_the_kind_declares(kind: str, x: Tensor) ->
     options = declared.completed({k: v for k, v in samples.KINDS[kind].items() if k != "name"})
     seen: dict[str, tuple[list[tuple[int, ...]], tuple[int, ...]]] = {}
 
-    def look(part: Part[Any], raw: Extraction, transformed: Tensor, gated: Tensor) -> Message:
+    def look(part: Branch[Any], raw: Extraction, transformed: Tensor, gated: Tensor) -> Message:
         seen[part.dimension] = [tuple(g.shape) for g in raw], tuple(transformed.shape)
         return part.message(raw, transformed)
 
@@ -97,7 +97,7 @@ def sizes(shape: Shape, block: Block, options: Options) -> tuple[int, ...]:
 
 
 def test_a_module_of_other_dimensions_than_declared_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ATTENTIONS._entries, "se", lambda block, host: Attention(spatial=Halve()))
+    monkeypatch.setitem(ATTENTIONS._entries, "se", lambda block, host: AttentionBlock(spatial=Halve()))
     with pytest.raises(TypeError, match="se declares the dimensions channel; its module has spatial"):
         attention("se")
 
@@ -215,7 +215,7 @@ def test_nothing_is_sent_where_nobody_listens(x: Tensor) -> None:
     assert attention("cbam").attend(x, alone, {"spatial": send_message})[1].keys() == {"spatial"}
 
 
-class Halve(Part[Tensor]):
+class Halve(Branch[Tensor]):
     """The smallest attention block: a second implementation of the interface, of a few lines."""
 
     def extract(self, features: Tensor) -> Extraction:
@@ -229,7 +229,7 @@ class Halve(Part[Tensor]):
 
 
 def test_a_new_attention_block_needs_three_methods(x: Tensor) -> None:
-    y, messages = Attention(channel=Halve()).attend(x, alone, SENDS)
+    y, messages = AttentionBlock(channel=Halve()).attend(x, alone, SENDS)
     assert torch.equal(y, x / 2)
     expected: Message = (x.mean((2, 3)) / 2,)
     assert torch.equal(messages["channel"][0], expected[0])

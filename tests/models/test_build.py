@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from dcasearch.architecture import Architecture
 from dcasearch.errors import ArchitectureError
 from dcasearch.models import DCANet, build_model
-from dcasearch.models.attention import Attention
+from dcasearch.models.attention import AttentionBlock
 from tests.models.samples import FUNCTIONS, KINDS, built, images, loss_of, pairwise, perturb, spec
 
 
@@ -114,7 +114,7 @@ def test_gradient_checkpointing_of_the_whole_network_changes_nothing() -> None:
 
 def test_gradient_checkpointing_of_every_block_changes_nothing() -> None:
     model, other = connected().eval(), connected().eval()
-    apply_activation_checkpointing(other, check_fn=lambda module: isinstance(module, Attention))
+    apply_activation_checkpointing(other, check_fn=lambda module: isinstance(module, AttentionBlock))
     model(images()).square().mean().backward()
     other(images()).square().mean().backward()
     expected = gradients(model)

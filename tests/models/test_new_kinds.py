@@ -9,7 +9,7 @@ import torch
 
 from dcasearch.architecture import Architecture
 from dcasearch.models import build_model, cost
-from dcasearch.models.attention import Attention
+from dcasearch.models.attention import AttentionBlock
 from dcasearch.models.cost import measure
 from tests.kinds import enter
 from tests.models.samples import CLASSES, FUNCTIONS, MATCHINGS, SMALL, built, images, loss_of
@@ -71,7 +71,7 @@ def test_a_kind_after_a_stage_gates_the_stages_output(monkeypatch: pytest.Monkey
     x = backbone.stem(images())
     with torch.no_grad():
         for n, (host, name) in enumerate(zip(backbone.blocks(), model.names, strict=True)):
-            attention = cast(Attention, model.attention[name])
+            attention = cast(AttentionBlock, model.attention[name])
             expected = host(x)
             assert attention.after_block == (n % 2 == 1)
             if n % 2:

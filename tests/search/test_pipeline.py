@@ -8,7 +8,7 @@ import pytest
 from dcasearch.config.study import Resources
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
-from dcasearch.search.pipeline import Part, Pipeline
+from dcasearch.search.pipeline import Phase, Pipeline
 from dcasearch.search.work import Job
 from dcasearch.training import Assignment
 from tests.support import make_epoch, make_evaluation
@@ -70,8 +70,8 @@ def test_a_part_begins_only_when_the_parts_it_waits_for_have_ended() -> None:
         begun.append("second")
         return second
 
-    before = Part(lambda: first)
-    pipeline = Pipeline([before, Part(begin, after=(before,))])
+    before = Phase(lambda: first)
+    pipeline = Pipeline([before, Phase(begin, after=(before,))])
     job = pipeline.ask()
     assert job is not None
     assert pipeline.ask() is None
@@ -82,13 +82,13 @@ def test_a_part_begins_only_when_the_parts_it_waits_for_have_ended() -> None:
 
 def test_free_slots_go_to_a_part_that_waits_for_nothing_while_an_earlier_one_still_runs() -> None:
     first, second = Few("first", assignments(0, 1)), Few("second", assignments(2))
-    pipeline = Pipeline([Part(lambda: first), Part(lambda: second)])
+    pipeline = Pipeline([Phase(lambda: first), Phase(lambda: second)])
     assert labels(pipeline) == ["first 0", "first 1", "second 0"]
 
 
 def test_earlier_parts_come_first_even_where_one_gets_a_job_back() -> None:
     first, second = Few("first", assignments(0)), Few("second", assignments(1, 2))
-    pipeline = Pipeline([Part(lambda: first), Part(lambda: second)])
+    pipeline = Pipeline([Phase(lambda: first), Phase(lambda: second)])
     job, _ = pipeline.ask(), pipeline.ask()
     assert job is not None
     first.ready.append(job)
@@ -98,7 +98,7 @@ def test_earlier_parts_come_first_even_where_one_gets_a_job_back() -> None:
 
 def test_reports_and_ends_reach_the_part_that_handed_the_job_out() -> None:
     first, second = Few("first", assignments(0)), Few("second", assignments(1, 2))
-    pipeline = Pipeline([Part(lambda: first), Part(lambda: second)])
+    pipeline = Pipeline([Phase(lambda: first), Phase(lambda: second)])
     one, two, three = pipeline.ask(), pipeline.ask(), pipeline.ask()
     assert one is not None
     assert two is not None
@@ -113,7 +113,7 @@ def test_reports_and_ends_reach_the_part_that_handed_the_job_out() -> None:
 
 def test_a_training_that_two_parts_ask_for_runs_once_and_the_other_asks_again_when_it_has_ended() -> None:
     first, second = Few("first", assignments(0)), Few("second", assignments(0, 1))
-    pipeline = Pipeline([Part(lambda: first), Part(lambda: second)])
+    pipeline = Pipeline([Phase(lambda: first), Phase(lambda: second)])
     job = pipeline.ask()
     assert job is not None
     assert labels(pipeline) == ["second 1"]
@@ -126,8 +126,8 @@ def test_parts_end_in_order_and_once() -> None:
     first, second = Few("first", assignments(0)), Few("second", assignments(1))
     pipeline = Pipeline(
         [
-            Part(lambda: first, end=lambda: ended.append("first")),
-            Part(lambda: second, end=lambda: ended.append("second")),
+            Phase(lambda: first, end=lambda: ended.append("first")),
+            Phase(lambda: second, end=lambda: ended.append("second")),
         ]
     )
     one, two = pipeline.ask(), pipeline.ask()
@@ -145,8 +145,8 @@ def test_parts_end_in_order_and_once() -> None:
 def test_when_time_is_over_no_part_is_begun_or_ended() -> None:
     over: list[bool] = []
     ended: list[str] = []
-    part = Part(lambda: Few("first", []), end=lambda: ended.append("first"))
-    pipeline = Pipeline([part, Part(lambda: Few("second", assignments(1)))], stopped=lambda: bool(over))
+    part = Phase(lambda: Few("first", []), end=lambda: ended.append("first"))
+    pipeline = Pipeline([part, Phase(lambda: Few("second", assignments(1)))], stopped=lambda: bool(over))
     over.append(True)
     assert pipeline.ask() is None
     assert ended == []
@@ -159,7 +159,7 @@ def test_an_error_at_the_end_of_a_part_is_raised_by_ask() -> None:
     def fail() -> None:
         raise RuntimeError("nothing was completed")
 
-    pipeline = Pipeline([Part(lambda: Few("first", []), end=fail)])
+    pipeline = Pipeline([Phase(lambda: Few("first", []), end=fail)])
     with pytest.raises(RuntimeError, match="nothing was completed"):
         pipeline.ask()
 
@@ -172,7 +172,7 @@ def test_what_is_attended_to_are_the_running_jobs() -> None:
         seen.append([job.label for job in jobs])
         return jobs[:1]
 
-    pipeline = Pipeline([Part(lambda: Few("first", assignments(0, 1)))], attend=attend)
+    pipeline = Pipeline([Phase(lambda: Few("first", assignments(0, 1)))], attend=attend)
     first, _ = pipeline.ask(), pipeline.ask()
     assert first is not None
     assert [job.label for job in pipeline.attend()] == ["first 0"]
@@ -183,8 +183,8 @@ def test_what_is_attended_to_are_the_running_jobs() -> None:
 
 def test_a_part_that_overtakes_another_is_asked_first_once_that_one_has_begun() -> None:
     first, second = Few("first", assignments(0, 1)), Few("second", [])
-    before = Part(lambda: first)
-    pipeline = Pipeline([before, Part(lambda: second, overtakes=before)])
+    before = Phase(lambda: first)
+    pipeline = Pipeline([before, Phase(lambda: second, overtakes=before)])
     job = pipeline.ask()
     assert job is not None
     assert job.label == "first 0"  # nothing has begun before
@@ -196,7 +196,7 @@ def test_a_job_is_told_to_start_once_the_executor_has_a_place_for_it() -> None:
     told: list[tuple[str, str]] = []
     first, second = Few("first", assignments(0)), Few("second", assignments(0))
     pipeline = Pipeline(
-        [Part(lambda: first), Part(lambda: second)], observe=lambda event: told.append((event.kind, event.label))
+        [Phase(lambda: first), Phase(lambda: second)], observe=lambda event: told.append((event.kind, event.label))
     )
     job = pipeline.ask()
     assert job is not None
@@ -209,7 +209,7 @@ def test_a_job_is_told_to_start_once_the_executor_has_a_place_for_it() -> None:
 def test_a_job_that_is_put_back_by_its_executor_is_handed_out_again_as_one_that_goes_on() -> None:
     told: list[tuple[str, str]] = []
     few = Few("first", assignments(0))
-    pipeline = Pipeline([Part(lambda: few)], observe=lambda event: told.append((event.kind, event.label)))
+    pipeline = Pipeline([Phase(lambda: few)], observe=lambda event: told.append((event.kind, event.label)))
     job = pipeline.ask()
     assert job is not None
     pipeline.put_back(job)

@@ -12,7 +12,7 @@ from dcasearch.artifacts import Place
 from dcasearch.config.study import Resources, Study
 from dcasearch.errors import StorageError, TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
-from dcasearch.search.pipeline import Part, Pipeline
+from dcasearch.search.pipeline import Phase, Pipeline
 from dcasearch.search.retention import Disk, Retention, discard_failed
 from dcasearch.search.sharing import kept_weights
 from dcasearch.search.work import Job
@@ -241,7 +241,7 @@ def test_room_is_made_before_each_job_and_a_run_without_room_stops(tmp_path: Pat
         )
         for n in range(2)
     ]
-    parts = [Part(lambda job=job: OneJob(job)) for job in jobs]
+    parts = [Phase(lambda job=job: OneJob(job)) for job in jobs]
     pipeline = Pipeline(parts, make_room=shelf.disk().make_room)
     assert pipeline.ask() is not None
     with pytest.raises(StorageError, match="checkpoints of 2 running trainings"):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dcasearch.config import Path
+from dcasearch.config import KeyPath
 from dcasearch.space import read_space
 from tests.space.test_reading import RESNET, SE, attentive, connected, mistakes
 
@@ -15,7 +15,7 @@ def by_kind(choose: Any, otherwise: Any) -> dict[str, Any]:
     return {"when": {"attention.name": "ge_theta"}, "choose": choose, "else": otherwise}
 
 
-IMPOSSIBLE: dict[str, tuple[dict[str, Any], Path, str]] = {
+IMPOSSIBLE: dict[str, tuple[dict[str, Any], KeyPath, str]] = {
     "spatial on SE": (
         connected(dimensions={"spatial": [False, True]}),
         ("connections", "dimensions", "spatial", 1),
@@ -112,7 +112,7 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], Path, str]] = {
 
 
 @pytest.mark.parametrize(("written", "path", "message"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
-def test_an_impossible_choice_is_told_at_its_place(written: dict[str, Any], path: Path, message: str) -> None:
+def test_an_impossible_choice_is_told_at_its_place(written: dict[str, Any], path: KeyPath, message: str) -> None:
     [(at, said)] = mistakes(written)
     assert at == path
     assert message in said

@@ -1,4 +1,4 @@
-"""Every mistake in a space, at its place: by its path in plain data here, by line and column in test_loading.py."""
+"""Every mistake in a space, at its place: by its path in plain data here, by line and column in test_loaded_study.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dcasearch.config import Path
+from dcasearch.config import KeyPath
 from dcasearch.errors import ConfigError
 from dcasearch.space import read_space
 
@@ -23,13 +23,13 @@ def attentive(**attention: Any) -> dict[str, Any]:
     return {"backbone": RESNET, "attention": attention}
 
 
-def mistakes(written: dict[str, Any]) -> list[tuple[Path, str]]:
-    found: list[tuple[Path, str]] = []
+def mistakes(written: dict[str, Any]) -> list[tuple[KeyPath, str]]:
+    found: list[tuple[KeyPath, str]] = []
     read_space(written, lambda path, message: found.append((path, message)))
     return found
 
 
-CASES: dict[str, tuple[dict[str, Any], Path, str]] = {
+CASES: dict[str, tuple[dict[str, Any], KeyPath, str]] = {
     # Words
     "part": ({"backbone": RESNET, "atention": SE}, ("atention",), "did you mean 'attention'?"),
     "no backbone": ({"attention": SE}, ("backbone",), "needs a name; Known: mnasnet0_5,"),
@@ -167,7 +167,7 @@ CASES: dict[str, tuple[dict[str, Any], Path, str]] = {
 
 
 @pytest.mark.parametrize(("written", "path", "message"), CASES.values(), ids=CASES)
-def test_a_mistake_is_told_at_its_place(written: dict[str, Any], path: Path, message: str) -> None:
+def test_a_mistake_is_told_at_its_place(written: dict[str, Any], path: KeyPath, message: str) -> None:
     [(at, said)] = mistakes(written)
     assert at == path
     assert message in said

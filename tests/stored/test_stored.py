@@ -21,7 +21,7 @@ from dcasearch.search.assignments import assignment_of
 from dcasearch.search.work import Work
 from dcasearch.space import LoadedStudy, load_study
 from dcasearch.store import Store
-from dcasearch.store.schema import upgrade
+from dcasearch.store.table_versions import upgrade
 from dcasearch.training import Assignment, evaluate
 from dcasearch.trial import State
 

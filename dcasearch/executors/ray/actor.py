@@ -43,7 +43,7 @@ class TakenAway(Exception):
     """The process was told to end; the checkpoint is written."""
 
 
-Message: TypeAlias = Evaluation | Failed | UserError | GaveWay
+ActorMessage: TypeAlias = Evaluation | Failed | UserError | GaveWay
 """What a step returns, under `message`: the record up to this epoch, or how the job ended without one."""
 
 
@@ -96,7 +96,7 @@ class TrainingActor(tune.Trainable):
             faulthandler.dump_traceback_later(limit, exit=True, file=_STDERR)
         self._busy = True
         try:
-            message: Message = self._epoch()
+            message: ActorMessage = self._epoch()
         except TrialFailure as failure:
             message = Failed(failure.kind, str(failure))
         except Preempted:

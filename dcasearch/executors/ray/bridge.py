@@ -21,7 +21,7 @@ from ray.tune.search import Searcher
 
 from dcasearch.errors import DataError, Interrupted, MachineError, TrialFailure, UserError
 from dcasearch.evaluation import Evaluation
-from dcasearch.executors.ray.actor import GRACE_SECONDS, GaveWay, Message, Ticket
+from dcasearch.executors.ray.actor import GRACE_SECONDS, ActorMessage, GaveWay, Ticket
 from dcasearch.executors.ray.cluster import capacity, nodes
 from dcasearch.executors.ray.node_watch import NodeWatch
 from dcasearch.executors.ray.signals import Signals
@@ -111,7 +111,7 @@ class Bridge:
             with self._kept():
                 self._work.started(self._live[trial_id].job)
 
-    def result(self, trial_id: str, message: Message, node: str) -> bool:
+    def result(self, trial_id: str, message: ActorMessage, node: str) -> bool:
         """Take what a step returned, and on which node; return whether the trial goes on."""
         goes_on = False
         self._heard[trial_id] = time.monotonic()
@@ -122,7 +122,7 @@ class Bridge:
             self._heard.pop(trial_id, None)
         return goes_on
 
-    def _result(self, ticket: Ticket, message: Message, node: str) -> bool:
+    def _result(self, ticket: Ticket, message: ActorMessage, node: str) -> bool:
         if not isinstance(message, Evaluation) or self._gave_up(ticket):
             self._ended(ticket, message, node)
             return False
@@ -135,7 +135,7 @@ class Bridge:
     def _gave_up(self, ticket: Ticket) -> bool:
         return ticket.id in self._cancelled or self._ending()
 
-    def _ended(self, ticket: Ticket, message: Message, node: str) -> None:
+    def _ended(self, ticket: Ticket, message: ActorMessage, node: str) -> None:
         if isinstance(message, DataError | MachineError) and self._watch is not None and not self._gave_up(ticket):
             self._work.note(f"node left out: {self._watch.leave_out(node, message)}")
             self._watch.refuse_nowhere(ticket.job)

@@ -2,15 +2,15 @@
 
 from dcasearch.models.attention.base import (
     ATTENTIONS,
-    Attention,
+    AttentionBlock,
+    Branch,
     Extraction,
     Message,
     Messages,
-    Part,
     attention_of,
 )
 from dcasearch.registry import import_all
 
 import_all(__name__, __path__)
 
-__all__ = ["ATTENTIONS", "Attention", "Extraction", "Message", "Messages", "Part", "attention_of"]
+__all__ = ["ATTENTIONS", "AttentionBlock", "Branch", "Extraction", "Message", "Messages", "attention_of"]

@@ -1,6 +1,6 @@
 """An attention block as the paper draws it (section 3.1): extraction G = g(X), transformation T = t(G), fusion X * T.
 
-One `Part` per dimension; shapes: X (B, C, H, W); G and T have the shapes that the kind declares. Parts run in the
+One `Branch` per dimension; shapes: X (B, C, H, W); G and T have the shapes that the kind declares. Parts run in the
 order in which they are given, each on the map that the one before has gated.
 """
 
@@ -28,7 +28,7 @@ Receive: TypeAlias = Callable[[Dimension, Extraction, Read], Extraction]
 Features = TypeVar("Features")
 
 
-class Part(nn.Module, ABC, Generic[Features]):
+class Branch(nn.Module, ABC, Generic[Features]):
     """One dimension of an attention block. `Features` is the map (B, C, H, W), or SK's pair of maps."""
 
     @abstractmethod
@@ -48,31 +48,31 @@ class Part(nn.Module, ABC, Generic[Features]):
         return (transformed * extraction[0],)
 
 
-Send: TypeAlias = Callable[[Part[Any], Extraction, Tensor, Tensor], Message]
+Send: TypeAlias = Callable[[Branch[Any], Extraction, Tensor, Tensor], Message]
 """(part, raw G, T, gated map) -> the message."""
 Sends: TypeAlias = Mapping[Dimension, Send]
 """The dimensions somebody listens to."""
 Messages: TypeAlias = dict[Dimension, Message]
 
 
-class Attention(nn.Module):
+class AttentionBlock(nn.Module):
     """An attention block: on a residual branch's output before the shortcut is added, or after a stage's last block.
 
-    Its parts are given by the names of their dimensions: `Attention(channel=..., spatial=...)`.
+    Its parts are given by the names of their dimensions: `AttentionBlock(channel=..., spatial=...)`.
     """
 
     after_block = False
     """Whether it stands outside the residual; `attention_of` sets it from the kind's declared place."""
 
-    def __init__(self, **parts: Part[Any]) -> None:
+    def __init__(self, **parts: Branch[Any]) -> None:
         super().__init__()
         self.dimensions: tuple[Dimension, ...] = tuple(parts)
         for dimension, part in parts.items():
             self.add_module(dimension, part)
 
-    def part(self, dimension: Dimension) -> Part[Any]:
+    def part(self, dimension: Dimension) -> Branch[Any]:
         """Return one dimension's part."""
-        part: Part[Any] = getattr(self, dimension)
+        part: Branch[Any] = getattr(self, dimension)
         return part
 
     def forward(self, host: Host, x: Tensor, receive: Receive, sends: Sends) -> tuple[Tensor, Messages]:
@@ -96,12 +96,12 @@ class Attention(nn.Module):
         return features, messages
 
 
-Factory: TypeAlias = Callable[[Block, Host], Attention]
+Factory: TypeAlias = Callable[[Block, Host], AttentionBlock]
 
 ATTENTIONS: Registry[Factory] = Registry("an attention block")
 
 
-def attention_of(block: Block, host: Host) -> Attention:
+def attention_of(block: Block, host: Host) -> AttentionBlock:
     """Return a block's attention, in the place that its kind declares.
 
     Raises:

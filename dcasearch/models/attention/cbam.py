@@ -1,4 +1,4 @@
-"""CBAM: Convolutional Block Attention Module (Woo et al., 2018, https://arxiv.org/abs/1807.06521).
+"""CBAM: Convolutional Block AttentionBlock Module (Woo et al., 2018, https://arxiv.org/abs/1807.06521).
 
 Channel first, then spatial on the channel-gated map. The spatial gate's BatchNorm starts at weight 1; the
 released DCANet code starts it at 0, which silences that gate for ever.
@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from dcasearch.architecture.kinds.bottleneck import HIDDEN
 from dcasearch.architecture.kinds.cbam import NAME
 from dcasearch.architecture.network import Block
-from dcasearch.models.attention.base import ATTENTIONS, Attention, Extraction, Part, whole
+from dcasearch.models.attention.base import ATTENTIONS, AttentionBlock, Branch, Extraction, whole
 from dcasearch.models.backbones.base import Host
 
 
-class ChannelGate(Part[Tensor]):
+class ChannelGate(Branch[Tensor]):
     """G: global average and global maximum (B, C). T: one MLP on both, summed, sigmoid (B, C). Fusion: multiply.
 
     The message is T ⊙ average; a received one is fused with the average and with the maximum.
@@ -45,7 +45,7 @@ class ChannelGate(Part[Tensor]):
         return features * transformed[:, :, None, None]
 
 
-class SpatialGate(Part[Tensor]):
+class SpatialGate(Branch[Tensor]):
     """G: maximum and mean over channels (B, 2, H, W). T: 7x7 convolution, BatchNorm, sigmoid (B, 1, H, W)."""
 
     def __init__(self) -> None:
@@ -67,6 +67,6 @@ class SpatialGate(Part[Tensor]):
 
 
 @ATTENTIONS.register(NAME)
-def cbam(block: Block, host: Host) -> Attention:
+def cbam(block: Block, host: Host) -> AttentionBlock:
     """Return CBAM for a block."""
-    return Attention(channel=ChannelGate(block.layout.channels, whole(block, HIDDEN)), spatial=SpatialGate())
+    return AttentionBlock(channel=ChannelGate(block.layout.channels, whole(block, HIDDEN)), spatial=SpatialGate())

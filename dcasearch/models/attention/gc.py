@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dcasearch.architecture.kinds.bottleneck import HIDDEN
 from dcasearch.architecture.kinds.gc import MASK_BIAS, NAME
 from dcasearch.architecture.network import Block
-from dcasearch.models.attention.base import ATTENTIONS, Attention, Extraction, Message, Part, whole
+from dcasearch.models.attention.base import ATTENTIONS, AttentionBlock, Branch, Extraction, Message, whole
 from dcasearch.models.backbones.base import Host
 
 
@@ -24,7 +24,7 @@ class ZeroLinear(nn.Linear):
         nn.init.zeros_(self.bias)
 
 
-class GlobalContext(Part[Tensor]):
+class GlobalContext(Branch[Tensor]):
     """G: sum over the map, weighed by a softmax (B, C). T: C -> C/r, LayerNorm, ReLU, -> C. Fusion: add."""
 
     def __init__(self, channels: int, width: int, *, mask_bias: bool) -> None:
@@ -54,7 +54,7 @@ class GlobalContext(Part[Tensor]):
 
 
 @ATTENTIONS.register(NAME)
-def global_context(block: Block, host: Host) -> Attention:
+def global_context(block: Block, host: Host) -> AttentionBlock:
     """Return GC for a block."""
     mask_bias = bool(block.option(MASK_BIAS))
-    return Attention(channel=GlobalContext(block.layout.channels, whole(block, HIDDEN), mask_bias=mask_bias))
+    return AttentionBlock(channel=GlobalContext(block.layout.channels, whole(block, HIDDEN), mask_bias=mask_bias))

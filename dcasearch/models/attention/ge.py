@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from dcasearch.architecture.kinds.ge import EXTENT, MINUS, THETA
 from dcasearch.architecture.network import Block
-from dcasearch.models.attention.base import ATTENTIONS, Attention, Extraction, Part, whole
+from dcasearch.models.attention.base import ATTENTIONS, AttentionBlock, Branch, Extraction, whole
 from dcasearch.models.backbones.base import Host
 
 
-class GlobalExcite(Part[Tensor]):
+class GlobalExcite(Branch[Tensor]):
     """G: global average (B, C). T: sigmoid. Fusion: multiply."""
 
     def extract(self, features: Tensor) -> Extraction:
@@ -33,7 +33,7 @@ class GlobalExcite(Part[Tensor]):
         return features * transformed[:, :, None, None]
 
 
-class GatherExcite(Part[Tensor]):
+class GatherExcite(Branch[Tensor]):
     """G: gathered map (B, C, ⌈H/e⌉, ⌈W/e⌉). T: sigmoid. Fusion: multiply, at X's resolution."""
 
     def __init__(self, gather: nn.Module) -> None:
@@ -68,13 +68,13 @@ def _depthwise(channels: int, extent: int) -> nn.Module:
 
 
 @ATTENTIONS.register(MINUS)
-def ge_theta_minus(block: Block, host: Host) -> Attention:
+def ge_theta_minus(block: Block, host: Host) -> AttentionBlock:
     """Return GE-θ⁻ for a block, global unless an extent is set."""
     is_global = block.option(EXTENT) is None
-    return Attention(channel=GlobalExcite() if is_global else GatherExcite(_average(whole(block, EXTENT))))
+    return AttentionBlock(channel=GlobalExcite() if is_global else GatherExcite(_average(whole(block, EXTENT))))
 
 
 @ATTENTIONS.register(THETA)
-def ge_theta(block: Block, host: Host) -> Attention:
+def ge_theta(block: Block, host: Host) -> AttentionBlock:
     """Return GE-θ for a block."""
-    return Attention(channel=GatherExcite(_depthwise(block.layout.channels, whole(block, EXTENT))))
+    return AttentionBlock(channel=GatherExcite(_depthwise(block.layout.channels, whole(block, EXTENT))))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dcasearch.architecture.network import Block
-from dcasearch.models.attention.base import ATTENTIONS, Attention
+from dcasearch.models.attention.base import ATTENTIONS, AttentionBlock
 from dcasearch.models.backbones.base import Host
 
 
 @ATTENTIONS.register("none")
-def no_attention(block: Block, host: Host) -> Attention:
+def no_attention(block: Block, host: Host) -> AttentionBlock:
     """Return an attention block without any dimension."""
-    return Attention()
+    return AttentionBlock()

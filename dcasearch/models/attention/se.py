@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from dcasearch.architecture.kinds.bottleneck import HIDDEN
 from dcasearch.architecture.kinds.se import NAME
 from dcasearch.architecture.network import Block
-from dcasearch.models.attention.base import ATTENTIONS, Attention, Extraction, Part, whole
+from dcasearch.models.attention.base import ATTENTIONS, AttentionBlock, Branch, Extraction, whole
 from dcasearch.models.backbones.base import Host
 
 
-class SqueezeExcite(Part[Tensor]):
+class SqueezeExcite(Branch[Tensor]):
     """G: global average (B, C). T: C -> C/r, ReLU, -> C, sigmoid. Fusion: multiply."""
 
     def __init__(self, channels: int, width: int) -> None:
@@ -39,6 +39,6 @@ class SqueezeExcite(Part[Tensor]):
 
 
 @ATTENTIONS.register(NAME)
-def squeeze_excite(block: Block, host: Host) -> Attention:
+def squeeze_excite(block: Block, host: Host) -> AttentionBlock:
     """Return SE for a block."""
-    return Attention(channel=SqueezeExcite(block.layout.channels, whole(block, HIDDEN)))
+    return AttentionBlock(channel=SqueezeExcite(block.layout.channels, whole(block, HIDDEN)))

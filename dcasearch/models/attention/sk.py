@@ -16,11 +16,11 @@ from dcasearch.architecture.kinds.sk import NAME
 from dcasearch.architecture.network import Block
 from dcasearch.models.attention.base import (
     ATTENTIONS,
-    Attention,
+    AttentionBlock,
+    Branch,
     Extraction,
     Message,
     Messages,
-    Part,
     Receive,
     Sends,
     whole,
@@ -28,7 +28,7 @@ from dcasearch.models.attention.base import (
 from dcasearch.models.backbones.base import Host
 
 
-class SelectBranches(Part[tuple[Tensor, Tensor]]):
+class SelectBranches(Branch[tuple[Tensor, Tensor]]):
     """G: each branch's global average (B, d). T: d -> d/r of their sum, BatchNorm, ReLU, -> 2d, softmax (B, 2, d)."""
 
     def __init__(self, channels: int, width: int) -> None:
@@ -59,7 +59,7 @@ class SelectBranches(Part[tuple[Tensor, Tensor]]):
         return tuple(transformed[:, n] * g for n, g in enumerate(extraction))
 
 
-class SelectiveKernel(Attention):
+class SelectiveKernel(AttentionBlock):
     """SK in the place of a block's k x k convolution."""
 
     def __init__(self, host: Host, width: int) -> None:
@@ -88,6 +88,6 @@ class SelectiveKernel(Attention):
 
 
 @ATTENTIONS.register(NAME)
-def selective_kernel(block: Block, host: Host) -> Attention:
+def selective_kernel(block: Block, host: Host) -> AttentionBlock:
     """Return SK for a block."""
     return SelectiveKernel(host, whole(block, HIDDEN))

@@ -1,5 +1,5 @@
-"""The history of our tables, one file a version. `store.schema` runs it; a user never calls Alembic.
+"""The history of our tables, one file a version. `store.table_versions` runs it; a user never calls Alembic.
 
 A new version: change `store/tables.py`, then write `versions/v000N_what.py` with the next revision number
-(`tests/store/test_schema.py` compares the migrated tables with the models).
+(`tests/store/test_table_versions.py` compares the migrated tables with the models).
 """

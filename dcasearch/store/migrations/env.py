@@ -1,9 +1,9 @@
-"""What Alembic runs: our migrations on the connection that `store.schema` hands over, Optuna's tables unseen."""
+"""What Alembic runs: our migrations on the connection that `store.table_versions` hands over, without Optuna's tables."""
 
 from alembic import context
 from sqlalchemy import Connection
 
-from dcasearch.store.schema import VERSION_TABLE
+from dcasearch.store.table_versions import VERSION_TABLE
 from dcasearch.store.tables import Base, is_ours
 
 connection: Connection = context.config.attributes["connection"]

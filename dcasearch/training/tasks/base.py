@@ -14,8 +14,8 @@ from dcasearch.artifacts import Place
 from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Data
 from dcasearch.data import Batch, Loader, Loaders, Share, open_evaluation, open_loaders
-from dcasearch.data.loading import WHOLE
-from dcasearch.evaluation import Protocol as WhatIsMeasured
+from dcasearch.data.batches import WHOLE
+from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.metrics import TASKS, TaskMetrics
 from dcasearch.metrics import imported as named
 from dcasearch.training.mixing import Mix
@@ -45,7 +45,7 @@ class LearningTask(ABC):
     def open(
         self,
         data: Data,
-        protocol: WhatIsMeasured,
+        protocol: EvaluationProtocol,
         *,
         resolution: int,
         train_fraction: float,
@@ -70,7 +70,7 @@ class LearningTask(ABC):
     def open_evaluation(
         self,
         data: Data,
-        protocol: WhatIsMeasured,
+        protocol: EvaluationProtocol,
         *,
         resolution: int,
         batch_size: int,

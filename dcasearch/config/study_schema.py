@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dcasearch.config.loading import recipe_names
 from dcasearch.config.numbers import PATTERN
 from dcasearch.config.study import Study
+from dcasearch.config.study_files import recipe_names
 
 _HUMAN = {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": PATTERN}]}
 

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 import dcasearch
 from dcasearch.errors import UserError
 from dcasearch.export import load_model
-from dcasearch.export.loading import load_weights
+from dcasearch.export.model_files import load_weights
 from dcasearch.export.probe import ask, difference
 from dcasearch.models import build_model
 from tests.export.conftest import ARCHITECTURE, Exporter, Trained

@@ -7,8 +7,8 @@ import pytest
 from dcasearch.architecture import Architecture
 from dcasearch.config import load_architecture, load_recipe, recipe_names
 from dcasearch.config import recipe as recipe_module
-from dcasearch.config.loading import shipped_recipes
 from dcasearch.config.recipe import Augmentation, Recipe
+from dcasearch.config.study_files import shipped_recipes
 from dcasearch.errors import ConfigError, UserError
 from tests.config.support import FIRST, LATER, good, mistakes, places, write
 

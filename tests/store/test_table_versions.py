@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 
 from dcasearch.config.study import Sampler
 from dcasearch.errors import StorageError
-from dcasearch.store import Store, exists, schema, upgrade
+from dcasearch.store import Store, exists, table_versions, upgrade
 from dcasearch.store.engine import make_engine
 from dcasearch.store.tables import Base, is_ours
 from dcasearch.store.urls import parse
@@ -21,14 +21,14 @@ from tests.store.sql import plain_optuna
 
 
 def set_revision(url: str, revision: str) -> None:
-    sql.run(url, f"UPDATE {schema.VERSION_TABLE} SET version_num = :revision", revision=revision)
+    sql.run(url, f"UPDATE {table_versions.VERSION_TABLE} SET version_num = :revision", revision=revision)
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_models(store: Store, url: str) -> None:
     assert store.optuna
     engine = make_engine(parse(url))
     options = {
-        "version_table": schema.VERSION_TABLE,
+        "version_table": table_versions.VERSION_TABLE,
         "include_object": lambda item, name, kind, *_: kind != "table" or is_ours(name),
         "compare_type": True,
     }
@@ -45,9 +45,9 @@ def test_a_migration_that_fails_leaves_nothing_behind(url: str, monkeypatch: pyt
     with monkeypatch.context() as patch:
         patch.setattr(v0001_first.sa, "UniqueConstraint", None)
         with pytest.raises(TypeError):
-            schema.migrate(engine)
+            table_versions.migrate(engine)
     assert sql.tables(url) == set()
-    schema.migrate(engine)
+    table_versions.migrate(engine)
     assert "dca_trials" in sql.tables(url)
     engine.dispose()
 
@@ -107,7 +107,7 @@ def test_upgrade_of_a_missing_database_makes_no_file(sqlite_url: str) -> None:
 
 def test_a_database_of_the_first_version_is_upgraded_with_what_it_holds(url: str) -> None:
     engine = make_engine(parse(url))
-    schema.migrate(engine, "0001")
+    table_versions.migrate(engine, "0001")
     engine.dispose()
     sql.run(
         url,
@@ -127,7 +127,7 @@ def test_a_database_of_the_first_version_is_upgraded_with_what_it_holds(url: str
 
 def test_an_upgrade_to_scores_keeps_the_trainings_there_are(url: str) -> None:
     engine = make_engine(parse(url))
-    schema.migrate(engine, "0002")
+    table_versions.migrate(engine, "0002")
     engine.dispose()
     sql.run(
         url,
@@ -150,7 +150,7 @@ def test_an_upgrade_to_scores_keeps_the_trainings_there_are(url: str) -> None:
 
 def test_an_upgrade_to_any_metric_moves_values_and_costs_into_rows(url: str) -> None:
     engine = make_engine(parse(url))
-    schema.migrate(engine, "0004")
+    table_versions.migrate(engine, "0004")
     engine.dispose()
     sql.run(
         url,
@@ -198,4 +198,4 @@ def test_two_that_start_at_once_on_an_empty_database_make_its_tables_once(url: s
 
 
 def test_the_newest_revision_is_the_last_migration() -> None:
-    assert ScriptDirectory.from_config(schema._config()).get_current_head() == schema.HEAD
+    assert ScriptDirectory.from_config(table_versions._config()).get_current_head() == table_versions.HEAD

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path as File
 
-from dcasearch.config import Document, Key, Path, Place, load_yaml, read_study
+from dcasearch.config import Document, Key, KeyPath, Place, load_yaml, read_study
 from dcasearch.config.study import Study
 from dcasearch.errors import ConfigError, UserError, nearest
 from dcasearch.space.parents import settle_initialization
@@ -30,7 +30,7 @@ class LoadedStudy:
     document: Document | None = None
     """Where its words stand; None for a study that was made otherwise."""
 
-    def place(self, path: Path) -> Place:
+    def place(self, path: KeyPath) -> Place:
         """Return line and column of what a path names, or what is nearest above it; (0, 0) if it was not read."""
         return (0, 0) if self.document is None else self.document.place(path)
 

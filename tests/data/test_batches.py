@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from dcasearch.data.loading import Normalize, Share, full_batches
+from dcasearch.data.batches import Normalize, Share, full_batches
 
 
 @pytest.mark.parametrize("images", [0, 1, 7, 15, 16])

@@ -13,7 +13,7 @@ import yaml
 
 from dcasearch.architecture import Architecture
 from dcasearch.config.checks import check_study
-from dcasearch.config.document import Document, Path, Report, load_yaml
+from dcasearch.config.document import Document, KeyPath, Report, load_yaml
 from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Study
 from dcasearch.config.validation import validate
@@ -95,7 +95,7 @@ def read_study(document: Document) -> Study | None:
     return study
 
 
-def _with_recipes(fidelity: Any, path: Path, report: Report) -> Any:
+def _with_recipes(fidelity: Any, path: KeyPath, report: Report) -> Any:
     """Fill in the recipe of a fidelity, and that of the parents it starts from."""
     if not isinstance(fidelity, dict):
         return fidelity
@@ -107,7 +107,7 @@ def _with_recipes(fidelity: Any, path: Path, report: Report) -> Any:
     return filled
 
 
-def _recipe(written: Any, path: Path, report: Report) -> Any:
+def _recipe(written: Any, path: KeyPath, report: Report) -> Any:
     """Return a whole recipe from a name, from `{base: name, …}`, or as it is."""
     changes: dict[str, Any] = {}
     name = written
