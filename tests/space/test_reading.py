@@ -1,4 +1,4 @@
-"""Every mistake in a space, at its place: by its path in plain data here, by line and column in test_loaded_study.py."""
+"""Every mistake in a space, at its place: by path in plain data here, by line and column in test_loaded_study.py."""
 
 from __future__ import annotations
 

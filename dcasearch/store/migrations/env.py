@@ -1,4 +1,4 @@
-"""What Alembic runs: our migrations on the connection that `store.table_versions` hands over, without Optuna's tables."""
+"""What Alembic runs: our migrations on the connection from `store.table_versions`; it never sees Optuna's tables."""
 
 from alembic import context
 from sqlalchemy import Connection
