@@ -76,16 +76,18 @@ def _restricted(part: Part, numbers: Indices) -> Part:
     """Return the images of a part whose new class is not -1."""
     kept = np.flatnonzero(numbers >= 0)
     labels = numbers[kept]
+    groups = None if part.groups is None else part.groups[kept]
     if isinstance(part, FilePart):
-        return FilePart(labels, tuple(part.paths[index] for index in kept))
+        return FilePart(labels, tuple(part.paths[index] for index in kept), groups)
     if isinstance(part, PreparedPart):
-        return replace(part, labels=labels, rows=part.rows[kept], unreadable=_moved(part.unreadable, kept))
+        unreadable = _moved(part.unreadable, kept)
+        return replace(part, labels=labels, rows=part.rows[kept], unreadable=unreadable, groups=groups)
 
     def read(scratch: Path | None) -> Pixels:
         pixels = part.read(scratch)
         return Pixels(pixels.array[kept], _moved(pixels.unreadable, kept))
 
-    return MemoryPart(labels, read)
+    return MemoryPart(labels, read, groups)
 
 
 def _moved(unreadable: dict[int, tuple[str, str]], kept: Indices) -> dict[int, tuple[str, str]]:

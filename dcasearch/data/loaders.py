@@ -58,7 +58,7 @@ def _parts_of(dataset: DataSet, protocol: EvaluationProtocol, validation_fractio
     if protocol == "paper":
         official = Chosen(dataset.val, np.arange(len(dataset.val.labels)))
         return Parts(stratified_order(dataset.train.labels, split_seed), official, official)
-    split = split_train(dataset.train.labels, validation_fraction, split_seed)
+    split = split_train(dataset.train.labels, validation_fraction, split_seed, dataset.train.groups)
     held_out = Chosen(dataset.train, np.sort(split.validation))
     test = Chosen(dataset.test, np.arange(len(dataset.test.labels)))
     return Parts(split.train, held_out, held_out if protocol == "search" else test)

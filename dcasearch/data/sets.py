@@ -45,6 +45,8 @@ class MemoryPart:
     labels: Indices
     read: Callable[[Path | None], Pixels]
     """Takes the folder where decoded images are kept between processes; None keeps nothing."""
+    groups: Indices | None = None
+    """Group of each image; the images of a group stay on one side of a split."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,8 @@ class FilePart:
 
     labels: Indices
     paths: tuple[str, ...]
+    groups: Indices | None = None
+    """Group of each image; the images of a group stay on one side of a split."""
 
     def name_of(self, index: int) -> str:
         """Return the path of an image."""
@@ -71,6 +75,8 @@ class PreparedPart:
     """Index -> path and reason of what could not be decoded; its pixels are zero."""
     rows: Indices
     """Place of each image in the shards."""
+    groups: Indices | None = None
+    """Group of each image; the images of a group stay on one side of a split."""
 
     def name_of(self, index: int) -> str:
         """Return what an image is called in a message."""

@@ -43,8 +43,15 @@ class Split:
     validation: Indices
 
 
-def split_train(labels: Indices, validation_fraction: float, seed: int) -> Split:
+def split_train(labels: Indices, validation_fraction: float, seed: int, groups: Indices | None = None) -> Split:
     """Hold out a stratified share of train.
+
+    Args:
+        labels: class of each image, shape (n,).
+        validation_fraction: the share.
+        seed: of the draw.
+        groups: group of each image, shape (n,): all images of a group (copies, or pictures of one subject) stay on one
+            side. Whole groups are drawn, stratified by their most frequent class, until the share is reached.
 
     Raises:
         DataError: one of the two parts would be empty.
@@ -56,7 +63,24 @@ def split_train(labels: Indices, validation_fraction: float, seed: int) -> Split
             "both parts need at least one image"
         )
     order = stratified_order(labels, seed)
-    return Split(train=order[held_out:], validation=order[:held_out])
+    if groups is None:
+        return Split(train=order[held_out:], validation=order[:held_out])
+    if len(np.unique(groups)) == 1:
+        raise DataError("all training images are of one group, so none can be held out; each part needs a group")
+    chosen = _chosen_groups(labels, groups, held_out, seed)[groups[order]]
+    return Split(train=order[~chosen], validation=order[chosen])
+
+
+def _chosen_groups(labels: Indices, groups: Indices, held_out: int, seed: int) -> NDArray[np.bool_]:
+    """Return for each group, by its number, whether it is held out: at least one, and not all of them."""
+    names, sizes = np.unique(groups, return_counts=True)
+    leading = np.array([np.bincount(labels[groups == name]).argmax() for name in names])
+    order = stratified_order(leading, seed)
+    reached = np.cumsum(sizes[order])
+    count = min(int(np.abs(reached - held_out).argmin()) + 1, len(names) - 1)  # the nearest to the share
+    chosen = np.zeros(int(names.max()) + 1, dtype=np.bool_)
+    chosen[names[order[:count]]] = True
+    return chosen
 
 
 def subset(order: Indices, fraction: float) -> Indices:

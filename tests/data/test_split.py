@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dcasearch.data.split import split_train, stratified_order, subset
 from dcasearch.errors import DataError
@@ -52,3 +54,32 @@ def test_a_subset_is_never_empty() -> None:
 def test_a_split_that_leaves_a_part_empty_is_refused(fraction: float) -> None:
     with pytest.raises(DataError, match="both parts need at least one image"):
         split_train(np.zeros(10, np.int64), fraction, seed=0)
+
+
+@given(st.lists(st.integers(0, 9), min_size=4, max_size=60), st.integers(0, 5))
+def test_the_images_of_a_group_stay_on_one_side(groups: list[int], seed: int) -> None:
+    labels = np.array([group % 3 for group in groups])
+    named = np.array(groups)
+    if len(set(groups)) == 1:
+        with pytest.raises(DataError, match="of one group"):
+            split_train(labels, 0.3, seed, named)
+        return
+    split = split_train(labels, 0.3, seed, named)
+    assert len(split.train)
+    assert len(split.validation)
+    assert not set(named[split.train]) & set(named[split.validation])
+    assert sorted([*split.train, *split.validation]) == list(range(len(groups)))
+
+
+def test_held_out_groups_are_near_the_share_and_hold_every_class() -> None:
+    groups = np.repeat(np.arange(100), 5)
+    labels = groups % 4
+    split = split_train(labels, 0.2, 0, groups)
+    assert len(split.validation) == 100
+    assert np.bincount(labels[split.validation]).tolist() == [25, 25, 25, 25]
+
+
+def test_without_groups_a_split_is_as_it_was() -> None:
+    labels = np.arange(50) % 5
+    alone = split_train(labels, 0.2, 3, np.arange(50))
+    assert sorted(alone.validation) == sorted(split_train(labels, 0.2, 3).validation)
