@@ -21,7 +21,7 @@ from dcasearch.store import Store
 from dcasearch.trial import Role, State, Trial, shown_as
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Compared:
     """A candidate's values over its seeds, and the leader's distance to it."""
 
@@ -70,7 +70,7 @@ class Compared:
         return statistics.fmean(mine[seed] - theirs[seed] for seed in sorted(shared))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FidelityStanding:
     """One fidelity of a study."""
 

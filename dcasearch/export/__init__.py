@@ -9,6 +9,6 @@ from dcasearch.export.model_files import load_model
 from dcasearch.export.spec import Spec, load_spec
 from dcasearch.export.verification import Check, verify
 from dcasearch.export.winner import export_winner
-from dcasearch.export.writing import Candidate, export
+from dcasearch.export.writing import Candidate, Exported, export
 
-__all__ = ["Candidate", "Check", "Spec", "export", "export_winner", "load_model", "load_spec", "verify"]
+__all__ = ["Candidate", "Check", "Exported", "Spec", "export", "export_winner", "load_model", "load_spec", "verify"]

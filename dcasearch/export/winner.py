@@ -16,7 +16,7 @@ from dcasearch.data import Source, describe
 from dcasearch.errors import DataError, UserError
 from dcasearch.evaluation import Evaluation, EvaluationProtocol
 from dcasearch.export.spec import Spec
-from dcasearch.export.writing import Candidate, export
+from dcasearch.export.writing import Candidate, Exported, export
 from dcasearch.metrics import TASKS
 from dcasearch.models import cost
 from dcasearch.search.winner import winner_of
@@ -44,20 +44,22 @@ def export_winner(store: Store, name: str, path: Path, weights: Path | None = No
     exported = _to_export(study, trained, fidelity.name)
     return export(
         path,
-        architecture=architecture,
-        num_classes=classes,
-        resolution=fidelity.resolution,
-        cost=cost(architecture, fidelity.resolution, classes),
-        evaluation=exported,
+        Exported(
+            architecture=architecture,
+            num_classes=classes,
+            resolution=fidelity.resolution,
+            cost=cost(architecture, fidelity.resolution, classes),
+            evaluation=exported,
+            data=study.data,
+            source=_source(record, study),
+            task=study.task,
+            fidelity=fidelity,
+        ),
         artifacts=open_artifacts(study.artifacts),
         winner=trained,
         baselines=_baselines(store, study),
-        data=study.data,
-        source=_source(record, study),
-        task=study.task,
         provenance={"study": name, "trial": f"{fidelity.name} {number}"},
         weights=weights,
-        fidelity=fidelity,
         powers=_powers(study, store),
     )
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dcasearch import __version__
 from dcasearch.analysis.power import Power, difference
@@ -22,7 +22,7 @@ from dcasearch.errors import UserError
 from dcasearch.evaluation import Cost, Evaluation, EvaluationProtocol
 from dcasearch.export.model_files import load_weights
 from dcasearch.export.probe import ask
-from dcasearch.export.spec import Baseline, DataSpec, Measured, Spec, TrainingSpec, Weights, to_yaml
+from dcasearch.export.spec import SCHEMA_VERSION, Baseline, DataSpec, Measured, Spec, TrainingSpec, Weights, to_yaml
 from dcasearch.files import replacing
 from dcasearch.metrics import CLASSIFICATION
 from dcasearch.models import build_model
@@ -42,43 +42,49 @@ class Candidate:
     evaluation: Evaluation
 
 
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """A trained network, with what its spec says of it."""
+
+    architecture: Architecture
+    num_classes: int
+    """Outputs of the network."""
+    resolution: int
+    """Pixels per side that it was trained at, and that `cost` is for."""
+    cost: Cost
+    evaluation: Evaluation
+    """The training whose weights are exported."""
+    data: Data
+    """The study's; its folder is not written."""
+    source: Source | None = None
+    """What the data set says of its images and classes; without it the spec has no preprocessing."""
+    task: str = CLASSIFICATION.name
+    """What the network has learned."""
+    fidelity: Fidelity | None = None
+    """What `evaluation` was trained at."""
+
+
 def export(
     path: Path,
+    exported: Exported,
     *,
-    architecture: Architecture,
-    num_classes: int,
-    resolution: int,
-    cost: Cost,
-    evaluation: Evaluation,
     artifacts: Place,
     winner: Sequence[Candidate],
     baselines: Sequence[Candidate],
-    data: Data,
     provenance: Mapping[str, str],
-    source: Source | None = None,
-    task: str = CLASSIFICATION.name,
     weights: Path | None = None,
-    fidelity: Fidelity | None = None,
     powers: Mapping[tuple[str, EvaluationProtocol], Power] = MappingProxyType({}),
 ) -> Spec:
     """Write a spec and its weights, each complete or not at all, and return the spec.
 
     Args:
         path: The YAML file; one that exists is replaced.
-        architecture: The exported one.
-        num_classes: Width of the logits.
-        resolution: Pixels per side that it was trained at, and that `cost` is for.
-        cost: Its parameters and multiply-adds.
-        evaluation: The training whose weights are exported; one of `winner`.
+        exported: The network.
         artifacts: The artifact store that its weights lie in.
-        winner: All trainings of the architecture that are worth showing.
+        winner: All trainings of the architecture that are worth showing; the exported one is among them.
         baselines: Trainings of the networks that it is compared with.
-        data: The study's; its folder is not written.
         provenance: Study, trial and whatever else tells where it comes from; the evaluation's own is added.
-        source: What the data set says of its images and classes; without it the spec has no preprocessing.
-        task: What the network has learned.
         weights: The weights' file, beside `path`; by default of the same name.
-        fidelity: What `evaluation` was trained at.
         powers: By fidelity and protocol what can be told apart; without it no difference is said to be resolved.
 
     Raises:
@@ -87,30 +93,39 @@ def export(
     target = weights or path.with_suffix(".safetensors")
     if target.resolve().parent != path.resolve().parent or target.suffix != ".safetensors":
         raise UserError(f"the weights must be a .safetensors file beside {path}; got {target}")
-    with _trained_weights(evaluation, artifacts) as stored:
-        model = load_weights(build_model(architecture, num_classes), stored)
-        spec = Spec(
-            schema_version=1,
-            id=architecture.id,
-            architecture=architecture.written_out(),
-            task=task,
-            num_classes=num_classes,
-            class_names=None if source is None else source.class_names,
-            resolution=resolution,
-            preprocessing=None if source is None else preprocessing_of(source, resolution),
-            parameters=cost.params,
-            macs=cost.macs,
-            weights=Weights(file=target.name, sha256=sha256_of(stored)),
-            evaluation=evaluation.key.id,
-            metrics=tuple(map(_measured, winner)),
-            baselines=tuple(_compare(winner, baselines, powers)),
-            data=_data_spec(data, evaluation),
-            training=None if fidelity is None else _training_spec(fidelity),
-            provenance=_provenance(provenance, evaluation),
-            probe=ask(model, resolution),
-        )
+    with _trained_weights(exported.evaluation, artifacts) as stored:
+        model = load_weights(build_model(exported.architecture, exported.num_classes), stored)
+        said = {
+            **_network(exported),
+            "weights": Weights(file=target.name, sha256=sha256_of(stored)),
+            "metrics": tuple(map(_measured, winner)),
+            "baselines": tuple(_compare(winner, baselines, powers)),
+            "provenance": _provenance(provenance, exported.evaluation),
+            "probe": ask(model, exported.resolution),
+        }
+        spec = Spec.model_validate(said)
         _write(path, target, stored, spec)
     return spec
+
+
+def _network(exported: Exported) -> dict[str, Any]:
+    """Return the fields of a spec that say what the network is, what it sees and how it was trained."""
+    source, fidelity = exported.source, exported.fidelity
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "id": exported.architecture.id,
+        "architecture": exported.architecture.written_out(),
+        "task": exported.task,
+        "num_classes": exported.num_classes,
+        "class_names": None if source is None else source.class_names,
+        "resolution": exported.resolution,
+        "preprocessing": None if source is None else preprocessing_of(source, exported.resolution),
+        "parameters": exported.cost.params,
+        "macs": exported.cost.macs,
+        "evaluation": exported.evaluation.key.id,
+        "data": _data_spec(exported.data, exported.evaluation),
+        "training": None if fidelity is None else _training_spec(fidelity),
+    }
 
 
 def _data_spec(data: Data, evaluation: Evaluation) -> DataSpec:

@@ -13,7 +13,7 @@ from typing import Any
 from dcasearch.artifacts import read_bytes, remove_leftovers, write_atomically
 from dcasearch.errors import StorageError, UserError
 from dcasearch.evaluation import Epoch, Evaluation
-from dcasearch.export import Candidate, export
+from dcasearch.export import Candidate, Exported, export
 from dcasearch.files import locked
 from dcasearch.full_training.plan import Plan
 from dcasearch.models import cost
@@ -123,19 +123,21 @@ def _finish(plan: Plan, out: Path, evaluation: Evaluation) -> dict[str, Any]:
     assignment = plan.assignment
     spec = export(
         out / SPEC,
-        architecture=assignment.architecture,
-        num_classes=plan.classes,
-        resolution=assignment.fidelity.resolution,
-        cost=cost(assignment.architecture, assignment.fidelity.resolution, plan.classes),
-        evaluation=evaluation,
+        Exported(
+            architecture=assignment.architecture,
+            num_classes=plan.classes,
+            resolution=assignment.fidelity.resolution,
+            cost=cost(assignment.architecture, assignment.fidelity.resolution, plan.classes),
+            evaluation=evaluation,
+            data=assignment.data,
+            source=plan.source,
+            task=assignment.task,
+            fidelity=assignment.fidelity,
+        ),
         artifacts=out / UNFINISHED,
         winner=[Candidate("trained", assignment.fidelity.name, evaluation)],
         baselines=[],
-        data=assignment.data,
-        source=plan.source,
-        task=assignment.task,
         provenance={"trained_by": "dcasearch train", "recipe": plan.recipe},
-        fidelity=assignment.fidelity,
     )
     record = {
         **_record(plan, list(evaluation.history), status="complete"),

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, Select, delete, func, select
 from sqlalchemy.orm import Session
@@ -15,12 +13,10 @@ from sqlalchemy.orm import Session
 from dcasearch.architecture import Architecture
 from dcasearch.errors import StorageError
 from dcasearch.evaluation import Evaluation, EvaluationKey
-from dcasearch.store import records, table_versions
+from dcasearch.store import records
 from dcasearch.store.activity import last_activity
-from dcasearch.store.engine import make_engine, writer
-from dcasearch.store.lease import Lease
-from dcasearch.store.outage import outlasting, translated
-from dcasearch.store.presence import Presence
+from dcasearch.store.database import Database
+from dcasearch.store.outage import outlasting
 from dcasearch.store.records import Request, RequestKind, StoredStudy
 from dcasearch.store.tables import (
     ArchitectureRow,
@@ -33,13 +29,7 @@ from dcasearch.store.tables import (
     TrialRow,
     ValueRow,
 )
-from dcasearch.store.urls import parse, password_of, redact, whole
 from dcasearch.trial import Role, State, Trial
-
-if TYPE_CHECKING:  # reading commands do not wait for Optuna
-    from optuna.storages import BaseStorage
-
-    from dcasearch.store.optuna_storage import OptunaStorage
 
 logger = logging.getLogger(__name__)
 Row = TypeVar("Row", bound=Base)
@@ -47,8 +37,8 @@ _AT_ONCE = 500
 """Ids in one query; databases limit the variables of a statement."""
 
 
-class Store:
-    """The database of one or many studies.
+class Store(Database):
+    """Everything that is asked of the database of one or many studies.
 
     Each method is one transaction, done to the end or not at all; done twice it gives the same. While the database is
     away, each waits for it. Only the driver of a study (see `lease`) writes it, requests
@@ -61,88 +51,8 @@ class Store:
     """
 
     def __init__(self, engine: Engine, url: str) -> None:
-        self._engine = engine
-        self._writer = writer(engine)
-        self._presence = Presence(engine.url)
-        self._url = url
-        self._optuna: OptunaStorage | None = None
-        self._cached_optuna: BaseStorage | None = None
-        self._opening = threading.Lock()
+        super().__init__(engine, url)
         self._architectures: set[str] = set()  # known to be in the database
-
-    @classmethod
-    def open(cls, url: str, *, create: bool = False) -> Self:
-        """Open a database; with `create`, make it (or our tables beside Optuna's) where it does not exist.
-
-        Raises:
-            StorageError: missing, not reachable now, no database, its driver not installed, or of an older or newer
-                version; the message says what to do.
-        """
-        engine = make_engine(parse(url))
-        try:
-            if not create:
-                table_versions.must_exist(url)
-            with translated(url):
-                table_versions.refuse_newer(engine, url)
-                table_versions.refuse_older(engine, url)
-                if table_versions.version_of(engine) is None:
-                    if not create:
-                        raise StorageError(f"{redact(url)} holds no study yet. `dcasearch run STUDY.yaml` starts one.")
-                    table_versions.migrate(engine)
-        except BaseException:
-            engine.dispose()
-            raise
-        return cls(engine, url)
-
-    @property
-    def url(self) -> str:
-        """The database, as it may be shown: its whole path, no password."""
-        return redact(whole(self._url))
-
-    @property
-    def secret(self) -> str | None:
-        """The database's password, for those who must keep it from others."""
-        return password_of(self._url)
-
-    def __repr__(self) -> str:
-        return f"Store({self.url!r})"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a store stays in its process: its pickle would hold the database's password")
-
-    @property
-    @outlasting
-    def optuna(self) -> BaseStorage:
-        """Optuna's storage in the same database, cached; opened (and its tables made) on first use.
-
-        Raises:
-            StorageError: its tables are of another version than the installed Optuna.
-        """
-        from optuna.storages import get_storage
-
-        from dcasearch.store.optuna_storage import open_optuna
-
-        with self._opening:
-            if self._cached_optuna is None:
-                self._optuna = open_optuna(self._url, self._engine)
-                self._cached_optuna = get_storage(self._optuna)
-            return self._cached_optuna
-
-    def close(self) -> None:
-        """Close the connections; the store can be used no more."""
-        if self._optuna is not None:
-            self._optuna.close()
-        self._engine.dispose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def lease(self, study: str) -> Lease:
-        """Return the context in which this process alone drives a study (StudyLocked on entering if another does)."""
-        return Lease(self._writing, study)
 
     # Studies
 
@@ -380,24 +290,6 @@ class Store:
                 if any(column is ValueRow.metric for column in columns):  # `in` would make SQL of it
                     query = query.join(ValueRow, ValueRow.evaluation == EvaluationRow.id)
                 yield from session.execute(query)
-
-    @contextmanager
-    def _reading(self) -> Iterator[Session]:
-        self._presence.check()
-        with translated(self._url), Session(self._engine) as session:
-            yield session
-
-    @contextmanager
-    def _writing(self) -> Iterator[Session]:
-        self._presence.check()
-        with translated(self._url), Session(self._writer, expire_on_commit=False) as session, session.begin():
-            yield session
-        self._presence.check_written()
-
-    def _flush(self) -> None:
-        """Write what Optuna's storage keeps: our row of a trial never knows parameters that Optuna's does not."""
-        if self._optuna is not None:
-            self._optuna.flush()
 
     def _known(self, row: Row | None, what: str, id: str) -> Row:
         if row is None:

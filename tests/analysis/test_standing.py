@@ -98,12 +98,14 @@ def test_a_zero_cost_fidelity_stands_with_scores_and_without_accuracies(tmp_path
 def test_a_lead_is_taken_over_the_seeds_that_both_have() -> None:
     def compared(name: str, **by_seed: float) -> Compared:
         seeds = tuple(int(seed.removeprefix("seed")) for seed in by_seed)
-        return Compared(name, name, seeds, METRICS["top1"], {"top1": tuple(by_seed.values())})
+        values = {"top1": tuple(by_seed.values())}
+        return Compared(name=name, architecture_id=name, seeds=seeds, headline=METRICS["top1"], values=values)
 
     leader = compared("trial 0", seed0=90.0, seed1=80.0, seed2=70.0)
     assert leader.ahead_of(compared("plain", seed1=79.0)) == 1.0
     assert leader.ahead_of(compared("plain", seed5=79.0, seed6=80.0)) == 0.5
     scored = [
-        Compared(name, name, (0,), METRICS["score"], {"score": (value,)}) for name, value in (("z", 3.0), ("y", 1.0))
+        Compared(name="z", architecture_id="z", seeds=(0,), headline=METRICS["score"], values={"score": (value,)})
+        for value in (3.0, 1.0)
     ]
     assert scored[0].ahead_of(scored[1]) == 2.0

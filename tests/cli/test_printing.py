@@ -29,6 +29,10 @@ from tests.search.test_racing import Field
 from tests.support import make_study
 
 
+def standing_at(name: str, trials: tuple[Trial, ...], counts: dict[State, int], **more: Any) -> FidelityStanding:
+    return FidelityStanding(name=name, trials=trials, counts=counts, leader=None, baselines=(), suspended=(), **more)
+
+
 def trial(**changes: Any) -> Trial:
     fields = {
         "study": "tiny",
@@ -83,7 +87,7 @@ def test_trust_is_told_with_its_interval_or_as_not_estimable(capsys: pytest.Capt
 def test_a_standing_says_how_often_which_trial_lost_its_worker(capsys: pytest.CaptureFixture[str]) -> None:
     def told(*retries: int) -> str:
         trials = tuple(trial(number=number, retries=count) for number, count in enumerate(retries))
-        fidelity = FidelityStanding("proxy", trials, {State.COMPLETE: len(trials)}, None, (), ())
+        fidelity = standing_at("proxy", trials, {State.COMPLETE: len(trials)})
         print_standing(Console(width=140), Standing(make_study(), (fidelity,), (), None, 0.0), every_trial=False)
         return capsys.readouterr().out
 
@@ -95,7 +99,7 @@ def test_a_race_is_a_table_of_who_is_in_and_who_left_when_with_what_it_can_find(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     race = Field().seeds(3, 90.0, 40.0, 20.0).race()
-    fidelity = FidelityStanding("full", tuple(race.candidates[0].trials), {}, None, (), (), race=race)
+    fidelity = standing_at("full", tuple(race.candidates[0].trials), {}, race=race)
     print_standing(Console(width=140), Standing(make_study(), (fidelity,), (), None, 0.0), every_trial=False)
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "race (confidence 95%, up to 6 seeds): trial 0 is told apart from all others" in lines

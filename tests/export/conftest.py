@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from dcasearch.architecture import Architecture
 from dcasearch.config.study import Data
 from dcasearch.data import describe
 from dcasearch.evaluation import Epoch, Evaluation, EvaluationKey
-from dcasearch.export import Candidate, Spec, export
+from dcasearch.export import Candidate, Exported, Spec, export
 from dcasearch.models import build_model, cost
 from dcasearch.training import evaluate_weights
 from dcasearch.training.weights import save_weights
@@ -88,6 +89,9 @@ def exported(trained: Trained, tmp_path: Path) -> Exporter:
             "provenance": {"study": "digits", "trial": "3"},
             **changes,
         }
-        return export(arguments.pop("path", tmp_path / "best.yaml"), **arguments)
+        fields = {field.name for field in dataclasses.fields(Exported)}
+        network = Exported(**{name: value for name, value in arguments.items() if name in fields})
+        rest = {name: value for name, value in arguments.items() if name not in fields}
+        return export(rest.pop("path", tmp_path / "best.yaml"), network, **rest)
 
     return run

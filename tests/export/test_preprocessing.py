@@ -14,7 +14,7 @@ from dcasearch.config.study import Data
 from dcasearch.data import describe
 from dcasearch.data.digits import open_digits
 from dcasearch.data.sets import MemoryPart, Part
-from dcasearch.export import Candidate, export, load_spec
+from dcasearch.export import Candidate, Exported, export, load_spec
 from dcasearch.export.verification import POINTS
 from dcasearch.models import cost
 from tests.export.snippet import predict, prepare
@@ -53,16 +53,18 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple
     evaluation = run(assignment, folder / "artifacts")
     export(
         folder / "best.yaml",
-        architecture=assignment.architecture,
-        num_classes=len(DIGITS),
-        resolution=RESOLUTION,
-        cost=cost(assignment.architecture, RESOLUTION, len(DIGITS)),
-        evaluation=evaluation,
+        Exported(
+            architecture=assignment.architecture,
+            num_classes=len(DIGITS),
+            resolution=RESOLUTION,
+            cost=cost(assignment.architecture, RESOLUTION, len(DIGITS)),
+            evaluation=evaluation,
+            data=data,
+            source=describe(data).source,
+        ),
         artifacts=folder / "artifacts",
         winner=[Candidate("winner", "proxy", evaluation)],
         baselines=[],
-        data=data,
-        source=describe(data).source,
         provenance={},
     )
     return folder / "best.yaml", files

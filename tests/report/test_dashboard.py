@@ -27,13 +27,26 @@ PROXY: dict[str, Any] = {"name": "proxy", "trials": 5, "resolution": 16, "epochs
 
 def compared(name: str, *top1: float) -> Compared:
     values = {"top1": top1, "top5": top1} if top1 else {}
-    return Compared(name, f"{name}-id", tuple(range(len(top1))), METRICS["top1"], values, "" if top1 else "oom: 9 GB")
+    return Compared(
+        name=name,
+        architecture_id=f"{name}-id",
+        seeds=tuple(range(len(top1))),
+        headline=METRICS["top1"],
+        values=values,
+        failure="" if top1 else "oom: 9 GB",
+    )
+
+
+def standing_at(name: str, counts: dict[State, int], leader: Compared, **more: Any) -> FidelityStanding:
+    return FidelityStanding(
+        name=name, trials=(), counts=counts, leader=leader, suspended=(), **{"baselines": (), **more}
+    )
 
 
 def test_a_note_is_a_table_of_the_leader_and_its_lead_over_each_baseline_that_was_trained() -> None:
     told = Difference(2.0, 3.1, seeds_known=True, images_known=True)
     baselines = (replace(compared("plain", 88.0, 89.0), behind=told), compared("vanilla se"))
-    standing = FidelityStanding("proxy", (), {State.COMPLETE: 3}, compared("trial 4", 90.5), baselines, ())
+    standing = standing_at("proxy", {State.COMPLETE: 3}, compared("trial 4", 90.5), baselines=baselines)
     assert note(standing).splitlines() == [
         "**proxy**: 3 complete",
         "",
@@ -107,7 +120,7 @@ def test_without_its_extra_serve_says_what_to_install(store: Store, monkeypatch:
 
 def test_a_note_says_how_far_a_race_is() -> None:
     race = Field().seeds(1, 90.0, 20.0).race()
-    standing = FidelityStanding("full", (), {State.COMPLETE: 2}, compared("trial 0", 90.5), (), (), race=race)
+    standing = standing_at("full", {State.COMPLETE: 2}, compared("trial 0", 90.5), race=race)
     assert note(standing).splitlines()[-1] == (
         "race (confidence 95%, up to 6 seeds): 2 of 2 are in it; the next look is at 2 seeds"
     )
