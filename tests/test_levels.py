@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "dcasearch"
 LEVELS = [
     {"errors", "registry", "metrics", "files", "architecture", "artifacts", "evaluation", "trial"},
-    {"config", "task"},
+    {"config", "assignment"},
     {"space"},
     {"models"},
     {"scores", "data", "training"},
@@ -32,7 +32,7 @@ WITHOUT_TORCH = {
     "evaluation",
     "trial",
     "config",
-    "task",
+    "assignment",
     "space",
     "store",
 }

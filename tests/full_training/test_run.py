@@ -19,7 +19,7 @@ from dcasearch.training import Session
 from tests.full_training.support import EPOCHS, planned, run, values
 from tests.full_training.support import write as write_files
 from tests.support import dead_process
-from tests.training.test_training import at_call
+from tests.training.test_session import at_call
 
 EVERYTHING: dict[str, Any] = {"ema": 0.5, "mixup": 0.2, "cutmix": 1.0, "accumulate": 3, "clip_norm": 1.0}
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dcasearch.space import load_study, parents_of, read_space
-from tests.space.test_loading import mistakes, write_study
+from tests.space.test_loaded_study import mistakes, write_study
 
 BACKBONE: dict[str, Any] = {"name": "resnet18", "stem": "small"}
 

@@ -13,7 +13,7 @@ from dcasearch.data import Batch
 from dcasearch.errors import DataError, TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.training import Assignment, discard, evaluate, loop
-from dcasearch.training import training as room
+from dcasearch.training import session as room
 from dcasearch.training.checkpoint import checkpoint_path
 from dcasearch.training.loop import Trained
 from tests.data.support import write_folder

@@ -27,7 +27,7 @@ from dcasearch.training.network import TrainedNetwork, make_network
 from dcasearch.training.optimizer import make_optimizer
 from dcasearch.training.ranks import ALONE
 from tests.training.pair import Pair, pair
-from tests.training.support import CONNECTED, assignment_of, curve, learning, make_assignment, run
+from tests.training.support import CONNECTED, curve, learning, make_assignment, run
 
 CPU = torch.device("cpu")
 PLAIN = Recipe.model_validate({"momentum": 0, "weight_decay": 0, "dropout": 0.0, "label_smoothing": 0.1})
@@ -130,7 +130,7 @@ def step_in_micro_batches(ranks: Ranks, accumulate: int) -> tuple[dict[str, Tens
     assert made.shared is not None
     made.shared.register_comm_hook(None, count)
     optimizer = make_optimizer(made.model, recipe)
-    train_epoch(made, optimizer, [(images[mine], labels[mine])], lambda step: 0.0, assignment_of(recipe), ranks=ranks)
+    train_epoch(made, optimizer, [(images[mine], labels[mine])], lambda step: 0.0, learning(recipe), ranks=ranks)
     return gradients_of(made.model), exchanged
 
 
@@ -149,7 +149,7 @@ def test_micro_batches_make_the_gradients_of_the_whole_batch_where_batch_norm_is
     found = []
     for accumulate in (1, 3):
         made, recipe = make(frozen=True), PLAIN.model_copy(update={"accumulate": accumulate})
-        train_epoch(made, make_optimizer(made.model, recipe), [batch()], lambda step: 0.0, assignment_of(recipe))
+        train_epoch(made, make_optimizer(made.model, recipe), [batch()], lambda step: 0.0, learning(recipe))
         found.append(gradients_of(made.model))
     assert_close(found[1], found[0])
 
