@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from dcasearch.architecture import KINDS, Kind, Option, State
-from dcasearch.models.attention import ATTENTIONS, AttentionBlock, Branch, Extraction
+from dcasearch.models.attention import ATTENTIONS, AttentionBlock, Extraction, Messages, Branch
+from dcasearch.models.attention.base import Receive, Sends
 
 TALL = Kind(
     title="Tall: gates rows",
@@ -44,6 +45,7 @@ AFTER = Kind(
 BETWEEN = Kind(
     title="Between stages", place="between stages", dimensions={"channel": State(g=("B", "C"), t=("B", "C"))}
 )
+ALONE = Kind(title="Alone: cannot be connected")
 MINE = Kind(title="Mine: a buffer", dimensions={"channel": State(g=("B", "C"), t=("B", "C"))})
 
 
@@ -83,6 +85,17 @@ class Groups(Gate):
         return (features.unflatten(1, (self.planes, -1)) * transformed[:, :, None]).flatten(1, 2)
 
 
+class Alone(AttentionBlock):
+    """Gates each position by a convolution, and has no dimension."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 1, 1)
+
+    def attend(self, features: Any, receive: Receive, sends: Sends) -> tuple[Tensor, Messages]:
+        return features * torch.sigmoid(self.conv(features)), {}
+
+
 class Scaled(Gate):
     """The case of a module that writes a buffer when it is made, which a network without memory forgets."""
 
@@ -99,6 +112,7 @@ _MAKERS: dict[str, tuple[Kind, Any]] = {
     "planes": (PLANES, lambda block, host: AttentionBlock(spatial=Groups(block.option("groups")))),
     "after": (AFTER, lambda block, host: AttentionBlock(channel=Gate((2, 3), keepdim=False), energy=Gate((1,)))),
     "between": (BETWEEN, lambda block, host: AttentionBlock(channel=Gate((2, 3), keepdim=False))),
+    "alone": (ALONE, lambda block, host: Alone(block.layout.channels)),
     "mine": (MINE, lambda block, host: AttentionBlock(channel=Scaled(block.layout.channels))),
 }
 

@@ -32,7 +32,7 @@ def cost(architecture: Architecture, resolution: int, num_classes: int) -> Cost:
     network = architecture.network
     parts = [_plain(network.backbone, resolution, num_classes)]
     for n, block in enumerate(network.blocks):
-        if block.ports:
+        if block.kind != "none":
             parts.append(_attention(network, n, resolution).cost)
         parts += _receivers(network, n, resolution)
     return Cost(params=sum(part.params for part in parts), macs=sum(part.macs for part in parts))

@@ -89,6 +89,14 @@ def test_messages_go_from_stage_to_stage(kind: str, function: str, monkeypatch: 
     assert_trains(one(kind, function=function))
 
 
+def test_a_kind_without_dimensions_is_trained_and_counted_beside_connected_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    enter(monkeypatch, "alone")
+    assert_trains(stages("se", "alone", "se", "alone", "cbam", "none", "alone"))
+    assert Architecture.parse(one("alone")).network.edges == ()
+
+
 def test_a_kind_after_a_stage_sends_to_kinds_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     enter(monkeypatch, "after")
     assert_trains(stages("se", "after", "se", "after", "cbam", "none", "after"))

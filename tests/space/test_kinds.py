@@ -95,9 +95,17 @@ def test_a_space_with_kinds_after_stages_has_as_many_points_as_it_says(
     assert any(block.kind == "after" for point in points for block in point.architecture.network.blocks)
 
 
-def test_connections_of_kinds_without_dimensions_are_a_mistake() -> None:
-    [(at, said)] = mistakes(of({}, name="none"))
-    assert (at, said) == (("connections",), "there is no attention to connect, only none; give attention.name")
+def test_connections_of_kinds_without_dimensions_are_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    enter(monkeypatch, "alone")
+    [(at, said)] = mistakes(of({}, name=["none", "alone"]))
+    assert (at, said) == (("connections",), "there is no attention to connect, only none or alone; give attention.name")
+
+
+def test_a_kind_without_dimensions_stands_beside_connected_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    enter(monkeypatch, "alone")
+    space = read_space(of({"topology": ["chain", "dense"]}, name=["se", "alone"]))
+    assert size(space) == len(list(space.enumerate())) == 3
+    assert [b.name for b in space.baselines()] == ["plain", "vanilla se", "dca se", "vanilla alone"]
 
 
 def test_baselines_of_a_kind_after_a_stage_are_plain_vanilla_and_chained(monkeypatch: pytest.MonkeyPatch) -> None:
