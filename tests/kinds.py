@@ -55,6 +55,7 @@ class Gate(Branch[Tensor]):
     def __init__(self, mean: tuple[int, ...], keepdim: bool = True, strength: float = 1.0) -> None:
         super().__init__()
         self.mean, self.keepdim, self.strength = mean, keepdim, strength
+        self.vector = not keepdim
         self.slope = nn.Parameter(torch.ones(()))
 
     def draw(self, generator: torch.Generator) -> None:
@@ -67,8 +68,7 @@ class Gate(Branch[Tensor]):
         return torch.sigmoid(self.strength * self.slope * extraction[0])
 
     def fuse(self, features: Tensor, transformed: Tensor) -> Tensor:
-        gates = transformed[:, :, None, None] if transformed.dim() == 2 else transformed
-        return features * gates
+        return features * (transformed[:, :, None, None] if self.vector else transformed)
 
 
 class Groups(Gate):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
@@ -11,7 +12,15 @@ from torch import Tensor, nn
 
 from dcasearch.architecture import KINDS, Architecture, Block, Dimension, dimensions
 from dcasearch.architecture.kinds import Options, Shape
-from dcasearch.models.attention import ATTENTIONS, AttentionBlock, Branch, Extraction, Message, attention_of
+from dcasearch.models.attention import (
+    ATTENTIONS,
+    AttentionBlock,
+    Extraction,
+    JointAttention,
+    Message,
+    Branch,
+    attention_of,
+)
 from dcasearch.models.attention.base import Read
 from dcasearch.models.backbones import NETWORKS, Backbone
 from dcasearch.models.connections import send_map, send_message
@@ -226,6 +235,38 @@ class Halve(Branch[Tensor]):
 
     def fuse(self, features: Tensor, transformed: Tensor) -> Tensor:
         return features * transformed[:, :, None, None]
+
+
+class Together(JointAttention):
+    """Adds the gates of its dimensions."""
+
+    def fuse(self, features: Tensor, transformed: Mapping[Dimension, Tensor]) -> Tensor:
+        return features * (transformed["channel"][:, :, None, None] + transformed["spatial"])
+
+
+class Brightness(Branch[Tensor]):
+    def extract(self, features: Tensor) -> Extraction:
+        return (features.mean(1, keepdim=True),)
+
+    def transform(self, extraction: Extraction) -> Tensor:
+        return extraction[0].sigmoid()
+
+
+def test_dimensions_that_gate_together_read_one_map_and_send_each_their_own(x: Tensor) -> None:
+    block = Together(channel=Halve(), spatial=Brightness())
+    received = []
+
+    def receive(dimension: Dimension, raw: Extraction, read: Read) -> Extraction:
+        received.append(dimension)
+        return (2 * raw[0],)
+
+    y, messages = block.attend(x, receive, SENDS)
+    c, s = x.mean((2, 3)), x.mean(1, keepdim=True)
+    assert received == ["channel", "spatial"]
+    torch.testing.assert_close(y, x * (0.5 + torch.sigmoid(2 * s)))
+    torch.testing.assert_close(messages["channel"], (c / 2,))
+    torch.testing.assert_close(messages["spatial"], (torch.sigmoid(2 * s) * s,))
+    assert block.attend(x, receive, {"spatial": send_message})[1].keys() == {"spatial"}
 
 
 def test_a_new_attention_block_needs_three_methods(x: Tensor) -> None:

@@ -64,6 +64,18 @@ def test_planes_of_other_numbers_are_sent_as_their_mean(function: str, monkeypat
     assert_trains(written)
 
 
+def test_new_kinds_are_traced_symbolically_and_exported(monkeypatch: pytest.MonkeyPatch) -> None:
+    enter(monkeypatch, "tall", "whole", "after")
+    written = stages("tall", "whole", "after", "se", "tall", "whole", "after", topology="dense", function="learned")
+    model = built(written).eval()
+    traced = torch.fx.symbolic_trace(model)
+    free = torch.export.Dim.AUTO
+    program = torch.export.export(model, (images(4, 64),), dynamic_shapes=({0: free, 2: free, 3: free},))
+    for batch in (images(2, 64), images(3, 48)):
+        torch.testing.assert_close(traced(batch), model(batch))
+        torch.testing.assert_close(program.module()(batch), model(batch))
+
+
 def test_a_kind_after_a_stage_gates_the_stages_output(monkeypatch: pytest.MonkeyPatch) -> None:
     enter(monkeypatch, "after")
     model = built({"backbone": {"name": "resnet18", "stem": "small"}, "attention": {"name": "after"}}).eval()

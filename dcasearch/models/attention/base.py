@@ -39,9 +39,9 @@ class Branch(nn.Module, ABC, Generic[Features]):
     def transform(self, extraction: Extraction) -> Tensor:
         """Return T = t(G); G has been fused with the messages."""
 
-    @abstractmethod
     def fuse(self, features: Features, transformed: Tensor) -> Tensor:
-        """Return X * T, a map (B, C, H, W)."""
+        """Return X * T, a map (B, C, H, W); a part of a `JointAttention` has none."""
+        raise NotImplementedError
 
     def message(self, extraction: Extraction, transformed: Tensor) -> Message:
         """Return T ⊙ G of the raw G, so that T in (0, 1) gets the scale of what it is fused with (Eq. 3)."""
@@ -94,6 +94,29 @@ class AttentionBlock(nn.Module):
             if dimension in sends:
                 messages[dimension] = sends[dimension](part, raw, transformed, features)
         return features, messages
+
+
+class JointAttention(AttentionBlock, ABC):
+    """An attention block whose dimensions read one map side by side, and gate it together.
+
+    Each still has an extraction of its own, and receives and sends by itself.
+    """
+
+    @abstractmethod
+    def fuse(self, features: Tensor, transformed: Mapping[Dimension, Tensor]) -> Tensor:
+        """Return the map fused with the transformations of all dimensions."""
+
+    def transform(self, extractions: Mapping[Dimension, Extraction]) -> Mapping[Dimension, Tensor]:
+        """Return T of each dimension; by default each by itself."""
+        return {dimension: self.part(dimension).transform(g) for dimension, g in extractions.items()}
+
+    def attend(self, features: Tensor, receive: Receive, sends: Sends) -> tuple[Tensor, Messages]:
+        """Extract in every dimension, transform, and fuse once; return the gated map and the messages."""
+        parts = {dimension: self.part(dimension) for dimension in self.dimensions}
+        raw = {dimension: part.extract(features) for dimension, part in parts.items()}
+        transformed = self.transform({d: receive(d, raw[d], part.extract) for d, part in parts.items()})
+        gated = self.fuse(features, transformed)
+        return gated, {d: sends[d](part, raw[d], transformed[d], gated) for d, part in parts.items() if d in sends}
 
 
 Factory: TypeAlias = Callable[[Block, Host], AttentionBlock]
