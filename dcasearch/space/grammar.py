@@ -113,14 +113,18 @@ Grammar: TypeAlias = Mapping[str, Values]
 
 
 def grammar() -> dict[str, Values]:
-    """Return every axis with its values, as the kinds and backbones of this moment declare them."""
-    return {
+    """Return every axis with its values, as the kinds and backbones of this moment declare them.
+
+    Raises:
+        ValueError: a kind declares a dimension that is called as another axis of the connections.
+    """
+    receives = {dimension_axis(dimension): _FLAG for dimension in dimensions()}
+    fixed = {
         "backbone.name": Values(tuple(BACKBONES), "a backbone"),
         "backbone.width": Values(number=True, what="a width"),
         "backbone.stem": Values(get_args(Stem), "a stem"),
         "attention.name": Values(tuple(KINDS), "an attention block"),
         **{f"attention.{name}": _values(name, options) for name, options in options_named().items()},
-        **{dimension_axis(dimension): _FLAG for dimension in dimensions()},
         "connections.topology": Values((*TOPOLOGIES, "custom"), "a topology"),
         "connections.function": Values(tuple(_FUNCTIONS), "a connection function", named=_FUNCTIONS),
         "connections.channel_matching": Values(tuple(_MATCHINGS), "a channel matching", named=_MATCHINGS),
@@ -129,6 +133,9 @@ def grammar() -> dict[str, Values]:
         "connections.alpha.shape": Values(_literal(Alpha, "shape"), "a shape of alpha"),
         "connections.alpha.init": Values(number=True, from_low=True, what="a first value of alpha"),
     }
+    if taken := sorted(receives.keys() & fixed.keys()):
+        raise ValueError(f"{', '.join(taken)}: a dimension needs another name, this one is an axis of its own")
+    return fixed | receives
 
 
 def dimension_axis(dimension: Dimension) -> str:

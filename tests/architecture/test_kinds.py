@@ -41,6 +41,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"options": (replace(TALL.options[0], default=-1.0),)},
         r"strength cannot be -1.0; Known: a number from 0\.",
     ),
+    "option beside the name": (
+        {"options": (replace(TALL.options[0], name="stages"),)},
+        "an option cannot be called 'stages'",
+    ),
     "place": ({"place": "nowhere"}, "'nowhere' is not a place; Known: block, stage, between stages"),
     "axis": ({"dimensions": {"row": State(g=("B", "C", "H", "X"), t=("B", "C"))}}, "row have an unknown axis 'X'"),
     "axes": ({"dimensions": {"row": State(g=("B", "C", "H"), t=("B", "C"))}}, "unknown axis 'B C H'"),

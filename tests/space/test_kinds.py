@@ -8,6 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from dcasearch.architecture import KINDS, Kind, State
 from dcasearch.space import count_distinct, read_space, size, space_schema
 from tests.kinds import enter
 from tests.space.test_reading import RESNET, attentive, mistakes
@@ -112,3 +113,10 @@ def test_baselines_of_a_kind_after_a_stage_are_plain_vanilla_and_chained(monkeyp
     enter(monkeypatch, "after")
     baselines = read_space(of({}, name="after")).baselines()
     assert [baseline.name for baseline in baselines] == ["plain", "vanilla after", "dca after"]
+
+
+def test_a_dimension_cannot_be_called_as_another_axis(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = State(g=("B", "C"), t=("B", "C"))
+    monkeypatch.setitem(KINDS._entries, "odd", Kind(title="odd", dimensions={"topology": state}))
+    with pytest.raises(ValueError, match=r"connections\.topology: a dimension needs another name"):
+        read_space(of(name="se"))

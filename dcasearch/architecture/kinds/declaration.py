@@ -208,6 +208,8 @@ class Kind:
         if len(set(names)) != len(names):
             raise ValueError(f"{self.title}: an option is declared twice among {', '.join(names)}")
         for option in self.options:
+            if option.name in _BESIDE:
+                raise ValueError(f"{self.title}: an option cannot be called '{option.name}', which stands beside it")
             if not option.fits(option.default):
                 raise ValueError(f"{self.title}: {option.name} cannot be {option.default!r}; Known: {option.known}.")
         if self.place not in get_args(Place):
@@ -244,6 +246,10 @@ class Kind:
         if self.place == "block":
             return True
         return layout.ends_stage(n) and (self.place == "stage" or n < len(layout.blocks) - 1)
+
+
+_BESIDE = ("name", "granularity", "stages", "blocks")
+"""What else is written where options are."""
 
 
 def _unknown_axes(state: State, options: list[str]) -> Iterator[str]:
