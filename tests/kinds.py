@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dcasearch.architecture import KINDS, Kind, Option, State
-from dcasearch.models.attention import ATTENTIONS, AttentionBlock, Extraction, Messages, Branch
+from dcasearch.models.attention import ATTENTIONS, AttentionBlock, Branch, Extraction, Messages
 from dcasearch.models.attention.base import Receive, Sends
 
 TALL = Kind(

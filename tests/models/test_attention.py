@@ -15,10 +15,10 @@ from dcasearch.architecture.kinds import Options, Shape
 from dcasearch.models.attention import (
     ATTENTIONS,
     AttentionBlock,
+    Branch,
     Extraction,
     JointAttention,
     Message,
-    Branch,
     attention_of,
 )
 from dcasearch.models.attention.base import Read
