@@ -130,7 +130,7 @@ def test_tree_is_not_chain_in_stages_of_four() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_stands_alone_and_connected(kind: str) -> None:
     vanilla, connected = make({"name": kind}), make({"name": kind}, {})
-    assert (vanilla.id == connected.id) == (kind == "none")
+    assert (vanilla.id == connected.id) == (not KINDS[kind].dimensions)
 
 
 def test_an_id_is_sixteen_hexadecimal_digits_and_the_same_in_every_process() -> None:

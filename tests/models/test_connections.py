@@ -10,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dcasearch.architecture import KINDS as DECLARED
 from dcasearch.architecture import Architecture
+from dcasearch.architecture.kinds import obstacle
 from dcasearch.models import DCANet
 from dcasearch.models.attention import Extraction
 from dcasearch.models.connections import Arrival, Receiver
@@ -33,17 +35,33 @@ def connection_parameters(model: DCANet) -> dict[str, nn.Parameter]:
     return {name: p for name, p in model.named_parameters() if name.startswith("connections.")}
 
 
-@pytest.mark.parametrize(("sender", "receiver"), list(product(KINDS, KINDS)))
-def test_every_kind_sends_to_every_kind_in_channels_within_a_stage_and_across(sender: str, receiver: str) -> None:
+def meetings() -> list[Any]:
+    """Return every sender, receiver and dimension in which both can meet."""
+    states = {name: DECLARED[written["name"]].dimensions for name, written in KINDS.items()}
+    return [
+        pytest.param(sender, receiver, dimension, id=f"{sender}-{receiver}-{dimension}")
+        for sender, receiver in product(KINDS, KINDS)
+        for dimension in states[sender].keys() & states[receiver].keys()
+        if obstacle(states[sender][dimension], states[receiver][dimension]) is None
+    ]
+
+
+@pytest.mark.parametrize(("sender", "receiver", "dimension"), sorted(meetings(), key=lambda row: str(row.id)))
+def test_every_kind_sends_to_every_kind_within_a_stage_and_across(sender: str, receiver: str, dimension: str) -> None:
+    declared = [DECLARED[KINDS[kind]["name"]] for kind in (sender, receiver)]
+    in_blocks = [kind.place == "block" for kind in declared]
     blocks: list[dict[str, Any]] = [{"name": "none"}] * 17
-    blocks[3], blocks[4], blocks[7] = KINDS[sender], KINDS[receiver], KINDS[receiver]
-    edges = {"channel": [[1, 2], [1, 3]]}
-    written = spec(topology="custom", edges=edges, dimensions={"spatial": False})
+    blocks[3 if in_blocks[0] else 2] = KINDS[sender]
+    for place in (4, 7) if in_blocks[1] else (5, 9):
+        blocks[place] = KINDS[receiver]
+    others = {name: False for kind in declared for name in kind.dimensions if name != dimension}
+    written = spec(topology="custom", edges={dimension: [[1, 2], [1, 3]]}, dimensions=others)
     model = built(written | {"attention": {"blocks": blocks}})
     perturb(model)
     loss_of(model.double(), images(4, 40).double()).backward()
     parameters = connection_parameters(model)
-    assert len([name for name in parameters if name.endswith("alpha")]) == (4 if receiver == "sk" else 2)
+    branches = declared[1].dimensions[dimension].branches
+    assert len([name for name in parameters if name.endswith("alpha")]) == 2 * branches
     for name, parameter in parameters.items():
         assert parameter.grad is not None
         assert parameter.grad.abs().max() > 1e-12, name

@@ -9,7 +9,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dcasearch.architecture import BACKBONES, Architecture
+from dcasearch.architecture import BACKBONES, Architecture, dimensions
+from dcasearch.architecture import KINDS as DECLARED
 from dcasearch.models import build_model, cost
 from dcasearch.models.cost import measure
 from tests.models.samples import FUNCTIONS, KINDS, MATCHINGS, SMALL, built, images
@@ -22,10 +23,12 @@ RELAXED = settings(deadline=None, suppress_health_check=list(HealthCheck))
 def architectures(draw: st.DrawFn, backbones: list[dict[str, Any]]) -> dict[str, Any]:
     backbone = draw(st.sampled_from(backbones))
     layout = BACKBONES[backbone["name"]](backbone.get("width", 1.0), backbone.get("stem", "imagenet"))
-    kinds = [{"name": "none"}, *KINDS.values()]
     grain, n = draw(st.sampled_from([("stages", layout.stages), ("blocks", len(layout.blocks))]))
-    attention = [draw(st.sampled_from(kinds)) for _ in range(n)]
-    flags = [draw(st.booleans()) for _ in range(n)] if any(a["name"] != "none" for a in attention) else [False] * n
+    kinds = [kind for kind in KINDS.values() if grain == "stages" or DECLARED[kind["name"]].place == "block"]
+    attention = [draw(st.sampled_from([{"name": "none"}, *kinds])) for _ in range(n)]
+    vanilla = Architecture.parse({"backbone": backbone, "attention": {grain: attention}}).network
+    can = any("channel" in block.ports for block in vanilla.blocks)
+    flags = [draw(st.booleans()) if can else False for _ in range(n)]
     connections = {
         "dimensions": {"channel": {grain: flags}},
         "topology": draw(st.sampled_from(["chain", "dense", "tree"])),
@@ -65,7 +68,7 @@ def test_an_architecture_gives_finite_logits_and_gradients(written: dict[str, An
 @given(architectures([SMALL]))
 def test_inert_choices_change_neither_id_nor_network(written: dict[str, Any]) -> None:
     grain, flags = next(iter(written["connections"]["dimensions"]["channel"].items()))
-    silent = {"channel": {grain: [False] * len(flags)}, "spatial": False}
+    silent = {"channel": {grain: [False] * len(flags)}} | {d: False for d in dimensions() if d != "channel"}
     vanilla = {key: written[key] for key in ("backbone", "attention")}
     inert = vanilla | {"connections": {**written["connections"], "dimensions": silent}}
     assert Architecture.parse(inert).id == Architecture.parse(vanilla).id

@@ -26,13 +26,18 @@ def words(written: Any) -> list[Any]:
 @st.composite
 def attentions(draw: st.DrawFn) -> dict[str, Any]:
     grain = draw(st.sampled_from(["network", "stage", "block"]))
-    kinds = words(draw(some(KINDS, 3 if grain == "network" else 2)))
+    possible = [kind for kind in KINDS if grain != "block" or DECLARED[kind].place == "block"]
+    kinds = words(draw(some(possible, 3 if grain == "network" else 2)))
     attention: dict[str, Any] = {"name": kinds, "granularity": grain}
     for name in options_named():
         having = [option for kind in kinds if (option := DECLARED[kind].option(name))]
         if having and draw(st.booleans()):
             attention[name] = draw(some(values_of(having), 2))
     return attention
+
+
+def dimensions_of(kinds: list[str]) -> list[str]:
+    return sorted({dimension for kind in kinds for dimension in DECLARED[kind].dimensions})
 
 
 def values_of(options: list[Option]) -> list[Any]:
@@ -56,9 +61,9 @@ def conditional_functions(draw: st.DrawFn) -> Any:
 
 @st.composite
 def connections(draw: st.DrawFn, kinds: list[str]) -> dict[str, Any]:
-    dimensions: dict[str, Any] = {"channel": draw(some([True, False], 2))}
-    for dimension in sorted({d for kind in kinds for d in DECLARED[kind].dimensions} - {"channel"}):
-        if draw(st.booleans()):
+    dimensions: dict[str, Any] = {}
+    for dimension in dimensions_of(kinds):
+        if dimension == "channel" or draw(st.booleans()):
             dimensions[dimension] = draw(some([True, False], 2))
     written: dict[str, Any] = {
         "granularity": draw(st.sampled_from(["network", "stage", "block"])),
@@ -86,6 +91,6 @@ def spaces(draw: st.DrawFn) -> dict[str, Any]:
     attention = draw(attentions())
     space: dict[str, Any] = {"backbone": {"name": names, "stem": draw(some(["small", "imagenet"], 2))}}
     space["attention"] = attention
-    if set(attention["name"]) != {"none"} and draw(st.integers(0, 3)):
+    if dimensions_of(attention["name"]) and draw(st.integers(0, 3)):
         space["connections"] = draw(connections(attention["name"]))
     return space

@@ -5,6 +5,7 @@ from dcasearch.models.attention.base import (
     AttentionBlock,
     Branch,
     Extraction,
+    JointAttention,
     Message,
     Messages,
     attention_of,
@@ -13,4 +14,13 @@ from dcasearch.registry import import_all
 
 import_all(__name__, __path__)
 
-__all__ = ["ATTENTIONS", "AttentionBlock", "Branch", "Extraction", "Message", "Messages", "attention_of"]
+__all__ = [
+    "ATTENTIONS",
+    "AttentionBlock",
+    "Branch",
+    "Extraction",
+    "JointAttention",
+    "Message",
+    "Messages",
+    "attention_of",
+]
