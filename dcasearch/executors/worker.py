@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
@@ -67,22 +67,23 @@ class _Termination:
 
 
 def main(pipe: Connection, artifacts: Place) -> None:
-    """Serve jobs until the pipe closes."""
+    """Serve jobs until the pipe closes, by whatever error: its other end is the driver's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     termination = _Termination()
     end_with_parent()
+    with suppress(EOFError, ConnectionError):  # the second where a driver was killed before it had read everything
+        _serve(pipe, artifacts, termination)
 
+
+def _serve(pipe: Connection, artifacts: Place, termination: _Termination) -> NoReturn:
     def report(epoch: Epoch) -> bool:
         with termination.at_once():
             pipe.send(epoch)
             return bool(pipe.recv())
 
     while True:
-        try:
-            with termination.at_once():
-                job: Job = pipe.recv()
-        except EOFError:
-            return
+        with termination.at_once():
+            job: Job = pipe.recv()
         try:
             answer: WorkerMessage = evaluate(
                 job.assignment,
