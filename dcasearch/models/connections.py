@@ -57,7 +57,7 @@ class Incoming(nn.Module):
     def __init__(self, arrival: Arrival, branch: int, function: Function, alpha_init: float) -> None:
         super().__init__()
         edge, sender, receiver = arrival.edge, arrival.sender, arrival.receiver
-        self._branch = branch if receiver.branches > 1 else None
+        self._branch = branch if receiver.branches == sender.branches > 1 else None
         self._coupled = edge.coupled
         self._grow = edge.resize is not None and edge.resize.mode == "nearest"
         self._change = AxisChange.between(sender, receiver)
@@ -89,12 +89,12 @@ class Incoming(nn.Module):
 
     def _pick(self, message: Message) -> Tensor:
         """Return the message for this branch: the sender's same branch, its only one, or the sum of them."""
-        if len(message) == 1:
-            return message[0]
         if self._branch is not None:
             return message[self._branch]
-        first, second = message
-        return first + second
+        first, *others = message
+        for other in others:
+            first = first + other
+        return first
 
     def _matched(self, message: Tensor, like: Tensor) -> Tensor:
         message = self.match(self.down(self._change.shrink(message)))
