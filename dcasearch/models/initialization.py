@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Literal, Protocol, cast, runtime_checkable
 
 import torch
@@ -48,12 +48,10 @@ def initialize(model: nn.Module, seed: int) -> None:
     backbone = cast(Backbone, model.get_submodule("backbone"))
     undrawn: list[str] = []
     for name, module in model.named_modules():
-        own = dict(_own(module))
-        if own:
-            before = {key: _spoil(tensor) for key, tensor in own.items()}
-            generator = torch.Generator().manual_seed(_seed(seed, name))
-            _draw(module, generator, backbone if name.startswith("backbone.") else None)
-            undrawn += [f"{name}.{key}" for key, tensor in _own(module) if not _is_drawn(tensor, before.get(key))]
+        if any(True for _ in _own(module)):
+            of = backbone if name.startswith("backbone.") else None
+            draw = partial(_draw, module, seed=_seed(seed, name), backbone=of)
+            undrawn += [f"{name}.{key}" for key in _undrawn(module, draw)]
         undrawn += [f"{name}.{key}" for key, it in vars(module).items() if isinstance(it, Tensor) and it.is_meta]
     if undrawn:
         raise TypeError(
@@ -68,21 +66,21 @@ def _own(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from module.named_buffers(recurse=False, remove_duplicate=False)
 
 
-@dataclass(frozen=True)
-class _Spoilt:
-    """A tensor before it is drawn."""
+def _undrawn(module: nn.Module, draw: Callable[[], None]) -> list[str]:
+    """Draw a module; return the names of what is left undrawn, whole or in part.
 
-    version: int
-    """torch's count of changes in place."""
-    tensor: Tensor
-
-
-def _spoil(tensor: Tensor) -> _Spoilt:
-    """Fill a tensor with a value that no drawing gives, so that what is left of it shows."""
-    spoilt = _no_drawing_gives(tensor)
-    if spoilt is not None:
-        tensor.fill_(spoilt)
-    return _Spoilt(tensor._version, tensor)
+    Before, every tensor is filled with a value that no drawing gives. A type of few values has no such value: then the
+    module is drawn twice over different fillings, and what differs was left.
+    """
+    fillings = (0, 1) if any(_no_drawing_gives(tensor) is None for _, tensor in _own(module)) else (0,)
+    results: list[dict[str, Tensor]] = []
+    for filling in fillings:
+        for _, tensor in _own(module):
+            spoilt = _no_drawing_gives(tensor)
+            tensor.fill_(filling if spoilt is None else spoilt)
+        draw()
+        results.append({key: tensor.clone() for key, tensor in _own(module)} if len(fillings) > 1 else {})
+    return [key for key, tensor in _own(module) if not _is_drawn(tensor, [result.get(key) for result in results])]
 
 
 def _no_drawing_gives(tensor: Tensor) -> float | int | None:
@@ -92,13 +90,14 @@ def _no_drawing_gives(tensor: Tensor) -> float | int | None:
     return torch.iinfo(tensor.dtype).max if tensor.dtype in (torch.int32, torch.int64) else None
 
 
-def _is_drawn(tensor: Tensor, before: _Spoilt | None) -> bool:
-    """Tell whether a tensor has been set, in all of its places."""
-    if tensor.is_meta or (before is not None and tensor is before.tensor and tensor._version == before.version):
+def _is_drawn(tensor: Tensor, results: list[Tensor | None]) -> bool:
+    """Tell whether a tensor has been set in all of its places; `results` are its values after each drawing."""
+    if tensor.is_meta:
         return False
     spoilt = _no_drawing_gives(tensor)
     if spoilt is None:
-        return True
+        first, second = results
+        return first is not None and second is not None and torch.equal(first, second)
     return not bool((tensor.isnan() if math.isnan(spoilt) else tensor == spoilt).any())
 
 
@@ -106,8 +105,9 @@ def _seed(seed: int, name: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:8], "little") >> 1
 
 
-def _draw(module: nn.Module, generator: torch.Generator, backbone: Backbone | None) -> None:
+def _draw(module: nn.Module, seed: int, backbone: Backbone | None) -> None:
     """Draw one module's own parameters, where a way is known; `backbone` where it belongs to it."""
+    generator = torch.Generator().manual_seed(seed)
     if isinstance(module, Drawn):
         module.draw(generator)
     elif isinstance(module, nn.Conv2d):

@@ -108,22 +108,24 @@ class Database:
 
     def lease(self, study: str) -> Lease:
         """Return the context in which this process alone drives a study (StudyLocked on entering if another does)."""
-        return Lease(self._writing, study)
+        return Lease(self.writing, study)
 
     @contextmanager
-    def _reading(self) -> Iterator[Session]:
+    def reading(self) -> Iterator[Session]:
+        """Give a session that reads."""
         self._presence.check()
         with translated(self._url), Session(self._engine) as session:
             yield session
 
     @contextmanager
-    def _writing(self) -> Iterator[Session]:
+    def writing(self) -> Iterator[Session]:
+        """Give a session whose transaction is written at its end, or not at all."""
         self._presence.check()
         with translated(self._url), Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
         self._presence.check_written()
 
-    def _flush(self) -> None:
+    def flush_optuna(self) -> None:
         """Write what Optuna's storage keeps: our row of a trial never knows parameters that Optuna's does not."""
         if self._optuna is not None:
             self._optuna.flush()

@@ -61,7 +61,7 @@ class Store(Database):
         self, name: str, meaning: Mapping[str, Any], resolved: str, data: Mapping[str, Any] | None = None
     ) -> None:
         """Store a study as it is run now, resolved, as JSON; what was stored under its name is replaced."""
-        with self._writing() as session:
+        with self.writing() as session:
             row = session.get(StudyRow, name) or StudyRow(name=name)
             row.meaning, row.resolved, row.data = dict(meaning), resolved, None if data is None else dict(data)
             session.add(row)
@@ -69,13 +69,13 @@ class Store(Database):
     @outlasting
     def get_study(self, name: str) -> StoredStudy | None:
         """Return a study, or None where the database holds none of that name."""
-        with self._reading() as session:
+        with self.reading() as session:
             return records.study_of(row) if (row := session.get(StudyRow, name)) else None
 
     @outlasting
     def studies(self) -> list[StoredStudy]:
         """Return all studies, the oldest first."""
-        with self._reading() as session:
+        with self.reading() as session:
             return [records.study_of(row) for row in session.scalars(select(StudyRow).order_by(StudyRow.created))]
 
     # Architectures and costs
@@ -86,7 +86,7 @@ class Store(Database):
         id = architecture.id
         if id in self._architectures:
             return
-        with self._writing() as session:
+        with self.writing() as session:
             if session.get(ArchitectureRow, id) is None:
                 written, canonical = architecture.written_out(), architecture.network.canonical
                 session.add(ArchitectureRow(id=id, canonical=canonical, written=written))
@@ -95,7 +95,7 @@ class Store(Database):
     @outlasting
     def get_architecture(self, id: str) -> Architecture:
         """Return the architecture of an id; StorageError where the database has none."""
-        with self._reading() as session:
+        with self.reading() as session:
             return Architecture.parse(self._known(session.get(ArchitectureRow, id), "architecture", id).written)
 
     @outlasting
@@ -103,7 +103,7 @@ class Store(Database):
         self, architecture_id: str, resolution: int, classes: int, costs: Mapping[str, float], device: str = ""
     ) -> None:
         """Store what a stored architecture costs at an input size and number of classes (on a device)."""
-        with self._writing() as session:
+        with self.writing() as session:
             for row in records.cost_rows(architecture_id, resolution, classes, costs, device):
                 session.merge(row)
 
@@ -112,7 +112,7 @@ class Store(Database):
         """Return the stored costs by metric: those that hold for every device, and those of this one."""
         where = {"architecture_id": architecture_id, "resolution": resolution, "classes": classes}
         query = select(CostRow).filter_by(**where).where(CostRow.device.in_(["", device]))
-        with self._reading() as session:
+        with self.reading() as session:
             return records.costs_of(session.scalars(query))
 
     # Evaluations
@@ -125,19 +125,19 @@ class Store(Database):
         longer curve replaces a shorter one, since a pruned training may go on later; of two different
         curves of one length the first stays, with a warning.
         """
-        with self._writing() as session:
+        with self.writing() as session:
             return _record(session, evaluation)
 
     @outlasting
     def find(self, key: EvaluationKey) -> Evaluation | None:
         """Return the record of a measurement, or None where it was not made yet."""
-        with self._reading() as session:
+        with self.reading() as session:
             return records.evaluation_of(row) if (row := session.get(EvaluationRow, key.id)) else None
 
     @outlasting
     def evaluation(self, id: str) -> Evaluation:
         """Return the evaluation of an id; StorageError where the database has none."""
-        with self._reading() as session:
+        with self.reading() as session:
             return records.evaluation_of(self._known(session.get(EvaluationRow, id), "evaluation", id))
 
     @outlasting
@@ -162,7 +162,7 @@ class Store(Database):
         """Like `measured`, for all records with `epochs` epochs that share the key's fidelity, data and protocol."""
         row = EvaluationRow
         same = [row.fidelity == key.fidelity, row.data == key.data, row.protocol == key.protocol, row.epochs == epochs]
-        with self._reading() as session:
+        with self.reading() as session:
             query = select(*records.MEASURED).join(ValueRow, ValueRow.evaluation == row.id).where(*same)
             return records.measured_of(session.execute(query))
 
@@ -177,15 +177,15 @@ class Store(Database):
     @outlasting
     def put_trial(self, trial: Trial) -> None:
         """Store a trial of a stored study and architecture; its row, by (study, fidelity, number), is replaced."""
-        self._flush()
-        with self._writing() as session:
+        self.flush_optuna()
+        with self.writing() as session:
             session.merge(records.trial_row(trial))
 
     @outlasting
     def record_and_put(self, evaluation: Evaluation, trial: Trial) -> Evaluation:
         """Do what `record` and `put_trial` do, in one transaction: a trial never ends without its record."""
-        self._flush()
-        with self._writing() as session:
+        self.flush_optuna()
+        with self.writing() as session:
             stored = _record(session, evaluation)
             session.merge(records.trial_row(trial))
             return stored
@@ -193,7 +193,7 @@ class Store(Database):
     @outlasting
     def trial(self, study: str, fidelity: str, number: int) -> Trial | None:
         """Return one row of the ledger, or None."""
-        with self._reading() as session:
+        with self.reading() as session:
             row = session.execute(_trials(study=study, fidelity=fidelity, number=number)).one_or_none()
             return None if row is None else records.trial_of(row)
 
@@ -201,7 +201,7 @@ class Store(Database):
     def trials(self, study: str, fidelity: str | None = None) -> list[Trial]:
         """Return a study's ledger, or one fidelity's, by fidelity and number."""
         where = {"study": study} if fidelity is None else {"study": study, "fidelity": fidelity}
-        with self._reading() as session:
+        with self.reading() as session:
             return [records.trial_of(row) for row in session.execute(_trials(**where))]
 
     @outlasting
@@ -210,7 +210,7 @@ class Store(Database):
         columns = (TrialRow.fidelity, TrialRow.state)
         query = select(*columns, func.count()).where(TrialRow.study == study).group_by(*columns)
         counts: dict[str, dict[State, int]] = {}
-        with self._reading() as session:
+        with self.reading() as session:
             for fidelity, state, count in session.execute(query):
                 counts.setdefault(fidelity, {})[State(state)] = count
         return counts
@@ -218,7 +218,7 @@ class Store(Database):
     @outlasting
     def last_activity(self, study: str) -> datetime:
         """Return when something was last done for a stored study."""
-        with self._reading() as session:
+        with self.reading() as session:
             return last_activity(session, study)
 
     # Requests to a running study
@@ -227,7 +227,7 @@ class Store(Database):
     def request(self, study: str, kind: RequestKind, fidelity: str | None = None, number: int | None = None) -> Request:
         """Ask the driver of a stored study for something; asking again before it is answered changes nothing."""
         wish = {"study": study, "kind": kind, "fidelity": fidelity, "number": number}
-        with self._writing() as session:
+        with self.writing() as session:
             row = session.scalars(select(RequestRow).filter_by(**wish)).first() or RequestRow(**wish)
             session.add(row)
             session.flush()
@@ -237,13 +237,13 @@ class Store(Database):
     def requests(self, study: str) -> list[Request]:
         """Return what was asked of a study and not answered yet, the oldest first."""
         query = select(RequestRow).where(RequestRow.study == study).order_by(RequestRow.id)
-        with self._reading() as session:
+        with self.reading() as session:
             return [records.request_of(row) for row in session.scalars(query)]
 
     @outlasting
     def answer(self, request: Request) -> None:
         """Delete a request: it was done, or there is nothing to do."""
-        with self._writing() as session:
+        with self.writing() as session:
             session.execute(delete(RequestRow).where(RequestRow.id == request.id))
 
     # Baselines and finals
@@ -253,7 +253,7 @@ class Store(Database):
         """Store a training that is no trial; its row, by all but its outcome, is replaced."""
         values = records.role_values(role)
         outcome = {name: values.pop(name) for name in ("evaluation", "failure", "message")}
-        with self._writing() as session:
+        with self.writing() as session:
             row = session.scalars(select(RoleRow).filter_by(**values)).one_or_none() or RoleRow(**values)
             for name, value in outcome.items():
                 setattr(row, name, value)
@@ -263,7 +263,7 @@ class Store(Database):
     def roles(self, study: str) -> list[Role]:
         """Return a study's baselines and finals, in the order they were first stored."""
         query = select(RoleRow).where(RoleRow.study == study).order_by(RoleRow.position)
-        with self._reading() as session:
+        with self.reading() as session:
             return [records.role_of(row) for row in session.scalars(query)]
 
     # Who counts on a record
@@ -273,7 +273,7 @@ class Store(Database):
         """Return the trials and roles of all studies that have one of these evaluations."""
         found: list[Trial | Role] = []
         ids = sorted(set(evaluations))
-        with self._reading() as session:
+        with self.reading() as session:
             for start in range(0, len(ids), _AT_ONCE):
                 asked = ids[start : start + _AT_ONCE]
                 trials = select(*records.TRIAL_COLUMNS).where(TrialRow.evaluation.in_(asked))
@@ -284,7 +284,7 @@ class Store(Database):
 
     def _by_id(self, ids: Iterable[str], *columns: Any) -> Iterator[Sequence[Any]]:
         wanted = sorted(set(ids))
-        with self._reading() as session:
+        with self.reading() as session:
             for start in range(0, len(wanted), _AT_ONCE):
                 query = select(*columns).where(EvaluationRow.id.in_(wanted[start : start + _AT_ONCE]))
                 if any(column is ValueRow.metric for column in columns):  # `in` would make SQL of it

@@ -37,11 +37,11 @@ def start_driver(url: str) -> subprocess.Popen[str]:
 
 
 def lease_of_host(store: Store, host: str) -> Lease:
-    return Lease(store._writing, STUDY, host=host)
+    return Lease(store.writing, STUDY, host=host)
 
 
 def age_heartbeat(store: Store, seconds: float) -> None:
-    with store._writing() as session:
+    with store.writing() as session:
         session.execute(update(LeaseRow).values(heartbeat=now() - timedelta(seconds=seconds)))
 
 
@@ -54,7 +54,7 @@ def until(happened: Callable[[], bool]) -> None:
 
 
 def is_fresh(store: Store) -> bool:
-    with store._writing() as session:
+    with store.writing() as session:
         (heartbeat,) = session.scalars(select(LeaseRow.heartbeat)).all()
     return now() - heartbeat < timedelta(seconds=60)
 
@@ -93,7 +93,7 @@ def test_a_killed_drivers_lease_is_taken_over_at_once_even_before_it_is_reaped(s
 
 def test_another_process_of_the_same_number_is_not_the_driver(store: Store) -> None:
     with store.lease(STUDY):
-        with store._writing() as session:
+        with store.writing() as session:
             session.execute(update(LeaseRow).values(process_started=1.0))
         with store.lease(STUDY):
             pass
@@ -149,7 +149,7 @@ def test_a_missed_heartbeat_is_a_warning_not_an_end(
     def writing() -> AbstractContextManager[Session]:
         if down.is_set():
             raise StorageError("database is locked")
-        return store._writing()
+        return store.writing()
 
     with Lease(writing, STUDY) as lease:
         down.set()
@@ -181,7 +181,7 @@ def test_a_killed_drivers_claims_hold_nobody_up(store: Store, url: str) -> None:
     driver = start_driver(url)
     try:
         with store.lease("another study") as mine:
-            with store._writing() as session:
+            with store.writing() as session:
                 token = session.scalars(select(LeaseRow.token).where(LeaseRow.study == STUDY)).one()
                 session.add(ClaimRow(evaluation="e" * 16, token=token))
             assert mine.claim("e" * 16) == STUDY

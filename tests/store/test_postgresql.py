@@ -69,14 +69,14 @@ def test_of_many_that_take_a_dead_drivers_lease_at_once_one_drives(postgres_stor
     def take(host: str) -> Lease | None:
         barrier.wait()
         try:
-            return Lease(postgres_store._writing, STUDY, host=host).__enter__()
+            return Lease(postgres_store.writing, STUDY, host=host).__enter__()
         except StudyLocked:
             return None
 
     drivers = []
     for dead in (False, True):
         if dead:
-            with postgres_store._writing() as session:
+            with postgres_store.writing() as session:
                 session.connection().exec_driver_sql("UPDATE dca_leases SET heartbeat = heartbeat - interval '1 hour'")
         with ThreadPoolExecutor() as pool:
             leases = [lease for lease in pool.map(take, "abcdef") if lease is not None]
@@ -87,7 +87,7 @@ def test_of_many_that_take_a_dead_drivers_lease_at_once_one_drives(postgres_stor
 
 
 def test_a_heartbeat_is_read_by_the_databases_clock(postgres_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Lease(postgres_store._writing, STUDY, host="far"):
+    with Lease(postgres_store.writing, STUDY, host="far"):
         monkeypatch.setattr("dcasearch.store.tables.now", lambda: pytest.fail("a host's clock was read"))
         with pytest.raises(StudyLocked), postgres_store.lease(STUDY):
             pass

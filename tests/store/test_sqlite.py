@@ -72,7 +72,7 @@ def test_a_full_disk_is_a_storage_error_and_loses_nothing(sqlite_store: Store) -
     with_study(sqlite_store).put_trial(trial(0))
     with sqlite_store._engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-    with sqlite_store._writing() as session:
+    with sqlite_store.writing() as session:
         session.connection().exec_driver_sql(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(StorageError, match="database or disk is full"):
         sqlite_store.put_study("big", {"text": "x" * 1_000_000}, "")
