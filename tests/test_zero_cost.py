@@ -60,6 +60,7 @@ def open_store(folder: Path) -> Store:
     return Store.open(f"sqlite:///{folder}/study.db", create=True)
 
 
+@pytest.mark.slow
 def test_a_study_scores_promotes_by_score_trains_and_shows_it(tmp_path: Path) -> None:
     loaded, store = load(tmp_path), open_store(tmp_path)
     outcome = study_room.run(loaded, store, InProcess(tmp_path))

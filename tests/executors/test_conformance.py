@@ -116,6 +116,7 @@ def test_what_a_training_raises_is_the_trials_failure(bench: Bench, fault: Any, 
     assert 1 in work.finished
 
 
+@pytest.mark.slow
 def test_a_training_that_hangs_times_out_after_the_limit_of_an_epoch_and_is_not_tried_again(bench: Bench) -> None:
     work = Listed([faulty("hang"), make_assignment(seed=9)], retries=1)
     work.limit(0, 3.0)
@@ -132,6 +133,7 @@ def test_data_that_changed_stops_the_run_and_fails_no_trial(bench: Bench) -> Non
     assert work.failures == []
 
 
+@pytest.mark.slow
 def test_an_error_of_the_work_itself_ends_the_run_and_is_raised_and_the_executor_can_run_again(bench: Bench) -> None:
     def break_down(job: Job, epoch: Epoch) -> bool:
         raise ZeroDivisionError("in the driver")
@@ -190,6 +192,7 @@ def test_a_cancelled_job_ends_within_its_epoch_and_fails_as_cancelled(bench: Ben
     assert 1 in work.finished
 
 
+@pytest.mark.slow
 def test_an_interruption_ends_the_run_and_the_next_one_goes_on_at_the_very_step(bench: Bench, tmp_path: Path) -> None:
     interrupted, assignment = threading.Event(), make_assignment(seed=14, epochs=4, train_fraction=0.15)
 

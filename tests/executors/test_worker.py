@@ -42,6 +42,7 @@ def test_a_worker_whose_driver_is_gone_with_words_unread_ends_without_a_tracebac
     assert "Traceback" not in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_no_longer_needed_ends_by_itself(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with begun(tmp_path) as (process, ours):
         assert isinstance(ours.recv(), Epoch)

@@ -64,6 +64,7 @@ def test_planes_of_other_numbers_are_sent_as_their_mean(function: str, monkeypat
     assert_trains(written)
 
 
+@pytest.mark.slow
 def test_new_kinds_are_traced_symbolically_and_exported(monkeypatch: pytest.MonkeyPatch) -> None:
     enter(monkeypatch, "tall", "whole", "after")
     written = stages("tall", "whole", "after", "se", "tall", "whole", "after", topology="dense", function="learned")
