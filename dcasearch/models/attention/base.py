@@ -23,7 +23,7 @@ Message: TypeAlias = tuple[Tensor, ...]
 """What a block sends in one dimension: one tensor, or one per branch."""
 Read: TypeAlias = Callable[[Any], Extraction]
 Receive: TypeAlias = Callable[[Dimension, Extraction, Read], Extraction]
-"""(dimension, raw G, the part's `extract`) -> f(G, αP) where the block listens, else G itself."""
+"""(dimension, raw G, the branch's `extract`) -> f(G, αP) where the block listens, else G itself."""
 
 Features = TypeVar("Features")
 
@@ -40,8 +40,12 @@ class Branch(nn.Module, ABC, Generic[Features]):
         """Return T = t(G); G has been fused with the messages."""
 
     def fuse(self, features: Features, transformed: Tensor) -> Tensor:
-        """Return X * T, a map (B, C, H, W); a part of a `JointAttention` has none."""
-        raise NotImplementedError
+        """Return X * T, a map (B, C, H, W).
+
+        Raises:
+            NotImplementedError: a branch of a `JointAttention` has none, since the block fuses for all of its branches.
+        """
+        raise NotImplementedError(f"{type(self).__name__} fuses nothing by itself")
 
     def message(self, extraction: Extraction, transformed: Tensor) -> Message:
         """Return T ⊙ G of the raw G, so that T in (0, 1) gets the scale of what it is fused with (Eq. 3)."""
@@ -49,7 +53,7 @@ class Branch(nn.Module, ABC, Generic[Features]):
 
 
 Send: TypeAlias = Callable[[Branch[Any], Extraction, Tensor, Tensor], Message]
-"""(part, raw G, T, gated map) -> the message."""
+"""(branch, raw G, T, gated map) -> the message."""
 Sends: TypeAlias = Mapping[Dimension, Send]
 """The dimensions somebody listens to."""
 Messages: TypeAlias = dict[Dimension, Message]
