@@ -93,29 +93,25 @@ def register_metric(metric: Metric) -> Metric:
 
 _COUNTED = "dcasearch.models.cost:counted"
 
+
+def _share(name: str, label: str) -> Metric:
+    """Return a percentage of evaluation images."""
+    return Metric(
+        name=name,
+        label=label,
+        known="each epoch",
+        direction="maximize",
+        unit="%",
+        lowest=0,
+        highest=100,
+        digits=".2f",
+        share=True,
+    )
+
+
 for _metric in (
-    Metric(
-        name="top1",
-        label="top-1",
-        known="each epoch",
-        direction="maximize",
-        unit="%",
-        lowest=0,
-        highest=100,
-        digits=".2f",
-        share=True,
-    ),
-    Metric(
-        name="top5",
-        label="top-5",
-        known="each epoch",
-        direction="maximize",
-        unit="%",
-        lowest=0,
-        highest=100,
-        digits=".2f",
-        share=True,
-    ),
+    _share("top1", "top-1"),
+    _share("top5", "top-5"),
     Metric(name="loss", label="loss", known="each epoch", direction="minimize", digits=".4f"),
     Metric(name="params", label="parameters", known="before training", lowest=0, computed_by=_COUNTED),
     Metric(name="macs", label="multiply-adds", known="before training", lowest=0, computed_by=_COUNTED),

@@ -105,10 +105,15 @@ def test_upgrade_of_a_missing_database_makes_no_file(sqlite_url: str) -> None:
     assert not Path(str(parse(sqlite_url).database)).exists()
 
 
-def test_a_database_of_the_first_version_is_upgraded_with_what_it_holds(url: str) -> None:
+def migrated_to(url: str, revision: str) -> None:
+    """Make the tables of an older version."""
     engine = make_engine(parse(url))
-    table_versions.migrate(engine, "0001")
+    table_versions.migrate(engine, revision)
     engine.dispose()
+
+
+def test_a_database_of_the_first_version_is_upgraded_with_what_it_holds(url: str) -> None:
+    migrated_to(url, "0001")
     sql.run(
         url,
         "INSERT INTO dca_studies (name, meaning, yaml, created) VALUES ('old', :meaning, '', '2026-01-01 00:00:00')",
@@ -126,9 +131,7 @@ def test_a_database_of_the_first_version_is_upgraded_with_what_it_holds(url: str
 
 
 def test_an_upgrade_to_scores_keeps_the_trainings_there_are(url: str) -> None:
-    engine = make_engine(parse(url))
-    table_versions.migrate(engine, "0002")
-    engine.dispose()
+    migrated_to(url, "0002")
     sql.run(
         url,
         "INSERT INTO dca_architectures (id, canonical, written, created) VALUES ('a', '', '{}', '2026-01-01 00:00:00')",
@@ -149,9 +152,7 @@ def test_an_upgrade_to_scores_keeps_the_trainings_there_are(url: str) -> None:
 
 
 def test_an_upgrade_to_any_metric_moves_values_and_costs_into_rows(url: str) -> None:
-    engine = make_engine(parse(url))
-    table_versions.migrate(engine, "0004")
-    engine.dispose()
+    migrated_to(url, "0004")
     sql.run(
         url,
         "INSERT INTO dca_architectures (id, canonical, written, created) VALUES ('a', '', '{}', '2026-01-01 00:00:00')",
