@@ -45,6 +45,11 @@ AFTER = Kind(
 BETWEEN = Kind(
     title="Between stages", place="between stages", dimensions={"channel": State(g=("B", "C"), t=("B", "C"))}
 )
+BELOW = Kind(
+    title="Below: after a stage, gives what Tall cannot take",
+    place="stage",
+    dimensions={"row": State(g=("B", "C", "1", "W"), t=("B", "C", "1", "W"))},
+)
 ALONE = Kind(title="Alone: cannot be connected")
 MINE = Kind(title="Mine: a buffer", dimensions={"channel": State(g=("B", "C"), t=("B", "C"))})
 
@@ -112,6 +117,7 @@ _MAKERS: dict[str, tuple[Kind, Any]] = {
     "planes": (PLANES, lambda block, host: AttentionBlock(spatial=Groups(block.option("groups")))),
     "after": (AFTER, lambda block, host: AttentionBlock(channel=Gate((2, 3), keepdim=False), energy=Gate((1,)))),
     "between": (BETWEEN, lambda block, host: AttentionBlock(channel=Gate((2, 3), keepdim=False))),
+    "below": (BELOW, lambda block, host: AttentionBlock(row=Gate((2,)))),
     "alone": (ALONE, lambda block, host: Alone(block.layout.channels)),
     "mine": (MINE, lambda block, host: AttentionBlock(channel=Scaled(block.layout.channels))),
 }

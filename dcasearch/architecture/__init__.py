@@ -1,14 +1,14 @@
 """One point of the design space: a frozen specification, the network it resolves to, and its id. No torch.
 
 `specification` is what a user writes, `layouts` the backbones' geometry, `kinds` what each attention
-block declares, `topology` who listens to whom; `resolution` makes of them a `network`, whose
-canonical form is the id: two specifications of one network share it. `point` is the architecture itself,
-`warm_start` where it starts from its vanilla parent.
+block declares, `topology` who listens to whom; `placement` says which kind stands where, and `resolution`
+makes of all of them a `network`, whose canonical form is the id: two specifications of one network share it. `point`
+is the architecture itself, `warm_start` where it starts from its vanilla parent.
 """
 
 from dcasearch.architecture.kinds import KINDS, Dimension, Kind, Option, Port, State, dimensions
 from dcasearch.architecture.layouts import BACKBONES, BackboneFamily, BackboneLayout, BlockLayout
-from dcasearch.architecture.network import Block, Edge, Matching, Network, Resize
+from dcasearch.architecture.network import Block, Edge, Matching, Network, Node, Resize
 from dcasearch.architecture.point import Architecture
 from dcasearch.architecture.specification import (
     Alpha,
@@ -17,6 +17,7 @@ from dcasearch.architecture.specification import (
     ChannelMatching,
     ConnectionFunction,
     Connections,
+    StageAttention,
 )
 from dcasearch.architecture.warm_start import alpha_of_vanilla, started_as_vanilla, vanilla_of
 
@@ -39,9 +40,11 @@ __all__ = [
     "Kind",
     "Matching",
     "Network",
+    "Node",
     "Option",
     "Port",
     "Resize",
+    "StageAttention",
     "State",
     "alpha_of_vanilla",
     "dimensions",

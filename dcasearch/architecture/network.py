@@ -1,4 +1,7 @@
-"""The resolved network: per block its attention, per dimension its edges with only what they really build.
+"""The resolved network: per node its attention, per dimension its edges with only what they really build.
+
+A node is a place of attention: each block of the backbone is one, and so is the end of each stage that has attention
+after it. Nodes stand in network order, so a stage's own node follows the stage's last block.
 
 This is what `dcasearch.models.build` builds, and its canonical form is the architecture's id. Topology,
 granularity and receiving set are not in it, so inert choices never make two architectures out of one.
@@ -11,7 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from dcasearch.architecture.kinds import KINDS, Dimension, Port, Value
 from dcasearch.architecture.layouts import BlockLayout, Stem
@@ -43,7 +46,7 @@ class Resize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """One connection: block `target` receives from block `source` (indices into `Network.blocks`)."""
+    """One connection: node `target` receives from node `source` (indices into `Network.nodes`)."""
 
     dimension: Dimension
     source: int
@@ -63,14 +66,24 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Block:
-    """One block of the network with its attention, which stands in the block or after it."""
+class Node:
+    """A place of attention: a block, or the end of a stage, outside the residual."""
 
     layout: BlockLayout
+    """Of the block; at the end of a stage that of the stage's last block."""
     kind: str
     options: Mapping[str, Value]
     """What is built, as it is in the id; a late option at its default is not."""
     ports: Mapping[Dimension, Port]
+    after_stage: bool = False
+    """Whether it stands after a stage; `kind` is then one that does."""
+    form: str | None = None
+    """Form of its message where that is not the kind's own (`Kind.forms`)."""
+
+    @property
+    def name(self) -> str:
+        """The block's module path in torchvision's network, or e.g. `stage1` after the first stage."""
+        return f"stage{self.layout.stage + 1}" if self.after_stage else self.layout.name
 
     def option(self, name: str) -> Value:
         """Return what is built of an option, its default where the id leaves it out."""
@@ -78,13 +91,17 @@ class Block:
         return self.options[name] if declared is None else self.options.get(name, declared.default)
 
 
+Block: TypeAlias = Node
+"""A node as the attention modules are given it."""
+
+
 @dataclass(frozen=True)
 class Network:
-    """An architecture with every name resolved: blocks in order, edges sorted by dimension, target, source."""
+    """An architecture with every name resolved: nodes in order, edges sorted by dimension, target, source."""
 
     backbone: tuple[str, float, Stem]
     """Name, width, stem."""
-    blocks: tuple[Block, ...]
+    nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
     alpha_init: float
     """Not in the id."""
@@ -92,12 +109,14 @@ class Network:
     @property
     def canonical(self) -> str:
         """Canonical JSON: equal for equal networks."""
-        content = {
+        content: dict[str, object] = {
             "form": CANONICAL_FORM,
             "backbone": self.backbone,
-            "attention": [[block.kind, dict(sorted(block.options.items()))] for block in self.blocks],
+            "attention": [_attention(block) for block in self.blocks],
             "edges": self.edges,
         }
+        if after := [[node.layout.stage, *_attention(node)] for node in self.nodes if node.after_stage]:
+            content["stage_attention"] = after  # absent else, so that ids of before stay
         return json.dumps(content, sort_keys=True, separators=(",", ":"), default=_fields)
 
     @cached_property
@@ -106,13 +125,23 @@ class Network:
         return hashlib.sha256(self.canonical.encode()).hexdigest()[:16]
 
     @property
+    def blocks(self) -> tuple[Node, ...]:
+        """The nodes that are blocks of the backbone, one for each."""
+        return tuple(node for node in self.nodes if not node.after_stage)
+
+    @property
     def dimensions(self) -> tuple[Dimension, ...]:
         """The dimensions that are connected, sorted."""
         return tuple(sorted({edge.dimension for edge in self.edges}))
 
     def incoming(self, target: int, dimension: Dimension) -> tuple[Edge, ...]:
-        """Return the edges into a block in one dimension, by source."""
+        """Return the edges into a node in one dimension, by source."""
         return tuple(e for e in self.edges if e.target == target and e.dimension == dimension)
+
+
+def _attention(node: Node) -> list[object]:
+    """Return what the id says of a node: kind, options, and the form of its message where it is not the kind's own."""
+    return [node.kind, dict(sorted(node.options.items())), *([] if node.form is None else [node.form])]
 
 
 def _fields(part: Edge | Matching | Resize) -> dict[str, object]:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from dcasearch.architecture.network import Network
 from dcasearch.architecture.resolution import resolve
-from dcasearch.architecture.specification import Attention, Backbone, Connections, Frozen
+from dcasearch.architecture.specification import Attention, Backbone, Connections, Frozen, StageAttention
 from dcasearch.errors import ArchitectureError
 
 
@@ -24,6 +24,8 @@ class Architecture(Frozen):
     backbone: Backbone
     attention: Attention = Attention(name="none")
     connections: Connections | None = None
+    stage_attention: StageAttention | None = None
+    """Beside `attention`: what stands after the stages, outside the residual."""
 
     def model_post_init(self, context: Any) -> None:
         """Resolve at birth, so that an impossible architecture cannot exist."""
@@ -47,7 +49,7 @@ class Architecture(Frozen):
     @cached_property
     def network(self) -> Network:
         """The resolved network."""
-        return resolve(self.backbone, self.attention, self.connections)
+        return resolve(self.backbone, self.attention, self.connections, self.stage_attention)
 
     @property
     def id(self) -> str:

@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
-from dcasearch.architecture.kinds import KINDS, Dimension, Kind, Port, dimensions, obstacle
+from dcasearch.architecture.kinds import KINDS, Dimension, Port, dimensions, obstacle
 from dcasearch.architecture.layouts import BACKBONES, BackboneLayout
-from dcasearch.architecture.network import Block, Edge, Matching, Network, Resize
-from dcasearch.architecture.specification import Attention, AttentionKind, Backbone, Connections, Receivers
+from dcasearch.architecture.network import Edge, Matching, Network, Node, Resize
+from dcasearch.architecture.placement import nodes_of, per_block, place_of
+from dcasearch.architecture.specification import (
+    GATHERED,
+    Attention,
+    Backbone,
+    Connections,
+    Receivers,
+    StageAttention,
+)
 from dcasearch.architecture.topology import TOPOLOGIES
 from dcasearch.errors import ArchitectureError, nearest
 
+_Pair: TypeAlias = tuple[Dimension, int, int]
+"""An edge's dimension, source and target, before anything else of it is known."""
 
-def resolve(backbone: Backbone, attention: Attention, connections: Connections | None) -> Network:
+
+def resolve(
+    backbone: Backbone,
+    attention: Attention,
+    connections: Connections | None,
+    stage_attention: StageAttention | None = None,
+) -> Network:
     """Return the network that a specification means.
 
     Raises:
-        ArchitectureError: unknown names, lists of the wrong length, a dimension that no block has, …
+        ArchitectureError: unknown names, lists of the wrong length, a dimension that no node has, …
     """
     layout = _layout(backbone)
-    blocks = tuple(_blocks(attention, layout))
-    edges = () if connections is None else tuple(_edges(connections, blocks, layout))
+    nodes = nodes_of(attention, stage_attention, layout)
+    edges: tuple[Edge, ...] = ()
+    if connections is not None:
+        pairs = list(_pairs(connections, nodes, layout))
+        ends = {n for _, *both in pairs for n in both}
+        if connections.ge_message not in (None, GATHERED):
+            formed = nodes_of(attention, stage_attention, layout, connections.ge_message)
+            nodes = tuple(formed[n] if n in ends else node for n, node in enumerate(nodes))
+        edges = tuple(_edge(connections, nodes, *pair) for pair in pairs)
     return Network(
         backbone=(backbone.name, float(backbone.width), backbone.stem),
-        blocks=blocks,
+        nodes=nodes,
         edges=edges,
         alpha_init=1.0 if connections is None else connections.alpha.init,
     )
@@ -43,103 +67,54 @@ def _layout(backbone: Backbone) -> BackboneLayout:
     return family(backbone.width, backbone.stem)
 
 
-def _per_block(
-    written: Mapping[str, Sequence[object] | None], layout: BackboneLayout, path: tuple[str, ...]
-) -> list[tuple[object, tuple[str | int, ...]]] | None:
-    """Spread a list with one entry a stage or a block over the blocks, each with where it was written."""
-    given = {grain: entries for grain, entries in written.items() if entries is not None}
-    if not given:
-        return None
-    if len(given) > 1:
-        raise ArchitectureError("give `stages` or `blocks`, not both", path)
-    [(grain, entries)] = given.items()
-    expected = layout.stages if grain == "stages" else len(layout.blocks)
-    if len(entries) != expected:
-        raise ArchitectureError(f"has {len(entries)} entries, but the backbone has {expected} {grain}", (*path, grain))
-    places = [block.stage if grain == "stages" else n for n, block in enumerate(layout.blocks)]
-    return [(entries[place], (*path, grain, place)) for place in places]
-
-
-# Blocks
-
-
-def _blocks(attention: Attention, layout: BackboneLayout) -> Iterator[Block]:
-    spread = _per_block({"stages": attention.stages, "blocks": attention.blocks}, layout, ("attention",))
-    if (attention.name is None) == (spread is None):
-        raise ArchitectureError("needs exactly one of `name`, `stages`, `blocks`", ("attention",))
-    if spread is not None and attention.options:
-        raise ArchitectureError("options stand beside each name in the list", ("attention",))
-    for n in range(len(layout.blocks)):
-        written, path = spread[n] if spread is not None else (attention, ("attention",))
-        assert isinstance(written, AttentionKind | Attention)
-        block = _block(layout, n, str(written.name), written.options, path)
-        if attention.blocks is not None and block.kind != written.name:
-            place = KINDS[str(written.name)].place
-            raise ArchitectureError(
-                f"{written.name} stands {_PLACES[place]}, which block {n + 1} does not end", (*path, "name")
-            )
-        yield block
-
-
-_NONE = "none"
-"""The kind of a block without attention."""
-_PLACES = {"block": "in a block", "stage": "after a stage", "between stages": "between two stages"}
-
-
-def _block(
-    layout: BackboneLayout, n: int, name: str, written: Mapping[str, object], path: tuple[str | int, ...]
-) -> Block:
-    """Return block n with the kind of attention that is written for it, without attention where it has no place."""
-    if name not in KINDS:
-        raise ArchitectureError(f"'{name}' is not an attention block; {nearest(name, KINDS)}", (*path, "name"))
-    kind, block = KINDS[name], layout.blocks[n]
-    _check_kind_options(name, kind, written, path)
-    if not kind.stands(layout, n):
-        return Block(block, _NONE, {}, {})
-    options = kind.completed(written)  # type: ignore[arg-type]  # checked just now
-    return Block(block, name, kind.resolved(block, options), kind.ports(block, options))
-
-
-def _check_kind_options(name: str, kind: Kind, written: Mapping[str, object], path: tuple[str | int, ...]) -> None:
-    for key, value in written.items():
-        option = kind.option(key)
-        if option is None:
-            names = [o.name for o in kind.options]
-            hint = f"; {nearest(key, names)}" if names else ""
-            raise ArchitectureError(f"{name} has no {key}{hint}", (*path, key))
-        if not option.fits(value):
-            raise ArchitectureError(f"{name} has {key} {option.known}; got {value}", (*path, key))
-
-
 # Connections
 
 
-def _edges(connections: Connections, blocks: tuple[Block, ...], layout: BackboneLayout) -> Iterator[Edge]:
-    _check_options(connections, blocks)
-    existing = {dimension for block in blocks for dimension in block.ports}
+def _pairs(connections: Connections, nodes: tuple[Node, ...], layout: BackboneLayout) -> Iterator[_Pair]:
+    """Yield who receives from whom, by dimension, target and source."""
+    _check_options(connections, nodes)
+    existing = {dimension for node in nodes for dimension in node.ports}
     written = {*connections.dimensions.written, *(connections.edges.written if connections.edges else ())}
     for dimension in sorted(existing | written):
-        numbered = [n for n, block in enumerate(blocks) if dimension in block.ports]
-        listening = _listening(connections, dimension, bool(numbered), layout)
+        numbered = [n for n, node in enumerate(nodes) if dimension in node.ports]
+        listening = _listening(connections, dimension, nodes, layout)
         for k, target in enumerate(numbered):
             if target not in listening:
                 continue
-            for j in _sources(connections, dimension, [blocks[n].layout.stage for n in numbered], k):
-                yield _edge(connections, dimension, blocks, numbered[j], target)
+            for j in _sources(connections, dimension, [nodes[n].layout.stage for n in numbered], k):
+                yield dimension, numbered[j], target
 
 
-def _check_options(connections: Connections, blocks: tuple[Block, ...]) -> None:
+def _check_options(connections: Connections, nodes: tuple[Node, ...]) -> None:
     """Refuse options that would silently do nothing or cannot be done."""
-    if connections.coupling == "coupled" and any(block.ports and not KINDS[block.kind].coupled for block in blocks):
+    if connections.coupling == "coupled" and any(node.ports and not KINDS[node.kind].coupled for node in nodes):
         raise ArchitectureError(
             f"coupled exists for {can_be_coupled()} alone: it is the released code's whole gated map (docs/method.md)",
             ("connections", "coupling"),
         )
+    _check_form(connections.ge_message, nodes)
     if (connections.topology == "custom") != (connections.edges is not None):
         raise ArchitectureError("`edges` belongs to topology: custom, and to it alone", ("connections", "edges"))
     _check_dimensions(connections.dimensions.written, ("connections", "dimensions"))
     if connections.edges is not None:
         _check_dimensions(connections.edges.written, ("connections", "edges"))
+
+
+def _check_form(form: str | None, nodes: tuple[Node, ...]) -> None:
+    """Refuse a form of messages that no kind has, or none of this network's."""
+    if form in (None, GATHERED):
+        return
+    path = ("connections", "ge_message")
+    if form not in message_forms():
+        raise ArchitectureError(f"'{form}' is not a form of messages; {nearest(form, message_forms())}", path)
+    if not any(form in KINDS[node.kind].forms for node in nodes):
+        having = ", ".join(sorted(name for name, kind in KINDS.items() if form in kind.forms))
+        raise ArchitectureError(f"{form} exists for {having} alone (docs/method.md)", path)
+
+
+def message_forms() -> tuple[str, ...]:
+    """Return the words of `connections.ge_message`: every kind's own form, and those that kinds declare beside it."""
+    return (GATHERED, *sorted({form for kind in KINDS.values() for form in kind.forms}))
 
 
 def _check_dimensions(written: Iterable[Dimension], path: tuple[str, ...]) -> None:
@@ -155,43 +130,60 @@ def can_be_coupled() -> str:
     return ", ".join(sorted(name for name, kind in KINDS.items() if kind.coupled))
 
 
-def _listening(connections: Connections, dimension: Dimension, exists: bool, layout: BackboneLayout) -> set[int]:
-    """Return the receiving set S in one dimension, as block indices."""
+def _listening(
+    connections: Connections, dimension: Dimension, nodes: tuple[Node, ...], layout: BackboneLayout
+) -> set[int]:
+    """Return the receiving set S in one dimension, as indices of nodes."""
     path = ("connections", "dimensions", dimension)
+    exists = any(dimension in node.ports for node in nodes)
     written: bool | Receivers | None = connections.dimensions.written.get(dimension)
     if written is None:
-        return set(range(len(layout.blocks))) if exists else set()
-    if isinstance(written, bool):
-        flags: list[tuple[object, tuple[str | int, ...]]] = [(written, path)] * len(layout.blocks)
-    else:
-        spread = _per_block({"stages": written.stages, "blocks": written.blocks}, layout, path)
-        if spread is None:
-            raise ArchitectureError("needs `stages` or `blocks`", path)
-        flags = spread
-    listening = {n for n, (flag, _) in enumerate(flags) if flag}
+        return set(range(len(nodes))) if exists else set()
+    flags = [written] * len(nodes) if isinstance(written, bool) else _flags(written, nodes, layout, path)
+    listening = {n for n, flag in enumerate(flags) if flag}
     if listening and not exists:
         raise ArchitectureError(f"no attention block of this network has the {dimension} dimension", path)
     return listening
 
 
+def _flags(
+    written: Receivers, nodes: tuple[Node, ...], layout: BackboneLayout, path: tuple[str, ...]
+) -> Iterator[bool]:
+    """Yield for each node whether it listens; one after a stage does as the last block, where nothing else is said."""
+    spread = per_block({"stages": written.stages, "blocks": written.blocks}, layout, path)
+    if spread is None:
+        raise ArchitectureError("needs `stages` or `blocks`", path)
+    after = written.after_stages
+    if after is not None and written.blocks is None:
+        raise ArchitectureError("belongs to `blocks`; `stages` says it already", (*path, "after_stages"))
+    if after is not None and len(after) != layout.stages:
+        message = f"has {len(after)} entries, but the backbone has {layout.stages} stages"
+        raise ArchitectureError(message, (*path, "after_stages"))
+    in_blocks, flag = iter(spread), False
+    for node in nodes:
+        if not node.after_stage:
+            flag = bool(next(in_blocks)[0])
+        yield after[node.layout.stage] if node.after_stage and after is not None else flag
+
+
 def _sources(connections: Connections, dimension: Dimension, stages: Sequence[int], k: int) -> list[int]:
-    """Return the positions (from 0, over the numbered blocks) that block k receives from."""
+    """Return the positions (from 0, over the numbered nodes) that node k receives from."""
     if connections.edges is None:
         return TOPOLOGIES[connections.topology](stages, k)
     edges = connections.edges.written.get(dimension, ())
     for edge in edges:
         if not 1 <= edge[0] < edge[1] <= len(stages):
             raise ArchitectureError(
-                f"edge {list(edge)} is not 1 <= j < k <= {len(stages)} (blocks with the {dimension} dimension)",
+                f"edge {list(edge)} is not 1 <= j < k <= {len(stages)} (attention with the {dimension} dimension)",
                 ("connections", "edges", dimension),
             )
     return sorted({j - 1 for j, target in edges if target - 1 == k})
 
 
-def _edge(connections: Connections, dimension: Dimension, blocks: tuple[Block, ...], source: int, target: int) -> Edge:
-    sender, receiver = blocks[source].ports[dimension], blocks[target].ports[dimension]
+def _edge(connections: Connections, nodes: tuple[Node, ...], dimension: Dimension, source: int, target: int) -> Edge:
+    sender, receiver = nodes[source].ports[dimension], nodes[target].ports[dimension]
     if reason := obstacle(sender, receiver):
-        ends = f"{blocks[source].kind} (block {source + 1}) and {blocks[target].kind} (block {target + 1})"
+        ends = " and ".join(f"{nodes[n].kind} ({place_of(nodes, n)})" for n in (source, target))
         raise ArchitectureError(f"{ends} cannot be connected: {reason}", ("connections", "dimensions", dimension))
     coupled = connections.coupling == "coupled"
     function = connections.function

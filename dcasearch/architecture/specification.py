@@ -25,6 +25,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from dcasearch.architecture.kinds import KINDS, Dimension, Option
 from dcasearch.architecture.layouts import Stem
 
+GATHERED = "gathered"
+"""The form of a message that every kind has."""
 ClassifierInit: TypeAlias = Literal["small", "torchvision"]
 """How the classifier starts. Part of the recipe, not of an architecture's id."""
 
@@ -106,17 +108,21 @@ class AttentionKind(_Kind):
     name: str
 
 
-class Attention(_Kind):
-    """Which attention block where: one kind for the network, or a list with one entry a stage or a block."""
+class StageAttention(_Kind):
+    """Which attention after which stage: one kind for all stages, or a list with one entry a stage."""
 
     name: str | None = None
     stages: tuple[AttentionKind, ...] | None = Field(default=None, strict=False)
-    blocks: tuple[AttentionKind, ...] | None = Field(default=None, strict=False)
+
+    @property
+    def is_said(self) -> bool:
+        """Whether a kind is named."""
+        return self.name is not None or self.stages is not None
 
     @model_validator(mode="after")
     def _of_something(self) -> Self:
         """Refuse keys where no kind is named that could have them as options: `name` may be misspelt among them."""
-        if self.options and self.name is None and self.stages is None and self.blocks is None:
+        if self.options and not self.is_said:
             wrong = [
                 InitErrorDetails(type="extra_forbidden", loc=(key,), input=value) for key, value in self.options.items()
             ]
@@ -124,11 +130,28 @@ class Attention(_Kind):
         return self
 
 
+class Attention(StageAttention):
+    """Which attention where: one kind for the network, or a list with one entry a stage or a block.
+
+    A kind that is declared to stand after a stage does so here too; the blocks then have no attention.
+    """
+
+    blocks: tuple[AttentionKind, ...] | None = Field(default=None, strict=False)
+
+    @property
+    def is_said(self) -> bool:
+        """Whether a kind is named."""
+        return super().is_said or self.blocks is not None
+
+
 class Receivers(Frozen):
     """Who listens, one flag a stage or a block of the network."""
 
     stages: tuple[bool, ...] | None = Field(default=None, strict=False)
+    """Each for the stage's blocks and for the attention after it."""
     blocks: tuple[bool, ...] | None = Field(default=None, strict=False)
+    after_stages: tuple[bool, ...] | None = Field(default=None, strict=False)
+    """Beside `blocks`: for the attention after each stage; by default it does what the stage's last block does."""
 
 
 class _PerDimension(Frozen):
@@ -215,3 +238,6 @@ class Connections(Frozen):
     coupling: Literal["decoupled", "coupled"] = "decoupled"
     """`coupled`: the message is the whole gated map, for kinds that declare it (a counterfactual to section 3.4)."""
     alpha: Alpha = Alpha()
+    ge_message: str | None = None
+    """`gathered` (or null): each kind's own message. Kinds may declare other forms (`Kind.forms`): `upsampled` is a
+    gathered map at the block's resolution, for the paper's three rows alone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dcasearch.architecture.point import Architecture
-from dcasearch.architecture.specification import ConnectionFunction
+from dcasearch.architecture.specification import ConnectionFunction, Connections
 
 _ALPHA = {"direct": 0.0, "weighted": 0.01}
 """`direct` is its vanilla parent at α = 0. So is `weighted`, but there its gradient with respect to α is 0 as well, so
@@ -19,7 +19,7 @@ def vanilla_of(architecture: Architecture) -> Architecture:
     """Return the same backbone and attention without connections; a vanilla network itself is returned as it is."""
     if architecture.connections is None:
         return architecture
-    return Architecture(backbone=architecture.backbone, attention=architecture.attention)
+    return _with(architecture, None)
 
 
 def started_as_vanilla(architecture: Architecture) -> Architecture:
@@ -30,4 +30,14 @@ def started_as_vanilla(architecture: Architecture) -> Architecture:
         return architecture
     start = connections.alpha.model_copy(update={"init": alpha})
     started = connections.model_copy(update={"alpha": start})
-    return Architecture(backbone=architecture.backbone, attention=architecture.attention, connections=started)
+    return _with(architecture, started)
+
+
+def _with(architecture: Architecture, connections: Connections | None) -> Architecture:
+    """Return the same backbone and attention with other connections."""
+    return Architecture(
+        backbone=architecture.backbone,
+        attention=architecture.attention,
+        connections=connections,
+        stage_attention=architecture.stage_attention,
+    )

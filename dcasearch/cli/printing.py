@@ -224,14 +224,12 @@ def print_network(console: Console, architecture: Architecture, cost: Cost, reso
     console.print(f"architecture {architecture.id}: {name}{size}, {stem} stem, {len(network.blocks)} blocks")
     console.print(f"{cost.params:,} parameters, {cost.macs:,} multiply-adds at {resolution} pixels, {classes} classes")
     table = make_table("block", "stage", "channels", "attention", "receives from")
-    for n, block in enumerate(network.blocks):
-        options = ", ".join(f"{option} {value}" for option, value in block.options.items() if value is not None)
-        sources = [
-            f"{edge.dimension} {network.blocks[edge.source].layout.name}" for edge in network.edges if edge.target == n
-        ]
-        attention = f"{block.kind} ({options})" if options else block.kind
-        layout = block.layout
-        table.add_row(layout.name, str(layout.stage + 1), str(layout.channels), attention, ", ".join(sources))
+    for n, node in enumerate(network.nodes):
+        options = ", ".join(f"{option} {value}" for option, value in node.options.items() if value is not None)
+        sources = [f"{edge.dimension} {network.nodes[edge.source].name}" for edge in network.edges if edge.target == n]
+        attention = f"{node.kind} ({options})" if options else node.kind
+        name, layout = f"after {node.name}" if node.after_stage else node.name, node.layout
+        table.add_row(name, str(layout.stage + 1), str(layout.channels), attention, ", ".join(sources))
     console.print(table)
     if network.edges:
         edge = network.edges[0]

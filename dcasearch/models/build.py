@@ -1,8 +1,8 @@
 """Where backbone, attention and connections meet: an architecture becomes a network, and nowhere else.
 
-Parameter names: `backbone.*` are torchvision's; `attention.<block>.<dimension>.*` and
-`connections.<block>.<dimension>.branches.<n>.{function,edges.<source>}.*` are ours, where <block> is torchvision's
-name of the block with `_` for `.`. No name depends on what else the network has.
+Parameter names: `backbone.*` are torchvision's; `attention.<node>.<dimension>.*` and
+`connections.<node>.<dimension>.branches.<n>.{function,edges.<source>}.*` are ours, where <node> is torchvision's
+name of the block with `_` for `.`, or `stage1` after the first stage. No name depends on what else the network has.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dcasearch.architecture.specification import ClassifierInit
 from dcasearch.config import load_architecture
 from dcasearch.models.attention import Extraction, Message, attention_of
 from dcasearch.models.attention.base import Read, Sends
-from dcasearch.models.backbones import NETWORKS, Backbone
+from dcasearch.models.backbones import NETWORKS, Backbone, Host, Passage
 from dcasearch.models.connections import Arrival, Receiver, parameter_name, send_map, send_message
 from dcasearch.models.initialization import initialize
 
@@ -33,7 +33,7 @@ Sent: TypeAlias = Mapping[tuple[Dimension, str], Message]
 class DCANet(nn.Module):
     """A backbone with attention blocks, and connections between them. Images (B, 3, H, W) -> logits (B, classes).
 
-    Messages go from block to block as arguments and return values; without an edge the network is the vanilla
+    Messages go from node to node as arguments and return values; without an edge the network is the vanilla
     attention network, without attention torchvision's own.
     """
 
@@ -42,13 +42,13 @@ class DCANet(nn.Module):
         self.network = network
         name, width, stem = network.backbone
         self.backbone = NETWORKS[name](width, stem, classes)
-        self.names = [parameter_name(block) for block in network.blocks]
-        hosts = zip(self.names, network.blocks, cast(Backbone, self.backbone).blocks(), strict=True)
-        self.attention = nn.ModuleDict({name: attention_of(block, host) for name, block, host in hosts})
+        self.names = [parameter_name(node) for node in network.nodes]
+        places = zip(self.names, network.nodes, self._hosts(), strict=True)
+        self.attention = nn.ModuleDict({name: attention_of(node, host) for name, node, host in places})
         self.connections = nn.ModuleDict(
             {name: nn.ModuleDict(_receivers(network, n)) for n, name in enumerate(self.names)}
         )
-        self._sends = [_sends(network, n) for n in range(len(network.blocks))]
+        self._sends = [_sends(network, n) for n in range(len(network.nodes))]
         self._last = {
             (e.dimension, self.names[e.source]): e.target for e in sorted(network.edges, key=lambda e: e.target)
         }
@@ -58,14 +58,22 @@ class DCANet(nn.Module):
         backbone = cast(Backbone, self.backbone)
         x = backbone.stem(images)
         sent: Sent = {}
-        for n, (name, host) in enumerate(zip(self.names, backbone.blocks(), strict=True)):
+        for n, (name, host) in enumerate(zip(self.names, self._hosts(), strict=True)):
             x, messages = self.attention[name](host, x, partial(self._receive, name, sent), self._sends[n])
             needed = {key: message for key, message in sent.items() if self._last[key] > n}
             sent = needed | {(dimension, name): message for dimension, message in messages.items()}
         return backbone.head(x)
 
+    def _hosts(self) -> list[Host]:
+        """Return each node's host: its block, or a `Passage` after a stage."""
+        hosts: list[Host] = list(cast(Backbone, self.backbone).blocks())
+        for n, node in enumerate(self.network.nodes):
+            if node.after_stage:
+                hosts.insert(n, Passage())
+        return hosts
+
     def _receive(self, name: str, sent: Sent, dimension: Dimension, raw: Extraction, read: Read) -> Extraction:
-        """Return what the block `name` transforms in place of its raw extraction."""
+        """Return what the node `name` transforms in place of its raw extraction."""
         receivers: Any = self.connections[name]
         if dimension not in receivers:
             return raw
@@ -75,16 +83,16 @@ class DCANet(nn.Module):
 
 
 def _receivers(network: Network, n: int) -> dict[str, Receiver]:
-    """Return block n's receivers, in the dimensions that it listens in."""
+    """Return node n's receivers, in the dimensions that it listens in."""
     return {
-        dimension: Receiver([Arrival.of(edge, network.blocks) for edge in edges], network.alpha_init)
+        dimension: Receiver([Arrival.of(edge, network.nodes) for edge in edges], network.alpha_init)
         for dimension in network.dimensions
         if (edges := network.incoming(n, dimension))
     }
 
 
 def _sends(network: Network, n: int) -> Sends:
-    """Return how block n sends, in the dimensions that somebody listens to."""
+    """Return how node n sends, in the dimensions that somebody listens to."""
     return {e.dimension: send_map if e.coupled else send_message for e in network.edges if e.source == n}
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dcasearch.architecture.kinds import Port
-from dcasearch.architecture.network import Block, Edge
+from dcasearch.architecture.network import Edge, Node
 from dcasearch.models.attention.base import Branch, Extraction, Message, Read
 from dcasearch.models.functions import FUNCTIONS, Function
 from dcasearch.models.matching import AxisChange, channel_matching, downsampling, upsample
@@ -31,9 +31,9 @@ class Arrival:
     receiver: Port
 
     @classmethod
-    def of(cls, edge: Edge, blocks: Sequence[Block]) -> Arrival:
-        """Return the edge with the ports of the blocks that it joins."""
-        source, target = blocks[edge.source], blocks[edge.target]
+    def of(cls, edge: Edge, nodes: Sequence[Node]) -> Arrival:
+        """Return the edge with the ports of the nodes that it joins."""
+        source, target = nodes[edge.source], nodes[edge.target]
         return cls(
             edge=edge,
             source=parameter_name(source),
@@ -43,9 +43,9 @@ class Arrival:
         )
 
 
-def parameter_name(block: Block) -> str:
-    """Return the block's name as a part of parameter names: `layer1.0` is `layer1_0`."""
-    return block.layout.name.replace(".", "_")
+def parameter_name(node: Node) -> str:
+    """Return a node's name as a part of parameter names: `layer1.0` is `layer1_0`."""
+    return node.name.replace(".", "_")
 
 
 class Incoming(nn.Module):

@@ -1,5 +1,7 @@
 """A connected network as a picture: blocks in order, connections of channels above them, those of planes below.
 
+Attention after a stage stands between two stages, or between the last one and the head.
+
 What is drawn is the resolved network, so that equal ids give equal pictures, whatever was written.
 """
 
@@ -8,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import groupby
 
-from dcasearch.architecture import Block, Dimension, Edge, Network
+from dcasearch.architecture import Dimension, Edge, Network, Node
+from dcasearch.architecture.kinds.declaration import NO_ATTENTION
 from dcasearch.report.svg import Svg, text_width
 from dcasearch.report.words import Signs, colour_of, count, functions, label_of, signs, sizes
 
@@ -18,6 +21,8 @@ BLOCK_HEIGHT = 44.0
 STAGE_GAP = 16.0
 END_WIDTH = 44.0
 """Of the stem and of the head."""
+STAGE_END_PITCH = 46.0
+"""Least room for what stands after a stage."""
 _ABOVE, _BELOW = ("#1d4ed8", "#0e7490", "#6d28d9", "#065f46"), ("#c2410c", "#a16207", "#9f1239", "#713f12")
 """Colours of dimensions whose messages are channels, and of those whose messages are planes, in their order."""
 INK, GREY, BAND = "#111827", "#6b7280", "#f3f4f6"
@@ -36,9 +41,9 @@ def draw(network: Network, title: str = "", *, resolution: int | None = None) ->
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a block stands; `x` is its left side. Connections leave on its right and arrive on its left."""
+    """Where a node stands; `x` is its left side. Connections leave on its right and arrive on its left."""
 
-    block: Block
+    node: Node
     x: float
     width: float
 
@@ -65,7 +70,7 @@ class _Line:
 
 def _lines(network: Network) -> dict[Dimension, _Line]:
     """Return how each connected dimension is drawn: channels above, planes below, those above first."""
-    planes = {edge.dimension: network.blocks[edge.target].ports[edge.dimension].planes for edge in network.edges}
+    planes = {edge.dimension: network.nodes[edge.target].ports[edge.dimension].planes for edge in network.edges}
     above, below = ([d for d in network.dimensions if planes[d] is side] for side in (False, True))
     return {d: _Line(True, _ABOVE[n % len(_ABOVE)]) for n, d in enumerate(above)} | {
         d: _Line(False, _BELOW[n % len(_BELOW)]) for n, d in enumerate(below)
@@ -76,7 +81,7 @@ class _Picture:
     def __init__(self, network: Network, resolution: int | None) -> None:
         self.network, self.resolution = network, resolution
         self.svg = Svg()
-        self.places = _places(network.blocks)
+        self.places = _places(network.nodes)
         self.lines = _lines(network)
         self.stroke = 1.8 if len(network.edges) < 60 else 1.1 if len(network.edges) < 200 else 0.6
         self.width = self.places[-1].right + STAGE_GAP + END_WIDTH + MARGIN
@@ -86,13 +91,16 @@ class _Picture:
 
     def render(self, title: str) -> str:
         self._header(title)
-        for _, stage in groupby(self.places, key=lambda place: place.block.layout.stage):
+        blocks = [place for place in self.places if not place.node.after_stage]
+        for _, stage in groupby(blocks, key=lambda place: place.node.layout.stage):
             self._stage(list(stage))
         self._flow()
         for edge in sorted(self.network.edges, key=lambda e: e.source - e.target):  # long ones lie behind
             self._edge(edge)
-        for number, place in enumerate(self.places, start=1):
-            self._block(number, place)
+        number = 0
+        for place in self.places:
+            number += not place.node.after_stage
+            self._node(number, place)
         height = self._legend(self.floor + 84)
         return self.svg.render(self.width, height, title)
 
@@ -112,7 +120,9 @@ class _Picture:
         per_dimension = [count(network, dimension) for dimension in self.lines]
         connections = " and ".join(words for words in per_dimension if words) or "no connections"
         self.svg.text(MARGIN, 32, title, size=18, font_weight="600")
-        details = f"{backbone} · {len(network.blocks)} blocks · {connections} · id {network.id}"
+        after = len(network.nodes) - len(network.blocks)
+        attention = f"attention after {after} stage{'s' * (after > 1)} · " if after else ""
+        details = f"{backbone} · {len(network.blocks)} blocks · {attention}{connections} · id {network.id}"
         self.svg.text(MARGIN, 53, details, fill=GREY)
 
     def _stage(self, stage: list[_Place]) -> None:
@@ -122,7 +132,7 @@ class _Picture:
         self.svg.add(
             "rect", x=left, y=HEADER, width=right - left, height=bottom - HEADER, rx=8, fill=BAND, stroke="none"
         )
-        layout = last.block.layout
+        layout = last.node.layout
         side = f"1/{layout.scale}" if self.resolution is None else "{0}×{0}".format(-(-self.resolution // layout.scale))
         centre = (left + right) / 2
         self.svg.text(
@@ -143,18 +153,22 @@ class _Picture:
     def _box(self, x: float, width: float, **paint: str) -> None:
         self.svg.add("rect", x=x, y=self.top, width=width, height=BLOCK_HEIGHT, rx=5, **paint)
 
-    def _block(self, number: int, place: _Place) -> None:
-        kind = place.block.kind
-        plain = kind == "none"
+    def _node(self, number: int, place: _Place) -> None:
+        """Draw a block with its number, or the attention after a stage."""
+        kind, after_stage = place.node.kind, place.node.after_stage
+        plain = kind == NO_ATTENTION
         stroke = "#9ca3af" if plain else colour_of(kind)
-        self._box(place.x, place.width, fill=colour_of(kind), stroke=stroke, class_=f"{kind} block")
+        classes = f"{kind} {'stage-end' if after_stage else 'block'}"
+        self._box(place.x, place.width, fill=colour_of(kind), stroke=stroke, class_=classes)
         ink = GREY if plain else "#ffffff"
         centre, label = place.x + place.width / 2, label_of(kind)
         if text_width(label, 11) <= place.width - 2:
             middle = self.top + BLOCK_HEIGHT / 2
-            self.svg.text(centre, middle - 1, label, size=11, fill=ink, font_weight="600", text_anchor="middle")
-            self.svg.text(centre, middle + 13, str(number), size=10, fill=ink, text_anchor="middle")
-        elif number % 5 == 0 or number == 1:
+            lift = -4 if after_stage else 1
+            self.svg.text(centre, middle - lift, label, size=11, fill=ink, font_weight="600", text_anchor="middle")
+            if not after_stage:
+                self.svg.text(centre, middle + 13, str(number), size=10, fill=ink, text_anchor="middle")
+        elif not after_stage and (number % 5 == 0 or number == 1):
             self.svg.text(centre, self.top + BLOCK_HEIGHT / 2 + 3, str(number), size=9, fill=ink, text_anchor="middle")
 
     def _edge(self, edge: Edge) -> None:
@@ -187,9 +201,9 @@ class _Picture:
     def _legend(self, y: float) -> float:
         """Draw what the signs mean, from y down, and return the picture's height."""
         row = _Row(self.svg, MARGIN, self.width - MARGIN, y)
-        for kind in dict.fromkeys(block.kind for block in self.network.blocks):
-            x = row.take("attention " + label_of(kind) if kind != "none" else "no attention", 18)
-            stroke = "#9ca3af" if kind == "none" else "none"
+        for kind in dict.fromkeys(node.kind for node in self.network.nodes):
+            x = row.take("attention " + label_of(kind) if kind != NO_ATTENTION else "no attention", 18)
+            stroke = "#9ca3af" if kind == NO_ATTENTION else "none"
             self.svg.add("rect", x=x, y=row.y - 10, width=12, height=12, rx=3, fill=colour_of(kind), stroke=stroke)
         for dimension, line in self.lines.items():
             for function in functions(self.network, dimension):
@@ -225,14 +239,17 @@ class _Row:
         return x
 
 
-def _places(blocks: tuple[Block, ...]) -> list[_Place]:
-    """Stand the blocks side by side, in a width of about a thousand pixels; a gap tells the stages apart."""
-    pitch = min(58.0, max(19.0, 980.0 / len(blocks)))
-    width = pitch * 0.72
+def _places(nodes: tuple[Node, ...]) -> list[_Place]:
+    """Stand the nodes side by side, in a width of about a thousand pixels; a gap tells the stages apart.
+
+    What stands after a stage has a gap on both sides, and is never too narrow for its name.
+    """
+    pitch = min(58.0, max(19.0, 980.0 / len(nodes)))
     x, places = MARGIN + END_WIDTH + STAGE_GAP, list[_Place]()
-    for block in blocks:
-        if places and block.layout.stage != places[-1].block.layout.stage:
+    for node in nodes:
+        if places and (node.after_stage or node.layout.stage != places[-1].node.layout.stage):
             x += STAGE_GAP
-        places.append(_Place(block, x, width))
-        x += pitch
+        room = max(pitch, STAGE_END_PITCH) if node.after_stage else pitch
+        places.append(_Place(node, x, room * 0.72))
+        x += room
     return places

@@ -5,12 +5,16 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
 
-from dcasearch.architecture import KINDS, BackboneLayout, BlockLayout, Dimension
+from dcasearch.architecture import KINDS, BackboneLayout, Dimension
+from dcasearch.architecture.kinds.declaration import NO_ATTENTION
 from dcasearch.space.axes import Chosen, Suggest, answers, last_part
-from dcasearch.space.space import ConnectionChoices, Grain, Space, has_option, layout_of, tail
+from dcasearch.space.places import Grain, is_after
+from dcasearch.space.space import AttentionChoices, ConnectionChoices, Space, has_option, layout_of, tail
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,11 @@ class _Seen:
     counted: tuple[bool, ...]
     """Whether the current site is counted already."""
     kinds: frozenset[str] = frozenset()
+    """Chosen for blocks: their options are asked for."""
+    after: frozenset[str] = frozenset()
+    """Chosen for the ends of stages: so are theirs."""
+    standing: frozenset[str] = frozenset()
+    """Those of both that have a place."""
 
     @classmethod
     def nothing(cls, space: Space) -> _Seen:
@@ -73,61 +82,83 @@ def size(space: Space) -> int:
 
 
 def _attention(space: Space, layout: BackboneLayout, chosen: Chosen) -> Iterator[tuple[_Seen, Chosen, int]]:
-    """Yield what can be seen after all blocks, with the number of ways to it."""
-    axis, grain = space.attention.name, space.connections.grain if space.connections else "network"
-    kinds = [str(option.value) for option in axis.active(chosen)]
-    if space.attention.grain == "network":
-        for kind in kinds:
-            seen = _Seen.nothing(space)
-            for n in range(len(layout.blocks)):
-                seen = _pass(seen, kind, layout, n, grain)
-            yield seen, {**chosen, axis.name: kind}, 1
+    """Yield what can be seen after all nodes, with the number of ways to it."""
+    grain: Grain = space.connections.grain if space.connections else "network"
+    for kinds, known in _alternatives(space.attention, chosen):
+        for after, both in _alternatives(space.stage_attention, known):
+            ways: Counter[_Seen] = Counter({_Seen.nothing(space): 1})
+            for stage in range(layout.stages):
+                for site in _sites(layout, stage, space.attention.grain):
+                    ways = _choose(ways, kinds, partial(_pass_blocks, layout=layout, site=site, grain=grain))
+                ways = _choose(ways, after, partial(_pass_end, layout=layout, stage=stage, grain=grain))
+            for seen, count in ways.items():
+                yield seen, both, count
+
+
+def _alternatives(part: AttentionChoices | None, chosen: Chosen) -> Iterator[tuple[tuple[str, ...], Chosen]]:
+    """Yield the kinds that each site may have: all of them, or one after another where the network has one."""
+    if part is None:
+        yield (NO_ATTENTION,), chosen
         return
-    ways: Counter[_Seen] = Counter({_Seen.nothing(space): 1})
-    for site in _sites(layout, space.attention.grain):
-        after: Counter[_Seen] = Counter()
-        for seen, count in ways.items():
-            for kind in kinds:
-                reached = seen
-                for n in site:
-                    reached = _pass(reached, kind, layout, n, grain)
-                after[reached] += count
-        ways = after
-    for seen, count in ways.items():
-        yield seen, chosen, count
+    kinds = tuple(str(option.value) for option in part.name.active(chosen))
+    if part.grain != "network":
+        yield kinds, chosen
+        return
+    for kind in kinds:
+        yield (kind,), {**chosen, part.name.name: kind}
 
 
-def _sites(layout: BackboneLayout, grain: Grain) -> list[list[int]]:
-    """Return the blocks of each site."""
-    blocks = range(len(layout.blocks))
-    if grain == "block":
-        return [[n] for n in blocks]
-    return [[n for n in blocks if layout.blocks[n].stage == stage] for stage in range(layout.stages)]
+def _choose(ways: Counter[_Seen], kinds: Iterable[str], then: Callable[[_Seen, str], _Seen]) -> Counter[_Seen]:
+    """Return the ways after one more choice."""
+    reached: Counter[_Seen] = Counter()
+    for (seen, count), kind in product(ways.items(), kinds):
+        reached[then(seen, kind)] += count
+    return reached
 
 
-def _pass(seen: _Seen, kind: str, layout: BackboneLayout, n: int, grain: Grain) -> _Seen:
-    """Return what is seen after one more block of a kind; see `receiving_sites` for what counts."""
-    here = KINDS[kind].dimensions if KINDS[kind].stands(layout, n) else ()
-    has = [dimension in here for dimension in seen.dimensions]
-    new_site = n > 0 and _site(layout.blocks[n], n, grain) != _site(layout.blocks[n - 1], n - 1, grain)
+def _sites(layout: BackboneLayout, stage: int, grain: Grain) -> list[list[int]]:
+    """Return the blocks of each site of a stage."""
+    blocks = [n for n, block in enumerate(layout.blocks) if block.stage == stage]
+    return [[n] for n in blocks] if grain == "block" else [blocks]
+
+
+def _pass_blocks(seen: _Seen, kind: str, layout: BackboneLayout, site: list[int], grain: Grain) -> _Seen:
+    """Return what is seen after the blocks of a site, whose kind may stand after their stage."""
+    stage = layout.blocks[site[0]].stage
+    for n in site:
+        begins = n == 0 or layout.ends_stage(n - 1)
+        new_site = grain == "block" or (grain == "stage" and begins)
+        seen = _pass(seen, kind if KINDS[kind].in_blocks else NO_ATTENTION, new_site)
+    if layout.ends_stage(site[-1]) and is_after(kind, stage, layout):
+        seen = _pass(seen, kind, grain == "block")
+    return replace(seen, kinds=seen.kinds | {kind})
+
+
+def _pass_end(seen: _Seen, kind: str, layout: BackboneLayout, stage: int, grain: Grain) -> _Seen:
+    """Return what is seen after the end of a stage."""
+    if is_after(kind, stage, layout):
+        seen = _pass(seen, kind, grain == "block")
+    return replace(seen, after=seen.after | {kind})
+
+
+def _pass(seen: _Seen, kind: str, new_site: bool) -> _Seen:
+    """Return what is seen after one more node; see `receiving_sites` for what counts."""
+    has = [dimension in KINDS[kind].dimensions for dimension in seen.dimensions]
     counted = (False,) * len(has) if new_site else seen.counted
     counts = [h and b and not c for h, b, c in zip(has, seen.begun, counted, strict=True)]
     return replace(
         seen,
-        kinds=seen.kinds | {kind},
+        standing=seen.standing | {kind},
         sites=tuple(s + c for s, c in zip(seen.sites, counts, strict=True)),
         begun=tuple(b or h for b, h in zip(seen.begun, has, strict=True)),
         counted=tuple(c or n for c, n in zip(counted, counts, strict=True)),
     )
 
 
-def _site(block: BlockLayout, n: int, grain: Grain) -> int:
-    return {"network": 0, "stage": block.stage, "block": n}[grain]
-
-
 def _after_attention(space: Space, seen: _Seen, chosen: Chosen) -> int:
     """Return the number of leaves below: attention's options, who receives, and how."""
-    asked = [option for option in space.attention.options if has_option(seen.kinds, option)]
+    kinds = {"attention": seen.kinds, "stage_attention": seen.after}
+    asked = [option for key, part in space.parts.items() for option in part.options if has_option(kinds[key], option)]
 
     def options(suggest: Suggest) -> Chosen:
         known = dict(chosen)
@@ -151,7 +182,7 @@ def _connections(connections: ConnectionChoices, seen: _Seen, chosen: Chosen) ->
 
 
 def _tails(connections: ConnectionChoices, seen: _Seen, receiving: frozenset[Dimension], chosen: Chosen) -> int:
-    return sum(1 for _ in answers(lambda suggest: tail(connections, seen.kinds, receiving, suggest, dict(chosen))))
+    return sum(1 for _ in answers(lambda suggest: tail(connections, seen.standing, receiving, suggest, dict(chosen))))
 
 
 def count_distinct(space: Space, seconds: float = 5.0) -> Count:

@@ -23,10 +23,13 @@ from dcasearch.architecture import (
     dimensions,
 )
 from dcasearch.architecture.kinds import options_named
+from dcasearch.architecture.kinds.declaration import NO_ATTENTION
 from dcasearch.architecture.layouts import Stem
 from dcasearch.architecture.topology import TOPOLOGIES
 
 GRAINS = ("network", "stage", "block")
+STAGE_GRAINS = ("network", "stage")
+"""Of attention after stages."""
 _LARGEST = 2**53
 """Beyond it JSON and SQL do not give an integer back as it was."""
 
@@ -125,6 +128,8 @@ def grammar() -> dict[str, Values]:
         "backbone.stem": Values(get_args(Stem), "a stem"),
         "attention.name": Values(tuple(KINDS), "an attention block"),
         **{f"attention.{name}": _values(name, options) for name, options in options_named().items()},
+        "stage_attention.name": Values(kinds_after_stages(), "an attention block that stands after a stage"),
+        **{f"stage_attention.{name}": _values(name, options) for name, options in stage_options().items()},
         "connections.topology": Values((*TOPOLOGIES, "custom"), "a topology"),
         "connections.function": Values(tuple(_FUNCTIONS), "a connection function", named=_FUNCTIONS),
         "connections.channel_matching": Values(tuple(_MATCHINGS), "a channel matching", named=_MATCHINGS),
@@ -136,6 +141,16 @@ def grammar() -> dict[str, Values]:
     if taken := sorted(receives.keys() & fixed.keys()):
         raise ValueError(f"{', '.join(taken)}: a dimension needs another name, this one is an axis of its own")
     return fixed | receives
+
+
+def kinds_after_stages() -> tuple[str, ...]:
+    """Return the kinds that may be written under `stage_attention`."""
+    return tuple(name for name, kind in KINDS.items() if not kind.in_blocks or name == NO_ATTENTION)
+
+
+def stage_options() -> dict[str, list[Option]]:
+    """Return the options that may be written under `stage_attention`, in the order of a space's questions."""
+    return options_named(KINDS[name] for name in kinds_after_stages())
 
 
 def dimension_axis(dimension: Dimension) -> str:
@@ -162,7 +177,8 @@ def _values(name: str, options: Sequence[Option]) -> Values:
 
 
 DEFAULTS: Mapping[str, Any] = {
-    "attention.name": "none",
+    "attention.name": NO_ATTENTION,
+    "stage_attention.name": NO_ATTENTION,
     "connections.topology": "chain",
     "connections.function": "direct",
     "connections.channel_matching": "fc",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import permutations
+from itertools import permutations, product
 
-from dcasearch.architecture import BACKBONES, KINDS, dimensions
+from dcasearch.architecture import BACKBONES, KINDS, BackboneLayout, Dimension, dimensions
 from dcasearch.architecture.kinds import obstacle
 from dcasearch.architecture.resolution import can_be_coupled
 from dcasearch.architecture.specification import CustomEdges
@@ -14,22 +14,23 @@ from dcasearch.config.validation import validate
 from dcasearch.errors import nearest
 from dcasearch.space.axes import Axis, Option, last_part
 from dcasearch.space.grammar import grammar
+from dcasearch.space.places import is_after
 from dcasearch.space.space import AttentionChoices, ConnectionChoices, Space
 
 
 def check_limits(space: Space, report: Report) -> None:
     """Report every combination of a space that names no network; unknown names are reported already."""
-    kinds = _kinds(space.attention)
-    known = [*_options(space.attention, kinds), *_places(space.attention, kinds)] if kinds else []
-    for path, message in [*_width(space), *known]:
+    known = [problem for key, part in space.parts.items() for problem in _options(key, part)]
+    for path, message in [*_width(space), *known, *_places(space)]:
         report(path, message)
     connections = space.connections
-    if connections is None or not kinds:
+    kinds = known_kinds(*space.parts.values())
+    if connections is None or not all(known_kinds(part) for part in space.parts.values()):
         return
     if not any(KINDS[kind].dimensions for kind in kinds):
         report(("connections",), f"there is no attention to connect, only {' or '.join(kinds)}; give attention.name")
         return
-    ends = _ends(space.attention, connections, kinds)
+    ends = _ends(space, connections)
     for path, message in [
         *_dimensions(connections, kinds),
         *ends,
@@ -41,9 +42,10 @@ def check_limits(space: Space, report: Report) -> None:
         report(path, message)
 
 
-def _kinds(attention: AttentionChoices) -> list[str]:
-    """Return the kinds that are known; none where the name itself is a mistake."""
-    return [kind for kind in dict.fromkeys(str(option.word) for option in attention.name.possible) if kind in KINDS]
+def known_kinds(*parts: AttentionChoices | None) -> list[str]:
+    """Return the kinds that are known; none where the names themselves are mistakes."""
+    written = (str(option.word) for part in parts if part is not None for option in part.name.possible)
+    return [kind for kind in dict.fromkeys(written) if kind in KINDS]
 
 
 def _width(space: Space) -> Iterator[tuple[KeyPath, str]]:
@@ -64,13 +66,13 @@ def _ever(axis: Axis, earlier: Axis, at: Iterable[Option]) -> list[Option]:
     return list(found.values())
 
 
-def _options(attention: AttentionChoices, kinds: list[str]) -> Iterator[tuple[KeyPath, str]]:
-    axes = grammar()
-    for axis in attention.options:
+def _options(part: str, attention: AttentionChoices) -> Iterator[tuple[KeyPath, str]]:
+    axes, kinds = grammar(), known_kinds(attention)
+    for axis in attention.options if kinds else ():
         key = last_part(axis.name)
         having = {kind: declared for kind in kinds if (declared := KINDS[kind].option(key))}
         if not having:
-            yield ("attention", key), f"{' or '.join(kinds)} has no {key}"
+            yield (part, key), f"{' or '.join(kinds)} has no {key}"
         if len(axis.possible) > 1 and not all(declared.searchable for declared in having.values()):
             yield axis.possible[1].path, f"{key} is not searched; give one value"
         for kind, own in having.items():
@@ -79,12 +81,15 @@ def _options(attention: AttentionChoices, kinds: list[str]) -> Iterator[tuple[Ke
                     yield option.path, f"{kind} has no {key} {option.label}; Known: {own.known}."
 
 
-def _places(attention: AttentionChoices, kinds: list[str]) -> Iterator[tuple[KeyPath, str]]:
-    if attention.grain != "block":
-        return
-    for option in attention.name.possible:
-        if option.word in kinds and KINDS[str(option.word)].place != "block":
+def _places(space: Space) -> Iterator[tuple[KeyPath, str]]:
+    """Find kinds of `attention` that stand after stages where something else is chosen for those places."""
+    for option in space.attention.name.possible:
+        if option.word not in KINDS or KINDS[str(option.word)].in_blocks:
+            continue
+        if space.attention.grain == "block":
             yield option.path, f"{option.word} stands after a stage; attention.granularity must be network or stage"
+        elif space.stage_attention is not None:
+            yield option.path, f"{option.word} stands after a stage; write it under stage_attention"
 
 
 def _dimensions(connections: ConnectionChoices, kinds: list[str]) -> Iterator[tuple[KeyPath, str]]:
@@ -100,21 +105,26 @@ def _dimensions(connections: ConnectionChoices, kinds: list[str]) -> Iterator[tu
                     )
 
 
-def _ends(
-    attention: AttentionChoices, connections: ConnectionChoices, kinds: list[str]
-) -> Iterator[tuple[KeyPath, str]]:
+def _ends(space: Space, connections: ConnectionChoices) -> Iterator[tuple[KeyPath, str]]:
     """Find two kinds of one network whose states in a dimension cannot meet."""
-    if attention.grain == "network":  # where one network has one kind
-        return
     for dimension, axis in connections.receives.items():
         if not any(option.value for option in axis.possible):
             continue
-        states = [(kind, KINDS[kind].dimensions[dimension]) for kind in kinds if dimension in KINDS[kind].dimensions]
-        for (sender, given), (receiver, taken) in permutations(states, 2):
-            if reason := obstacle(given, taken):
+        for sender, receiver in _meeting(space):
+            given, taken = (KINDS[kind].dimensions.get(dimension) for kind in (sender, receiver))
+            if given is not None and taken is not None and (reason := obstacle(given, taken)):
                 path = axis.possible[0].path
                 yield path, f"{sender} and {receiver} cannot be connected in the {dimension} dimension: {reason}"
                 break
+
+
+def _meeting(space: Space) -> Iterator[tuple[str, str]]:
+    """Yield every two different kinds that can be in one network, as sender and receiver."""
+    for part in space.parts.values():
+        if part.grain != "network":  # else one network has one kind of this part
+            yield from permutations(known_kinds(part), 2)
+    for one, other in permutations(map(known_kinds, space.parts.values()), 2):
+        yield from ((a, b) for a, b in product(one, other) if a != b)
 
 
 def _coupling(connections: ConnectionChoices, kinds: list[str]) -> Iterator[tuple[KeyPath, str]]:
@@ -148,15 +158,30 @@ def _custom(
     edges = validate(CustomEdges, connections.edges, lambda p, message: report((*path, *p), message))
     if edges is None:
         return
-    dimensions_of = {(frozenset(KINDS[kind].dimensions), KINDS[kind].place) for kind in kinds}
-    if space.attention.grain != "network" and len(dimensions_of) > 1:
+    if not _is_numbered_alike(space):
         yield path, "custom edges need the same dimensions in every block: their numbers would change with the choices"
         return
     layouts = [BACKBONES[str(o.word)](1.0, "imagenet") for o in space.backbone[0].possible if o.word in BACKBONES]
-    blocks = min((len(layout.blocks) for layout in layouts), default=0)
     for dimension, pairs in edges.written.items():
         if dimension not in dimensions():
             yield (*path, Key(dimension)), f"'{dimension}' is not a dimension; {nearest(dimension, dimensions())}"
+        nodes = min((_nodes(space, layout, dimension) for layout in layouts), default=0)
         for n, (j, k) in enumerate(pairs):
-            if blocks and not 1 <= j < k <= blocks:
-                yield (*path, dimension, n), f"[{j}, {k}] is not 1 <= j < k <= {blocks}, the number of blocks"
+            if nodes and not 1 <= j < k <= nodes:
+                yield (*path, dimension, n), f"[{j}, {k}] is not 1 <= j < k <= {nodes}, the number of blocks"
+
+
+def _is_numbered_alike(space: Space) -> bool:
+    """Tell whether the networks of a space number their attention alike."""
+    for part in space.parts.values():
+        found = {(frozenset(KINDS[kind].dimensions), KINDS[kind].place) for kind in known_kinds(part)}
+        if len(found) > 1 and (part.grain != "network" or space.stage_attention is not None):
+            return False
+    return True
+
+
+def _nodes(space: Space, layout: BackboneLayout, dimension: Dimension) -> int:
+    """Return how many blocks and stages may have attention with a dimension."""
+    having = [kind for kind in known_kinds(*space.parts.values()) if dimension in KINDS[kind].dimensions]
+    ends = [sum(is_after(kind, n, layout) for n in range(layout.stages)) for kind in having]
+    return len(layout.blocks) * any(KINDS[kind].in_blocks for kind in having) + max(ends, default=0)

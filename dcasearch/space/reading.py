@@ -11,11 +11,12 @@ from dcasearch.architecture.kinds import options_named
 from dcasearch.config import Key, KeyPath, Report, plain_report
 from dcasearch.errors import nearest
 from dcasearch.space.axes import Axis, Option
-from dcasearch.space.grammar import DEFAULTS, GRAINS, Values, dimension_axis, grammar, keys
-from dcasearch.space.limits import check_limits
-from dcasearch.space.space import AttentionChoices, ConnectionChoices, Grain, Space
+from dcasearch.space.grammar import DEFAULTS, GRAINS, STAGE_GRAINS, Values, dimension_axis, grammar, keys, stage_options
+from dcasearch.space.limits import check_limits, known_kinds
+from dcasearch.space.places import Grain
+from dcasearch.space.space import AttentionChoices, ConnectionChoices, Space
 
-_TOP = ("backbone", "attention", "connections")
+_TOP = ("backbone", "attention", "stage_attention", "connections")
 _CONDITION = ("when", "choose", "else")
 
 
@@ -50,11 +51,12 @@ class _Reader:
         self._known_keys(backbone, tuple(keys(self._axes, "backbone")), ("backbone",))
         axes = [self._backbone_name(backbone, said=isinstance(written.get("backbone", {}), Mapping))]
         axes += [self._axis(f"backbone.{k}", backbone[k], ("backbone", k)) for k in ("width", "stem") if k in backbone]
-        attention = self._attention(self._part(written, ("attention",)))
+        attention, after = self._attention(written)
         connections = None
         if written.get("connections") not in (None, "none"):
-            connections = self._connections(self._part(written, ("connections",)), attention)
-        space = Space(dict(written), tuple(axes), attention, connections)
+            kinds = known_kinds(attention, after)
+            connections = self._connections(self._part(written, ("connections",)), kinds)
+        space = Space(dict(written), tuple(axes), attention, connections, after)
         check_limits(space, self._report)
         return space
 
@@ -70,24 +72,41 @@ class _Reader:
         self._earlier[name] = Axis(name, (Option(None, None, path=path),))
         return self._earlier[name]
 
-    def _attention(self, written: Mapping[str, Any]) -> AttentionChoices:
-        self._known_keys(written, ("granularity", *keys(self._axes, "attention")), ("attention",))
-        grain = self._grain(written, ("attention",))
-        name = self._axis("attention.name", written.get("name", DEFAULTS["attention.name"]), ("attention", "name"))
+    def _attention(self, written: Mapping[str, Any]) -> tuple[AttentionChoices, AttentionChoices | None]:
+        """Read the attention in blocks and after stages: the names of both are chosen before any option."""
+        blocks, after = "attention", "stage_attention"
+        said = {part: self._part(written, (part,)) for part in (blocks, after) if part == blocks or part in written}
+        named = {part: self._named_kind(part, said[part]) for part in said}
+        options = {blocks: options_named(), after: stage_options()}
+        made = {
+            part: AttentionChoices(
+                name,
+                grain,
+                tuple(
+                    self._axis(f"{part}.{key}", said[part][key], (part, key))
+                    for key in options[part]
+                    if key in said[part]
+                ),
+            )
+            for part, (name, grain) in named.items()
+        }
+        return made[blocks], made.get(after)
+
+    def _named_kind(self, part: str, written: Mapping[str, Any]) -> tuple[Axis, Grain]:
+        """Read which kind, and at which grain it is chosen."""
+        axis = f"{part}.name"
+        self._known_keys(written, ("granularity", *keys(self._axes, part)), (part,))
+        grain = self._grain(written, (part,), GRAINS if part == "attention" else STAGE_GRAINS)
+        name = self._axis(axis, written.get("name", DEFAULTS[axis]), (part, "name"))
         if grain != "network":
             del self._earlier[name.name]  # one per site: nothing that a condition could mean
-        options = [
-            self._axis(f"attention.{key}", written[key], ("attention", key))
-            for key in options_named()
-            if key in written
-        ]
-        return AttentionChoices(name, grain, tuple(options))
+        return name, grain
 
-    def _connections(self, written: Mapping[str, Any], attention: AttentionChoices) -> ConnectionChoices:
+    def _connections(self, written: Mapping[str, Any], kinds: list[str]) -> ConnectionChoices:
         axes = keys(self._axes, "connections")
         self._known_keys(written, (*axes, "granularity", "dimensions", "alpha", "edges"), ("connections",))
-        grain = self._grain(written, ("connections",))
-        receives = self._receives(written, attention)
+        grain = self._grain(written, ("connections",), GRAINS)
+        receives = self._receives(written, kinds)
         made = {
             key: self._axis(name, written.get(key, DEFAULTS[name]), ("connections", key)) for key, name in axes.items()
         }
@@ -99,15 +118,14 @@ class _Reader:
             grain=grain, receives=receives, alpha=tuple(alphas), edges=written.get("edges"), **made
         )
 
-    def _receives(self, written: Mapping[str, Any], attention: AttentionChoices) -> dict[Dimension, Axis]:
+    def _receives(self, written: Mapping[str, Any], kinds: list[str]) -> dict[Dimension, Axis]:
         """Return who receives in each dimension; one that the attention has and nothing is said of: everybody."""
         path: KeyPath = ("connections", "dimensions")
         said = self._part(written, path)
         self._known_keys(said, dimensions(), path)
-        kinds = [KINDS[str(o.value)] for o in attention.name.possible if str(o.value) in KINDS]
         receives: dict[Dimension, Axis] = {}
         for dimension in dimensions():
-            exists = any(dimension in kind.dimensions for kind in kinds)
+            exists = any(dimension in KINDS[kind].dimensions for kind in kinds)
             axis = self._axis(dimension_axis(dimension), said.get(dimension, exists), (*path, dimension))
             del self._earlier[axis.name]
             if exists or dimension in said:
@@ -214,10 +232,10 @@ class _Reader:
         self._report(path, f"must be a mapping, got {part!r}")
         return {}
 
-    def _grain(self, written: Mapping[str, Any], path: KeyPath) -> Grain:
+    def _grain(self, written: Mapping[str, Any], path: KeyPath, grains: tuple[str, ...]) -> Grain:
         grain = written.get("granularity", "network")
-        if grain not in GRAINS:
-            self._report((*path, "granularity"), f"'{grain}' is not a granularity; {nearest(grain, GRAINS)}")
+        if grain not in grains:
+            self._report((*path, "granularity"), f"'{grain}' is not a granularity; {nearest(grain, grains)}")
             return "network"
         return cast("Grain", grain)
 

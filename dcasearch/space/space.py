@@ -10,16 +10,15 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from itertools import product
+from typing import Any
 
 from dcasearch.architecture import BACKBONES, KINDS, Architecture, BackboneLayout, Dimension
+from dcasearch.architecture.kinds.declaration import NO_ATTENTION
 from dcasearch.evaluation import fingerprint
 from dcasearch.space.axes import Axis, Chosen, Option, Suggest, answers, first_of, last_part
+from dcasearch.space.places import Grain, Place, places_of, receiving_sites, site_names, spread
 from dcasearch.trial import Value
-
-NONE = "none"
-"""The kind of a block without attention."""
-Grain: TypeAlias = Literal["network", "stage", "block"]
 
 
 @dataclass(frozen=True)
@@ -40,12 +39,17 @@ class Baseline:
 
 @dataclass(frozen=True)
 class AttentionChoices:
-    """Which attention where."""
+    """Which attention where: in the blocks, or after the stages."""
 
     name: Axis
     grain: Grain
     options: tuple[Axis, ...]
     """The kinds' own options: one for the network, given to the kinds that have it."""
+
+    def chosen_options(self, kinds: Collection[str], ask: Suggest, chosen: Chosen) -> dict[str, Value]:
+        """Return the options of those that one of the kinds has, each chosen."""
+        asked = [option for option in self.options if has_option(kinds, option)]
+        return {last_part(option.name): option.choose(ask, chosen) for option in asked}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +76,20 @@ class Space:
     backbone: tuple[Axis, ...]
     attention: AttentionChoices
     connections: ConnectionChoices | None
+    stage_attention: AttentionChoices | None = None
+    """What stands after the stages, where the space says it apart from `attention`."""
+
+    @property
+    def parts(self) -> dict[str, AttentionChoices]:
+        """The choices of attention by the key of a specification, in the order in which they are made."""
+        after = {} if self.stage_attention is None else {"stage_attention": self.stage_attention}
+        return {"attention": self.attention, **after}
+
+    @property
+    def has_attention_after_stages(self) -> bool:
+        """Whether some point has attention after a stage."""
+        kinds = (str(option.value) for part in self.parts.values() for option in part.name.possible)
+        return any(not KINDS[kind].in_blocks for kind in kinds)
 
     @property
     def fingerprint(self) -> str:
@@ -80,16 +98,16 @@ class Space:
 
     def parameters(self) -> dict[str, tuple[Option, ...]]:
         """Return every parameter that a sampler may be asked for, with its choices."""
-        axes: dict[str, Axis] = {axis.name: axis for axis in (*self.backbone, *self.attention.options)}
+        parts = self.parts.values()
+        own = [option for part in parts for option in part.options]
+        axes: dict[str, Axis] = {axis.name: axis for axis in (*self.backbone, *own)}
         layouts = [BACKBONES[option.value](1.0, "imagenet") for option in self.backbone[0].options]
-        for layout in layouts:
-            axes |= {
-                self.attention.name.name + s: self.attention.name for s in site_names(self.attention.grain, layout)
-            }
+        for part, layout in product(parts, layouts):
+            axes |= {part.name.name + site: part.name for site in site_names(part.grain, layout)}
         if self.connections is not None:
-            c = self.connections
+            c, after = self.connections, self.has_attention_after_stages
             for layout in layouts:
-                sites = site_names(c.grain, layout)
+                sites = site_names(c.grain, layout, after_stages=after)
                 axes |= {axis.name + site: axis for axis in c.receives.values() for site in sites}
             tail_axes = (c.topology, c.function, c.channel_matching, c.spatial_matching, c.coupling, *c.alpha)
             axes |= {axis.name: axis for axis in tail_axes}
@@ -109,11 +127,11 @@ class Space:
         chosen: Chosen = {}
         backbone = {last_part(axis.name): axis.choose(ask, chosen) for axis in self.backbone}
         layout = layout_of(backbone)
-        kinds, options = self._attention(ask, chosen, layout)
-        spec: dict[str, Any] = {"backbone": backbone, "attention": attention_spec(self.attention.grain, kinds, options)}
+        attention, places = self._attention(ask, chosen, layout)
+        spec: dict[str, Any] = {"backbone": backbone, **attention}
         if self.connections is not None:
-            per_block = standing(spread(kinds, self.attention.grain, layout), layout)
-            connections = connect(self.connections, per_block, layout, ask, chosen)
+            after = self.has_attention_after_stages
+            connections = connect(self.connections, places, layout, ask, chosen, after_stages=after)
             if connections is not None:
                 spec["connections"] = connections
         return Point(params, Architecture.parse(spec))
@@ -152,16 +170,24 @@ class Space:
             kept = self.__dict__["_distinct"] = tuple(points)
         return kept
 
-    def _attention(self, ask: Suggest, chosen: Chosen, layout: BackboneLayout) -> tuple[list[str], dict[str, Value]]:
-        """Return the kind of each site of the attention's grain, and the options asked for."""
-        sites = site_names(self.attention.grain, layout)
-        kinds = [str(self.attention.name.choose(ask, chosen, site)) for site in sites]
-        options = {
-            last_part(option.name): option.choose(ask, chosen)
-            for option in self.attention.options
-            if has_option(kinds, option)
+    def _attention(self, ask: Suggest, chosen: Chosen, layout: BackboneLayout) -> tuple[dict[str, Any], list[Place]]:
+        """Return the attention parts of a specification, and where their kinds stand.
+
+        The kinds are asked for first, in the blocks and then after the stages, then the options of both.
+        """
+        kinds = {
+            key: [str(part.name.choose(ask, chosen, site)) for site in site_names(part.grain, layout)]
+            for key, part in self.parts.items()
         }
-        return kinds, options
+        spec = {
+            key: attention_spec(part.grain, kinds[key], part.chosen_options(kinds[key], ask, chosen))
+            for key, part in self.parts.items()
+        }
+        per_block = spread(kinds["attention"], self.attention.grain, layout)
+        per_stage = [NO_ATTENTION] * layout.stages
+        if self.stage_attention is not None:
+            per_stage = kinds["stage_attention"] * (layout.stages if self.stage_attention.grain == "network" else 1)
+        return spec, places_of(per_block, per_stage, layout)
 
     def baselines(self, wanted: bool | Collection[str] = True) -> tuple[Baseline, ...]:
         """Return the plain backbone, vanilla attention and the all-blocks chain, per backbone and kind.
@@ -186,46 +212,40 @@ class Space:
         rest = {last_part(axis.name): axis.choose(first_of, chosen) for axis in self.backbone[1:]}
         backbone = {"name": name, **rest}
         yield Baseline(f"{prefix}plain", Architecture.parse({"backbone": backbone}))
-        for kind in dict.fromkeys(str(option.value) for option in self.attention.name.active(chosen)):
-            if kind == NONE:
-                continue
-            chosen[self.attention.name.name] = kind
-            options = {
-                last_part(o.name): o.choose(first_of, chosen) for o in self.attention.options if has_option([kind], o)
-            }
-            spec: dict[str, Any] = {"backbone": backbone, "attention": attention_spec("network", [kind], options)}
-            yield Baseline(f"{prefix}vanilla {kind}", Architecture.parse(spec))
-            every = tuple(KINDS[kind].dimensions)
+        for kinds in self._vanilla(chosen):
+            spec: dict[str, Any] = {"backbone": backbone}
+            for (key, part), kind in zip(self.parts.items(), kinds, strict=True):
+                spec[key] = attention_spec("network", [kind], part.chosen_options([kind], first_of, chosen))
+            words = " + ".join(kind for kind in kinds if kind != NO_ATTENTION)
+            yield Baseline(f"{prefix}vanilla {words}", Architecture.parse(spec))
+            every = tuple(dict.fromkeys(dimension for kind in kinds for dimension in KINDS[kind].dimensions))
             if self.connections is not None and every:
-                how = {**tail(self.connections, [kind], every, first_of, chosen), "topology": "chain"}
+                how = {**tail(self.connections, kinds, every, first_of, chosen), "topology": "chain"}
                 how.pop("edges", None)
-                yield Baseline(f"{prefix}dca {kind}", Architecture.parse({**spec, "connections": how}))
+                yield Baseline(f"{prefix}dca {words}", Architecture.parse({**spec, "connections": how}))
+
+    def _vanilla(self, chosen: Chosen) -> Iterator[list[str]]:
+        """Yield the kinds of each part that are in one network, and note them as chosen; not where there are none."""
+        for kind in _kinds(self.attention, chosen):
+            chosen[self.attention.name.name] = kind
+            if self.stage_attention is None:
+                if kind != NO_ATTENTION:
+                    yield [kind]
+                continue
+            for after in _kinds(self.stage_attention, chosen):
+                chosen[self.stage_attention.name.name] = after
+                if (kind, after) != (NO_ATTENTION, NO_ATTENTION):
+                    yield [kind, after]
+
+
+def _kinds(part: AttentionChoices, chosen: Chosen) -> list[str]:
+    """Return the different kinds that can be taken after what was chosen."""
+    return list(dict.fromkeys(str(option.value) for option in part.name.active(chosen)))
 
 
 def layout_of(backbone: Mapping[str, Any]) -> BackboneLayout:
     """Return the geometry of a chosen backbone."""
     return BACKBONES[backbone["name"]](float(backbone.get("width", 1.0)), backbone.get("stem", "imagenet"))
-
-
-def site_names(grain: Grain, layout: BackboneLayout) -> list[str]:
-    """Return the suffixes of a choice that is made once per network, stage or block."""
-    if grain == "network":
-        return [""]
-    if grain == "stage":
-        return [f".stage{n + 1}" for n in range(layout.stages)]
-    return [f".block{n + 1:02}" for n in range(len(layout.blocks))]
-
-
-def spread(per_site: list[str], grain: Grain, layout: BackboneLayout) -> list[str]:
-    """Return for every block what was chosen for its site."""
-    if grain == "network":
-        return per_site * len(layout.blocks)
-    return [per_site[block.stage] for block in layout.blocks] if grain == "stage" else per_site
-
-
-def standing(per_block: list[str], layout: BackboneLayout) -> list[str]:
-    """Return for every block the kind that stands there: one that has no place at a block leaves it without."""
-    return [kind if KINDS[kind].stands(layout, n) else NONE for n, kind in enumerate(per_block)]
 
 
 def has_option(kinds: Collection[str], option: Axis) -> bool:
@@ -239,33 +259,39 @@ def attention_spec(grain: Grain, kinds: list[str], options: Mapping[str, Value])
     return specs[0] if grain == "network" else {f"{grain}s": specs}
 
 
-def receiving_sites(dimension: Dimension, kinds: list[str], grain: Grain, layout: BackboneLayout) -> list[int]:
-    """Return the sites at which 'receives or not' makes a difference: those with a block that has a predecessor."""
-    numbered = [n for n, kind in enumerate(kinds) if dimension in KINDS[kind].dimensions]
-    if grain == "network":
-        return [0] if len(numbered) > 1 else []
-    sites = [layout.blocks[n].stage if grain == "stage" else n for n in numbered[1:]]
-    return sorted(set(sites))
-
-
 def connect(
-    connections: ConnectionChoices, kinds: list[str], layout: BackboneLayout, ask: Suggest, chosen: Chosen
+    connections: ConnectionChoices,
+    places: list[Place],
+    layout: BackboneLayout,
+    ask: Suggest,
+    chosen: Chosen,
+    *,
+    after_stages: bool,
 ) -> dict[str, Any] | None:
     """Return the connections part of a specification, or None where nothing receives."""
-    names = site_names(connections.grain, layout)
+    names = site_names(connections.grain, layout, after_stages=after_stages)
     dimensions: dict[str, Any] = {}
     receiving: set[Dimension] = set()
     for dimension, axis in connections.receives.items():
-        sites = receiving_sites(dimension, kinds, connections.grain, layout)
         flags = [False] * len(names)
-        for site in sites:
+        for site in receiving_sites(dimension, places, connections.grain, layout):
             flags[site] = bool(axis.choose(ask, chosen, names[site]))
         if any(flags):
             receiving.add(dimension)
-        dimensions[dimension] = flags[0] if connections.grain == "network" else {f"{connections.grain}s": flags}
+        dimensions[dimension] = _receivers(flags, connections.grain, layout)
     if not receiving:
         return None
-    return {"dimensions": dimensions, **tail(connections, kinds, receiving, ask, chosen)}
+    return {"dimensions": dimensions, **tail(connections, [place.kind for place in places], receiving, ask, chosen)}
+
+
+def _receivers(flags: list[bool], grain: Grain, layout: BackboneLayout) -> bool | dict[str, list[bool]]:
+    """Return who receives as a specification says it."""
+    if grain == "network":
+        return flags[0]
+    if grain == "stage":
+        return {"stages": flags}
+    blocks, after = flags[: len(layout.blocks)], flags[len(layout.blocks) :]
+    return {"blocks": blocks} | ({"after_stages": after} if after else {})
 
 
 def tail(

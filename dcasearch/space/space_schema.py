@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from dcasearch.architecture import dimensions
-from dcasearch.space.grammar import GRAINS, Grammar, Values, dimension_axis, grammar, keys
+from dcasearch.space.grammar import GRAINS, STAGE_GRAINS, Grammar, Values, dimension_axis, grammar, keys
 
 
 def space_schema() -> dict[str, Any]:
@@ -25,6 +25,7 @@ def space_schema() -> dict[str, Any]:
             {
                 "backbone": _part(axes, "backbone", {}) | {"required": ["name"]},
                 "attention": _part(axes, "attention", {"granularity": grain}),
+                "stage_attention": _part(axes, "stage_attention", {"granularity": {"enum": list(STAGE_GRAINS)}}),
                 "connections": {
                     "anyOf": [
                         {"enum": ["none", None]},

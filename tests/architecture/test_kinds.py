@@ -12,8 +12,8 @@ import pytest
 from dcasearch.architecture import BACKBONES, KINDS, Architecture, Kind, Option, Port, State, dimensions
 from dcasearch.architecture.kinds import obstacle
 from dcasearch.errors import ArchitectureError
-from tests.architecture.support import edges, make
-from tests.kinds import BETWEEN, TALL, enter
+from tests.architecture.support import make
+from tests.kinds import AFTER, BETWEEN, TALL, enter
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -51,6 +51,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "axis divided by nothing": (
         {"dimensions": {"row": State(g=("B", "C", "H/step", "W"), t=("B", "C"))}},
         "unknown axis 'H/step'",
+    ),
+    "form": (
+        {"forms": {"other": {"row": State(g=("B", "C"), t=("B", "C"))}}},
+        "a form has the dimension row, which the kind lacks",
     ),
     "planes": ({"dimensions": {"row": State(g=("B", "many", "H", "W"), t=("B", "C"))}}, "unknown axis 'many'"),
 }
@@ -133,32 +137,19 @@ def test_an_unknown_dimension_is_refused_with_the_nearest(monkeypatch: pytest.Mo
         assert error.value.path == ("connections", part, "rwo")
 
 
-def test_a_kind_after_a_stage_stands_at_its_last_block_and_messages_go_from_stage_to_stage(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    enter(monkeypatch, "after", "between")
-    network = make({"name": "after"}, {}).network
-    assert [block.kind for block in network.blocks] == ["none", "after"] * 4
-    assert edges(make({"name": "after"}, {}), "channel") == edges(make({"name": "after"}, {}), "energy")
-    assert edges(make({"name": "after"}, {})) == [(2, 4), (4, 6), (6, 8)]
-    assert edges(make({"name": "between"}, {})) == [(2, 4), (4, 6)]
-    mixed = make({"stages": [{"name": "after"}, {"name": "se"}, {"name": "none"}, {"name": "between"}]}, {})
-    assert [block.kind for block in mixed.network.blocks] == ["none", "after", "se", "se", *["none"] * 4]
-
-
-def test_a_kind_after_a_stage_takes_no_block_within_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    enter(monkeypatch, "after")
-    blocks = [{"name": "none"}] * 8
-    assert make({"blocks": [*blocks[:7], {"name": "after"}]}).network.blocks[7].kind == "after"
-    with pytest.raises(ArchitectureError, match="after stands after a stage, which block 3 does not end") as error:
-        make({"blocks": [*blocks[:2], {"name": "after"}, *blocks[3:]]})
-    assert error.value.path == ("attention", "blocks", 2, "name")
-
-
 @pytest.mark.parametrize("name", BACKBONES)
 def test_a_layout_says_where_its_stages_end(name: str) -> None:
     layout = BACKBONES[name](1.0, "imagenet")
     ends = [n for n in range(len(layout.blocks)) if layout.ends_stage(n)]
     assert [layout.blocks[n].stage for n in ends] == list(range(layout.stages))
     assert ends[-1] == len(layout.blocks) - 1
-    assert [n for n in ends if BETWEEN.stands(layout, n)] == ends[:-1]
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_kind_says_after_which_stages_it_stands(name: str) -> None:
+    layout = BACKBONES[name](1.0, "imagenet")
+    stages = list(range(layout.stages))
+    assert [n for n in stages if AFTER.stands_after(layout, n)] == stages
+    assert [n for n in stages if BETWEEN.stands_after(layout, n)] == stages[:-1]
+    assert not any(KINDS["se"].stands_after(layout, n) for n in stages)
+    assert (AFTER.in_blocks, BETWEEN.in_blocks, KINDS["se"].in_blocks) == (False, False, True)

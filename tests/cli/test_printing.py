@@ -10,21 +10,25 @@ from dcasearch.analysis.forecast import forecast
 from dcasearch.analysis.power import Measurement, expected, power
 from dcasearch.analysis.standing import FidelityStanding, Standing
 from dcasearch.analysis.trust import Correlation, Trust
+from dcasearch.architecture import Architecture
 from dcasearch.cli import printing
 from dcasearch.cli.console import make_console
 from dcasearch.cli.printing import (
     print_checks,
     print_expected,
     print_forecast,
+    print_network,
     print_powers,
     print_standing,
     print_trust,
     why,
 )
 from dcasearch.config.study import Promotion
+from dcasearch.evaluation import Cost
 from dcasearch.export import Check
 from dcasearch.space import read_space
 from dcasearch.trial import State, Trial
+from tests.kinds import enter
 from tests.search.test_racing import Field
 from tests.support import make_study
 
@@ -166,3 +170,18 @@ def test_below_ten_promoted_networks_check_says_that_no_trust_will_be_estimable(
     assert "below ten: not estimable (3 promoted networks, 1 at random)" in " ".join(capsys.readouterr().out.split())
     print_expected(make_console(), [expected("proxy", "full", Promotion(top=20, random=20), 200)])
     assert "a τ of 0.5 would be known as [" in capsys.readouterr().out
+
+
+def test_a_network_is_printed_with_its_attention_after_stages(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    enter(monkeypatch, "between")
+    written = {"backbone": {"name": "resnet18"}, "attention": {"name": "se"}, "connections": {}}
+    architecture = Architecture.parse({**written, "stage_attention": {"name": "between"}})
+    print_network(Console(width=160), architecture, Cost(params=1, macs=1), 32, 10)
+    lines = capsys.readouterr().out.splitlines()
+    assert any("8 blocks" in line for line in lines)
+    [end] = [line for line in lines if "after stage1" in line]
+    assert re.search(r"after stage1 +1 +64 +between +channel layer1\.1", end.replace("│", " ").replace("┃", " "))
+    [following] = [line for line in lines if "channel stage1" in line]
+    assert "layer2.0" in following

@@ -28,7 +28,7 @@ from tests.models import samples
 
 
 def attention(kind: str) -> Any:
-    """Return the block of a ResNet-18's layer1.1, of 64 channels; it ends its stage."""
+    """Return the attention of a ResNet-18's layer1.1, of 64 channels, or after its stage, which it ends."""
     block = layer(kind)
     _, host, *_ = cast(Backbone, NETWORKS["resnet18"](1.0, "small", 10)).blocks()
     torch.manual_seed(0)
@@ -36,7 +36,8 @@ def attention(kind: str) -> Any:
 
 
 def layer(kind: str) -> Block:
-    return Architecture.parse(samples.spec(kind, {"name": "resnet18", "stem": "small"})).network.blocks[1]
+    nodes = Architecture.parse(samples.spec(kind, {"name": "resnet18", "stem": "small"})).network.nodes
+    return [node for node in nodes if node.layout.name == "layer1.1"][-1]
 
 
 def alone(dimension: Dimension, raw: Extraction, read: Read) -> Extraction:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import torch
 
 from dcasearch.architecture import Architecture
 from dcasearch.models import build_model, cost
-from dcasearch.models.attention import AttentionBlock
+from dcasearch.models.backbones import Passage
 from dcasearch.models.cost import measure
 from tests.kinds import enter
-from tests.models.samples import CLASSES, FUNCTIONS, MATCHINGS, SMALL, built, images, loss_of
+from tests.models.samples import CLASSES, FUNCTIONS, KINDS, MATCHINGS, SMALL, built, images, loss_of
 
 ROWS = ["tall", "whole", "se", "none", "tall", "whole", "tall"]
 """Kinds of MobileNetV2's stages: rows meet rows and whole maps, at equal and at other resolutions."""
@@ -79,20 +79,78 @@ def test_new_kinds_are_traced_symbolically_and_exported(monkeypatch: pytest.Monk
 
 def test_a_kind_after_a_stage_gates_the_stages_output(monkeypatch: pytest.MonkeyPatch) -> None:
     enter(monkeypatch, "after")
-    model = built({"backbone": {"name": "resnet18", "stem": "small"}, "attention": {"name": "after"}}).eval()
+    written = {"backbone": {"name": "resnet18", "stem": "small"}, "stage_attention": {"name": "after"}}
+    model = built(written).eval()
     backbone: Any = model.backbone
-    x = backbone.stem(images())
+    assert [name for name in model.attention if name.startswith("stage")] == ["stage1", "stage2", "stage3", "stage4"]
     with torch.no_grad():
-        for n, (host, name) in enumerate(zip(backbone.blocks(), model.names, strict=True)):
-            attention = cast(AttentionBlock, model.attention[name])
-            expected = host(x)
-            assert attention.after_block == (n % 2 == 1)
+        x = backbone.stem(images())
+        for n, host in enumerate(backbone.blocks()):
+            x = host(x)
             if n % 2:
-                part: Any = attention.channel
-                expected = expected * torch.sigmoid(part.slope * expected.mean((2, 3)))[:, :, None, None]
-                expected = expected * torch.sigmoid(expected.mean(1, keepdim=True))
-            x, _ = attention(host, x, lambda dimension, raw, read: raw, {})
-            torch.testing.assert_close(x, expected)
+                attention: Any = model.attention[f"stage{n // 2 + 1}"]
+                x = x * torch.sigmoid(attention.channel.slope * x.mean((2, 3)))[:, :, None, None]
+                x = x * torch.sigmoid(attention.energy.slope * x.mean(1, keepdim=True))
+        torch.testing.assert_close(model(images()), backbone.head(x))
+
+
+def test_attention_after_a_stage_has_no_convolution_to_replace() -> None:
+    with pytest.raises(TypeError, match="no convolution to replace"):
+        _ = Passage().convolution
+
+
+def beside(kind: str = "between", attention: Any = "se", **connections: Any) -> dict[str, Any]:
+    """Return a small network with one kind in its blocks and another after its stages."""
+    written = one(attention, **connections)
+    return {**written, "attention": KINDS[attention], "stage_attention": {"name": kind}}
+
+
+@pytest.mark.filterwarnings("ignore:weighted. literal is Eq. 5 as printed")
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_messages_flow_between_blocks_and_ends_of_stages_by_every_function(
+    function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(monkeypatch, "between")
+    assert_trains(beside(function=FUNCTIONS[function]))
+
+
+@pytest.mark.parametrize("topology", ["dense", "tree"])
+@pytest.mark.parametrize("attention", ["cbam", "sk", "ge_theta_2"])
+def test_every_form_of_message_reaches_the_end_of_a_stage_and_leaves_it(
+    attention: str, topology: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(monkeypatch, "after")
+    written = beside("after", attention, topology=topology)
+    network = Architecture.parse(written).network
+    ends = {n for n, node in enumerate(network.nodes) if node.after_stage}
+    assert any(e.source in ends and e.target not in ends for e in network.edges)
+    assert any(e.target in ends and e.source not in ends for e in network.edges)
+    assert_trains(written)
+
+
+def test_parameters_of_the_blocks_do_not_depend_on_attention_after_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    enter(monkeypatch, "between")
+    ours = built({**beside(), "connections": None}).state_dict()
+    theirs = built({**beside(), "connections": None, "stage_attention": {"name": "none"}}).state_dict()
+    assert ours.keys() - theirs.keys() == {f"attention.stage{n}.channel.slope" for n in range(1, 7)}
+    assert all(torch.equal(ours[name], value) for name, value in theirs.items())
+
+
+def test_a_connection_of_the_end_of_a_stage_is_named_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    enter(monkeypatch, "between")
+    names = {name for name, _ in built(beside()).named_parameters()}
+    assert "connections.stage1.channel.branches.0.edges.features_1.alpha" in names
+    assert "connections.features_2.channel.branches.0.edges.stage1.alpha" in names
+
+
+@pytest.mark.parametrize("function", ["direct", "weighted"])
+def test_zero_alpha_beside_attention_in_blocks_equals_the_vanilla_network(
+    function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(monkeypatch, "after")
+    connected = built(beside("after", "cbam", function=function, alpha={"init": 0})).eval()
+    vanilla = built({**beside("after", "cbam"), "connections": None}).eval()
+    assert torch.equal(connected(images()), vanilla(images()))
 
 
 @pytest.mark.parametrize("function", ["direct", "learned", "concat"])

@@ -26,8 +26,12 @@ def architectures(draw: st.DrawFn, backbones: list[dict[str, Any]]) -> dict[str,
     grain, n = draw(st.sampled_from([("stages", layout.stages), ("blocks", len(layout.blocks))]))
     kinds = [kind for kind in KINDS.values() if grain == "stages" or DECLARED[kind["name"]].place == "block"]
     attention = [draw(st.sampled_from([{"name": "none"}, *kinds])) for _ in range(n)]
-    vanilla = Architecture.parse({"backbone": backbone, "attention": {grain: attention}}).network
-    can = any("channel" in block.ports for block in vanilla.blocks)
+    after = [kind for kind in KINDS.values() if not DECLARED[kind["name"]].in_blocks]
+    taken = any(kind in after for kind in attention)
+    ends = [draw(st.sampled_from([{"name": "none"}, *([] if taken else after)])) for _ in range(layout.stages)]
+    placed = {"attention": {grain: attention}, "stage_attention": {"stages": ends}}
+    vanilla = Architecture.parse({"backbone": backbone, **placed}).network
+    can = any("channel" in node.ports for node in vanilla.nodes)
     flags = [draw(st.booleans()) if can else False for _ in range(n)]
     connections = {
         "dimensions": {"channel": {grain: flags}},
@@ -37,7 +41,7 @@ def architectures(draw: st.DrawFn, backbones: list[dict[str, Any]]) -> dict[str,
         "spatial_matching": draw(st.sampled_from(["average", "max", "conv"])),
         "alpha": {"shape": draw(st.sampled_from(["scalar", "channel"]))},
     }
-    return {"backbone": backbone, "attention": {grain: attention}, "connections": connections}
+    return {"backbone": backbone, **placed, "connections": connections}
 
 
 EVERY_BACKBONE = [

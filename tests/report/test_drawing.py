@@ -8,6 +8,7 @@ import pytest
 
 from dcasearch.architecture import KINDS, Architecture, Network
 from dcasearch.report.drawing import draw
+from tests.kinds import enter
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -96,6 +97,32 @@ def test_a_network_without_connections_or_attention_says_so() -> None:
 def test_kinds_of_attention_are_told_apart_by_colour() -> None:
     colours = {name: elements(draw(network("resnet18", name)), f"{name} block")[0].get("fill") for name in KINDS}
     assert len(set(colours.values())) == len(KINDS)
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet152", "mobilenet_v2"])
+def test_attention_after_a_stage_is_drawn_between_its_stage_and_the_next(
+    backbone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(monkeypatch, "after")
+    written = {"backbone": {"name": backbone}, "attention": {"name": "se"}, "connections": {"topology": "dense"}}
+    drawn = Architecture.parse({**written, "stage_attention": {"name": "after"}}).network
+    svg = draw(drawn)
+    ends, stages = elements(svg, "after stage-end"), bands(svg)
+    assert len(ends) == len(stages) == drawn.nodes[-1].layout.stage + 1
+    assert len(elements(svg, "se block")) == len(drawn.blocks)
+    for end, (_, right), (left, _) in zip(ends, stages, [*stages[1:], (float("inf"), 0)], strict=True):
+        x, width = float(end.get("x", 0)), float(end.get("width", 0))
+        assert right < x < x + width < left
+    for dimension in ("channel", "energy"):
+        assert len(arcs(svg, f"{dimension} edge")) == sum(edge.dimension == dimension for edge in drawn.edges)
+    assert {"attention AFTER", "attention SE", "AFTER"} <= set(words(svg))
+    assert any(f"{len(drawn.blocks)} blocks · attention after {len(ends)} stages" in line for line in words(svg))
+
+
+def bands(svg: str) -> list[tuple[float, float]]:
+    """Where the ground of each stage begins and ends."""
+    drawn = [e for e in ElementTree.fromstring(svg).iter(f"{SVG}rect") if e.get("fill") == "#f3f4f6"]
+    return [(float(e.get("x", 0)), float(e.get("x", 0)) + float(e.get("width", 0))) for e in drawn]
 
 
 def test_equal_networks_give_equal_pictures_whatever_was_written() -> None:

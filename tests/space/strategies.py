@@ -26,7 +26,7 @@ def words(written: Any) -> list[Any]:
 @st.composite
 def attentions(draw: st.DrawFn) -> dict[str, Any]:
     grain = draw(st.sampled_from(["network", "stage", "block"]))
-    possible = [kind for kind in KINDS if grain != "block" or DECLARED[kind].place == "block"]
+    possible = [kind for kind in KINDS if grain != "block" or DECLARED[kind].in_blocks]
     kinds = words(draw(some(possible, 3 if grain == "network" else 2)))
     attention: dict[str, Any] = {"name": kinds, "granularity": grain}
     for name in options_named():
@@ -34,6 +34,13 @@ def attentions(draw: st.DrawFn) -> dict[str, Any]:
         if having and draw(st.booleans()):
             attention[name] = draw(some(values_of(having), 2))
     return attention
+
+
+@st.composite
+def stage_attentions(draw: st.DrawFn) -> dict[str, Any]:
+    possible = [kind for kind in KINDS if kind == "none" or not DECLARED[kind].in_blocks]
+    kinds = words(draw(some(possible, 2)))
+    return {"name": kinds, "granularity": draw(st.sampled_from(["network", "stage"]))}
 
 
 def dimensions_of(kinds: list[str]) -> list[str]:
@@ -91,6 +98,10 @@ def spaces(draw: st.DrawFn) -> dict[str, Any]:
     attention = draw(attentions())
     space: dict[str, Any] = {"backbone": {"name": names, "stem": draw(some(["small", "imagenet"], 2))}}
     space["attention"] = attention
-    if dimensions_of(attention["name"]) and draw(st.integers(0, 3)):
-        space["connections"] = draw(connections(attention["name"]))
+    kinds = attention["name"]
+    if all(DECLARED[kind].in_blocks for kind in kinds) and draw(st.booleans()):
+        space["stage_attention"] = draw(stage_attentions())
+        kinds = [*kinds, *space["stage_attention"]["name"]]
+    if dimensions_of(kinds) and draw(st.integers(0, 3)):
+        space["connections"] = draw(connections(kinds))
     return space

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -28,8 +28,9 @@ a number of planes: digits, or the name of an option. H and W are those of the b
 where one is named; such an axis is absent where the option is None. 1 is an axis that was averaged away.
 """
 Place: TypeAlias = Literal["block", "stage", "between stages"]
-"""On a block's residual branch; after the last block of every stage, outside the residual; the same but after the
-last stage."""
+"""On a block's residual branch; after every stage, outside the residual; after every stage but the last."""
+NO_ATTENTION = "none"
+"""The kind of a node without attention."""
 FEATURES = ("C", "D")
 """Second axes whose entries are channels, which a matching can turn into others; all else is planes."""
 
@@ -197,6 +198,9 @@ class Kind:
     """Whether `coupling: coupled` exists for it: a whole gated map as message."""
     dimensions: Mapping[Dimension, State] = field(default_factory=dict)
     """In the order in which the block runs them; empty for a kind that cannot be connected."""
+    forms: Mapping[str, Mapping[Dimension, State]] = field(default_factory=dict)
+    """Other forms of the messages, by the word of `connections.ge_message`: the states that differ. A network without
+    connections is the same in every form."""
 
     def __post_init__(self) -> None:
         """Check the declaration: a mistake in it is a bug of the kind's author.
@@ -214,7 +218,9 @@ class Kind:
                 raise ValueError(f"{self.title}: {option.name} cannot be {option.default!r}; Known: {option.known}.")
         if self.place not in get_args(Place):
             raise ValueError(f"{self.title}: '{self.place}' is not a place; Known: {', '.join(get_args(Place))}.")
-        for dimension, state in self.dimensions.items():
+        for dimension, state in (pair for states in (self.dimensions, *self.forms.values()) for pair in states.items()):
+            if dimension not in self.dimensions:
+                raise ValueError(f"{self.title}: a form has the dimension {dimension}, which the kind lacks")
             for axis in _unknown_axes(state, names):
                 raise ValueError(f"{self.title}: the shapes of {dimension} have an unknown axis '{axis}'")
 
@@ -237,15 +243,19 @@ class Kind:
             built[name] = value
         return built
 
-    def ports(self, block: BlockLayout, options: Options) -> dict[Dimension, Port]:
-        """Return the block's dimensions and, for each, the shape of its message."""
-        return {dimension: state.port(block, options) for dimension, state in self.dimensions.items()}
+    def ports(self, block: BlockLayout, options: Options, form: str | None = None) -> dict[Dimension, Port]:
+        """Return the block's dimensions and, for each, the shape of its message in a form (None: the kind's own)."""
+        states = {**self.dimensions, **self.forms.get(form or "", {})}
+        return {dimension: state.port(block, options) for dimension, state in states.items()}
 
-    def stands(self, layout: BackboneLayout, n: int) -> bool:
-        """Tell whether this kind has a place at block n of a backbone."""
-        if self.place == "block":
-            return True
-        return layout.ends_stage(n) and (self.place == "stage" or n < len(layout.blocks) - 1)
+    @property
+    def in_blocks(self) -> bool:
+        """Whether this kind stands in blocks, not after stages."""
+        return self.place == "block"
+
+    def stands_after(self, layout: BackboneLayout, stage: int) -> bool:
+        """Tell whether this kind has a place after a stage (from 0) of a backbone."""
+        return self.place == "stage" or (self.place == "between stages" and stage < layout.stages - 1)
 
 
 _BESIDE = ("name", "granularity", "stages", "blocks")
@@ -276,13 +286,13 @@ def dimensions() -> tuple[Dimension, ...]:
     return tuple(sorted({dimension for kind in KINDS.values() for dimension in kind.dimensions}))
 
 
-def options_named() -> dict[str, list[Option]]:
+def options_named(kinds: Iterable[Kind] | None = None) -> dict[str, list[Option]]:
     """Return every option that some kind declares, by name and in the order of a space's questions.
 
-    Kinds may share a name: a space then gives one value to all of them.
+    Kinds may share a name: a space then gives one value to all of them. By default `kinds` are all.
     """
     found: dict[str, list[Option]] = {}
-    every = [option for kind in KINDS.values() for option in kind.options]
+    every = [option for kind in (KINDS.values() if kinds is None else kinds) for option in kind.options]
     for option in sorted(every, key=lambda option: (option.asked, option.name)):
         found.setdefault(option.name, []).append(option)
     return found

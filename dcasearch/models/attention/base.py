@@ -60,13 +60,10 @@ Messages: TypeAlias = dict[Dimension, Message]
 
 
 class AttentionBlock(nn.Module):
-    """An attention block: on a residual branch's output before the shortcut is added, or after a stage's last block.
+    """An attention block: on a residual branch's output before the shortcut is added, or after a stage.
 
     Its parts are given by the names of their dimensions: `AttentionBlock(channel=..., spatial=...)`.
     """
-
-    after_block = False
-    """Whether it stands outside the residual; `attention_of` sets it from the kind's declared place."""
 
     def __init__(self, **parts: Branch[Any]) -> None:
         super().__init__()
@@ -80,10 +77,11 @@ class AttentionBlock(nn.Module):
         return part
 
     def forward(self, host: Host, x: Tensor, receive: Receive, sends: Sends) -> tuple[Tensor, Messages]:
-        """Run the block `host` on its input x with attention; return its output and its messages."""
+        """Run the block `host` on its input x with attention; return its output and its messages.
+
+        After a stage the host is a `Passage`: the attention then works on x itself.
+        """
         y = host.after(host.convolve(host.before(x)))
-        if self.after_block:
-            return self.attend(host.join(x, y), receive, sends)
         y, messages = self.attend(y, receive, sends)
         return host.join(x, y), messages
 
@@ -129,7 +127,7 @@ ATTENTIONS: Registry[Factory] = Registry("an attention block")
 
 
 def attention_of(block: Block, host: Host) -> AttentionBlock:
-    """Return a block's attention, in the place that its kind declares.
+    """Return a node's attention; after a stage the host is a `Passage`.
 
     Raises:
         TypeError: the module has other dimensions than its kind declares.
@@ -138,7 +136,6 @@ def attention_of(block: Block, host: Host) -> AttentionBlock:
     if attention.dimensions != tuple(kind.dimensions):
         declared, has = (", ".join(names) or "none" for names in (kind.dimensions, attention.dimensions))
         raise TypeError(f"{block.kind} declares the dimensions {declared}; its module has {has}")
-    attention.after_block = kind.place != "block"
     return attention
 
 

@@ -41,6 +41,37 @@ class Host(Protocol):
         """Add the shortcut from the block's input x, where it has one; may overwrite y."""
 
 
+class Passage:
+    """The host of attention after a stage: there is no block, so x passes every step as it is."""
+
+    activation = None
+
+    @property
+    def convolution(self) -> nn.Conv2d:
+        """Nothing to replace.
+
+        Raises:
+            TypeError: always; a kind that stands after a stage must not ask.
+        """
+        raise TypeError("attention after a stage has no convolution to replace")
+
+    def before(self, x: Tensor) -> Tensor:
+        """Return x."""
+        return x
+
+    def convolve(self, u: Tensor) -> Tensor:
+        """Return u."""
+        return u
+
+    def after(self, v: Tensor) -> Tensor:
+        """Return v."""
+        return v
+
+    def join(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return y: the attention stands outside the residual."""
+        return y
+
+
 class Backbone(Protocol):
     """A torchvision network (an nn.Module) in three steps; its parameter names are torchvision's."""
 
