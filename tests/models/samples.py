@@ -21,6 +21,7 @@ PIXELS = 24
 """A size whose halvings are odd: maps of 24, 12, 6, 3 and 2."""
 
 _FORMS = {
+    "bam": {"name": "bam", "reduction": 2, "dilation": 2},
     "se": {"name": "se", "reduction": 2},
     "ge_theta_minus": {"name": "ge_theta_minus"},
     "ge_theta_minus_2": {"name": "ge_theta_minus", "extent": 2},

@@ -170,10 +170,14 @@ def test_a_space_with_attention_in_blocks_and_after_stages_has_as_many_points_as
     granularity: str, after: str, listening: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enter(monkeypatch, "after", "between")
-    channel = [True, False] if listening == "network" or (granularity, after) == ("network", "network") else True
+    both = [True, False]
+    few = (granularity, after) == ("network", "network")
     connections = {
         "granularity": listening,
-        "dimensions": {"channel": channel, "energy": [True, False] if listening == "network" else False},
+        "dimensions": {
+            "channel": both if listening == "network" or (listening == "stage" and few) else True,
+            "energy": both if listening == "network" or (listening == "block" and few) else False,
+        },
         "spatial_matching": "average" if listening == "block" else ["average", "max"],
     }
     names = {"name": ["se", "none"], "granularity": granularity, "reduction": [4, 8]}
