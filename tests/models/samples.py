@@ -86,7 +86,7 @@ def perturb(model: nn.Module, seed: int = 0) -> None:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
-            scale = 0.3 if parameter.dim() < 2 else 0.3 * float(parameter.std())
+            scale = 0.3 if parameter.dim() < 2 or parameter.numel() < 2 else 0.3 * float(parameter.std())
             parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=max(scale, 0.03))
 
 

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:weighted. literal is Eq. 5 as pr
 
 CANCELLED = {
     r"bam attention\..*\.(fc1|reduce|conv\d)\.bias": "the BatchNorm that follows subtracts it",
+    r"bam attention\..*\.plane\.bias": "learned: the BatchNorm over planes subtracts it",
     r"gc attention\..*\.channel\.mask\.bias": "a softmax ignores what is added to all of its logits",
     r"gc attention\.(features|layers)_\w+\.channel\.fc2\.bias": "the next 1x1 convolution's BatchNorm subtracts it",
     r"ge_theta attention\..*\.gather\.[13]\.bias": "where one pixel is gathered, the next BatchNorm subtracts it",
