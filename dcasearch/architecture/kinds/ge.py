@@ -6,6 +6,8 @@ from dcasearch.architecture.kinds.declaration import KINDS, Kind, Option, Shape,
 
 MINUS, THETA = "ge_theta_minus", "ge_theta"
 EXTENT = "extent"
+UPSAMPLED = "upsampled"
+"""A form of θ's message, for the paper's three rows alone: the gathered map at the block's resolution."""
 _MAP: Shape = ("B", "C", "H/extent", "W/extent")
 
 
@@ -52,6 +54,17 @@ KINDS.register(THETA)(
                 transformation="sigmoid",
                 fusion="multiply, by nearest neighbour",
             )
+        },
+        forms={
+            UPSAMPLED: {
+                "channel": State(
+                    g=("B", "C", "H", "W"),
+                    t=("B", "C", "H", "W"),
+                    extraction="the gathered map, enlarged by nearest neighbour",
+                    transformation="sigmoid",
+                    fusion="multiply",
+                )
+            }
         },
     )
 )

@@ -3,6 +3,10 @@
 θ⁻ gathers by averages and has no parameters, θ by depth-wise convolutions.
 The gather is read as the extraction G and the sigmoid as the transformation T, so that both forms have a state
 (the paper says that GE-θ lacks the extraction). Gathered maps are brought back to X by nearest neighbour.
+
+θ's message may be `upsampled` (`connections.ge_message`): its map is enlarged before the transformation, not after it.
+Vanilla networks are the same in both forms, but a message is received and matched at X's resolution. The multiply-adds
+of the paper's three rows with connected GE need that; it is there for them alone.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dcasearch.architecture.kinds.ge import EXTENT, MINUS, THETA
+from dcasearch.architecture.kinds.ge import EXTENT, MINUS, THETA, UPSAMPLED
 from dcasearch.architecture.network import Block
 from dcasearch.models.attention.base import ATTENTIONS, AttentionBlock, Branch, Extraction, whole
 from dcasearch.models.backbones.base import Host
@@ -34,23 +38,33 @@ class GlobalExcite(Branch[Tensor]):
 
 
 class GatherExcite(Branch[Tensor]):
-    """G: gathered map (B, C, ⌈H/e⌉, ⌈W/e⌉). T: sigmoid. Fusion: multiply, at X's resolution."""
+    """G: gathered map (B, C, ⌈H/e⌉, ⌈W/e⌉). T: sigmoid. Fusion: multiply, at X's resolution.
 
-    def __init__(self, gather: nn.Module) -> None:
+    Where it is upsampled, G and T are (B, C, H, W).
+    """
+
+    def __init__(self, gather: nn.Module, *, upsampled: bool = False) -> None:
         super().__init__()
         self.gather = gather
+        self.upsampled = upsampled
 
     def extract(self, features: Tensor) -> Extraction:
         """Return the gathered map."""
-        return (self.gather(features),)
+        gathered = self.gather(features)
+        return (_enlarged(gathered, features) if self.upsampled else gathered,)
 
     def transform(self, extraction: Extraction) -> Tensor:
-        """Return the gates at the gather's resolution."""
+        """Return the gates at the extraction's resolution."""
         return torch.sigmoid(extraction[0])
 
     def fuse(self, features: Tensor, transformed: Tensor) -> Tensor:
         """Gate each channel and neighbourhood."""
-        return features * F.interpolate(transformed, size=features.shape[-2:], mode="nearest")
+        return features * (transformed if self.upsampled else _enlarged(transformed, features))
+
+
+def _enlarged(x: Tensor, like: Tensor) -> Tensor:
+    """Return a gathered map at the resolution of another, by nearest neighbour."""
+    return F.interpolate(x, size=like.shape[-2:], mode="nearest")
 
 
 def _average(extent: int) -> nn.Module:
@@ -77,4 +91,5 @@ def ge_theta_minus(block: Block, host: Host) -> AttentionBlock:
 @ATTENTIONS.register(THETA)
 def ge_theta(block: Block, host: Host) -> AttentionBlock:
     """Return GE-θ for a block."""
-    return AttentionBlock(channel=GatherExcite(_depthwise(block.layout.channels, whole(block, EXTENT))))
+    gather = _depthwise(block.layout.channels, whole(block, EXTENT))
+    return AttentionBlock(channel=GatherExcite(gather, upsampled=block.form == UPSAMPLED))
