@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dcasearch.architecture import Architecture
 from dcasearch.config.recipe import Recipe
 from dcasearch.errors import UserError
 from dcasearch.models import build_model
 from dcasearch.models.layers import BatchNorm
+from dcasearch.training.average import MovingAverage
 from dcasearch.training.ranks import ALONE, Ranks
 
 
@@ -32,7 +32,7 @@ class TrainedNetwork:
     model: nn.Module
     forward: Callable[[Tensor], Tensor]
     """What training calls: the model or its compiled form, with gradients that are those of all ranks."""
-    ema: AveragedModel | None
+    ema: MovingAverage | None
     """Moving average of parameters and buffers."""
     device: torch.device
     precision: str
@@ -99,10 +99,7 @@ def make_network(
     model = model.to(device)
     if recipe.channels_last:
         model = model.to(memory_format=torch.channels_last)
-    ema = None
-    if recipe.ema is not None:
-        average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]  # torch has no types here
-        ema = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+    ema = None if recipe.ema is None else MovingAverage(model, recipe.ema)
     shared = _shared(model, device) if ranks.world > 1 else None
     return TrainedNetwork(
         model=model,
