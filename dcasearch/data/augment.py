@@ -95,7 +95,8 @@ def draw_mirrored(batch: int, generator: torch.Generator) -> Tensor:
 
 def mirror(images_BCHW: Tensor, mirrored_B: Tensor) -> Tensor:
     """Mirror the images for which `mirrored_B` is true."""
-    return torch.where(to_device(mirrored_B, images_BCHW.device)[:, None, None, None], images_BCHW.flip(-1), images_BCHW)
+    mirrored_B = to_device(mirrored_B, images_BCHW.device)
+    return torch.where(mirrored_B[:, None, None, None], images_BCHW.flip(-1), images_BCHW)
 
 
 def draw_shifts(batch: int, pad: int, generator: torch.Generator) -> Tensor:

@@ -97,13 +97,13 @@ def make_network(
     if recipe.sync_batchnorm:
         model = _synchronized(model, device, ranks)
     model = model.to(device)
-    if recipe.channels_last:
+    if recipe.in_channels_last(device.type):
         model = model.to(memory_format=torch.channels_last)
     ema = None if recipe.ema is None else MovingAverage(model, recipe.ema)
     shared = _shared(model, device) if ranks.world > 1 else None
     return TrainedNetwork(
         model=model,
-        forward=_compiled(model if shared is None else shared, recipe),
+        forward=_fed(_compiled(model if shared is None else shared, recipe), recipe, device),
         local=None if shared is None else _compiled(model, recipe),
         shared=shared,
         cuda_graphs=recipe.cuda_graphs,
@@ -147,6 +147,13 @@ def _compiled(model: nn.Module, recipe: Recipe) -> Callable[[Tensor], Tensor]:
         return model
     # PyTorch's name for CUDA graphs; on the CPU this mode is the default one.
     return torch.compile(model, mode="reduce-overhead") if recipe.cuda_graphs else torch.compile(model)
+
+
+def _fed(forward: Callable[[Tensor], Tensor], recipe: Recipe, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Return what gives a network its images in the memory format of its weights where the format matters."""
+    if recipe.channels_last == recipe.in_channels_last(device.type):
+        return forward
+    return lambda images_BCHW: forward(images_BCHW.contiguous())  # a loader's crop may have left them channels_last
 
 
 def _shared(model: nn.Module, device: torch.device) -> DistributedDataParallel:
