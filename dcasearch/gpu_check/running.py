@@ -7,7 +7,8 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -98,41 +99,43 @@ def run_part(
         UserError: the file there is no report of a GPU check.
     """
     chosen = choose_device(device)
-    about = report_of_this_machine(chosen)
     path = file_of(out, device)
-    before = read_report(path)
-    folder = Path(tempfile.mkdtemp(prefix="dcasearch-gpu-check-"))
-    began = time.monotonic()
-    bench = Bench(
-        device=chosen,
-        sizes=TINY if chosen.type == "cpu" else FULL,
-        folder=folder,
-        cifar10=cifar10,
-        ends=began + seconds,
-    )
-
-    def write(check: Check, findings: Sequence[Finding]) -> None:
-        date = datetime.now(UTC).isoformat(timespec="seconds")
-        found = PartReport(seconds=round(time.monotonic() - began, 1), date=date, findings=tuple(findings))
-        merge(path, part, check.name, found, about)
-
-    try:
+    about, before, began = report_of_this_machine(chosen), read_report(path), time.monotonic()
+    with _scratch() as folder:
+        bench = Bench(
+            device=chosen,
+            sizes=TINY if chosen.type == "cpu" else FULL,
+            folder=folder,
+            cifar10=cifar10,
+            ends=began + seconds,
+        )
         for check in _in_order(checks_of(part), part, before):
             if only is not None and not check.name.startswith(only):
                 continue
             obstacle = _obstacle(check, bench, seconds)
             if obstacle is None:
-                write(check, [Finding(name=check.name, outcome="failed", says=DIED)])
-                found = _found(check, bench)
-            else:
-                found = [not_run(check.name, obstacle)]
+                died = Finding(name=check.name, outcome="failed", says=DIED)
+                merge(path, part, check.name, _part_report([died], began), about)
+            found = _found(check, bench) if obstacle is None else [not_run(check.name, obstacle)]
             if obstacle is None or not _has_result(check, part, before):
-                write(check, found)
+                merge(path, part, check.name, _part_report(found, began), about)
             for finding in found:
                 observe(finding)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return path
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="dcasearch-gpu-check-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # a killed training's processes may still write there
+
+
+def _part_report(findings: Sequence[Finding], began: float) -> PartReport:
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    return PartReport(seconds=round(time.monotonic() - began, 1), date=date, findings=tuple(findings))
 
 
 def _obstacle(check: Check, bench: Bench, seconds: float) -> str | None:
