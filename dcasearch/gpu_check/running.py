@@ -98,7 +98,7 @@ def run_part(
     Raises:
         UserError: the file there is no report of a GPU check.
     """
-    chosen = choose_device(device)
+    chosen = _one(choose_device(device))
     path = file_of(out, device)
     about, before, began = report_of_this_machine(chosen), read_report(path), time.monotonic()
     with _scratch() as folder:
@@ -122,6 +122,13 @@ def run_part(
             for finding in found:
                 observe(finding)
     return path
+
+
+def _one(device: torch.device) -> torch.device:
+    """Return the GPU that is meant by `cuda`, with its number: not all of torch takes it without."""
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    return device
 
 
 @contextmanager

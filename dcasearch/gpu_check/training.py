@@ -18,7 +18,7 @@ from dcasearch.config import load_recipe, recipe_names
 from dcasearch.config.recipe import Recipe
 from dcasearch.data import Batch
 from dcasearch.errors import TrialFailure
-from dcasearch.gpu_check.checks import Bench, Check, judged, measured, relative_error
+from dcasearch.gpu_check.checks import Bench, Check, judged, measured, not_run, relative_error
 from dcasearch.gpu_check.children import STEPS, Ended, assignment_of, started
 from dcasearch.gpu_check.findings import Finding
 from dcasearch.gpu_check.networks import Spec, networks
@@ -200,6 +200,9 @@ def _gradients(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> 
 
 def _two_ranks(bench: Bench) -> Iterator[Finding]:
     """Train with two ranks; on GPUs with synchronised BatchNorm, and then as one rank does."""
+    if bench.gpus == 1:
+        yield not_run("two ranks", "needs two GPUs, there is one")
+        return
     found, alone = two_ranks(bench)
     difference = abs(found - alone) / alone
     synchronized = bench.gpus >= 2
