@@ -127,6 +127,8 @@ class State:
     transformation: str = ""
     fusion: str = ""
     """The three parts in words, for the docs."""
+    equation: str = ""
+    """T, and G where it is more than a mean, as an equation of one line."""
 
     @property
     def features(self) -> bool:
@@ -195,6 +197,12 @@ class Kind:
     place: Place = "block"
     coupled: bool = False
     """Whether `coupling: coupled` exists for it: a whole gated map as message."""
+    joint: bool = False
+    """Whether its dimensions read one map and gate it together; else each reads the map that the one before gated."""
+    params: str = "0"
+    macs: str = "0"
+    """Parameters, and multiply-adds for one image, as Python writes them: of C, D, H and W, the names in the id
+    (`hidden`, …), ceil and log2. A test holds them against what is counted."""
     dimensions: Mapping[Dimension, State] = field(default_factory=dict)
     """In the order in which the block runs them; empty for a kind that cannot be connected."""
 
