@@ -49,7 +49,7 @@ def _place(kind: Kind) -> str:
         order = (
             "; all dimensions read one map and gate it together" if kind.joint else "; one dimension after the other"
         )
-    return places[kind.place] + order
+    return (kind.where or places[kind.place]) + order
 
 
 def _map(number: int, kind: Kind) -> str:

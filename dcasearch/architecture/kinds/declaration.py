@@ -195,6 +195,8 @@ class Kind:
     """In drawings, white text on it."""
     options: tuple[Option, ...] = ()
     place: Place = "block"
+    where: str = ""
+    """Where it stands, in words, if `place` alone does not say it."""
     coupled: bool = False
     """Whether `coupling: coupled` exists for it: a whole gated map as message."""
     joint: bool = False

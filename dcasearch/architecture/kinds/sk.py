@@ -10,6 +10,7 @@ KINDS.register(NAME)(
     Kind(
         title="Selective Kernel (Li et al., 2019)",
         colour="#7c3aed",
+        where="in a block, in the place of its k x k convolution",
         options=(reduction(of=lambda block: block.width, least=4),),
         dimensions={
             "channel": State(
