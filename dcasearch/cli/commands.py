@@ -15,7 +15,7 @@ from dcasearch.cli.arguments import AsJson, Storage, StudyFile, StudyName
 from dcasearch.cli.console import make_console
 from dcasearch.cli.gpu_check import gpu_check
 from dcasearch.cli.interruption import Signalled, noted, raising
-from dcasearch.cli.reading import export, inspect, list_studies, report, status, verify
+from dcasearch.cli.reading import export, inspect, kinds, list_studies, report, status, verify
 from dcasearch.cli.replay import replay
 from dcasearch.cli.retry import retry
 from dcasearch.cli.train import train
@@ -292,6 +292,7 @@ app.command()(train)
 app.command()(replay)
 app.command()(retry)
 app.command()(inspect)
+app.command()(kinds)
 app.command("gpu-check")(gpu_check)
 
 
