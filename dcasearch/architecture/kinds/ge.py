@@ -1,12 +1,14 @@
-"""GE: Gather-Excite (Hu et al., 2018), θ⁻ without parameters and θ with a depth-wise gather."""
+"""GE: Gather-Excite (Hu et al., 2018): θ⁻ without parameters, θ with a depth-wise gather, θ⁺ with an excitation too."""
 
 from __future__ import annotations
 
+from dcasearch.architecture.kinds.bottleneck import reduction
 from dcasearch.architecture.kinds.declaration import KINDS, Kind, Option, Shape, State, Value
 
-MINUS, THETA = "ge_theta_minus", "ge_theta"
+MINUS, THETA, PLUS = "ge_theta_minus", "ge_theta", "ge_theta_plus"
 EXTENT = "extent"
 _MAP: Shape = ("B", "C", "H/extent", "W/extent")
+_LEARNED_GATHER = "log₂ e depth-wise 3x3 convolutions of stride 2, each with BatchNorm"
 
 
 def _extent(default: Value, *choices: Value) -> Option:
@@ -48,8 +50,25 @@ KINDS.register(THETA)(
             "channel": State(
                 g=_MAP,
                 t=_MAP,
-                extraction="log₂ e depth-wise 3x3 convolutions of stride 2, each with BatchNorm",
+                extraction=_LEARNED_GATHER,
                 transformation="sigmoid",
+                fusion="multiply, by nearest neighbour",
+            )
+        },
+    )
+)
+KINDS.register(PLUS)(
+    Kind(
+        title="Gather-Excite θ⁺, depth-wise gather and 1x1 excitation (Hu et al., 2018)",
+        label="GE-θ⁺",
+        colour="#4d7c0f",
+        options=(_extent(8, 2, 4, 8), reduction()),
+        dimensions={
+            "channel": State(
+                g=_MAP,
+                t=_MAP,
+                extraction=_LEARNED_GATHER,
+                transformation="C → C/r, ReLU, → C at each position, sigmoid",
                 fusion="multiply, by nearest neighbour",
             )
         },
