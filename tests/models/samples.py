@@ -32,6 +32,7 @@ _FORMS = {
     "ge_theta_2": {"name": "ge_theta", "extent": 2},
     "ge_theta_plus": {"name": "ge_theta_plus", "extent": 2, "reduction": 2},
     "gc": {"name": "gc", "reduction": 2},
+    "sge": {"name": "sge", "groups": 4},
     "sk": {"name": "sk", "reduction": 4},
     "cbam": {"name": "cbam", "reduction": 2},
 }

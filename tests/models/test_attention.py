@@ -74,7 +74,8 @@ def test_messages_have_the_shape_that_the_kind_declares(kind: str, x: Tensor) ->
 def test_g_and_t_have_the_shapes_that_the_kind_declares(kind: str, x: Tensor) -> None:
     block = layer(kind)
     declared = KINDS[block.kind]
-    options = declared.completed({k: v for k, v in samples.KINDS[kind].items() if k != "name"})
+    written = {k: v for k, v in samples.KINDS[kind].items() if k != "name"}
+    options = {**declared.completed(written), **block.options}
     seen: dict[str, tuple[list[tuple[int, ...]], tuple[int, ...]]] = {}
 
     def look(part: Branch[Any], raw: Extraction, transformed: Tensor, gated: Tensor) -> Message:
