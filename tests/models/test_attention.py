@@ -93,6 +93,26 @@ def test_g_and_t_have_the_shapes_that_the_kind_declares(kind: str, x: Tensor) ->
         assert transformed == sizes(state.t, block, options)
 
 
+@pytest.mark.parametrize("kind", samples.KINDS)
+def test_a_transformation_has_parameters_where_the_kind_declares_them(kind: str, x: Tensor) -> None:
+    states = KINDS[layer(kind).kind].dimensions
+    learned: dict[str, bool] = {}
+
+    def detached(dimension: Dimension, raw: Extraction, read: Read) -> Extraction:
+        return tuple(g.detach() for g in raw)
+
+    def look(dimension: Dimension) -> Any:
+        def send(part: Branch[Any], raw: Extraction, transformed: Tensor, gated: Tensor) -> Message:
+            learned[dimension] = transformed.requires_grad
+            return raw
+
+        return send
+
+    module = attention(kind)
+    module.attend(features(kind, x), detached, {dimension: look(dimension) for dimension in states})
+    assert learned == {dimension: state.learnable for dimension, state in states.items()}
+
+
 def sizes(shape: Shape, block: Block, options: Options) -> tuple[int, ...]:
     """Return a declared shape's sizes for two images and a block's map of 9x9."""
     known = {"B": 2, "C": block.layout.channels, "D": block.layout.width, "H": 9, "W": 9}

@@ -128,6 +128,8 @@ class State:
     transformation: str = ""
     fusion: str = ""
     """The three parts in words, for the docs."""
+    learnable: bool = True
+    """Whether the transformation has parameters; a test compares it with the module."""
 
     @property
     def features(self) -> bool:

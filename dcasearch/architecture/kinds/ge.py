@@ -36,6 +36,7 @@ KINDS.register(MINUS)(
                 extraction="global average; with extent e averages of (2e-1)² pixels, one every e",
                 transformation="sigmoid",
                 fusion="multiply (maps by nearest neighbour)",
+                learnable=False,
             )
         },
     )
@@ -53,6 +54,7 @@ KINDS.register(THETA)(
                 extraction=_LEARNED_GATHER,
                 transformation="sigmoid",
                 fusion="multiply, by nearest neighbour",
+                learnable=False,
             )
         },
     )

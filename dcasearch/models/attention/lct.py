@@ -5,7 +5,7 @@ group i's m = C/groups averages: μ_i = 1/m Σ z_n, σ_i = √(1/m Σ (z_n - μ_
 transform is a_k = w_k ẑ_k + b_k, and y_k = x_k σ(a_k).
 
 Departs from the paper in narrow networks alone: the number of groups is cut so that it divides the channels and
-leaves four channels a group, as many as the paper's 64 groups leave in ResNet-50's first stage. A group of one
+leaves four channels a group, as many as 64 groups leave in ResNet-50's first stage. A group of one
 channel would have ẑ = 0. w starts at 0 and b at 1, so that all gates start equal, as SGE's do.
 """
 
