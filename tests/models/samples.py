@@ -33,6 +33,7 @@ _FORMS = {
     "ge_theta_plus": {"name": "ge_theta_plus", "extent": 2, "reduction": 2},
     "gc": {"name": "gc", "reduction": 2},
     "sge": {"name": "sge", "groups": 4},
+    "non_local": {"name": "non_local"},
     "coord": {"name": "coord", "reduction": 2},
     "lct": {"name": "lct", "groups": 2},
     "sk": {"name": "sk", "reduction": 4},
