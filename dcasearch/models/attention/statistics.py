@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_EPSILON = 1e-12
+_EPSILON = 1e-24
 """Under the root, whose gradient at 0 is infinite. Far below any variance of features, so it changes no value."""
 
 
