@@ -21,8 +21,8 @@ Made by `dcasearch kinds --out docs`, from what each block and each function dec
 a block without one is the vanilla attention block, and f is then left out. What the words mean is in
 [the method](method.md).
 
-C channels, H x W pixels of the block's output; D channels of its k x k convolution; B images. Costs are those of the
-block alone, for one image."""
+C channels, H x W pixels of the block's output; D channels of its k x k convolution, I input channels of each of its
+groups; B images; `hidden` is C // r, at least what the kind says. Costs are those of the block alone, for one image."""
 
 
 def page() -> str:

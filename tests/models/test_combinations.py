@@ -30,9 +30,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:weighted. literal is Eq. 5 as pr
 
 CANCELLED = {
     r"gc attention\..*\.channel\.mask\.bias": "a softmax ignores what is added to all of its logits",
-    r"gc attention\.(features|layers)_\w+\.channel\.fc2\.bias": "the next 1x1 convolution's BatchNorm subtracts it",
+    r"(gc|non_local) attention\.(features|layers)_\w+\.channel\.(fc2|affine)\.bias": "the next BatchNorm subtracts it",
     r"ge_theta attention\..*\.gather\.[13]\.bias": "where one pixel is gathered, the next BatchNorm subtracts it",
-    r".* connections\..*\.channel\..*\.function\.bias": "learned: the LayerNorm over channels subtracts it",
+    r".* connections\..*\.function\.bias": "learned: the LayerNorm over channels subtracts it",
     r".* connections\..*\.match\.fc\d?\.bias": "matching: the BatchNorm that follows subtracts it",
     r".* backbone\.features\.\d+\.conv\.[23]\.bias": "MobileNetV2: the next 1x1 convolution's BatchNorm subtracts it",
     r".* backbone\.layers\.\d+\.(\d\.layers\.7\.)?bias": "MnasNet: the next 1x1 convolution's BatchNorm subtracts it",

@@ -24,8 +24,9 @@ Shape: TypeAlias = tuple[str, ...]
 """Axes of a tensor, e.g. ("B", "C"), ("B", "2", "H", "W"), ("B", "C", "H", "1"), ("B", "C", "H/extent", "W/extent").
 
 B is the batch. The second axis is C (channels of the block's output) or D (channels of its k x k convolution), or
-a number of planes: digits, or the name of an option. H and W are those of the block's output, divided by an option
-where one is named; such an axis is absent where the option is None. 1 is an axis that was averaged away.
+a number of planes: digits, or the name of an option (the number that the block is built with counts). H and W are those
+of the block's output, divided by an option where one is named; such an axis is absent where the option is None. 1 is an
+axis that was averaged away.
 """
 Place: TypeAlias = Literal["block", "stage", "between stages"]
 """On a block's residual branch; after the last block of every stage, outside the residual; the same but after the
@@ -129,6 +130,8 @@ class State:
     """The three parts in words, for the docs."""
     equation: str = ""
     """T, and G where it is more than a mean, as an equation of one line."""
+    learnable: bool = True
+    """Whether the transformation has parameters; a test compares it with the module."""
 
     @property
     def features(self) -> bool:
@@ -249,7 +252,8 @@ class Kind:
 
     def ports(self, block: BlockLayout, options: Options) -> dict[Dimension, Port]:
         """Return the block's dimensions and, for each, the shape of its message."""
-        return {dimension: state.port(block, options) for dimension, state in self.dimensions.items()}
+        built = {**options, **self.resolved(block, options)}
+        return {dimension: state.port(block, built) for dimension, state in self.dimensions.items()}
 
     def stands(self, layout: BackboneLayout, n: int) -> bool:
         """Tell whether this kind has a place at block n of a backbone."""
