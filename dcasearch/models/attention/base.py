@@ -132,12 +132,14 @@ def attention_of(block: Block, host: Host) -> AttentionBlock:
     """Return a block's attention, in the place that its kind declares.
 
     Raises:
-        TypeError: the module has other dimensions than its kind declares.
+        TypeError: the module has other dimensions than its kind declares, or gates them otherwise.
     """
     kind, attention = KINDS[block.kind], ATTENTIONS[block.kind](block, host)
     if attention.dimensions != tuple(kind.dimensions):
         declared, has = (", ".join(names) or "none" for names in (kind.dimensions, attention.dimensions))
         raise TypeError(f"{block.kind} declares the dimensions {declared}; its module has {has}")
+    if kind.joint != isinstance(attention, JointAttention):
+        raise TypeError(f"{block.kind}: `joint` of its declaration is {kind.joint}, its module says otherwise")
     attention.after_block = kind.place != "block"
     return attention
 
