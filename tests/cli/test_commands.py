@@ -29,6 +29,7 @@ NAMES = [
     "status",
     "list",
     "export",
+    "gpu-check",
     "report",
     "replay",
     "retry",
