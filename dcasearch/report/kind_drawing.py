@@ -14,7 +14,7 @@ from dcasearch.architecture.kinds import Shape
 from dcasearch.report.svg import Svg
 
 INK, GREY, MESSAGE = "#111827", "#6b7280", "#1d4ed8"
-MARGIN, LANE, BOX, HEIGHT, HEADER = 24.0, 176.0, 218.0, 66.0, 64.0
+MARGIN, LANE, BOX, HEIGHT, HEADER = 24.0, 180.0, 218.0, 74.0, 64.0
 _CHARACTERS = 28
 """Of a line in a box."""
 _X, _G, _F, _T, _JOIN, _OUT = 40.0, 108.0, 378.0, 430.0, 712.0, 808.0
@@ -30,11 +30,9 @@ def draw_kind(name: str) -> str:
     svg.text(MARGIN, 50, _place(kind), fill=GREY)
     lanes = list(kind.dimensions.items())
     for number, (dimension, state) in enumerate(lanes):
-        _lane(svg, kind, HEADER + number * LANE, dimension, state, _map(number, kind), _map(number + 1, kind))
-    if len(lanes) > 1 and kind.joint:
-        for number in range(1, len(lanes)):
-            top = HEADER + 98 + (number - 1) * LANE
-            svg.add("line", x1=_JOIN + 13, y1=top + 13, x2=_JOIN + 13, y2=top + LANE - 13, stroke=INK, stroke_width=1.2)
+        fuses = not kind.joint or number == len(lanes) - 1
+        reads, gives = _map(number, kind), _map(number + 1, kind) if fuses else None
+        _lane(svg, kind, HEADER + number * LANE, dimension, state, reads, gives)
     return svg.render(_WIDTH, HEADER + max(1, len(lanes)) * LANE, kind.title)
 
 
@@ -60,28 +58,37 @@ def _map(number: int, kind: Kind) -> str:
     return "X" if number == 0 else "X′" if number == last else f"X{'₁₂₃₄'[number - 1]}"
 
 
-def _lane(svg: Svg, kind: Kind, top: float, dimension: str, state: State, reads: str, gives: str) -> None:
+def _lane(svg: Svg, kind: Kind, top: float, dimension: str, state: State, reads: str, gives: str | None) -> None:
+    """Draw one dimension; `gives` names the map that it fuses, None where a later lane fuses for it."""
     middle = top + 98
     svg.add("line", x1=MARGIN, y1=top, x2=_WIDTH - MARGIN, y2=top, stroke="#e5e7eb")
-    svg.text(MARGIN, top + 18, dimension, font_weight="600", fill=kind.colour if kind.dimensions else GREY)
+    svg.text(MARGIN, top + 18, dimension, font_weight="600", fill=kind.colour)
     _arrow(svg, _X + 26, middle, _G, middle)
     _arrow(svg, _G + BOX, middle, _F, middle)
     _arrow(svg, _F + 26, middle, _T, middle)
-    _arrow(svg, _T + BOX, middle, _JOIN, middle)
-    _arrow(svg, _JOIN + 26, middle, _OUT, middle)
     svg.text(_X, middle + 4, reads, size=14, font_style="italic")
-    svg.text(_OUT + 6, middle + 4, gives, size=14, font_style="italic")
     _box(svg, _G, middle, kind.colour, "extraction", state.extraction, _shape("G", state.g, state.branches))
     _box(svg, _T, middle, kind.colour, "transformation", state.transformation, _shape("T", state.t))
     _circle(svg, _F + 13, middle, "f", MESSAGE)
-    _circle(svg, _JOIN + 13, middle, "+" if state.fusion.startswith("add") else "×", INK)
-    fusion = wrap(state.fusion, 24)
-    for line, words in enumerate(fusion):
-        svg.text(
-            _JOIN + 13, middle - 22 - 14 * (len(fusion) - 1 - line), words, size=11, fill=GREY, text_anchor="middle"
-        )
-    _shortcut(svg, middle)
+    if gives is None:
+        down = f"M{_T + BOX:.1f} {middle:.1f} H{_JOIN + 13:.1f} V{middle + LANE - 15:.1f}"
+        svg.add("path", d=down, fill="none", stroke=INK, stroke_width=1.2)
+        svg.add("path", d=f"M{_JOIN + 13:.1f} {middle + LANE - 13:.1f} l-3.5 -7 h7 z", fill=INK)
+    else:
+        _fusion(svg, middle, state, gives)
+        _shortcut(svg, middle)
     _messages(svg, top, middle, state)
+
+
+def _fusion(svg: Svg, middle: float, state: State, gives: str) -> None:
+    _arrow(svg, _T + BOX, middle, _JOIN, middle)
+    _arrow(svg, _JOIN + 26, middle, _OUT, middle)
+    _circle(svg, _JOIN + 13, middle, "+" if state.fusion.startswith("add") else "×", INK)
+    svg.text(_OUT + 6, middle + 4, gives, size=14, font_style="italic")
+    lines = wrap(state.fusion, 20)
+    for number, words in enumerate(lines):
+        y = middle - 18 - 14 * (len(lines) - 1 - number)
+        svg.text(_JOIN + 24, y, words, size=11, fill=GREY)
 
 
 def _shortcut(svg: Svg, middle: float) -> None:
@@ -102,7 +109,7 @@ def _messages(svg: Svg, top: float, middle: float, state: State) -> None:
     svg.add("path", d=f"M{out:.1f} {middle:.1f} V{floor:.1f}", stroke=MESSAGE, stroke_width=1.6, fill="none")
     svg.add("path", d=f"M{out:.1f} {floor + 2:.1f} l-3.5 -7 h7 z", fill=MESSAGE)
     words = f"message {_shape('', state.g, state.branches)} to later blocks"
-    svg.text(out, floor + 15, words, size=11, fill=MESSAGE, text_anchor="middle")
+    svg.text(out - 8, floor + 1, words, size=11, fill=MESSAGE, text_anchor="end")
 
 
 def _shape(name: str, shape: Shape, branches: int = 1) -> str:

@@ -56,7 +56,7 @@ def _kinds() -> Mapping[str, Kind]:
 def _functions() -> list[type[Function]]:
     """Return the classes of functions that say what they compute, in the order of their module."""
     found: list[type[Function]] = []
-    waiting: list[type[Function]] = [Function]
+    waiting: list[type[Function]] = [Function]  # type: ignore[type-abstract]  # only its subclasses are used
     while waiting:
         following = waiting.pop(0).__subclasses__()
         found += [each for each in following if "steps" in each.__dict__]

@@ -36,6 +36,7 @@ NAMES = [
     "verify",
     "train",
     "inspect",
+    "kinds",
     "init",
     "schema",
     "dashboard",
