@@ -6,7 +6,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-all test-lowest test-newest lint bench clean
+.PHONY: help quickstart test test-all test-lowest test-newest lint bench gpu-check clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -41,8 +41,25 @@ bench: .venv/.dev  ## the benchmarks; each prints one ratio and its runs
 	$(BIN)/python benchmarks/ray_bookkeeping.py
 	$(BIN)/python benchmarks/training_speed.py
 
+# DCASEARCH_PYTHON names the interpreter of a machine that has torch: then no environment is made, and what that
+# interpreter lacks comes from the wheels in .gpu-wheels (benchmarks/gpu/wheels.py fetches them).
+GPU_CHECK = -m dcasearch gpu-check $(if $(PART),--part $(PART)) $(if $(CIFAR10),--cifar10 $(CIFAR10))
+ifdef DCASEARCH_PYTHON
+gpu-check: .gpu-site
+	PYTHONPATH=$(CURDIR)/.gpu-site:$(CURDIR) $(DCASEARCH_PYTHON) $(GPU_CHECK)
+
+.gpu-site: $(wildcard .gpu-wheels/*.whl)
+	mkdir -p $@
+	test -z "$^" || $(DCASEARCH_PYTHON) -m pip install --quiet --disable-pip-version-check --no-index --no-deps \
+		--upgrade --target $@ $^
+	touch $@
+else
+gpu-check: .venv/.run  ## what only a GPU can show, into benchmarks/gpu (PART=models and CIFAR10=folder, if you like)
+	$(BIN)/python $(GPU_CHECK)
+endif
+
 clean:  ## what the other targets made
-	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* .gpu-site .gpu-wheels build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .venv/.run: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

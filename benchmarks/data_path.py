@@ -18,9 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
@@ -28,40 +26,12 @@ from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Data
 from dcasearch.data import open_loaders
 from dcasearch.data.preparing import prepare
+from dcasearch.gpu_check.pictures import write_pictures
 
 RESOLUTION, SIZE, BATCH, CLASSES = 128, 144, 64, 10
-SHAPES = ((500, 375), (500, 333), (375, 500), (500, 400), (400, 400))
-FALL = 1.1
-"""Exponent at which amplitude falls with frequency; a photograph's is about 1."""
 SETTLE_SECONDS = 2.0
 Side = Callable[[], Iterator[int]]
 """Starts an endless stream of batches; each gives its number of images."""
-
-
-def photo(generator: np.random.Generator, width: int, height: int) -> Image.Image:
-    """Coloured noise with a photograph's spectrum, and a sensor's grain."""
-    frequencies = np.hypot(*np.meshgrid(np.fft.fftfreq(512), np.fft.rfftfreq(512), indexing="ij"))
-    frequencies[0, 0] = np.inf
-    planes = []
-    for _ in range(3):
-        phases = generator.standard_normal((*frequencies.shape, 2)) @ (1, 1j)
-        plane = np.fft.irfft2(phases / frequencies**FALL, (512, 512))
-        planes.append(plane / plane.std())
-    pixels = np.stack([0.8 * planes[0] + 0.4 * plane for plane in planes], 2)[:height, :width]
-    grain = generator.standard_normal((height, width, 1))
-    return Image.fromarray(np.clip(120 + 55 * pixels + 4 * grain, 0, 255).astype(np.uint8))
-
-
-def write_images(root: Path, count: int) -> None:
-    generator = np.random.default_rng(0)
-    kept = [photo(generator, *SHAPES[n % len(SHAPES)]) for n in range(min(count, 100))]
-    for n in range(count):
-        # Mirrored and turned, so that few are generated and none is equal to another in the first thousand.
-        image = kept[n % len(kept)].transpose(Image.Transpose(n // len(kept) % 2))
-        image = image.rotate(180 * (n // len(kept) // 2 % 2)) if n >= len(kept) else image
-        path = root / ("test" if n < CLASSES else "train") / f"class{n % CLASSES}" / f"{n:05}.JPEG"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(path, quality=90 - n // len(kept) % 3)
 
 
 def torchvisions(root: Path, workers: int) -> Side:
@@ -137,7 +107,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = asked.images or Path(folder) / "images"
         if asked.images is None:
-            write_images(root, asked.count)
+            write_pictures(root, asked.count, CLASSES)
         files = [path for path in (root / "train").rglob("*") if path.is_file()]
         print(f"{len(files)} images of {statistics.mean(path.stat().st_size for path in files) / 1e3:.0f} kB")
         prepared, began = Path(folder) / "prepared", time.perf_counter()

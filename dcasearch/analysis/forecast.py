@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from dcasearch.analysis.device_speed import DeviceSpeed, speed_on
 from dcasearch.analysis.races import RaceForecast, foresee_races
 from dcasearch.analysis.shared_memory import shared_memory_free, shared_memory_needed, shared_memory_problem
 from dcasearch.architecture import vanilla_of
@@ -110,7 +111,26 @@ class Forecast:
         return f"disk: {budget / 1e9:.2f} GB cannot hold all weights that are to be kept: the worst ones will go"
 
 
-def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | None) -> Forecast:
+@dataclass(frozen=True)
+class _Speed:
+    """How fast one trial trains."""
+
+    macs: float | None
+    """Multiply-adds per second; None: nothing says it."""
+    basis: str
+    images: float | None = None
+    """Per second, what its loaders give at most; None: that is no limit, or in the number above."""
+
+    def seconds(self, macs: float, images: float) -> float | None:
+        """Return the time of a trial's work, of the slower of the two."""
+        if not self.macs:
+            return None
+        return max(macs / self.macs, images / self.images if self.images else 0.0)
+
+
+def forecast(
+    study: Study, space: Space, data: DataInfo | None, store: Store | None, device: str | None = None
+) -> Forecast:
     """Compute what a study will cost; nothing is trained and nothing is written.
 
     Args:
@@ -118,6 +138,10 @@ def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | N
         space: Its space.
         data: None where the data is not there; the set's known size is then assumed, else ImageNet's.
         store: Its database, where one exists: measured speeds come from it.
+        device: The model of the device that trials will run on, as a GPU check names it; None is this machine's.
+
+    Raises:
+        UserError: Nothing is known of that device.
     """
     classes, images = _size_of(study, data)
     points = _points(space)
@@ -129,10 +153,11 @@ def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | N
         if not METRICS[metric].of_device  # nothing is measured here
     }
     weights = max(c.params for c in costs) * _BYTES
-    throughput, basis = _throughput(study, store, classes)
+    backbones = {point.architecture.backbone.name for point in points}
+    speed = _speed(study, store, classes, speed_on(device, study, backbones, data, store))
     distinct = count_distinct(space, _COUNT_SECONDS)
     phases = tuple(
-        _scored(phase, study, store) for phase in _phases(study, space, distinct, points, classes, images, throughput)
+        _scored(phase, study, store) for phase in _phases(study, space, distinct, points, classes, images, speed)
     )
     checkpoints = _copies(study) * weights * study.executor.max_concurrent
     beginnings = _copies(study) * weights * _beginnings(study, phases)
@@ -144,7 +169,7 @@ def forecast(study: Study, space: Space, data: DataInfo | None, store: Store | N
         costed=len(costs),
         infeasible=shares,
         phases=phases,
-        basis=basis,
+        basis=speed.basis,
         disk_bytes=_weights(study, space) * weights + checkpoints + beginnings,
         checkpoint_bytes=checkpoints,
         disk_budget=study.disk,
@@ -186,7 +211,7 @@ def _phases(
     points: Sequence[Point],
     classes: int,
     images: int,
-    throughput: float | None,
+    speed: _Speed,
 ) -> list[Phase]:
     baselines = len(space.baselines(study.baselines))
     phases: list[Phase] = []
@@ -201,22 +226,22 @@ def _phases(
             parents = _parents(study, space, fidelity)
             name = f"{fidelity.name} parents"
             longest = parents * len(fidelity.all_seeds)
-            phase = _phase(name, fidelity.parent, longest, study, points, classes, images, throughput)
+            phase = _phase(name, fidelity.parent, longest, study, points, classes, images, speed)
             phases.append(phase if fidelity.race is None else replace(phase, least=parents * first))
         saved = _epochs_taken_over(study, fidelity, wanted, baselines)
-        phases.append(_phase(fidelity.name, fidelity, trainings, study, points, classes, images, throughput, saved))
+        phases.append(_phase(fidelity.name, fidelity, trainings, study, points, classes, images, speed, saved))
         if fidelity.race is not None and wanted > 1:
             further = wanted * (fidelity.race.max_seeds - first)
             name = f"{fidelity.name} race"
-            phase = _phase(name, fidelity, further, study, points, classes, images, throughput)
+            phase = _phase(name, fidelity, further, study, points, classes, images, speed)
             phases.append(replace(phase, least=0))
     if study.final is not None:
         trainings = (1 + baselines) * len(study.final.seeds)
         last = study.fidelities[-1]
         if last.parent is not None:
             parents = _parents(study, space, last) * len(study.final.seeds)
-            phases.append(_phase("final parents", last.parent, parents, study, points, classes, images, throughput))
-        phases.append(_phase("final", study.fidelities[-1], trainings, study, points, classes, images, throughput))
+            phases.append(_phase("final parents", last.parent, parents, study, points, classes, images, speed))
+        phases.append(_phase("final", study.fidelities[-1], trainings, study, points, classes, images, speed))
     return phases
 
 
@@ -228,7 +253,7 @@ def _phase(
     points: Sequence[Point],
     classes: int,
     images: int,
-    throughput: float | None,
+    speed: _Speed,
     saved: int = 0,
 ) -> Phase:
     """Return a phase of so many trainings, of which `saved` epochs in all are there already."""
@@ -236,12 +261,13 @@ def _phase(
     median = statistics.median(cost(p.architecture, fidelity.resolution, classes).macs for p in some)
     held_out = study.data.validation_fraction if study.data.protocol == "search" else 0.0
     train = images * (1 - held_out) * fidelity.train_fraction
-    passes = (trainings * fidelity.epochs - saved) * (_PASSES * train + images * held_out)
+    epochs = trainings * fidelity.epochs - saved
+    passes, loaded = epochs * (_PASSES * train + images * held_out), epochs * (train + images * held_out)
     if fidelity.kind == "zero_cost":
-        passes = trainings * _passes_of_a_score(fidelity)
+        passes, loaded = trainings * _passes_of_a_score(fidelity), 0.0
     macs = median * passes
-    seconds = macs / throughput / study.executor.max_concurrent if throughput else None
-    return Phase(name, trainings, macs, seconds)
+    seconds = speed.seconds(macs, loaded)
+    return Phase(name, trainings, macs, None if seconds is None else seconds / study.executor.max_concurrent)
 
 
 def _epochs_taken_over(study: Study, fidelity: Fidelity, trials: int, baselines: int) -> int:
@@ -287,14 +313,16 @@ def _scored(phase: Phase, study: Study, store: Store | None) -> Phase:
     return replace(phase, seconds=phase.trainings * each / study.executor.max_concurrent)
 
 
-def _throughput(study: Study, store: Store | None, classes: int) -> tuple[float | None, str]:
-    """Return multiply-adds per second of one trial and where the number is from."""
+def _speed(study: Study, store: Store | None, classes: int, known: DeviceSpeed | None) -> _Speed:
+    """Return how fast one trial trains, by what is nearest to it, and where the number is from."""
     measured = _measured(study, store, classes) if store is not None else None
     if measured is not None:
-        return measured, "this study's own trainings so far"
+        return _Speed(measured, "this study's own trainings so far")
     if study.throughput is not None:
-        return study.throughput, "`throughput` of the YAML"
-    return None, "no training of this study is stored yet and the YAML gives no `throughput`"
+        return _Speed(study.throughput, "`throughput` of the YAML")
+    if known is not None:
+        return _Speed(known.macs_per_second, known.basis, known.loaded_per_second)
+    return _Speed(None, "no training of this study is stored yet and the YAML gives no `throughput`")
 
 
 def _measured(study: Study, store: Store, classes: int) -> float | None:

@@ -185,13 +185,13 @@ class _Meter:
                 yield name, [found.get(name) for found in known]
 
     def _at_rungs(self, fidelity: Fidelity, metric: str, trials: Sequence[Trial]) -> Mapping[int, list[float | None]]:
+        steps = rungs(fidelity.pruner, fidelity.epochs)
+        if not steps:  # a score has none, and no curve of that metric
+            return {}
         sign = METRICS[metric].sign
         curves = self._store.curves((t.evaluation for t in trials if t.evaluation is not None), metric)
         held = [curves.get(trial.evaluation or "", []) for trial in trials]
-        return {
-            rung: [sign * curve[rung - 1] if len(curve) >= rung else None for curve in held]
-            for rung in rungs(fidelity.pruner, fidelity.epochs)
-        }
+        return {rung: [sign * curve[rung - 1] if len(curve) >= rung else None for curve in held] for rung in steps}
 
     def rungs(self, fidelity: Fidelity) -> Iterator[Trust]:
         """Yield each rung against the end of its own fidelity, over the trials that ended before any was pruned.

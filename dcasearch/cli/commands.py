@@ -13,8 +13,9 @@ from dcasearch import __version__
 from dcasearch.cli import data as data_commands
 from dcasearch.cli.arguments import AsJson, Storage, StudyFile, StudyName
 from dcasearch.cli.console import make_console
+from dcasearch.cli.gpu_check import gpu_check
 from dcasearch.cli.interruption import Signalled, noted, raising
-from dcasearch.cli.reading import export, inspect, list_studies, report, status, verify
+from dcasearch.cli.reading import export, inspect, kinds, list_studies, report, status, verify
 from dcasearch.cli.replay import replay
 from dcasearch.cli.retry import retry
 from dcasearch.cli.train import train
@@ -68,6 +69,10 @@ def check(
     cluster: Annotated[
         bool, typer.Option("--cluster", help="Also run one small assignment on every node of the study's Ray cluster.")
     ] = False,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Model of the GPU that trials will run on, as `gpu-check` names it; else this machine's."),
+    ] = None,
 ) -> None:
     """Find every mistake in a study's YAML, then say what the study will cost. Trains nothing, writes nothing."""
     from dcasearch.space import load_study
@@ -102,7 +107,7 @@ def check(
     if not loaded.missing_variables and exists(url := storage or storage_of(loaded.study)):
         store = Store.open(url)
         console.print(f"database {store.url}")
-    print_forecast(console, forecast(loaded.study, loaded.space, data, store))
+    print_forecast(console, forecast(loaded.study, loaded.space, data, store, device))
     print_powers(console, tuple(powers_of(loaded.study, store, data, loaded.space).values()))
     print_expected(console, expected_of(loaded.study))
     if cluster:
@@ -287,6 +292,8 @@ app.command()(train)
 app.command()(replay)
 app.command()(retry)
 app.command()(inspect)
+app.command()(kinds)
+app.command("gpu-check")(gpu_check)
 
 
 @app.command()

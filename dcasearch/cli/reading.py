@@ -125,3 +125,27 @@ def inspect(
     if svg is not None:
         svg.write_text(draw(architecture.network, resolution=resolution), encoding="utf-8")
         make_console().print(f"drawing: {svg}")
+
+
+def kinds(
+    out: Annotated[
+        Path | None, typer.Option(help="Write the page `attention.md` and its drawings into this folder.")
+    ] = None,
+) -> None:
+    """List the attention blocks: where each stands, its dimensions and options, and its cost. With --out, draw them."""
+    from dcasearch.architecture import KINDS
+    from dcasearch.cli.tables import make_table
+
+    console = make_console()
+    if out is not None:
+        from dcasearch.report.kinds_page import write_page
+
+        written = write_page(out)
+        console.print(f"{written[0]}, with {len(written) - 1} drawings")
+        return
+    table = make_table("kind", "name and source", "place", "dimensions", "options")
+    for name, kind in sorted(KINDS.items()):
+        if kind.dimensions or kind.options:
+            options = ", ".join(option.name for option in kind.options)
+            table.add_row(name, kind.title, kind.place, ", ".join(kind.dimensions) or "none", options)
+    console.print(table)

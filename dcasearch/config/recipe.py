@@ -77,6 +77,14 @@ class Recipe(Frozen):
     """BatchNorm's statistics over the whole batch of a training that several GPUs share, not over each one's part."""
     augmentation: Augmentation = Augmentation()
 
+    def in_channels_last(self, device: str) -> bool:
+        """Tell whether images and weights are laid out so on a kind of device (`cpu`, `cuda`).
+
+        Not in bf16 on the CPU: there torch (2.9 to 2.14) leaves the gradient of a depth-wise convolution of stride 2
+        undrawn where maps have one pixel: it is what was in memory.
+        """
+        return self.channels_last and not (device == "cpu" and self.precision == "bf16")
+
     @model_validator(mode="after")
     def _graphs(self) -> Self:
         if self.cuda_graphs and not self.compile:

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dcasearch.config.recipe import Augmentation
+from dcasearch.data.batches import to_device
 
 PAD_SHARE = 8
 """`crop: pad` pads each side by the resolution over this."""
@@ -94,7 +95,8 @@ def draw_mirrored(batch: int, generator: torch.Generator) -> Tensor:
 
 def mirror(images_BCHW: Tensor, mirrored_B: Tensor) -> Tensor:
     """Mirror the images for which `mirrored_B` is true."""
-    return torch.where(mirrored_B.to(images_BCHW.device)[:, None, None, None], images_BCHW.flip(-1), images_BCHW)
+    mirrored_B = to_device(mirrored_B, images_BCHW.device)
+    return torch.where(mirrored_B[:, None, None, None], images_BCHW.flip(-1), images_BCHW)
 
 
 def draw_shifts(batch: int, pad: int, generator: torch.Generator) -> Tensor:
@@ -105,7 +107,7 @@ def draw_shifts(batch: int, pad: int, generator: torch.Generator) -> Tensor:
 def pad_crop(images_BCHW: Tensor, pad: int, shifts_2B: Tensor) -> Tensor:
     """Move each image by up to `pad` pixels in each direction; what comes in is zero."""
     batch, _, height, width = images_BCHW.shape
-    shifts_2B = shifts_2B.to(images_BCHW.device)
+    shifts_2B = to_device(shifts_2B, images_BCHW.device)
     rows_BH = shifts_2B[0, :, None] + torch.arange(height, device=images_BCHW.device)
     columns_BW = shifts_2B[1, :, None] + torch.arange(width, device=images_BCHW.device)
     padded_BHWC = F.pad(images_BCHW, (pad, pad, pad, pad)).permute(0, 2, 3, 1)
@@ -151,5 +153,5 @@ def draw_windows(
 def crop_windows(images_BCHW: Tensor, resolution: int, windows_B23: Tensor) -> Tensor:
     """Cut a window out of each image and resize it, bilinear; shape (B, C, R, R)."""
     shape = [*images_BCHW.shape[:2], resolution, resolution]
-    grid_BRR2 = F.affine_grid(windows_B23.to(images_BCHW.device), shape, align_corners=False)
+    grid_BRR2 = F.affine_grid(to_device(windows_B23, images_BCHW.device), shape, align_corners=False)
     return F.grid_sample(images_BCHW, grid_BRR2, mode="bilinear", padding_mode="border", align_corners=False)

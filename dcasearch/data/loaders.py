@@ -199,7 +199,7 @@ def open_loaders(
         artifacts=artifacts,
         device=device,
         share=share,
-        channels_last=recipe.channels_last,
+        channels_last=recipe.in_channels_last(device.type),
     )
     parts = parts_of(factory.dataset, data, protocol)
     each = factory.evaluation(parts.each)

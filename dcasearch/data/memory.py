@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dcasearch.config.recipe import Augmentation
 from dcasearch.data.augment import augment, draw, resize
-from dcasearch.data.batches import WHOLE, Batch, Normalize, Share, full_batches
+from dcasearch.data.batches import WHOLE, Batch, Normalize, Share, full_batches, to_device
 from dcasearch.data.seeds import derived_seed
 from dcasearch.data.sets import Pixels
 from dcasearch.data.split import Indices
@@ -35,8 +35,8 @@ class Images:
 
     def take(self, indices: Indices) -> tuple[Tensor, Tensor]:
         """Return float pixels 0..255 and labels on the device."""
-        images = torch.from_numpy(self.pixels.array[indices]).to(self.device, non_blocking=True)
-        labels = torch.from_numpy(self.labels[indices]).to(self.device, non_blocking=True)
+        images = to_device(torch.from_numpy(self.pixels.array[indices]), self.device)
+        labels = to_device(torch.from_numpy(self.labels[indices]), self.device)
         return images.float(), labels
 
 

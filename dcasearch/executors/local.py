@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
@@ -92,6 +93,7 @@ class _Worker:
 @contextmanager
 def _without_ctrl_c() -> Iterator[None]:
     """Let a process that is started here inherit a blocked SIGINT: it meets Ctrl-C even before it can ignore it."""
+    resource_tracker.ensure_running()  # its start, with the first process, would end by unblocking SIGINT
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +24,9 @@ _EPSILON = 1e-12
 """Keeps 0/0 out of `weighted`; far below any descriptor, so that it changes no value."""
 
 
+SUM = "A = Σ αⱼPⱼ"
+
+
 class Function(nn.Module, ABC):
     """Fuses an extraction G with the messages P_j, each with its coefficient (α_j, or the learned weight)."""
 
@@ -31,6 +34,9 @@ class Function(nn.Module, ABC):
     """The name that an edge gives its coefficient."""
     initial: float | None = None
     """Where the coefficient starts; None = the architecture's `alpha.init`."""
+    title: ClassVar[str]
+    steps: ClassVar[tuple[str, ...]]
+    """What it computes, one step after another, for the docs."""
 
     @abstractmethod
     def forward(self, g: Tensor, messages: Sequence[Tensor], coefficients: Sequence[Tensor]) -> Tensor:
@@ -60,6 +66,8 @@ def _wide(x: Tensor) -> Tensor:
 class Direct(Pairwise):
     """Eq. 4: G + A."""
 
+    title, steps = "direct (Eq. 4)", (SUM, "G + A")
+
     def combine(self, g: Tensor, a: Tensor) -> Tensor:
         """Return G + A."""
         return g + a.to(g.dtype)
@@ -72,6 +80,8 @@ class Weighted(Pairwise):
     passes through zero. The gradient with respect to α is 0 at α = 0, so α has to start off zero.
     """
 
+    title, steps = "weighted (Eq. 5, by magnitude)", (SUM, "w = |A| / (|G| + |A|)", "(1 − w)G + wA")
+
     def combine(self, g: Tensor, a: Tensor) -> Tensor:
         """Return the mean of G and A, weighed by their magnitudes."""
         wide_g, wide_a = _wide(g), _wide(a)
@@ -81,6 +91,8 @@ class Weighted(Pairwise):
 
 class LiteralWeighted(Pairwise):
     """Eq. 5 as printed: G·G/(G+A) + A·A/(G+A), in fp32, 0 where G + A is 0. Unstable; for comparison only."""
+
+    title, steps = "weighted, literal (Eq. 5 as printed)", (SUM, "(G² + A²) / (G + A)")
 
     def combine(self, g: Tensor, a: Tensor) -> Tensor:
         """Return Eq. 5."""
@@ -99,6 +111,8 @@ class Softmax(Pairwise):
     weight (the paper's sign), and at α = 0 f = Gσ(-G): not the vanilla network.
     """
 
+    title, steps = "softmax (Eq. 6)", (SUM, "w = σ(A − G)", "wG + (1 − w)A")
+
     def combine(self, g: Tensor, a: Tensor) -> Tensor:
         """Return the soft minimum of G and A."""
         wide_g, wide_a = _wide(g), _wide(a)
@@ -108,6 +122,8 @@ class Softmax(Pairwise):
 
 class ConcatChannel(Pairwise):
     """Section 3.2's concatenation: [G, A] projected back, 2C -> C."""
+
+    title, steps = "concat of channels (section 3.2)", (SUM, "[G, A]", "2C → C, no bias")
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -121,6 +137,11 @@ class ConcatChannel(Pairwise):
 
 class ConcatPlanes(Pairwise):
     """Section 3.2's concatenation: each plane of G with its plane of A, 2 -> 1 by a 3x3 convolution."""
+
+    title, steps = (
+        "concat of planes (section 3.2)",
+        (SUM, "each plane of G with its plane of A", "3x3 convolution, 2 → 1"),
+    )
 
     def __init__(self, planes: int) -> None:
         super().__init__()
@@ -152,6 +173,8 @@ class Learned(Function):
 class LearnedChannel(Learned):
     """1x1 convolution over G and the m messages (m+1 -> 1), LayerNorm over C, ReLU."""
 
+    title, steps = "learned, of channels (released code)", ("w₀G + Σ wⱼPⱼ + b", "LayerNorm over C", "ReLU")
+
     def __init__(self, channels: int, bias: bool) -> None:
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(1)) if bias else None
@@ -172,6 +195,8 @@ class LearnedChannel(Learned):
 
 class LearnedPlanes(Learned):
     """p1·G + Σ p2_j·P_j, BatchNorm over the planes with weight 1, ReLU."""
+
+    title, steps = "learned, of planes (released code)", ("p₁G + Σ pⱼPⱼ", "BatchNorm over the planes", "ReLU")
 
     def __init__(self, planes: int) -> None:
         super().__init__()

@@ -22,6 +22,7 @@ from dcasearch.store.tables import (
     ArchitectureRow,
     Base,
     CostRow,
+    DeviceRow,
     EvaluationRow,
     RequestRow,
     RoleRow,
@@ -245,6 +246,22 @@ class Store(Database):
         """Delete a request: it was done, or there is nothing to do."""
         with self.writing() as session:
             session.execute(delete(RequestRow).where(RequestRow.id == request.id))
+
+    # Devices
+
+    @outlasting
+    def put_device(self, name: str, report: str) -> None:
+        """Store the report of a device, as JSON; an earlier one of the same name is replaced."""
+        with self.writing() as session:
+            row = session.get(DeviceRow, name) or DeviceRow(name=name)
+            row.report = report
+            session.add(row)
+
+    @outlasting
+    def devices(self) -> dict[str, str]:
+        """Return the reports of all devices, as JSON, by name."""
+        with self.reading() as session:
+            return {row.name: row.report for row in session.scalars(select(DeviceRow).order_by(DeviceRow.name))}
 
     # Baselines and finals
 

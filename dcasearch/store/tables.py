@@ -202,3 +202,12 @@ class RequestRow(Base):
     fidelity: Mapped[str | None] = mapped_column(Name)
     number: Mapped[int | None]
     made: Mapped[datetime] = mapped_column(default=now)
+
+
+class DeviceRow(Base):
+    """What a GPU check found on one model of device, as JSON text; studies are forecast from it."""
+
+    __tablename__ = "dca_devices"
+    name: Mapped[str] = mapped_column(Name, primary_key=True)
+    report: Mapped[str] = mapped_column(Text)
+    changed: Mapped[datetime] = mapped_column(default=now, onupdate=now)

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dcasearch.architecture import Architecture
 from dcasearch.config.recipe import Recipe
 from dcasearch.errors import UserError
 from dcasearch.models import build_model
 from dcasearch.models.layers import BatchNorm
+from dcasearch.training.average import MovingAverage
 from dcasearch.training.ranks import ALONE, Ranks
 
 
@@ -32,7 +32,7 @@ class TrainedNetwork:
     model: nn.Module
     forward: Callable[[Tensor], Tensor]
     """What training calls: the model or its compiled form, with gradients that are those of all ranks."""
-    ema: AveragedModel | None
+    ema: MovingAverage | None
     """Moving average of parameters and buffers."""
     device: torch.device
     precision: str
@@ -97,16 +97,13 @@ def make_network(
     if recipe.sync_batchnorm:
         model = _synchronized(model, device, ranks)
     model = model.to(device)
-    if recipe.channels_last:
+    if recipe.in_channels_last(device.type):
         model = model.to(memory_format=torch.channels_last)
-    ema = None
-    if recipe.ema is not None:
-        average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]  # torch has no types here
-        ema = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+    ema = None if recipe.ema is None else MovingAverage(model, recipe.ema)
     shared = _shared(model, device) if ranks.world > 1 else None
     return TrainedNetwork(
         model=model,
-        forward=_compiled(model if shared is None else shared, recipe),
+        forward=_fed(_compiled(model if shared is None else shared, recipe), recipe, device),
         local=None if shared is None else _compiled(model, recipe),
         shared=shared,
         cuda_graphs=recipe.cuda_graphs,
@@ -150,6 +147,13 @@ def _compiled(model: nn.Module, recipe: Recipe) -> Callable[[Tensor], Tensor]:
         return model
     # PyTorch's name for CUDA graphs; on the CPU this mode is the default one.
     return torch.compile(model, mode="reduce-overhead") if recipe.cuda_graphs else torch.compile(model)
+
+
+def _fed(forward: Callable[[Tensor], Tensor], recipe: Recipe, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Return what gives a network its images in the memory format of its weights where the format matters."""
+    if recipe.channels_last == recipe.in_channels_last(device.type):
+        return forward
+    return lambda images_BCHW: forward(images_BCHW.contiguous())  # a loader's crop may have left them channels_last
 
 
 def _shared(model: nn.Module, device: torch.device) -> DistributedDataParallel:

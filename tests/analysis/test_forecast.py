@@ -206,3 +206,19 @@ def test_epochs_that_a_smaller_budget_did_already_are_not_counted_again_and_thei
     assert going_on.phases[1].macs == pytest.approx(per_epoch * (12 * 8 - 6 * 4))
     assert going_on.disk_bytes > anew.disk_bytes
     assert going_on.checkpoint_bytes == anew.checkpoint_bytes
+
+
+def test_the_hours_are_those_of_a_known_device_or_of_its_loaders_where_they_are_slower(tmp_path: Path) -> None:
+    from dcasearch.gpu_check.findings import as_json
+    from tests.gpu_check.support import NAME, loader, part, rate, report
+
+    study = make_study()
+    with Store.open(f"sqlite:///{tmp_path / 'study.db'}", create=True) as store:
+        store.put_device(NAME, as_json(report(speed=part(rate("resnet50", 32, 1e12)), data=part(loader("files", 1.0)))))
+        held = forecast(study, read_space(study.space), DATA, store, NAME)
+        loaded = forecast(study, read_space(study.space), replace(DATA, encoded=1010), store, NAME)
+    [phase] = held.phases
+    assert phase.seconds == pytest.approx(phase.macs / 1e12)
+    assert f"what `gpu-check` measured on {NAME}" in held.basis
+    # Five trainings of four epochs, of a thousand images each, at two a second.
+    assert loaded.phases[0].seconds == pytest.approx(5 * 4 * 1000 / 2)

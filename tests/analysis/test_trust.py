@@ -173,3 +173,13 @@ def test_a_study_that_has_not_begun_has_nothing_to_tell(tmp_path: Path) -> None:
     found = trust_of(make_study(fidelities=[PROXY, FULL]), store)
     assert found
     assert {(t.n, t.correlation) for t in found} == {(0, None)}
+
+
+def test_scores_before_a_proxy_are_a_predictor_of_it(tmp_path: Path) -> None:
+    zero = {"name": "zero", "kind": "zero_cost", "score": "snip", "trials": 8, "resolution": 16}
+    proxy = {**PROXY, "promote": {"top": 4, "random": 2}}
+    proxy.pop("trials", None)
+    study, store = run(tmp_path, fidelities=[zero, proxy])
+    found = trust_of(study, store)
+    assert one(found, "zero", "proxy", "value").n == 6
+    assert not [trust for trust in found if trust.fidelity == "zero" and trust.predictor.startswith("rung")]

@@ -39,7 +39,7 @@ def _words(state: State | None) -> list[str]:
         return ["–", "–", "–"]
     return [
         f"{state.extraction}, {shape(state.g, state.branches)}",
-        f"{state.transformation}, {shape(state.t)}",
+        f"{state.transformation}{'' if state.learnable else ' (nothing learned)'}, {shape(state.t)}",
         state.fusion,
     ]
 

@@ -25,9 +25,9 @@ def test_a_kind_has_its_name_in_drawings_its_colour_and_a_line_for_each_option(n
 
 
 def test_the_dimensions_are_those_that_the_kinds_declare(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert dimensions() == ("channel", "spatial")
+    assert dimensions() == ("channel", "height", "neuron", "spatial", "width")
     enter(monkeypatch, "after", "tall")
-    assert dimensions() == ("channel", "energy", "row", "spatial")
+    assert dimensions() == ("channel", "energy", "height", "neuron", "row", "spatial", "width")
 
 
 def test_declarations_are_read_without_torch() -> None:

@@ -216,3 +216,32 @@ def test_workers_take_no_notice_of_a_ctrl_c_that_reaches_the_whole_terminal(driv
     # The driver's own, since this one does not catch it; none of a worker's.
     assert errors.count("Traceback") == 1
     assert "KeyboardInterrupt" in errors
+
+
+LOOKS = """
+import multiprocessing, signal
+from dcasearch.executors.local import _without_ctrl_c
+
+def look(pipe):
+    pipe.send(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+if __name__ == "__main__":
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=look, args=(theirs,))
+    with _without_ctrl_c():
+        process.start()
+    theirs.close()
+    print(ours.recv(), signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    process.join()
+"""
+
+
+def test_a_process_starts_with_a_blocked_ctrl_c_the_very_first_one_too(tmp_path: Path) -> None:
+    """The first start of a process starts multiprocessing's tracker of resources too, which unblocks it at its end."""
+    script = tmp_path / "looks.py"
+    script.write_text(LOOKS)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=True, env=environment, timeout=60
+    )
+    assert done.stdout.split() == ["True", "False"]

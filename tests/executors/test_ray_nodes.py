@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -13,7 +15,9 @@ from dcasearch.config.study import Executor as Settings
 from dcasearch.config.study import Resources
 from dcasearch.errors import DataError, UserError
 from dcasearch.executors.ray import node_watch
+from dcasearch.executors.ray.bridge import Bridge
 from dcasearch.executors.ray.node_watch import NodeWatch
+from dcasearch.executors.ray.signals import Signals
 from dcasearch.search.work import Job
 from tests.executors.support import Listed
 from tests.training.support import curve, make_assignment
@@ -50,6 +54,24 @@ def test_a_study_ends_once_every_node_that_could_hold_a_trial_is_left_out(
     watch.refuse_nowhere(dataclasses.replace(JOB, resources=Resources(cpu=1)))  # the small node holds it
     monkeypatch.setattr(node_watch, "grows", lambda: True)
     watch.refuse_nowhere(JOB)  # a node may come
+
+
+def test_a_node_is_named_once_however_many_trials_were_on_their_way_there(
+    nodes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = NodeWatch("artifacts", "token")
+    monkeypatch.setattr(watch, "look", lambda job: [])
+    work = Listed([make_assignment(), make_assignment(seed=1)])
+    signals = cast(Signals, SimpleNamespace(name="signals"))
+    bridge = Bridge(work, "artifacts", 2, threading.Event(), signals, watch)
+    monkeypatch.setattr(bridge, "_capacity", lambda: 2)
+    assert bridge.suggest("a")
+    assert bridge.suggest("b")
+    for trial in ("a", "b"):
+        bridge.result(trial, DataError("no data here"), "aa")
+    assert bridge.error is None
+    assert work.notes == ["node left out: host-aa: no data here"]
+    assert [job.number for job in work.ready] == [0, 1]
 
 
 @pytest.fixture

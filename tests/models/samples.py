@@ -6,14 +6,18 @@ import copy
 import json
 from functools import lru_cache
 from itertools import combinations, product
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from dcasearch.architecture import KINDS as DECLARED
 from dcasearch.architecture import Architecture
 from dcasearch.models import DCANet, build_model
+from dcasearch.models.attention import Extraction, Messages, attention_of
+from dcasearch.models.backbones import NETWORKS, Backbone
+from dcasearch.models.connections import send_message
 
 CLASSES = 5
 SMALL = {"name": "mobilenet_v2", "width": 0.25, "stem": "small"}
@@ -27,7 +31,12 @@ _FORMS = {
     "ge_theta_minus_2": {"name": "ge_theta_minus", "extent": 2},
     "ge_theta": {"name": "ge_theta", "extent": 8},
     "ge_theta_2": {"name": "ge_theta", "extent": 2},
+    "ge_theta_plus": {"name": "ge_theta_plus", "extent": 2, "reduction": 2},
     "gc": {"name": "gc", "reduction": 2},
+    "sge": {"name": "sge", "groups": 4},
+    "non_local": {"name": "non_local"},
+    "coord": {"name": "coord", "reduction": 2},
+    "lct": {"name": "lct", "groups": 2},
     "sk": {"name": "sk", "reduction": 4},
     "cbam": {"name": "cbam", "reduction": 2},
 }
@@ -69,6 +78,54 @@ def images(batch: int = 4, pixels: int = PIXELS, seed: int = 0) -> Tensor:
 
 def built(architecture: dict[str, Any] | Architecture) -> DCANet:
     return build_model(architecture, CLASSES)
+
+
+def block_of(attention: dict[str, Any], host: int = 1) -> Any:
+    """Return the attention of a block of a ResNet-18 (by default layer1.1, of 64 channels), in fp64, evaluating."""
+    block = Architecture.parse({"backbone": {"name": "resnet18"}, "attention": attention}).network.blocks[host]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = attention_of(block, list(cast(Backbone, NETWORKS["resnet18"](1.0, "small", CLASSES)).blocks())[host])
+        for parameter in module.parameters():
+            nn.init.normal_(parameter, 0.5 if parameter.dim() < 2 else 0.0, 0.3)
+    return module.double().eval()
+
+
+def alone(dimension: str, raw: Extraction, read: Any) -> Extraction:
+    """Receive nothing."""
+    return raw
+
+
+def attended(module: Any, x: Any) -> tuple[Tensor, Messages]:
+    """Return what an attention block by itself makes of a map, and what it sends in every dimension."""
+    gated, messages = module.attend(x, alone, dict.fromkeys(module.dimensions, send_message))
+    return gated, messages
+
+
+def added(attention: dict[str, Any], pixels: int = 56) -> dict[int, tuple[int, int]]:
+    """Return by channels what attention adds to the last block of a ResNet-50's stage: parameters, multiply-adds.
+
+    The stage has a map of `pixels` x `pixels` at images of its scale's multiple: all stages here see the same map.
+    """
+    network = Architecture.parse({"backbone": {"name": "resnet50"}, "attention": attention}).network
+    found = {}
+    for block, host in zip(network.blocks, cast(Backbone, _resnet50()).blocks(), strict=True):
+        if block.layout.channels not in found:
+            with torch.device("meta"):
+                module = attention_of(block, host)
+            x = torch.empty((1, block.layout.channels, pixels, pixels), device="meta")
+            counter = FlopCounterMode(display=False)
+            with torch.no_grad(), counter:
+                module.eval().attend(x, alone, {})
+            params = sum(parameter.numel() for parameter in module.parameters())
+            found[block.layout.channels] = params, counter.get_total_flops() // 2
+    return found
+
+
+@lru_cache(maxsize=1)
+def _resnet50() -> nn.Module:
+    with torch.device("meta"):
+        return NETWORKS["resnet50"](1.0, "imagenet", CLASSES)
 
 
 def copied(architecture: dict[str, Any]) -> DCANet:

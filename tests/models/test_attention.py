@@ -75,7 +75,8 @@ def test_messages_have_the_shape_that_the_kind_declares(kind: str, x: Tensor) ->
 def test_g_and_t_have_the_shapes_that_the_kind_declares(kind: str, x: Tensor) -> None:
     block = layer(kind)
     declared = KINDS[block.kind]
-    options = declared.completed({k: v for k, v in samples.KINDS[kind].items() if k != "name"})
+    written = {k: v for k, v in samples.KINDS[kind].items() if k != "name"}
+    options = {**declared.completed(written), **block.options}
     seen: dict[str, tuple[list[tuple[int, ...]], tuple[int, ...]]] = {}
 
     def look(part: Branch[Any], raw: Extraction, transformed: Tensor, gated: Tensor) -> Message:
@@ -91,6 +92,26 @@ def test_g_and_t_have_the_shapes_that_the_kind_declares(kind: str, x: Tensor) ->
         assert set(extracted) == {sizes(state.g, block, options)}
         assert len(extracted) >= state.branches
         assert transformed == sizes(state.t, block, options)
+
+
+@pytest.mark.parametrize("kind", samples.KINDS)
+def test_a_transformation_has_parameters_where_the_kind_declares_them(kind: str, x: Tensor) -> None:
+    states = KINDS[layer(kind).kind].dimensions
+    learned: dict[str, bool] = {}
+
+    def detached(dimension: Dimension, raw: Extraction, read: Read) -> Extraction:
+        return tuple(g.detach() for g in raw)
+
+    def look(dimension: Dimension) -> Any:
+        def send(part: Branch[Any], raw: Extraction, transformed: Tensor, gated: Tensor) -> Message:
+            learned[dimension] = transformed.requires_grad
+            return raw
+
+        return send
+
+    module = attention(kind)
+    module.attend(features(kind, x), detached, {dimension: look(dimension) for dimension in states})
+    assert learned == {dimension: state.learnable for dimension, state in states.items()}
 
 
 def sizes(shape: Shape, block: Block, options: Options) -> tuple[int, ...]:

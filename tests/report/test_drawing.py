@@ -95,8 +95,11 @@ def test_a_network_without_connections_or_attention_says_so() -> None:
 
 
 def test_kinds_of_attention_are_told_apart_by_colour() -> None:
-    colours = {name: elements(draw(network("resnet18", name)), f"{name} block")[0].get("fill") for name in KINDS}
-    assert len(set(colours.values())) == len(KINDS)
+    pictures = {name: draw(network("resnet18", name)) for name in KINDS}
+    found = {
+        name: elements(svg, f"{name} block") + elements(svg, f"{name} stage-end") for name, svg in pictures.items()
+    }
+    assert len({drawn[0].get("fill") for drawn in found.values()}) == len(KINDS)
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet152", "mobilenet_v2"])

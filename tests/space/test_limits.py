@@ -19,7 +19,7 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], KeyPath, str]] = {
     "spatial on SE": (
         connected(dimensions={"spatial": [False, True]}),
         ("connections", "dimensions", "spatial", 1),
-        "no spatial connection is possible: se has no spatial dimension; Known to have it: bam, cbam.",
+        "no spatial connection is possible: se has no spatial dimension; Known to have it: bam, cbam, sge.",
     ),
     "reduction of GE": (
         attentive(name="ge_theta", reduction=4),

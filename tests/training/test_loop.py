@@ -6,11 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dcasearch.config.recipe import Recipe
 from dcasearch.data import Batch
 from dcasearch.errors import TrialFailure
+from dcasearch.training.average import MovingAverage
 from dcasearch.training.loop import Trained, epoch_random_state, train_epoch
 from dcasearch.training.network import TrainedNetwork
 from dcasearch.training.optimizer import make_optimizer
@@ -25,9 +25,7 @@ def network(ema: float | None = None, precision: str = "fp32") -> TrainedNetwork
     with torch.no_grad():
         model[1].weight.copy_(torch.arange(12.0).view(3, 4) / 10)
         model[1].bias.zero_()
-    average = None
-    if ema is not None:
-        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema), use_buffers=True)
+    average = None if ema is None else MovingAverage(model, ema)
     return TrainedNetwork(model=model, forward=model, ema=average, device=CPU, precision=precision)
 
 

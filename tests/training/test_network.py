@@ -130,3 +130,25 @@ def test_another_networks_weights_are_no_parent() -> None:
     for state in (wider, other):
         with pytest.raises(RuntimeError):
             make_network(Architecture.parse(CONNECTED), Recipe(), outputs=10, seed=0, device=CPU, parent=state)
+
+
+def test_gradients_in_bf16_on_the_cpu_are_those_of_the_network_also_on_maps_of_one_pixel() -> None:
+    """torch's depth-wise convolution of stride 2 in channels_last fills them with what was in memory."""
+    spec = {
+        "backbone": {"name": "mobilenet_v2", "width": 0.25, "stem": "small"},
+        "attention": {"name": "ge_theta", "extent": 8},
+    }
+    images = torch.randn(4, 16, 16, 3, generator=torch.Generator().manual_seed(0)).permute(0, 3, 1, 2)
+
+    def gradients(precision: str) -> list[Tensor]:
+        made = make(spec, precision=precision)
+        made.model.eval()  # BatchNorm over four pixels magnifies every rounding
+        _ = [torch.full((size,), 1e30) for size in (100, 400, 1000, 4000, 20_000)]  # what is in memory, then freed
+        with made.autocast():
+            out = made.forward(images)
+        out.float().square().sum().backward()
+        return [p.grad for name, p in made.model.named_parameters() if "gather" in name and p.grad is not None]
+
+    for _ in range(3):
+        for found, wanted in zip(gradients("bf16"), gradients("fp32"), strict=True):
+            assert (found - wanted).norm() <= 0.2 * wanted.norm() + 1e-6

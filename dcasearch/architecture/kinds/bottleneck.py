@@ -15,15 +15,17 @@ def _channels(block: BlockLayout) -> int:
     return block.channels
 
 
-def reduction(*, of: Callable[[BlockLayout], int] = _channels, least: int = 1) -> Option:
+def reduction(*, of: Callable[[BlockLayout], int] = _channels, least: int = 1, default: int = 16) -> Option:
     """Return r of C -> C/r.
 
     Args:
         of: channels that the attention works on.
         least: least hidden width; 4 where a norm follows (a LayerNorm over one feature is dead).
+        default: r where none is written.
     """
 
     def built(block: BlockLayout, value: Value) -> tuple[str, Value]:
         return HIDDEN, max(least, of(block) // int(value or 1))
 
-    return Option(name=NAME, type=int, default=16, least=1, asked=0, built=built, says="r of the bottleneck C → C/r")
+    says = "r of the bottleneck C → C/r"
+    return Option(name=NAME, type=int, default=default, least=1, asked=0, built=built, says=says)

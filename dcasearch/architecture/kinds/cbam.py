@@ -12,6 +12,8 @@ KINDS.register(NAME)(
         colour="#be123c",
         options=(reduction(),),
         coupled=True,
+        params="2 * C * hidden + hidden + C + 98 + 2",
+        macs="4 * C * hidden + 98 * H * W",
         dimensions={
             "channel": State(
                 g=("B", "C"),
@@ -19,6 +21,7 @@ KINDS.register(NAME)(
                 extraction="global average and global maximum",
                 transformation="C → C/r, ReLU, → C on each, summed, sigmoid",
                 fusion="multiply",
+                equation="T = σ(MLP(G_average) + MLP(G_maximum))",
             ),
             "spatial": State(
                 g=("B", "2", "H", "W"),
@@ -26,6 +29,7 @@ KINDS.register(NAME)(
                 extraction="maximum and mean over channels",
                 transformation="7x7 convolution, BatchNorm, sigmoid",
                 fusion="multiply",
+                equation="T = σ(BN(conv₇([G_maximum, G_mean])))",
             ),
         },
     )

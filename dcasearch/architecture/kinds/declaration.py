@@ -24,8 +24,9 @@ Shape: TypeAlias = tuple[str, ...]
 """Axes of a tensor, e.g. ("B", "C"), ("B", "2", "H", "W"), ("B", "C", "H", "1"), ("B", "C", "H/extent", "W/extent").
 
 B is the batch. The second axis is C (channels of the block's output) or D (channels of its k x k convolution), or
-a number of planes: digits, or the name of an option. H and W are those of the block's output, divided by an option
-where one is named; such an axis is absent where the option is None. 1 is an axis that was averaged away.
+a number of planes: digits, or the name of an option (the number that the block is built with counts). H and W are those
+of the block's output, divided by an option where one is named; such an axis is absent where the option is None. 1 is an
+axis that was averaged away.
 """
 Place: TypeAlias = Literal["block", "stage", "between stages"]
 """On a block's residual branch; after every stage, outside the residual; after every stage but the last."""
@@ -128,6 +129,12 @@ class State:
     transformation: str = ""
     fusion: str = ""
     """The three parts in words, for the docs."""
+    equation: str = ""
+    """T, and G where it is more than a mean, as an equation of one line."""
+    fused: str = ""
+    """X′ as an equation, where it is neither X × T nor X + T."""
+    learnable: bool = True
+    """Whether the transformation has parameters; a test compares it with the module."""
 
     @property
     def features(self) -> bool:
@@ -194,8 +201,16 @@ class Kind:
     """In drawings, white text on it."""
     options: tuple[Option, ...] = ()
     place: Place = "block"
+    where: str = ""
+    """Where it stands, in words, if `place` alone does not say it."""
     coupled: bool = False
     """Whether `coupling: coupled` exists for it: a whole gated map as message."""
+    joint: bool = False
+    """Whether its dimensions read one map and gate it together; else each reads the map that the one before gated."""
+    params: str = "0"
+    macs: str = "0"
+    """Parameters, and multiply-adds for one image, as Python writes them: of C, D, H and W, the names in the id
+    (`hidden`, …), ceil and log2. A test holds them against what is counted."""
     dimensions: Mapping[Dimension, State] = field(default_factory=dict)
     """In the order in which the block runs them; empty for a kind that cannot be connected."""
     forms: Mapping[str, Mapping[Dimension, State]] = field(default_factory=dict)
@@ -246,7 +261,8 @@ class Kind:
     def ports(self, block: BlockLayout, options: Options, form: str | None = None) -> dict[Dimension, Port]:
         """Return the block's dimensions and, for each, the shape of its message in a form (None: the kind's own)."""
         states = {**self.dimensions, **self.forms.get(form or "", {})}
-        return {dimension: state.port(block, options) for dimension, state in states.items()}
+        built = {**options, **self.resolved(block, options)}
+        return {dimension: state.port(block, built) for dimension, state in states.items()}
 
     @property
     def in_blocks(self) -> bool:

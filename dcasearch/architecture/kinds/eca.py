@@ -34,6 +34,8 @@ KINDS.register(NAME)(
                 says="k of the convolution over channels; 0: |(log₂ C + 1) / 2|, made odd",
             ),
         ),
+        params="kernel_size",
+        macs="kernel_size * C",
         dimensions={
             "channel": State(
                 g=("B", "C"),
@@ -41,6 +43,7 @@ KINDS.register(NAME)(
                 extraction="global average",
                 transformation="1D convolution over the channels, sigmoid",
                 fusion="multiply",
+                equation="T = σ(conv_k(G)), k = kernel_size",
             )
         },
     )

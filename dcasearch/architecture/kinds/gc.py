@@ -22,6 +22,8 @@ KINDS.register(NAME)(
                 says="whether the mask has a bias, as in its paper; the softmax over positions cancels it",
             ),
         ),
+        params="C + mask_bias + 2 * C * hidden + 3 * hidden + C",
+        macs="2 * C * H * W + 2 * C * hidden",
         dimensions={
             "channel": State(
                 g=("B", "C"),
@@ -29,6 +31,7 @@ KINDS.register(NAME)(
                 extraction="sum over the map, weighed by the softmax of a 1x1 convolution",
                 transformation="C → C/r, LayerNorm, ReLU, → C (starts at zero)",
                 fusion="add",
+                equation="G = Σ_i softmax_i(w·x_i) x_i, T = W₂ ReLU(LN(W₁ G))",
             )
         },
     )

@@ -11,6 +11,8 @@ KINDS.register(NAME)(
         title="Squeeze-and-Excitation (Hu et al., 2018)",
         colour="#2563eb",
         options=(reduction(),),
+        params="2 * C * hidden + hidden + C",
+        macs="2 * C * hidden",
         dimensions={
             "channel": State(
                 g=("B", "C"),
@@ -18,6 +20,7 @@ KINDS.register(NAME)(
                 extraction="global average",
                 transformation="C → C/r, ReLU, → C, sigmoid",
                 fusion="multiply",
+                equation="T = σ(W₂ ReLU(W₁ G))",
             )
         },
     )

@@ -10,7 +10,10 @@ KINDS.register(NAME)(
     Kind(
         title="Selective Kernel (Li et al., 2019)",
         colour="#7c3aed",
+        where="in a block, in the place of its k x k convolution",
         options=(reduction(of=lambda block: block.width, least=4),),
+        params="9 * D * I + 2 * D + 3 * D * hidden + 2 * hidden",
+        macs="9 * D * I * H * W + 3 * D * hidden",
         dimensions={
             "channel": State(
                 g=("B", "D"),
@@ -19,6 +22,7 @@ KINDS.register(NAME)(
                 extraction="global average of each of two branches",
                 transformation="of their sum: D → D/r, BatchNorm, ReLU, → 2D, softmax over branches",
                 fusion="weighted sum of the branches",
+                equation="T = softmax_b(W_b ReLU(BN(W Σ_b G_b)))",
             )
         },
     )

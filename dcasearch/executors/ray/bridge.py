@@ -137,7 +137,8 @@ class Bridge:
 
     def _ended(self, ticket: Ticket, message: ActorMessage, node: str) -> None:
         if isinstance(message, DataError | MachineError) and self._watch is not None and not self._gave_up(ticket):
-            self._work.note(f"node left out: {self._watch.leave_out(node, message)}")
+            if node not in self._watch.left_out:  # a trial that was on its way there may meet the same
+                self._work.note(f"node left out: {self._watch.leave_out(node, message)}")
             self._watch.refuse_nowhere(ticket.job)
             self._work.put_back(ticket.job)
             return

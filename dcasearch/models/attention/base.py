@@ -130,12 +130,14 @@ def attention_of(block: Block, host: Host) -> AttentionBlock:
     """Return a node's attention; after a stage the host is a `Passage`.
 
     Raises:
-        TypeError: the module has other dimensions than its kind declares.
+        TypeError: the module has other dimensions than its kind declares, or gates them otherwise.
     """
     kind, attention = KINDS[block.kind], ATTENTIONS[block.kind](block, host)
     if attention.dimensions != tuple(kind.dimensions):
         declared, has = (", ".join(names) or "none" for names in (kind.dimensions, attention.dimensions))
         raise TypeError(f"{block.kind} declares the dimensions {declared}; its module has {has}")
+    if kind.joint != isinstance(attention, JointAttention):
+        raise TypeError(f"{block.kind}: `joint` of its declaration is {kind.joint}, its module says otherwise")
     return attention
 
 

@@ -1,8 +1,13 @@
 """GE: Gather-Excite (Hu et al., 2018, https://arxiv.org/abs/1810.12348).
 
-θ⁻ gathers by averages and has no parameters, θ by depth-wise convolutions.
-The gather is read as the extraction G and the sigmoid as the transformation T, so that both forms have a state
-(the paper says that GE-θ lacks the extraction). Gathered maps are brought back to X by nearest neighbour.
+θ⁻ gathers by averages and has no parameters, θ by depth-wise convolutions. θ⁺ gathers as θ does, and excites by two 1x1
+convolutions before the sigmoid (all three in the paper's section on pairings).
+The gather is read as the extraction G and the sigmoid as the transformation T, so that every form has a state
+(the DCA paper says that GE-θ lacks the extraction). θ⁺'s excitation belongs to T. Gathered maps are brought back to X
+by nearest neighbour.
+
+timm has a ReLU between the gather's convolutions. Here there is none: θ⁺ differs from θ by the
+excitation alone.
 
 θ's message may be `upsampled` (`connections.ge_message`): its map is enlarged before the transformation, not after it.
 Vanilla networks are the same in both forms, but a message is received and matched at X's resolution. The multiply-adds
@@ -11,11 +16,14 @@ of the paper's three rows with connected GE need that; it is there for them alon
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dcasearch.architecture.kinds.ge import EXTENT, MINUS, THETA, UPSAMPLED
+from dcasearch.architecture.kinds.bottleneck import HIDDEN
+from dcasearch.architecture.kinds.ge import EXTENT, MINUS, PLUS, THETA, UPSAMPLED
 from dcasearch.architecture.network import Block
 from dcasearch.models.attention.base import ATTENTIONS, AttentionBlock, Branch, Extraction, whole
 from dcasearch.models.backbones.base import Host
@@ -38,14 +46,15 @@ class GlobalExcite(Branch[Tensor]):
 
 
 class GatherExcite(Branch[Tensor]):
-    """G: gathered map (B, C, ⌈H/e⌉, ⌈W/e⌉). T: sigmoid. Fusion: multiply, at X's resolution.
+    """G: gathered map (B, C, ⌈H/e⌉, ⌈W/e⌉). T: excitation (θ⁺), sigmoid. Fusion: multiply, at X's resolution.
 
-    Where it is upsampled, G and T are (B, C, H, W).
+    The message is T ⊙ G at the gather's resolution. Where it is upsampled, G and T are (B, C, H, W).
     """
 
-    def __init__(self, gather: nn.Module, *, upsampled: bool = False) -> None:
+    def __init__(self, gather: nn.Module, excite: nn.Module | None = None, *, upsampled: bool = False) -> None:
         super().__init__()
         self.gather = gather
+        self.excite = nn.Identity() if excite is None else excite
         self.upsampled = upsampled
 
     def extract(self, features: Tensor) -> Extraction:
@@ -55,7 +64,7 @@ class GatherExcite(Branch[Tensor]):
 
     def transform(self, extraction: Extraction) -> Tensor:
         """Return the gates at the extraction's resolution."""
-        return torch.sigmoid(extraction[0])
+        return torch.sigmoid(self.excite(extraction[0]))
 
     def fuse(self, features: Tensor, transformed: Tensor) -> Tensor:
         """Gate each channel and neighbourhood."""
@@ -81,6 +90,14 @@ def _depthwise(channels: int, extent: int) -> nn.Module:
     return nn.Sequential(*layers)
 
 
+def _excitation(channels: int, width: int) -> nn.Module:
+    """Excite each position by a bottleneck C -> C/r -> C, whose convolutions have biases as SE's layers have."""
+    layers = OrderedDict(
+        fc1=nn.Conv2d(channels, width, 1), relu=nn.ReLU(inplace=True), fc2=nn.Conv2d(width, channels, 1)
+    )
+    return nn.Sequential(layers)
+
+
 @ATTENTIONS.register(MINUS)
 def ge_theta_minus(block: Block, host: Host) -> AttentionBlock:
     """Return GE-θ⁻ for a block, global unless an extent is set."""
@@ -93,3 +110,11 @@ def ge_theta(block: Block, host: Host) -> AttentionBlock:
     """Return GE-θ for a block."""
     gather = _depthwise(block.layout.channels, whole(block, EXTENT))
     return AttentionBlock(channel=GatherExcite(gather, upsampled=block.form == UPSAMPLED))
+
+
+@ATTENTIONS.register(PLUS)
+def ge_theta_plus(block: Block, host: Host) -> AttentionBlock:
+    """Return GE-θ⁺ for a block."""
+    channels = block.layout.channels
+    gather, excite = _depthwise(channels, whole(block, EXTENT)), _excitation(channels, whole(block, HIDDEN))
+    return AttentionBlock(channel=GatherExcite(gather, excite))
