@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from dcasearch.architecture.kinds import KINDS, Dimension, Port, Value
 from dcasearch.architecture.layouts import BlockLayout, Stem
@@ -89,10 +89,6 @@ class Node:
         """Return what is built of an option, its default where the id leaves it out."""
         declared = KINDS[self.kind].option(name)
         return self.options[name] if declared is None else self.options.get(name, declared.default)
-
-
-Block: TypeAlias = Node
-"""A node as the attention modules are given it."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dcasearch.architecture import KINDS, Architecture, Block, Dimension, dimensions
+from dcasearch.architecture import KINDS, Architecture, Dimension, Node, dimensions
 from dcasearch.architecture.kinds import Options, Shape
 from dcasearch.models.attention import (
     ATTENTIONS,
@@ -35,7 +35,7 @@ def attention(kind: str) -> Any:
     return attention_of(block, host).eval()
 
 
-def layer(kind: str) -> Block:
+def layer(kind: str) -> Node:
     nodes = Architecture.parse(samples.spec(kind, {"name": "resnet18", "stem": "small"})).network.nodes
     return [node for node in nodes if node.layout.name == "layer1.1"][-1]
 
@@ -114,7 +114,7 @@ def test_a_transformation_has_parameters_where_the_kind_declares_them(kind: str,
     assert learned == {dimension: state.learnable for dimension, state in states.items()}
 
 
-def sizes(shape: Shape, block: Block, options: Options) -> tuple[int, ...]:
+def sizes(shape: Shape, block: Node, options: Options) -> tuple[int, ...]:
     """Return a declared shape's sizes for two images and a block's map of 9x9."""
     known = {"B": 2, "C": block.layout.channels, "D": block.layout.width, "H": 9, "W": 9}
     found = []

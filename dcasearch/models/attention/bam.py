@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from dcasearch.architecture.kinds import Dimension
 from dcasearch.architecture.kinds.bam import DILATION, NAME
 from dcasearch.architecture.kinds.bottleneck import HIDDEN
-from dcasearch.architecture.network import Block
+from dcasearch.architecture.network import Node
 from dcasearch.models.attention.base import (
     ATTENTIONS,
     AttentionBlock,
@@ -96,9 +96,9 @@ class BottleneckAttention(JointAttention):
 
 
 @ATTENTIONS.register(NAME)
-def bottleneck_attention(block: Block, host: Host) -> AttentionBlock:
+def bottleneck_attention(node: Node, host: Host) -> AttentionBlock:
     """Return BAM after a stage."""
-    channels, width = block.layout.channels, whole(block, HIDDEN)
+    channels, width = node.layout.channels, whole(node, HIDDEN)
     return BottleneckAttention(
-        channel=ChannelBottleneck(channels, width), spatial=DilatedPlane(channels, width, whole(block, DILATION))
+        channel=ChannelBottleneck(channels, width), spatial=DilatedPlane(channels, width, whole(node, DILATION))
     )

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from torch import Tensor, nn
 
 from dcasearch.architecture.kinds import KINDS, Dimension
-from dcasearch.architecture.network import Block
+from dcasearch.architecture.network import Node
 from dcasearch.models.backbones.base import Host
 from dcasearch.registry import Registry
 
@@ -121,28 +121,28 @@ class JointAttention(AttentionBlock, ABC):
         return gated, {d: sends[d](part, raw[d], transformed[d], gated) for d, part in parts.items() if d in sends}
 
 
-Factory: TypeAlias = Callable[[Block, Host], AttentionBlock]
+Factory: TypeAlias = Callable[[Node, Host], AttentionBlock]
 
 ATTENTIONS: Registry[Factory] = Registry("an attention block")
 
 
-def attention_of(block: Block, host: Host) -> AttentionBlock:
+def attention_of(node: Node, host: Host) -> AttentionBlock:
     """Return a node's attention; after a stage the host is a `Passage`.
 
     Raises:
         TypeError: the module has other dimensions than its kind declares, or gates them otherwise.
     """
-    kind, attention = KINDS[block.kind], ATTENTIONS[block.kind](block, host)
+    kind, attention = KINDS[node.kind], ATTENTIONS[node.kind](node, host)
     if attention.dimensions != tuple(kind.dimensions):
         declared, has = (", ".join(names) or "none" for names in (kind.dimensions, attention.dimensions))
-        raise TypeError(f"{block.kind} declares the dimensions {declared}; its module has {has}")
+        raise TypeError(f"{node.kind} declares the dimensions {declared}; its module has {has}")
     if kind.joint != isinstance(attention, JointAttention):
-        raise TypeError(f"{block.kind}: `joint` of its declaration is {kind.joint}, its module says otherwise")
+        raise TypeError(f"{node.kind}: `joint` of its declaration is {kind.joint}, its module says otherwise")
     return attention
 
 
-def whole(block: Block, option: str) -> int:
+def whole(node: Node, option: str) -> int:
     """Return what is built of an integer option."""
-    value = block.option(option)
+    value = node.option(option)
     assert isinstance(value, int)  # the declaration says so
     return value

@@ -1,4 +1,4 @@
-"""CBAM: Convolutional Block AttentionBlock Module (Woo et al., 2018, https://arxiv.org/abs/1807.06521).
+"""CBAM: Convolutional Block Attention Module (Woo et al., 2018, https://arxiv.org/abs/1807.06521).
 
 Channel first, then spatial on the channel-gated map. The spatial gate's BatchNorm starts at weight 1; the
 released DCANet code starts it at 0, which silences that gate for ever.
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from dcasearch.architecture.kinds.bottleneck import HIDDEN
 from dcasearch.architecture.kinds.cbam import NAME
-from dcasearch.architecture.network import Block
+from dcasearch.architecture.network import Node
 from dcasearch.models.attention.base import ATTENTIONS, AttentionBlock, Branch, Extraction, whole
 from dcasearch.models.backbones.base import Host
 
@@ -67,6 +67,6 @@ class SpatialGate(Branch[Tensor]):
 
 
 @ATTENTIONS.register(NAME)
-def cbam(block: Block, host: Host) -> AttentionBlock:
+def cbam(node: Node, host: Host) -> AttentionBlock:
     """Return CBAM for a block."""
-    return AttentionBlock(channel=ChannelGate(block.layout.channels, whole(block, HIDDEN)), spatial=SpatialGate())
+    return AttentionBlock(channel=ChannelGate(node.layout.channels, whole(node, HIDDEN)), spatial=SpatialGate())

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from dcasearch.architecture.kinds import Dimension
 from dcasearch.architecture.kinds.bottleneck import HIDDEN
 from dcasearch.architecture.kinds.coord import NAME
-from dcasearch.architecture.network import Block
+from dcasearch.architecture.network import Node
 from dcasearch.models.attention.base import ATTENTIONS, AttentionBlock, Branch, Extraction, JointAttention, whole
 from dcasearch.models.backbones.base import Host
 
@@ -68,6 +68,6 @@ class CoordinateAttention(JointAttention):
 
 
 @ATTENTIONS.register(NAME)
-def coordinate_attention(block: Block, host: Host) -> AttentionBlock:
+def coordinate_attention(node: Node, host: Host) -> AttentionBlock:
     """Return Coordinate Attention for a block."""
-    return CoordinateAttention(block.layout.channels, whole(block, HIDDEN))
+    return CoordinateAttention(node.layout.channels, whole(node, HIDDEN))

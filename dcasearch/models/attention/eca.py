@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dcasearch.architecture.kinds.eca import KERNEL_SIZE, NAME
-from dcasearch.architecture.network import Block
+from dcasearch.architecture.network import Node
 from dcasearch.models.attention.base import ATTENTIONS, AttentionBlock, Branch, Extraction, whole
 from dcasearch.models.backbones.base import Host
 
@@ -55,6 +55,6 @@ class EfficientChannel(Branch[Tensor]):
 
 
 @ATTENTIONS.register(NAME)
-def efficient_channel(block: Block, host: Host) -> AttentionBlock:
+def efficient_channel(node: Node, host: Host) -> AttentionBlock:
     """Return ECA for a block."""
-    return AttentionBlock(channel=EfficientChannel(whole(block, KERNEL_SIZE)))
+    return AttentionBlock(channel=EfficientChannel(whole(node, KERNEL_SIZE)))

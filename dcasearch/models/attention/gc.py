@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dcasearch.architecture.kinds.bottleneck import HIDDEN
 from dcasearch.architecture.kinds.gc import MASK_BIAS, NAME
-from dcasearch.architecture.network import Block
+from dcasearch.architecture.network import Node
 from dcasearch.models.attention.base import ATTENTIONS, AttentionBlock, Branch, Extraction, Message, whole
 from dcasearch.models.backbones.base import Host
 
@@ -54,7 +54,7 @@ class GlobalContext(Branch[Tensor]):
 
 
 @ATTENTIONS.register(NAME)
-def global_context(block: Block, host: Host) -> AttentionBlock:
+def global_context(node: Node, host: Host) -> AttentionBlock:
     """Return GC for a block."""
-    mask_bias = bool(block.option(MASK_BIAS))
-    return AttentionBlock(channel=GlobalContext(block.layout.channels, whole(block, HIDDEN), mask_bias=mask_bias))
+    mask_bias = bool(node.option(MASK_BIAS))
+    return AttentionBlock(channel=GlobalContext(node.layout.channels, whole(node, HIDDEN), mask_bias=mask_bias))

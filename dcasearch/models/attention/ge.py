@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from dcasearch.architecture.kinds.bottleneck import HIDDEN
 from dcasearch.architecture.kinds.ge import EXTENT, MINUS, PLUS, THETA, UPSAMPLED
-from dcasearch.architecture.network import Block
+from dcasearch.architecture.network import Node
 from dcasearch.models.attention.base import ATTENTIONS, AttentionBlock, Branch, Extraction, whole
 from dcasearch.models.backbones.base import Host
 
@@ -99,22 +99,22 @@ def _excitation(channels: int, width: int) -> nn.Module:
 
 
 @ATTENTIONS.register(MINUS)
-def ge_theta_minus(block: Block, host: Host) -> AttentionBlock:
+def ge_theta_minus(node: Node, host: Host) -> AttentionBlock:
     """Return GE-θ⁻ for a block, global unless an extent is set."""
-    is_global = block.option(EXTENT) is None
-    return AttentionBlock(channel=GlobalExcite() if is_global else GatherExcite(_average(whole(block, EXTENT))))
+    is_global = node.option(EXTENT) is None
+    return AttentionBlock(channel=GlobalExcite() if is_global else GatherExcite(_average(whole(node, EXTENT))))
 
 
 @ATTENTIONS.register(THETA)
-def ge_theta(block: Block, host: Host) -> AttentionBlock:
+def ge_theta(node: Node, host: Host) -> AttentionBlock:
     """Return GE-θ for a block."""
-    gather = _depthwise(block.layout.channels, whole(block, EXTENT))
-    return AttentionBlock(channel=GatherExcite(gather, upsampled=block.form == UPSAMPLED))
+    gather = _depthwise(node.layout.channels, whole(node, EXTENT))
+    return AttentionBlock(channel=GatherExcite(gather, upsampled=node.form == UPSAMPLED))
 
 
 @ATTENTIONS.register(PLUS)
-def ge_theta_plus(block: Block, host: Host) -> AttentionBlock:
+def ge_theta_plus(node: Node, host: Host) -> AttentionBlock:
     """Return GE-θ⁺ for a block."""
-    channels = block.layout.channels
-    gather, excite = _depthwise(channels, whole(block, EXTENT)), _excitation(channels, whole(block, HIDDEN))
+    channels = node.layout.channels
+    gather, excite = _depthwise(channels, whole(node, EXTENT)), _excitation(channels, whole(node, HIDDEN))
     return AttentionBlock(channel=GatherExcite(gather, excite))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from dcasearch.architecture.kinds.groups import NAME as GROUPS
 from dcasearch.architecture.kinds.lct import NAME
-from dcasearch.architecture.network import Block
+from dcasearch.architecture.network import Node
 from dcasearch.models.attention.base import ATTENTIONS, AttentionBlock, Branch, Extraction, whole
 from dcasearch.models.backbones.base import Host
 
@@ -55,6 +55,6 @@ class LinearContext(Branch[Tensor]):
 
 
 @ATTENTIONS.register(NAME)
-def linear_context(block: Block, host: Host) -> AttentionBlock:
+def linear_context(node: Node, host: Host) -> AttentionBlock:
     """Return LCT for a block."""
-    return AttentionBlock(channel=LinearContext(block.layout.channels, whole(block, GROUPS)))
+    return AttentionBlock(channel=LinearContext(node.layout.channels, whole(node, GROUPS)))

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from dcasearch.architecture.kinds.bottleneck import HIDDEN
 from dcasearch.architecture.kinds.non_local import NAME
-from dcasearch.architecture.network import Block
+from dcasearch.architecture.network import Node
 from dcasearch.models.attention.base import (
     ATTENTIONS,
     AttentionBlock,
@@ -136,6 +136,6 @@ class NonLocal(AttentionBlock):
 
 
 @ATTENTIONS.register(NAME)
-def non_local(block: Block, host: Host) -> AttentionBlock:
+def non_local(node: Node, host: Host) -> AttentionBlock:
     """Return Non-Local for a block."""
-    return NonLocal(channel=AttendedMean(block.layout.channels, whole(block, HIDDEN)))
+    return NonLocal(channel=AttendedMean(node.layout.channels, whole(node, HIDDEN)))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dcasearch.architecture.network import Block
+from dcasearch.architecture.network import Node
 from dcasearch.models.attention.base import ATTENTIONS, AttentionBlock
 from dcasearch.models.backbones.base import Host
 
 
 @ATTENTIONS.register("none")
-def no_attention(block: Block, host: Host) -> AttentionBlock:
+def no_attention(node: Node, host: Host) -> AttentionBlock:
     """Return an attention block without any dimension."""
     return AttentionBlock()

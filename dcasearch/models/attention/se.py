@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dcasearch.architecture.kinds.bottleneck import HIDDEN
 from dcasearch.architecture.kinds.se import NAME
-from dcasearch.architecture.network import Block
+from dcasearch.architecture.network import Node
 from dcasearch.models.attention.base import ATTENTIONS, AttentionBlock, Branch, Extraction, whole
 from dcasearch.models.backbones.base import Host
 
@@ -39,6 +39,6 @@ class SqueezeExcite(Branch[Tensor]):
 
 
 @ATTENTIONS.register(NAME)
-def squeeze_excite(block: Block, host: Host) -> AttentionBlock:
+def squeeze_excite(node: Node, host: Host) -> AttentionBlock:
     """Return SE for a block."""
-    return AttentionBlock(channel=SqueezeExcite(block.layout.channels, whole(block, HIDDEN)))
+    return AttentionBlock(channel=SqueezeExcite(node.layout.channels, whole(node, HIDDEN)))

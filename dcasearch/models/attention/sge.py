@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from dcasearch.architecture.kinds.groups import NAME as GROUPS
 from dcasearch.architecture.kinds.sge import NAME
-from dcasearch.architecture.network import Block
+from dcasearch.architecture.network import Node
 from dcasearch.models.attention.base import ATTENTIONS, AttentionBlock, Branch, Extraction, whole
 from dcasearch.models.attention.statistics import standardized, wide
 from dcasearch.models.backbones.base import Host
@@ -60,6 +60,6 @@ class GroupEnhance(Branch[Tensor]):
 
 
 @ATTENTIONS.register(NAME)
-def group_enhance(block: Block, host: Host) -> AttentionBlock:
+def group_enhance(node: Node, host: Host) -> AttentionBlock:
     """Return SGE for a block."""
-    return AttentionBlock(spatial=GroupEnhance(whole(block, GROUPS)))
+    return AttentionBlock(spatial=GroupEnhance(whole(node, GROUPS)))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dcasearch.architecture.kinds.simam import LAMBDA, NAME
-from dcasearch.architecture.network import Block
+from dcasearch.architecture.network import Node
 from dcasearch.models.attention.base import ATTENTIONS, AttentionBlock, Branch, Extraction
 from dcasearch.models.attention.statistics import wide
 from dcasearch.models.backbones.base import Host
@@ -47,8 +47,8 @@ class InverseEnergy(Branch[Tensor]):
 
 
 @ATTENTIONS.register(NAME)
-def simple_parameter_free(block: Block, host: Host) -> AttentionBlock:
+def simple_parameter_free(node: Node, host: Host) -> AttentionBlock:
     """Return SimAM for a block."""
-    e_lambda = block.option(LAMBDA)
+    e_lambda = node.option(LAMBDA)
     assert isinstance(e_lambda, float)  # the declaration says so
     return AttentionBlock(neuron=InverseEnergy(e_lambda))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from dcasearch.architecture.kinds.bottleneck import HIDDEN
 from dcasearch.architecture.kinds.sk import NAME
-from dcasearch.architecture.network import Block
+from dcasearch.architecture.network import Node
 from dcasearch.models.attention.base import (
     ATTENTIONS,
     AttentionBlock,
@@ -88,6 +88,6 @@ class SelectiveKernel(AttentionBlock):
 
 
 @ATTENTIONS.register(NAME)
-def selective_kernel(block: Block, host: Host) -> AttentionBlock:
+def selective_kernel(node: Node, host: Host) -> AttentionBlock:
     """Return SK for a block."""
-    return SelectiveKernel(host, whole(block, HIDDEN))
+    return SelectiveKernel(host, whole(node, HIDDEN))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dcasearch.architecture.kinds.srm import NAME
-from dcasearch.architecture.network import Block
+from dcasearch.architecture.network import Node
 from dcasearch.models.attention.base import ATTENTIONS, AttentionBlock, Branch, Extraction
 from dcasearch.models.attention.statistics import moments, wide
 from dcasearch.models.backbones.base import Host
@@ -63,6 +63,6 @@ class StyleRecalibration(Branch[Tensor]):
 
 
 @ATTENTIONS.register(NAME)
-def style_recalibration(block: Block, host: Host) -> AttentionBlock:
+def style_recalibration(node: Node, host: Host) -> AttentionBlock:
     """Return SRM for a block."""
-    return AttentionBlock(channel=StyleRecalibration(block.layout.channels))
+    return AttentionBlock(channel=StyleRecalibration(node.layout.channels))
