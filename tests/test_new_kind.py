@@ -18,7 +18,8 @@ from tests.kinds import enter
 
 SPACE: dict[str, Any] = {
     "backbone": {"name": "mobilenet_v2", "width": 0.1},
-    "attention": {"name": ["tall", "after"], "strength": [0.5, 2.0]},
+    "attention": {"name": "tall", "strength": [0.5, 2.0]},
+    "stage_attention": {"name": ["none", "after"], "granularity": "stage"},
     "connections": {"dimensions": {"row": [True, False], "energy": True}, "topology": ["chain", "dense"]},
 }
 LEVEL: dict[str, Any] = {
@@ -42,6 +43,7 @@ def test_a_kind_with_a_dimension_of_its_own_goes_from_yaml_to_trained_trials(
         assert [trial.state for trial in trials if trial.state is not State.DUPLICATE] == [State.COMPLETE] * 3
         networks = [loaded.space.point(trial.params).architecture.network for trial in trials]
     assert {edge.dimension for network in networks for edge in network.edges} & {"row", "energy"}
+    assert any({"tall", "after"} <= {node.kind for node in network.nodes} for network in networks)
     for network in networks:
         svg = draw(network)
         assert all(f'class="{edge.dimension} edge"' in svg for edge in network.edges)

@@ -138,12 +138,15 @@ REPRESENTATIVES: list[dict[str, Any]] = [
     *(spec(kind, topology="tree") for kind in ("none", "se", "ge_theta_minus", "ge_theta_2", "gc", "sk", "cbam")),
     *(spec("cbam", function=name) for name in ("weighted", "softmax", "learned", "concat")),
     spec("cbam", coupling="coupled"),
+    {**spec("se", topology="dense"), "stage_attention": KINDS["bam"]},
+    spec("ge_theta_2", ge_message="upsampled"),
 ]
 
 
 def name_of(written: dict[str, Any]) -> str:
     connections = written.get("connections", {})
-    return "-".join([written["attention"]["name"], *(str(value) for value in connections.values())])
+    after = [written["stage_attention"]["name"]] if "stage_attention" in written else []
+    return "-".join([written["attention"]["name"], *after, *(str(value) for value in connections.values())])
 
 
 @pytest.mark.slow
