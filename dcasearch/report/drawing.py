@@ -66,14 +66,16 @@ class _Line:
 
     above: bool
     colour: str
+    apart: float
+    """How much further out than those of the first dimension on this side."""
 
 
 def _lines(network: Network) -> dict[Dimension, _Line]:
     """Return how each connected dimension is drawn: channels above, planes below, those above first."""
     planes = {edge.dimension: network.nodes[edge.target].ports[edge.dimension].planes for edge in network.edges}
     above, below = ([d for d in network.dimensions if planes[d] is side] for side in (False, True))
-    return {d: _Line(True, _ABOVE[n % len(_ABOVE)]) for n, d in enumerate(above)} | {
-        d: _Line(False, _BELOW[n % len(_BELOW)]) for n, d in enumerate(below)
+    return {d: _Line(True, _ABOVE[n % len(_ABOVE)], 6.0 * n) for n, d in enumerate(above)} | {
+        d: _Line(False, _BELOW[n % len(_BELOW)], 6.0 * n) for n, d in enumerate(below)
     }
 
 
@@ -107,7 +109,7 @@ class _Picture:
     def _rise(self, edge: Edge) -> float:
         """Return how far a connection goes from the blocks; the longer, the further."""
         span = self.places[edge.target].receives - self.places[edge.source].sends
-        return min(14 + 0.4 * span, 30 + 0.2 * span)
+        return min(14 + 0.4 * span, 30 + 0.2 * span) + self.lines[edge.dimension].apart
 
     def _reach(self, above: bool) -> float:
         drawn = [edge for edge in self.network.edges if self.lines[edge.dimension].above == above]
@@ -122,8 +124,12 @@ class _Picture:
         self.svg.text(MARGIN, 32, title, size=18, font_weight="600")
         after = len(network.nodes) - len(network.blocks)
         attention = f"attention after {after} stage{'s' * (after > 1)} · " if after else ""
-        details = f"{backbone} · {len(network.blocks)} blocks · {attention}{connections} · id {network.id}"
-        self.svg.text(MARGIN, 53, details, fill=GREY)
+        details = [f"{backbone} · {len(network.blocks)} blocks · {attention}".removesuffix(" · "), connections]
+        lines = [" · ".join((*details, f"id {network.id}"))]
+        if text_width(lines[0]) > self.width - 2 * MARGIN and len(per_dimension) > 1:
+            lines = [f"{details[0]} · id {network.id}", connections.replace(" and ", ", ")]
+        for number, line in enumerate(lines):
+            self.svg.text(MARGIN, 53 - 5 * (len(lines) - 1) + 15 * number, line, fill=GREY)
 
     def _stage(self, stage: list[_Place]) -> None:
         first, last = stage[0], stage[-1]
@@ -168,7 +174,7 @@ class _Picture:
             self.svg.text(centre, middle - lift, label, size=11, fill=ink, font_weight="600", text_anchor="middle")
             if not after_stage:
                 self.svg.text(centre, middle + 13, str(number), size=10, fill=ink, text_anchor="middle")
-        elif not after_stage and (number % 5 == 0 or number == 1):
+        elif not after_stage and (number % 5 == 0 or number == 1 or text_width(str(number), 9) <= place.width / 3):
             self.svg.text(centre, self.top + BLOCK_HEIGHT / 2 + 3, str(number), size=9, fill=ink, text_anchor="middle")
 
     def _edge(self, edge: Edge) -> None:

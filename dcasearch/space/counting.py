@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 
 from dcasearch.architecture import KINDS, BackboneLayout, Dimension
+from dcasearch.architecture.kinds import Value
 from dcasearch.architecture.kinds.declaration import NO_ATTENTION
 from dcasearch.space.axes import Chosen, Suggest, answers, last_part
 from dcasearch.space.places import Grain, is_after
-from dcasearch.space.space import AttentionChoices, ConnectionChoices, Space, has_option, layout_of, tail
+from dcasearch.space.space import NOTHING, AttentionChoices, ConnectionChoices, Open, Space, has_option, layout_of, tail
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,10 @@ class _Seen:
     """Whether a block with that dimension came before."""
     counted: tuple[bool, ...]
     """Whether the current site is counted already."""
-    kinds: frozenset[str] = frozenset()
-    """Chosen for blocks: their options are asked for."""
-    after: frozenset[str] = frozenset()
-    """Chosen for the ends of stages: so are theirs."""
-    standing: frozenset[str] = frozenset()
-    """Those of both that have a place."""
+    asked: frozenset[str] = frozenset()
+    """Options of attention, by the names of their axes, that a chosen kind has."""
+    left: Open = NOTHING
+    """By the kinds that have a place."""
 
     @classmethod
     def nothing(cls, space: Space) -> _Seen:
@@ -74,8 +73,9 @@ def size(space: Space) -> int:
         chosen: Chosen = {}
         return layout_of({last_part(axis.name): axis.choose(suggest, chosen) for axis in space.backbone}), chosen
 
+    tails = None if space.connections is None else _Tails(space.connections)
     return sum(
-        ways * _after_attention(space, seen, known)
+        ways * _after_attention(space, tails, seen, known)
         for layout, chosen in answers(backbone)
         for seen, known, ways in _attention(space, layout, chosen)
     )
@@ -89,9 +89,14 @@ def _attention(space: Space, layout: BackboneLayout, chosen: Chosen) -> Iterator
             ways: Counter[_Seen] = Counter({_Seen.nothing(space): 1})
             for stage in range(layout.stages):
                 for site in _sites(layout, stage, space.attention.grain):
-                    ways = _choose(ways, kinds, partial(_pass_blocks, layout=layout, site=site, grain=grain))
-                ways = _choose(ways, after, partial(_pass_end, layout=layout, stage=stage, grain=grain))
+                    passed = partial(_pass_blocks, layout=layout, site=site, grain=grain)
+                    ways = _choose(ways, kinds, passed, _asked(space.attention, kinds))
+                passed = partial(_pass_end, layout=layout, stage=stage, grain=grain)
+                ways = _choose(ways, after, passed, _asked(space.stage_attention, after))
+            ended: Counter[_Seen] = Counter()
             for seen, count in ways.items():
+                ended[replace(seen, begun=(), counted=())] += count  # of no matter any more
+            for seen, count in ended.items():
                 yield seen, both, count
 
 
@@ -108,11 +113,27 @@ def _alternatives(part: AttentionChoices | None, chosen: Chosen) -> Iterator[tup
         yield (kind,), {**chosen, part.name.name: kind}
 
 
-def _choose(ways: Counter[_Seen], kinds: Iterable[str], then: Callable[[_Seen, str], _Seen]) -> Counter[_Seen]:
-    """Return the ways after one more choice."""
+def _asked(part: AttentionChoices | None, kinds: Iterable[str]) -> Mapping[str, frozenset[str]]:
+    """Return by kind the names of the options that are asked for where it is chosen."""
+    options = () if part is None else part.options
+    return {kind: frozenset(axis.name for axis in options if has_option([kind], axis)) for kind in kinds}
+
+
+def _choose(
+    ways: Counter[_Seen],
+    kinds: Iterable[str],
+    then: Callable[[_Seen, str], _Seen],
+    asked: Mapping[str, frozenset[str]],
+) -> Counter[_Seen]:
+    """Return the ways after one more choice; of kinds that are alike in all that counts, one is looked at."""
+    alike: dict[Hashable, list[str]] = defaultdict(list)
+    for kind in kinds:
+        declared = KINDS[kind]
+        alike[declared.place, frozenset(declared.dimensions), asked[kind], NOTHING.beside(kind)].append(kind)
     reached: Counter[_Seen] = Counter()
-    for (seen, count), kind in product(ways.items(), kinds):
-        reached[then(seen, kind)] += count
+    for (seen, count), same in product(ways.items(), alike.values()):
+        after = then(seen, same[0])
+        reached[replace(after, asked=after.asked | asked[same[0]])] += count * len(same)
     return reached
 
 
@@ -128,17 +149,20 @@ def _pass_blocks(seen: _Seen, kind: str, layout: BackboneLayout, site: list[int]
     for n in site:
         begins = n == 0 or layout.ends_stage(n - 1)
         new_site = grain == "block" or (grain == "stage" and begins)
-        seen = _pass(seen, kind if KINDS[kind].in_blocks else NO_ATTENTION, new_site)
+        passed = _pass(seen, kind if KINDS[kind].in_blocks else NO_ATTENTION, new_site)
+        if passed == seen and not new_site:
+            break  # neither will another block of this site change anything
+        seen = passed
     if layout.ends_stage(site[-1]) and is_after(kind, stage, layout):
         seen = _pass(seen, kind, grain == "block")
-    return replace(seen, kinds=seen.kinds | {kind})
+    return seen
 
 
 def _pass_end(seen: _Seen, kind: str, layout: BackboneLayout, stage: int, grain: Grain) -> _Seen:
     """Return what is seen after the end of a stage."""
     if is_after(kind, stage, layout):
         seen = _pass(seen, kind, grain == "block")
-    return replace(seen, after=seen.after | {kind})
+    return seen
 
 
 def _pass(seen: _Seen, kind: str, new_site: bool) -> _Seen:
@@ -148,17 +172,16 @@ def _pass(seen: _Seen, kind: str, new_site: bool) -> _Seen:
     counts = [h and b and not c for h, b, c in zip(has, seen.begun, counted, strict=True)]
     return replace(
         seen,
-        standing=seen.standing | {kind},
+        left=seen.left.beside(kind),
         sites=tuple(s + c for s, c in zip(seen.sites, counts, strict=True)),
         begun=tuple(b or h for b, h in zip(seen.begun, has, strict=True)),
         counted=tuple(c or n for c, n in zip(counted, counts, strict=True)),
     )
 
 
-def _after_attention(space: Space, seen: _Seen, chosen: Chosen) -> int:
+def _after_attention(space: Space, tails: _Tails | None, seen: _Seen, chosen: Chosen) -> int:
     """Return the number of leaves below: attention's options, who receives, and how."""
-    kinds = {"attention": seen.kinds, "stage_attention": seen.after}
-    asked = [option for key, part in space.parts.items() for option in part.options if has_option(kinds[key], option)]
+    asked = [option for part in space.parts.values() for option in part.options if option.name in seen.asked]
 
     def options(suggest: Suggest) -> Chosen:
         known = dict(chosen)
@@ -166,23 +189,34 @@ def _after_attention(space: Space, seen: _Seen, chosen: Chosen) -> int:
             option.choose(suggest, known)
         return known
 
-    if space.connections is None:
+    if tails is None:
         return sum(1 for _ in answers(options))
-    return sum(_connections(space.connections, seen, known) for known in answers(options))
+    return sum(_connections(tails, seen, known) for known in answers(options))
 
 
-def _connections(connections: ConnectionChoices, seen: _Seen, chosen: Chosen) -> int:
+def _connections(tails: _Tails, seen: _Seen, chosen: Chosen) -> int:
     ways: dict[frozenset[Dimension], int] = {frozenset(): 1}
-    for n, (dimension, axis) in zip(seen.sites, connections.receives.items(), strict=True):
+    for n, (dimension, axis) in zip(seen.sites, tails.connections.receives.items(), strict=True):
         values = [option.value for option in axis.active(chosen)]
         silent = values.count(False) ** n
         heard = len(values) ** n - silent
         ways = {d: w * silent for d, w in ways.items()} | {d | {dimension}: w * heard for d, w in ways.items()}
-    return sum(count * _tails(connections, seen, d, chosen) if d else count for d, count in ways.items() if count)
+    return sum(count * tails.count(seen.left, d, chosen) if d else count for d, count in ways.items() if count)
 
 
-def _tails(connections: ConnectionChoices, seen: _Seen, receiving: frozenset[Dimension], chosen: Chosen) -> int:
-    return sum(1 for _ in answers(lambda suggest: tail(connections, seen.standing, receiving, suggest, dict(chosen))))
+class _Tails:
+    """The ways to make the connections of a space, once it is known where there are some; counted once each."""
+
+    def __init__(self, connections: ConnectionChoices) -> None:
+        self.connections = connections
+        self._known: dict[tuple[Open, frozenset[Dimension], frozenset[tuple[str, Value]]], int] = {}
+
+    def count(self, left: Open, receiving: frozenset[Dimension], chosen: Chosen) -> int:
+        key = (left, receiving, frozenset(chosen.items()))
+        if key not in self._known:
+            ways = answers(lambda suggest: tail(self.connections, left, receiving, suggest, dict(chosen)))
+            self._known[key] = sum(1 for _ in ways)
+        return self._known[key]
 
 
 def count_distinct(space: Space, seconds: float = 5.0) -> Count:

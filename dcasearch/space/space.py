@@ -8,7 +8,7 @@ dimension in which nothing receives, and the alpha of a function that has none a
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -220,7 +220,7 @@ class Space:
             yield Baseline(f"{prefix}vanilla {words}", Architecture.parse(spec))
             every = tuple(dict.fromkeys(dimension for kind in kinds for dimension in KINDS[kind].dimensions))
             if self.connections is not None and every:
-                how = {**tail(self.connections, kinds, every, first_of, chosen), "topology": "chain"}
+                how = {**tail(self.connections, Open.of(kinds), every, first_of, chosen), "topology": "chain"}
                 how.pop("edges", None)
                 yield Baseline(f"{prefix}dca {words}", Architecture.parse({**spec, "connections": how}))
 
@@ -281,7 +281,8 @@ def connect(
         dimensions[dimension] = _receivers(flags, connections.grain, layout)
     if not receiving:
         return None
-    return {"dimensions": dimensions, **tail(connections, [place.kind for place in places], receiving, ask, chosen)}
+    left = Open.of(place.kind for place in places)
+    return {"dimensions": dimensions, **tail(connections, left, receiving, ask, chosen)}
 
 
 def _receivers(flags: list[bool], grain: Grain, layout: BackboneLayout) -> bool | dict[str, list[bool]]:
@@ -294,9 +295,42 @@ def _receivers(flags: list[bool], grain: Grain, layout: BackboneLayout) -> bool 
     return {"blocks": blocks} | ({"after_stages": after} if after else {})
 
 
+@dataclass(frozen=True)
+class Open:
+    """What the kinds of a network leave open of how they connect: which questions are asked."""
+
+    features: frozenset[Dimension] = frozenset()
+    """Dimensions whose messages may be channels, which are matched."""
+    axes: frozenset[Dimension] = frozenset()
+    """Dimensions whose messages may be maps, which are resized."""
+    coupled: bool = True
+    """Whether every kind may send its whole map."""
+
+    def beside(self, kind: str) -> Open:
+        """Return what is open where one more kind stands."""
+        states = KINDS[kind].dimensions
+        return Open(
+            self.features | {dimension for dimension, state in states.items() if state.features},
+            self.axes | {dimension for dimension, state in states.items() if state.axes},
+            self.coupled and (KINDS[kind].coupled or not states),
+        )
+
+    @classmethod
+    def of(cls, kinds: Iterable[str]) -> Open:
+        """Return what these kinds leave open."""
+        found = cls()
+        for kind in kinds:
+            found = found.beside(kind)
+        return found
+
+
+NOTHING = Open()
+"""Of no kind."""
+
+
 def tail(
     connections: ConnectionChoices,
-    kinds: Collection[str],
+    left: Open,
     receiving: Collection[Dimension],
     ask: Suggest,
     chosen: Chosen,
@@ -305,12 +339,11 @@ def tail(
     topology = connections.topology.choose(ask, chosen)
     function = connections.function.choose(ask, chosen)
     how: dict[str, Any] = {"topology": topology, "function": function}
-    states = [state for kind in kinds for name, state in KINDS[kind].dimensions.items() if name in receiving]
-    if any(state.features for state in states):  # planes are not matched
+    if not left.features.isdisjoint(receiving):  # planes are not matched
         how["channel_matching"] = connections.channel_matching.choose(ask, chosen)
-    if any(state.axes for state in states):  # else every message is a vector
+    if not left.axes.isdisjoint(receiving):  # else every message is a vector
         how["spatial_matching"] = connections.spatial_matching.choose(ask, chosen)
-    if all(KINDS[kind].coupled or not KINDS[kind].dimensions for kind in kinds):
+    if left.coupled:
         how["coupling"] = connections.coupling.choose(ask, chosen)
     if connections.alpha and function["name"] != "learned":  # which owns no alpha
         how["alpha"] = {last_part(axis.name): axis.choose(ask, chosen) for axis in connections.alpha}
