@@ -236,6 +236,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_process_starts_with_a_blocked_ctrl_c_the_very_first_one_too(tmp_path: Path) -> None:
     """The first start of a process starts multiprocessing's tracker of resources too, which unblocks it at its end."""
     script = tmp_path / "looks.py"
