@@ -16,7 +16,8 @@ def known_devices(store: Store | None) -> dict[str, DeviceReport]:
         UserError: one of them cannot be read.
     """
     shipped = files("dcasearch") / "shipped" / "gpu"
-    texts = [(file.name, file.read_text()) for file in shipped.iterdir() if file.name.endswith(".json")]
+    held = shipped.iterdir() if shipped.is_dir() else ()  # an installed package has the folder only with reports in it
+    texts = [(file.name, file.read_text()) for file in held if file.name.endswith(".json")]
     if store is not None:
         texts += [(f"the database's report of {name}", text) for name, text in store.devices().items()]
     return _gpus(parse_report(text, where) for where, text in texts)

@@ -30,5 +30,10 @@ def test_the_packages_reports_are_those_of_gpus(tmp_path: Path, monkeypatch: pyt
     assert list(known_devices(None)) == [NAME]
 
 
+def test_a_package_without_reports_knows_no_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dcasearch.gpu_check.known.files", lambda package: tmp_path)
+    assert known_devices(None) == {}
+
+
 def test_no_report_of_a_cpu_is_committed() -> None:
     assert all(device.device["kind"] != "cpu" for device in known_devices(None).values())
