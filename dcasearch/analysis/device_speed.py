@@ -10,12 +10,9 @@ from dcasearch.architecture import BACKBONES
 from dcasearch.config.study import Study
 from dcasearch.data import DataInfo
 from dcasearch.errors import UserError, nearest
-from dcasearch.gpu_check.findings import DeviceReport, Finding
+from dcasearch.gpu_check.findings import LOADERS, RATES, DeviceReport, Finding
 from dcasearch.gpu_check.known import known_devices
 from dcasearch.store import Store
-
-RATES, LOADERS = "rates: ", "loaders: "
-"""How the names of the findings begin that a forecast is made from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +61,7 @@ def _gpu_of_this_machine() -> str | None:
 
 
 def _speed(device: DeviceReport, study: Study, backbones: Collection[str], data: DataInfo | None) -> DeviceSpeed | None:
-    rates = [finding for finding in _findings(device, "speed", RATES) if "macs_per_second" in finding.values]
+    rates = [finding for finding in _findings(device, "speed", f"{RATES}: ") if "macs_per_second" in finding.values]
     if not rates:
         return None
     fidelity = study.fidelities[-1]
@@ -91,7 +88,7 @@ def _loaded(device: DeviceReport, study: Study, data: DataInfo | None) -> tuple[
     if data is None or not (data.encoded or data.prepared):
         return None, ""
     kind = "prepared" if data.prepared else "files"
-    found = next(_findings(device, "data", f"{LOADERS}{kind}"), None)
+    found = next(_findings(device, "data", f"{LOADERS}: {kind}"), None)
     if found is None:
         return None, ""
     workers = max(1, study.data.workers)

@@ -14,12 +14,10 @@ from dcasearch.config.study import Data
 from dcasearch.data import Loader, open_loaders
 from dcasearch.data.preparing import prepare
 from dcasearch.gpu_check.checks import Bench, Check, measured
-from dcasearch.gpu_check.findings import Finding
+from dcasearch.gpu_check.findings import LOADERS, Finding
 from dcasearch.gpu_check.networks import networks
 from dcasearch.gpu_check.timing import Stepping, images_per_second
 
-LOADERS = "loaders"
-"""The check whose numbers `dcasearch check` reads."""
 _MARGIN = 32
 """Pixels that a prepared image is larger than what the network gets, as usual: 256 for 224."""
 _SECONDS = 8.0

@@ -13,6 +13,8 @@ from dcasearch.errors import UserError
 from dcasearch.files import locked, write_whole
 
 FORMAT = 1
+RATES, LOADERS = "rates", "loaders"
+"""The checks whose findings (`rates: …`, `loaders: …`) `dcasearch check` makes its forecast from."""
 Outcome: TypeAlias = Literal["passed", "failed", "measured", "not run"]
 """`measured` is a number without an aim; `not run` always says why."""
 Value: TypeAlias = float | int | str | None

@@ -9,13 +9,11 @@ import torch
 from dcasearch.architecture import Architecture
 from dcasearch.config.recipe import Recipe
 from dcasearch.gpu_check.checks import Bench, Check, judged, measured
-from dcasearch.gpu_check.findings import Finding
+from dcasearch.gpu_check.findings import RATES, Finding
 from dcasearch.gpu_check.networks import Row, networks
 from dcasearch.gpu_check.timing import Bare, Stepping, compared, images_per_second
 from dcasearch.models import cost
 
-RATES = "rates"
-"""The check whose numbers `dcasearch check` reads."""
 _AIM, _CONNECTED_AIM = 0.98, 0.97
 """Of a bare loop's speed; of the vanilla network's."""
 
