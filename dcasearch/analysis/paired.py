@@ -133,11 +133,12 @@ class Error:
         """Return the half-width of the 95% interval that holds for so many comparisons at once (Bonferroni)."""
         return float(_welch(np.array(self.measured), self.df, self.known, _TAIL / max(1, comparisons)))
 
-    def detectable(self, seeds: int) -> float:
+    def detectable(self, seeds: int, comparisons: int = 1) -> float:
         """Return the true difference that counts in 80%, this being the true error of two networks equally noisy.
 
         That is, beyond this margin and beyond the pair's own, which is known by `seeds` pairs only. The two estimates
-        are taken as independent; the pair is a part of the whole, so it is found a little more often.
+        are taken as independent; the pair is a part of the whole, so it is found a little more often. With several
+        `comparisons` both margins hold for all of them, as in `margin` and `own_margin`.
         """
         if not self.se:
             return 0.0
@@ -145,9 +146,10 @@ class Error:
         from scipy.optimize import brentq
 
         share = (np.arange(_GRID) + 0.5) / _GRID
-        whole = _welch(self.measured * chi2_quantile(share, self.df) / self.df, self.df, self.known, _TAIL)
+        tail, own_tail = _TAIL / max(1, comparisons), _TAIL / math.sqrt(max(1, comparisons))
+        whole = _welch(self.measured * chi2_quantile(share, self.df) / self.df, self.df, self.known, tail)
         own = self.measured * chi2_quantile(share, seeds - 1) / (seeds - 1)
-        critical = special.stdtrit(seeds - 1, _TAIL) ** 2 * own + special.ndtri(_TAIL) ** 2 * self.known
+        critical = special.stdtrit(seeds - 1, own_tail) ** 2 * own + special.ndtri(own_tail) ** 2 * self.known
         margins = np.maximum.outer(whole, np.sqrt(critical)) / self.se
 
         def missing(shift: float) -> float:

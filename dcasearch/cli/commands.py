@@ -11,6 +11,7 @@ import typer
 
 from dcasearch import __version__
 from dcasearch.cli import data as data_commands
+from dcasearch.cli.ablate import ablate
 from dcasearch.cli.arguments import AsJson, Storage, StudyFile, StudyName
 from dcasearch.cli.console import make_console
 from dcasearch.cli.gpu_check import gpu_check
@@ -287,6 +288,7 @@ app.command()(status)
 app.command("list")(list_studies)
 app.command()(report)
 app.command()(export)
+app.command()(ablate)
 app.command()(verify)
 app.command()(train)
 app.command()(replay)
