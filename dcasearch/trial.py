@@ -15,6 +15,8 @@ Origin: TypeAlias = Literal["sampled", "enqueued", "random", "promoted", "promot
 """`random`: drawn because the sampler only suggested what cannot be trained; `promoted_random`: the proxy's check."""
 
 
+LABELLED = "architecture"
+"""The one parameter of a space that is a list: its value is the label of a row."""
 RETRY_OF = "retry_of"
 """Attribute of a trial that takes up a failed one again: the number of that one."""
 
@@ -63,6 +65,12 @@ class Trial:
     """Times it went on after its worker was lost."""
     attributes: Mapping[str, Value] = field(default_factory=dict)
     """Whatever a view wants to show, e.g. the quantile it was promoted from."""
+
+    @property
+    def label(self) -> str | None:
+        """What a list of architectures calls its network; None of a space of choices."""
+        label = self.params.get(LABELLED)
+        return None if label is None else str(label)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,14 @@
 """From YAML to a typed, frozen study; every mistake at once, by file:line:column."""
 
 from dcasearch.config.document import Document, Key, KeyPath, Place, Report, load_yaml, plain_report
-from dcasearch.config.study_files import RecipeFile, load_architecture, load_recipe, read_study, recipe_names
+from dcasearch.config.study_files import (
+    RecipeFile,
+    load_architecture,
+    load_recipe,
+    read_architecture,
+    read_study,
+    recipe_names,
+)
 from dcasearch.config.study_schema import study_schema
 
 __all__ = [
@@ -15,6 +22,7 @@ __all__ = [
     "load_recipe",
     "load_yaml",
     "plain_report",
+    "read_architecture",
     "read_study",
     "recipe_names",
     "study_schema",

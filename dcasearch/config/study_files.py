@@ -145,11 +145,16 @@ def load_architecture(path: File | str) -> Architecture:
     document = load_yaml(File(path))
     prefix = ("architecture",) if "architecture" in document.data else ()
     written = document.data["architecture"] if prefix else document.data
-    architecture = None
-    try:
-        architecture = validate(Architecture, written, document.under(prefix))
-    except ArchitectureError as error:
-        document.report((*prefix, *error.path), str(error))
+    architecture = read_architecture(written, document.under(prefix))
     if document.problems or architecture is None:
         raise ConfigError(document.problems)
     return architecture
+
+
+def read_architecture(written: Any, report: Report) -> Architecture | None:
+    """Return the architecture that plain data writes out, or None after reporting what is wrong with it."""
+    try:
+        return validate(Architecture, written, report)
+    except ArchitectureError as error:
+        report(error.path, str(error))
+        return None

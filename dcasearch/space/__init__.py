@@ -4,6 +4,7 @@
 """
 
 from dcasearch.space.counting import Count, count_distinct, size
+from dcasearch.space.listed_space import ListedSpace, Row
 from dcasearch.space.loaded_study import LoadedStudy, check_variables, load_study
 from dcasearch.space.parents import parents_of
 from dcasearch.space.reading import read_space
@@ -13,8 +14,10 @@ from dcasearch.space.space_schema import space_schema
 __all__ = [
     "Baseline",
     "Count",
+    "ListedSpace",
     "LoadedStudy",
     "Point",
+    "Row",
     "Space",
     "check_variables",
     "count_distinct",

@@ -7,15 +7,25 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, singledispatch
 from itertools import product
 
 from dcasearch.architecture import KINDS, BackboneLayout, Dimension
 from dcasearch.architecture.kinds import Value
 from dcasearch.architecture.kinds.declaration import NO_ATTENTION
 from dcasearch.space.axes import Chosen, Suggest, answers, last_part
+from dcasearch.space.choice_space import (
+    NOTHING,
+    AttentionChoices,
+    ChoiceSpace,
+    ConnectionChoices,
+    Open,
+    has_option,
+    layout_of,
+    tail,
+)
 from dcasearch.space.places import Grain, is_after
-from dcasearch.space.space import NOTHING, AttentionChoices, ConnectionChoices, Open, Space, has_option, layout_of, tail
+from dcasearch.space.space import Space
 
 
 @dataclass(frozen=True)
@@ -59,14 +69,21 @@ class _Seen:
     """By the kinds that have a place."""
 
     @classmethod
-    def nothing(cls, space: Space) -> _Seen:
+    def nothing(cls, space: ChoiceSpace) -> _Seen:
         """Return what is seen before the first block."""
         dimensions = () if space.connections is None else tuple(space.connections.receives)
         none = (False,) * len(dimensions)
         return cls(dimensions, (0,) * len(dimensions), none, none)
 
 
+@singledispatch
 def size(space: Space) -> int:
+    """Return the number of points as written."""
+    return sum(1 for _ in space.enumerate())
+
+
+@size.register
+def _(space: ChoiceSpace) -> int:
     """Return the number of leaves of the walk: one question at many sites is counted, not walked."""
 
     def backbone(suggest: Suggest) -> tuple[BackboneLayout, Chosen]:
@@ -81,7 +98,7 @@ def size(space: Space) -> int:
     )
 
 
-def _attention(space: Space, layout: BackboneLayout, chosen: Chosen) -> Iterator[tuple[_Seen, Chosen, int]]:
+def _attention(space: ChoiceSpace, layout: BackboneLayout, chosen: Chosen) -> Iterator[tuple[_Seen, Chosen, int]]:
     """Yield what can be seen after all nodes, with the number of ways to it."""
     grain: Grain = space.connections.grain if space.connections else "network"
     for kinds, known in _alternatives(space.attention, chosen):
@@ -181,7 +198,7 @@ def _pass(seen: _Seen, kind: str, new_site: bool) -> _Seen:
     return _Seen(seen.dimensions, tuple(sites), tuple(begun), tuple(now), seen.asked, seen.left.beside(kind))
 
 
-def _after_attention(space: Space, tails: _Tails | None, seen: _Seen, chosen: Chosen) -> int:
+def _after_attention(space: ChoiceSpace, tails: _Tails | None, seen: _Seen, chosen: Chosen) -> int:
     """Return the number of leaves below: attention's options, who receives, and how."""
     asked = [option for part in space.parts.values() for option in part.options if option.name in seen.asked]
 

@@ -13,12 +13,12 @@ from dcasearch.config import Key, KeyPath, Report
 from dcasearch.config.validation import validate
 from dcasearch.errors import nearest
 from dcasearch.space.axes import Axis, Option, last_part
+from dcasearch.space.choice_space import AttentionChoices, ChoiceSpace, ConnectionChoices
 from dcasearch.space.grammar import grammar
 from dcasearch.space.places import is_after
-from dcasearch.space.space import AttentionChoices, ConnectionChoices, Space
 
 
-def check_limits(space: Space, report: Report) -> None:
+def check_limits(space: ChoiceSpace, report: Report) -> None:
     """Report every combination of a space that names no network; unknown names are reported already."""
     known = [problem for key, part in space.parts.items() for problem in _options(key, part)]
     for path, message in [*_width(space), *known, *_places(space)]:
@@ -48,7 +48,7 @@ def known_kinds(*parts: AttentionChoices | None) -> list[str]:
     return [kind for kind in dict.fromkeys(written) if kind in KINDS]
 
 
-def _width(space: Space) -> Iterator[tuple[KeyPath, str]]:
+def _width(space: ChoiceSpace) -> Iterator[tuple[KeyPath, str]]:
     name = space.backbone[0]
     own = [option for option in name.possible if option.word in BACKBONES and BACKBONES[str(option.word)].widths]
     for axis in space.backbone[1:]:
@@ -81,7 +81,7 @@ def _options(part: str, attention: AttentionChoices) -> Iterator[tuple[KeyPath, 
                     yield option.path, f"{kind} has no {key} {option.label}; Known: {own.known}."
 
 
-def _places(space: Space) -> Iterator[tuple[KeyPath, str]]:
+def _places(space: ChoiceSpace) -> Iterator[tuple[KeyPath, str]]:
     """Find kinds of `attention` that stand after stages where something else is chosen for those places."""
     for option in space.attention.name.possible:
         if option.word not in KINDS or KINDS[str(option.word)].in_blocks:
@@ -105,7 +105,7 @@ def _dimensions(connections: ConnectionChoices, kinds: list[str]) -> Iterator[tu
                     )
 
 
-def _ends(space: Space, connections: ConnectionChoices) -> Iterator[tuple[KeyPath, str]]:
+def _ends(space: ChoiceSpace, connections: ConnectionChoices) -> Iterator[tuple[KeyPath, str]]:
     """Find two kinds of one network whose states in a dimension cannot meet."""
     for dimension, axis in connections.receives.items():
         if not any(option.value for option in axis.possible):
@@ -118,7 +118,7 @@ def _ends(space: Space, connections: ConnectionChoices) -> Iterator[tuple[KeyPat
                 break
 
 
-def _meeting(space: Space) -> Iterator[tuple[str, str]]:
+def _meeting(space: ChoiceSpace) -> Iterator[tuple[str, str]]:
     """Yield every two different kinds that can be in one network, as sender and receiver."""
     for part in space.parts.values():
         if part.grain != "network":  # else one network has one kind of this part
@@ -146,7 +146,7 @@ def _alpha(connections: ConnectionChoices) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _custom(
-    space: Space, connections: ConnectionChoices, kinds: list[str], report: Report
+    space: ChoiceSpace, connections: ConnectionChoices, kinds: list[str], report: Report
 ) -> Iterator[tuple[KeyPath, str]]:
     path = ("connections", "edges")
     custom = [option.path for option in connections.topology.possible if option.value == "custom"]
@@ -171,7 +171,7 @@ def _custom(
                 yield (*path, dimension, n), f"[{j}, {k}] is not 1 <= j < k <= {nodes}, the number of blocks"
 
 
-def _is_numbered_alike(space: Space) -> bool:
+def _is_numbered_alike(space: ChoiceSpace) -> bool:
     """Tell whether the networks of a space number their attention alike."""
     for part in space.parts.values():
         found = {(frozenset(KINDS[kind].dimensions), KINDS[kind].place) for kind in known_kinds(part)}
@@ -180,7 +180,7 @@ def _is_numbered_alike(space: Space) -> bool:
     return True
 
 
-def _nodes(space: Space, layout: BackboneLayout, dimension: Dimension) -> int:
+def _nodes(space: ChoiceSpace, layout: BackboneLayout, dimension: Dimension) -> int:
     """Return how many blocks and stages may have attention with a dimension."""
     having = [kind for kind in known_kinds(*space.parts.values()) if dimension in KINDS[kind].dimensions]
     ends = [sum(is_after(kind, n, layout) for n in range(layout.stages)) for kind in having]

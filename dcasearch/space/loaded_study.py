@@ -10,10 +10,14 @@ from pathlib import Path as File
 from dcasearch.config import Document, Key, KeyPath, Place, load_yaml, read_study
 from dcasearch.config.study import Study
 from dcasearch.errors import ConfigError, UserError, nearest
+from dcasearch.space.counting import size
 from dcasearch.space.parents import settle_initialization
 from dcasearch.space.reading import read_space
 from dcasearch.space.space import Space
 from dcasearch.trial import Value
+
+LARGEST_PLAN = 20_000
+"""Points of a grid that are planned at once, where it has several seeds."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ def load_study(path: File, environ: Mapping[str, str] | None = None) -> LoadedSt
     if sound and study is not None and space is not None:
         _check_enqueued(study, space, document)
         _check_baselines(study, space, document)
+        _check_grid(study, space, document)
         study, notes = settle_initialization(study, space, document)
     problems = [problem for d in documents for problem in d.problems]
     if problems or study is None or space is None:
@@ -106,6 +111,13 @@ def _check_baselines(study: Study, space: Space, document: Document) -> None:
     for n, name in enumerate(() if isinstance(study.baselines, bool) else study.baselines):
         if name not in known:
             document.report(("baselines", n), f"'{name}' is not a baseline; {nearest(name, known)}")
+
+
+def _check_grid(study: Study, space: Space, document: Document) -> None:
+    """Check that a grid with several seeds, which is planned as a whole, is small enough for that."""
+    if len(study.fidelities[0].seeds) > 1 and (points := size(space)) > LARGEST_PLAN:
+        message = f"a grid of {points:,} points is too large for several seeds: at most {LARGEST_PLAN:,} are planned"
+        document.report(("fidelities", 0, "seeds"), message)
 
 
 def _no_choice(value: object, labels: list[Value]) -> str:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-
-from dcasearch.architecture import Architecture, ConnectionFunction, Connections, alpha_of_vanilla
+from dcasearch.architecture import Architecture, ConnectionFunction, alpha_of_vanilla
 from dcasearch.config import Document
 from dcasearch.config.study import Fidelity, Initialization, Study
-from dcasearch.space.axes import Axis, answers
 from dcasearch.space.space import Space
 
 
 def parents_of(space: Space, most: int) -> tuple[Architecture, ...] | None:
     """Return the distinct architectures of a space without its connections; None where there are more than `most`."""
     found: dict[str, Architecture] = {}
-    for point in replace(space, connections=None).enumerate():
-        found.setdefault(point.architecture.id, point.architecture)
+    for architecture in space.vanillas():
+        found.setdefault(architecture.id, architecture)
         if len(found) > most:
             return None
     return tuple(found.values())
@@ -32,7 +28,7 @@ def settle_initialization(study: Study, space: Space, document: Document) -> tup
     for n, fidelity in enumerate(study.fidelities):
         if fidelity.parent is None:
             continue
-        jumps = sorted({_words(function) for function in functions_of(space) if alpha_of_vanilla(function) is None})
+        jumps = sorted({_words(function) for function in space.functions() if alpha_of_vanilla(function) is None})
         if jumps and not fidelity.initialize.allow_jump:
             document.report(
                 ("fidelities", n, "initialize"),
@@ -43,16 +39,6 @@ def settle_initialization(study: Study, space: Space, document: Document) -> tup
             settled[n], note = _from_scratch(fidelity)
             notes.append(note)
     return study.model_copy(update={"fidelities": tuple(settled)}), tuple(notes)
-
-
-def functions_of(space: Space) -> Iterator[ConnectionFunction]:
-    """Yield every connection function that a space's architectures may have."""
-    if space.connections is None:
-        return
-    axis = space.connections.function
-    for option in axis.possible:
-        for written in answers(Axis(axis.name, (option,)).choose_afresh):
-            yield Connections.model_validate({"function": written}).function
 
 
 def _words(function: ConnectionFunction) -> str:

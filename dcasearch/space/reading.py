@@ -11,17 +11,19 @@ from dcasearch.architecture.kinds import options_named
 from dcasearch.config import Key, KeyPath, Report, plain_report
 from dcasearch.errors import nearest
 from dcasearch.space.axes import Axis, Option
+from dcasearch.space.choice_space import AttentionChoices, ChoiceSpace, ConnectionChoices
 from dcasearch.space.grammar import DEFAULTS, GRAINS, STAGE_GRAINS, Values, dimension_axis, grammar, keys, stage_options
 from dcasearch.space.limits import check_limits, known_kinds
+from dcasearch.space.list_reading import LIST, read_list
 from dcasearch.space.places import Grain
-from dcasearch.space.space import AttentionChoices, ConnectionChoices, Space
+from dcasearch.space.space import Space
 
 _TOP = ("backbone", "attention", "stage_attention", "connections")
 _CONDITION = ("when", "choose", "else")
 
 
 def read_space(written: Mapping[str, Any], report: Report | None = None) -> Space:
-    """Return the space that plain data spells out.
+    """Return the space that plain data spells out: a list of architectures, or choices along axes.
 
     Args:
         written: As parsed from YAML.
@@ -31,13 +33,17 @@ def read_space(written: Mapping[str, Any], report: Report | None = None) -> Spac
         ConfigError: with every mistake, if no `report` is given.
     """
     if report is not None:
-        return _Reader(report).read(written)
+        return _read(written, report)
     with plain_report("space") as collected:
-        return _Reader(collected).read(written)
+        return _read(written, collected)
+
+
+def _read(written: Mapping[str, Any], report: Report) -> Space:
+    return read_list(written, report) if LIST in written else _Reader(report).read(written)
 
 
 class _Reader:
-    """Reads one space, reporting what is wrong and going on."""
+    """Reads one space of choices, reporting what is wrong and going on."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -45,7 +51,7 @@ class _Reader:
         self._earlier: dict[str, Axis] = {}
         """Axes read so far that a condition may refer to."""
 
-    def read(self, written: Mapping[str, Any]) -> Space:
+    def read(self, written: Mapping[str, Any]) -> ChoiceSpace:
         self._known_keys(written, _TOP, ())
         backbone = self._part(written, ("backbone",))
         self._known_keys(backbone, tuple(keys(self._axes, "backbone")), ("backbone",))
@@ -56,7 +62,7 @@ class _Reader:
         if written.get("connections") not in (None, "none"):
             kinds = known_kinds(attention, after)
             connections = self._connections(self._part(written, ("connections",)), kinds)
-        space = Space(dict(written), tuple(axes), attention, connections, after)
+        space = ChoiceSpace(dict(written), tuple(axes), attention, connections, after)
         check_limits(space, self._report)
         return space
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from dcasearch.space import space_schema
 from tests.space.strategies import spaces
 
 ROOT = Path(__file__).parents[2]
+COUNTS = ROOT / "tests" / "models" / "paper_counts.json"
 SPACES = sorted((ROOT / "search_spaces").glob("*.yaml"))
 VALIDATOR = jsonschema.Draft202012Validator(space_schema())
 CONDITION = {"when": {"connections.topology": "chain"}, "choose": ["direct", "softmax"], "else": "direct"}
@@ -53,6 +55,47 @@ def test_every_random_space_fits_the_schema(written: dict[str, Any]) -> None:
 )
 def test_conditions_and_nested_options_fit_the_schema(written: dict[str, Any]) -> None:
     VALIDATOR.validate(written)
+
+
+def listed(**row: Any) -> dict[str, Any]:
+    resnet = {"name": "resnet18"}
+    return {"architectures": [{"label": "plain", "backbone": resnet}, {"label": "SE", "backbone": resnet, **row}]}
+
+
+def test_every_row_of_the_paper_fits_the_schema() -> None:
+    rows = json.loads(COUNTS.read_text())
+    VALIDATOR.validate({"architectures": [{"label": row["row"], **row["architecture"]} for row in rows]})
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        listed(attention={"stages": [{"name": "se"}, {"name": "none"}]}),
+        listed(connections={"function": {"name": "learned", "bias": False}, "channel_matching": {"name": "fc2"}}),
+        listed(connections={"dimensions": {"channel": {"stages": [True, False]}}, "ge_message": "gathered"}),
+        listed(against="plain"),
+    ],
+)
+def test_rows_of_a_list_fit_the_schema(written: dict[str, Any]) -> None:
+    VALIDATOR.validate(written)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        listed(label=16),
+        listed(label=" "),
+        listed(atention={}),
+        listed(attention={"name": ["se", "gc"]}),
+        listed(connections={"function": ["direct", "learned"]}),
+        listed(connections={"channel_matching": {"fc2": {"reduction": [4, 8]}}}),
+        {**listed(), "backbone": {"name": "resnet18"}},
+        {"architectures": listed()["architectures"][:1]},
+    ],
+)
+def test_mistakes_in_a_list_do_not_fit_the_schema(written: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        VALIDATOR.validate(written)
 
 
 @pytest.mark.parametrize(
