@@ -213,13 +213,13 @@ def _phases(
     images: int,
     speed: _Speed,
 ) -> list[Phase]:
-    baselines = len(space.baselines(study.baselines))
     phases: list[Phase] = []
     for fidelity in study.fidelities:
         promoted = fidelity.promote.top + fidelity.promote.random if fidelity.promote else 0
         wanted = promoted if fidelity.promote else fidelity.trials or distinct.value
         if distinct.exact and study.on_duplicate == "replay":
             wanted = min(wanted, distinct.value)
+        baselines = _further_baselines(study, space, points, whole=distinct.exact and wanted == distinct.value)
         first = len(fidelity.seeds) if fidelity.race is None or wanted < 2 else max(2, len(fidelity.seeds))
         trainings = wanted * first + baselines * len(fidelity.seeds)
         if fidelity.parent is not None:
@@ -236,13 +236,19 @@ def _phases(
             phase = _phase(name, fidelity, further, study, points, classes, images, speed)
             phases.append(replace(phase, least=0))
     if study.final is not None:
-        trainings = (1 + baselines) * len(study.final.seeds)
+        trainings = (1 + len(space.baselines(study.baselines))) * len(study.final.seeds)
         last = study.fidelities[-1]
         if last.parent is not None:
             parents = _parents(study, space, last) * len(study.final.seeds)
             phases.append(_phase("final parents", last.parent, parents, study, points, classes, images, speed))
         phases.append(_phase("final", study.fidelities[-1], trainings, study, points, classes, images, speed))
     return phases
+
+
+def _further_baselines(study: Study, space: Space, points: Sequence[Point], *, whole: bool) -> int:
+    """Return how many baselines are trained beside the trials; where all points are, those among them are not."""
+    trained = {point.architecture.id for point in points} if whole else set[str]()
+    return sum(baseline.architecture.id not in trained for baseline in space.baselines(study.baselines))
 
 
 def _phase(
