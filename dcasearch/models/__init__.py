@@ -1,6 +1,7 @@
 """From an architecture to a network: backbones, attention blocks and connections, their initial values and cost."""
 
 from dcasearch.models.build import DCANet, build_model, load_backbone
+from dcasearch.models.constants import set_constants
 from dcasearch.models.cost import cost
 from dcasearch.models.initialization import initialize
 
