@@ -5,4 +5,4 @@ from dcasearch.models.constants import set_constants
 from dcasearch.models.cost import cost
 from dcasearch.models.initialization import initialize
 
-__all__ = ["DCANet", "build_model", "cost", "initialize", "load_backbone"]
+__all__ = ["DCANet", "build_model", "cost", "initialize", "load_backbone", "set_constants"]

@@ -65,7 +65,7 @@ class Incoming(nn.Module):
         shared = ("H", "W") if edge.coupled else tuple(axis for axis in sender.axes if axis in receiver.axes)
         self.down = downsampling(edge.resize, arrival.channels if edge.coupled else sender.channels, shared)
         self.match = channel_matching(edge.matching, on_map=edge.coupled or bool(shared))
-        self.control = control_of(edge.message, arrival.channels if edge.coupled else sender.channels)
+        self.control = control_of(edge, sender, receiver, arrival.channels)
         shape: tuple[int, ...] = ()
         if edge.alpha == "channel":
             shape = (receiver.channels, 1, 1) if receiver.axes else (receiver.channels,)

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dcasearch.architecture.specification import MessageSource
+from dcasearch.architecture.kinds import Port
+from dcasearch.architecture.network import Edge
 from dcasearch.errors import UserError
 
 UNMEASURED = (
@@ -43,9 +44,29 @@ class Own(Control):
     gets its own G.
     """
 
+    def __init__(self, sender: Port, receiver: Port) -> None:
+        super().__init__()
+        self._channels = None if sender.channels == receiver.channels else sender.channels
+        self._sends_map, self._has_map = bool(sender.axes), bool(receiver.axes)
+        self._alike = (sender.axes, sender.scale) == (receiver.axes, receiver.scale)
+
     def forward(self, message: Tensor, own: Tensor) -> Tensor:
-        """Return the receiver's G, averaged adaptively."""
-        return adaptive_average(own, message)
+        """Return the receiver's G, averaged adaptively over channels and positions; where it has fewer, repeated."""
+        x = own if self._channels is None else self._averaged_channels(own, self._channels)
+        if self._alike:
+            return x
+        if not self._sends_map:
+            return x.mean((2, 3))
+        if not self._has_map:
+            return x[:, :, None, None].expand(-1, -1, message.shape[2], message.shape[3])
+        return F.adaptive_avg_pool2d(x, (message.shape[2], message.shape[3]))
+
+    def _averaged_channels(self, x: Tensor, channels: int) -> Tensor:
+        if not self._has_map:
+            return F.adaptive_avg_pool1d(x, channels)
+        height, width = x.shape[2], x.shape[3]
+        averaged = F.adaptive_avg_pool1d(x.flatten(2).transpose(1, 2), channels).transpose(1, 2)
+        return averaged.unflatten(2, (height, width))
 
 
 class Shuffled(Control):
@@ -70,8 +91,9 @@ class Constant(Control):
     values: Tensor
     measured: Tensor
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, on_map: bool) -> None:
         super().__init__()
+        self._shape = (1, channels, 1, 1) if on_map else (1, channels)
         self.register_buffer("values", torch.zeros(channels))
         self.register_buffer("measured", torch.zeros((), dtype=torch.bool))
         self._usable = False
@@ -103,8 +125,7 @@ class Constant(Control):
         """
         if not self._usable and not message.is_meta:
             raise UserError(UNMEASURED)
-        shape = (1, -1) + (1,) * (message.dim() - 2)
-        return self.values.to(message.dtype).view(shape).expand_as(message)
+        return self.values.to(message.dtype).view(self._shape).expand_as(message)
 
 
 def _loaded(control: nn.Module, incompatible: object) -> None:
@@ -112,27 +133,21 @@ def _loaded(control: nn.Module, incompatible: object) -> None:
     control.take_note()
 
 
-def adaptive_average(x: Tensor, like: Tensor) -> Tensor:
-    """Return a vector or a map in the shape of another, without parameters.
+def control_of(edge: Edge, sender: Port, receiver: Port, map_channels: int) -> Control | None:
+    """Return what takes the place of an edge's message; None where the sender's goes through.
 
-    Channels and positions are averaged in windows of equal size, as by torch's adaptive pooling; where the other has
-    more of them they are repeated. A vector has one position.
+    Args:
+        edge: the connection.
+        sender: the shape of the message, unless it is coupled.
+        receiver: the shape of the receiver's G.
+        map_channels: of a coupled message, which is a whole map.
     """
-    if x.dim() == 2:
-        x = x[:, :, None, None]
-    height, width = like.shape[-2:] if like.dim() == 4 else (1, 1)
-    if x.shape[-2:] != (height, width):
-        x = F.adaptive_avg_pool2d(x, (height, width))
-    if x.shape[1] != like.shape[1]:
-        x = F.adaptive_avg_pool2d(x.flatten(2).unsqueeze(1), (like.shape[1], height * width)).squeeze(1)
-        x = x.unflatten(2, (height, width))
-    return x.flatten(1) if like.dim() == 2 else x
-
-
-def control_of(message: MessageSource, channels: int) -> Control | None:
-    """Return what takes the place of a message of so many channels or planes; None where the sender's goes through."""
-    if message == "sender":
+    if edge.message == "sender":
         return None
-    if message == "constant":
-        return Constant(channels)
-    return Own() if message == "own" else Shuffled()
+    if edge.message == "own":
+        return Own(sender, receiver)
+    if edge.message == "shuffled":
+        return Shuffled()
+    if edge.coupled:
+        return Constant(map_channels, on_map=True)
+    return Constant(sender.channels, on_map=bool(sender.axes))
