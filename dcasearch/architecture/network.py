@@ -18,7 +18,7 @@ from typing import Literal
 
 from dcasearch.architecture.kinds import KINDS, Dimension, Port, Value
 from dcasearch.architecture.layouts import BlockLayout, Stem
-from dcasearch.architecture.specification import MessageSource
+from dcasearch.architecture.specification import MessageSource, ParameterInit
 
 CANONICAL_FORM = 1
 """Version of the canonical form; a change of it changes every id."""
@@ -104,6 +104,8 @@ class Network:
     edges: tuple[Edge, ...]
     alpha_init: float
     """Not in the id."""
+    init: ParameterInit = "ours"
+    """Left out of the id where it is `ours`."""
 
     @property
     def canonical(self) -> str:
@@ -116,6 +118,8 @@ class Network:
         }
         if after := [[node.layout.stage, *_attention(node)] for node in self.nodes if node.after_stage]:
             content["stage_attention"] = after  # absent else, so that ids of before stay
+        if self.init != "ours":
+            content["init"] = self.init
         return json.dumps(content, sort_keys=True, separators=(",", ":"), default=_fields)
 
     @cached_property

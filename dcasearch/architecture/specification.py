@@ -29,6 +29,8 @@ GATHERED = "gathered"
 """The form of a message that every kind has."""
 ClassifierInit: TypeAlias = Literal["small", "torchvision"]
 """How the classifier starts. Part of the recipe, not of an architecture's id."""
+ParameterInit: TypeAlias = Literal["ours", "authors"]
+"""How parameters start: as docs/method.md says, or as the released code of the network's family draws them."""
 MessageSource: TypeAlias = Literal["sender", "own", "shuffled", "constant"]
 """Where a connection's message comes from: `sender` is the paper's, the others are controls (docs/method.md)."""
 

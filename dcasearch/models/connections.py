@@ -70,12 +70,20 @@ class Incoming(nn.Module):
         if edge.alpha == "channel":
             shape = (receiver.channels, 1, 1) if receiver.axes else (receiver.channels,)
         self._initial = alpha_init if function.initial is None else function.initial
+        self._released_deviation = function.released_deviation
         self._name = function.coefficient
         self.register_parameter(self._name, nn.Parameter(torch.full(shape, self._initial)))
 
     def draw(self, generator: torch.Generator) -> None:
         """Set the coefficient to where it starts."""
         nn.init.constant_(self.coefficient, self._initial)
+
+    def draw_as_released(self, generator: torch.Generator, *, zero_bias: bool) -> None:
+        """Set the coefficient to where it starts in the released code."""
+        if self._released_deviation is None:
+            self.draw(generator)
+        else:
+            nn.init.normal_(self.coefficient, 0.0, self._released_deviation, generator=generator)
 
     def set_constant(self, means: Message) -> None:
         """Give a constant message its values: the sender's mean message, one tensor (C',) per branch of the sender."""
