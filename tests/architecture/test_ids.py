@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dcasearch.architecture import KINDS, Architecture
+from dcasearch.architecture import KINDS, Architecture, vanilla_of
 from tests.architecture.support import SE, make
 
 NOBODY = {"dimensions": {"channel": False}}
@@ -152,6 +152,14 @@ def test_ids_of_before_there_were_controls_stay() -> None:
         "1dd18d95c839af44": make({"name": "none"}),
     }
     assert [architecture.id for architecture in pinned.values()] == list(pinned)
+
+
+def test_the_authors_way_to_start_is_another_architecture_and_ours_is_not() -> None:
+    written = {"backbone": {"name": "resnet18"}, "attention": SE}
+    plain, ours, authors = (Architecture.parse(written | more) for more in ({}, {"init": "ours"}, {"init": "authors"}))
+    assert plain.id == ours.id != authors.id
+    assert vanilla_of(Architecture.parse(written | {"init": "authors", "connections": {}})).id == authors.id
+    assert Architecture.parse(authors.to_dict()) == authors
 
 
 def test_a_list_of_edges_is_read_from_yaml_and_from_json_alike() -> None:

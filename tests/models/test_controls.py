@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -168,11 +169,12 @@ def test_every_parameter_of_a_controlled_network_gets_a_gradient(kind: str, mess
     perturb(model)
     loss_of(model.double(), images().double()).backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
-    assert all(
-        (p.grad != 0).any()
-        for name, p in connection_parameters(model).items()
-        if name.endswith("weight") and p.grad is not None
-    )
+    silent = [
+        n for n, p in connection_parameters(model).items() if p.grad is not None and not p.grad.abs().max() > 1e-12
+    ]
+    if (kind, message) == ("cbam", "constant"):  # what is equal everywhere is subtracted by the norm over planes
+        silent = [name for name in silent if not re.search(r"\.spatial\..*\.edges\.\w+\.weight$", name)]
+    assert [name for name in silent if not name.endswith("bias")] == []
 
 
 # A constant
@@ -284,7 +286,7 @@ def test_constants_need_images_and_the_right_parent() -> None:
     model = built(spec("se", message="constant"))
     with pytest.raises(ValueError, match="no images"):
         set_constants(model, copied(spec("se")).state_dict(), [])
-    with pytest.raises(RuntimeError, match=r"size mismatch|Missing key"):
+    with pytest.raises(RuntimeError, match="Unexpected key"):
         set_constants(model, copied(spec("gc")).state_dict(), [images()])
     assert not is_measured(model)
 
