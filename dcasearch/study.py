@@ -217,8 +217,8 @@ class _Run:
         return self._with_parents(source, fidelity)
 
     def _with_parents(self, source: Source, fidelity: Fidelity) -> Source:
-        """Let the jobs of a source wait for the networks that they start from, where they start from some."""
-        if fidelity.parent is None:
+        """Let the jobs of a source wait for their vanilla parents; a score has none."""
+        if fidelity.kind == "zero_cost":
             return source
         return WithParents(
             source,

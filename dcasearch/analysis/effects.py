@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dcasearch.analysis.contrasts import BySeed, Term, contrast, slope
 from dcasearch.analysis.power import Difference, Power
@@ -136,12 +136,9 @@ def _interactions(space: ListedSpace, known: Mapping[str, BySeed]) -> Iterator[_
 def _with_edges(rows: list[Row], network: Network, dimensions: set[str]) -> Row | None:
     """Return the row with the same nodes and, of the same edges, those in some dimensions."""
     edges = {edge for edge in network.edges if edge.dimension in dimensions}
+    bare = replace(network, edges=(), alpha_init=1.0)
     for row in rows:
         other = row.architecture.network
-        same = (other.backbone, [(n.kind, n.options) for n in other.nodes]) == (
-            network.backbone,
-            [(n.kind, n.options) for n in network.nodes],
-        )
-        if same and set(other.edges) == edges:
+        if replace(other, edges=(), alpha_init=1.0) == bare and set(other.edges) == edges:
             return row
     return None
