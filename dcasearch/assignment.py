@@ -19,6 +19,9 @@ then of another key. Left out of the key while it is 1."""
 NUMERICS_OF_DATA = {"imagefolder": 2, "imagenet": 2}
 """The same for a change that concerns some data sets alone. 2: a JPEG is decoded at a fraction of its size where the
 crop does not need more."""
+EVALUATION_ORDER = 1
+"""Of the images that a network with `message: shuffled` is measured on (`dcasearch.data.split.mixed_order`): rises with
+a change of it. Other networks are measured in the stored order, which is not in their keys."""
 _CLASSES = {"digits": 10, "cifar10": 10, "imagenet": TORCHVISION_CLASSES}
 """Of the data sets whose number of classes is known by name."""
 
@@ -38,9 +41,16 @@ class Assignment:
     task: str = CLASSIFICATION.name
     """What is learned, an entry of `dcasearch.metrics.TASKS`."""
     parent: Assignment | None = None
-    """The training whose weights this one starts from; what it has in common with it is loaded, the rest drawn."""
+    """A training that has to end before this one. It is the vanilla network's that this one starts from: what they have
+    in common is loaded, the rest drawn. Where a message is constant, this one starts from scratch, and the messages
+    of the parent's network are averaged."""
     parent_sha256: str | None = None
     """Of the parent's weights, once they are there."""
+
+    @property
+    def starts_from_parent(self) -> bool:
+        """Whether the parent's weights are loaded; else they are measured for the constant messages."""
+        return self.parent is not None and not self.architecture.network.has_constants
 
     @property
     def key(self) -> EvaluationKey:
@@ -67,6 +77,8 @@ class Assignment:
             meaning["task"] = self.task
         if self.parent is not None:
             meaning["parent"] = self.parent.key.id
+        if self.architecture.network.mixes_images:
+            meaning["evaluation_order"] = EVALUATION_ORDER
         return meaning | self._alpha() | self._numerics() | self._classifier()
 
     def _score_meaning(self) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from dcasearch.search.costing import Costs, costs_of
 from dcasearch.search.ledger import Ledger
 from dcasearch.search.parents import WithParents
 from dcasearch.search.pipeline import Phase, Pipeline
-from dcasearch.search.planning import Promoter, Racer, plan_users
+from dcasearch.search.planning import Promoter, Racer, plan_grid, plan_users
 from dcasearch.search.pruning import rungs
 from dcasearch.search.requests import Requests
 from dcasearch.search.retention import Disk
@@ -217,8 +217,8 @@ class _Run:
         return self._with_parents(source, fidelity)
 
     def _with_parents(self, source: Source, fidelity: Fidelity) -> Source:
-        """Let the jobs of a source wait for the networks that they start from, where they start from some."""
-        if fidelity.parent is None:
+        """Let the jobs of a source wait for their vanilla parents; a score has none."""
+        if fidelity.kind == "zero_cost":
             return source
         return WithParents(
             source,
@@ -236,6 +236,7 @@ class _Run:
         plans: list[Callable[[], int]] = []
         if previous is None:
             plan_users(self.study, ledger)
+            plan_grid(self.study, self.space, ledger)
         else:
             images = self.data.validation_images
             before = _trials_of(previous).ledger
@@ -287,7 +288,7 @@ class _Run:
         promotion, total = ledger.fidelity.promote, ledger.fidelity.trials
         if promotion is not None and promotion.asynchronous:
             total = (promotion.top + promotion.random) * len(ledger.fidelity.seeds)
-        elif promotion is not None:
+        elif promotion is not None or len(ledger.fidelity.seeds) > 1:
             total = len(ledger.planned()) + len(ledger.trials)
         self._begin(f"{ledger.fidelity.name} trials", ledger.fidelity, total, counts)
 

@@ -149,3 +149,24 @@ def test_mnasnets_key_with_a_thousand_classes_stays(data: Data) -> None:
     assert new.key == old.key
     few = dataclasses.replace(new, data=data.model_copy(update={"classes": 10}))
     assert few.key != dataclasses.replace(old, data=few.data).key
+
+
+def messages(message: str) -> dict[str, Any]:
+    return {**CONNECTED, "connections": {"message": message}}
+
+
+def test_the_order_of_the_evaluated_images_is_in_the_key_of_networks_that_mix_them_alone() -> None:
+    """Equal but for the order: the key of a sender's network is that of before."""
+    keys = {message: make_assignment(messages(message)).key for message in ("sender", "own", "shuffled")}
+    assert keys["sender"] == make_assignment().key
+    assert keys["sender"].fidelity == keys["own"].fidelity != keys["shuffled"].fidelity
+    assert make_assignment().key.id == "e8d22f7aeb2e1507"
+
+
+def test_the_parents_key_is_in_the_key_of_a_network_with_constant_messages() -> None:
+    parents = [make_assignment(VANILLA, epochs=epochs) for epochs in (3, 4)]
+    child = make_assignment(messages("constant"))
+    one, other = (dataclasses.replace(child, parent=parent) for parent in parents)
+    assert len({child.key, one.key, other.key}) == 3
+    assert not one.starts_from_parent
+    assert dataclasses.replace(make_assignment(), parent=parents[0]).starts_from_parent

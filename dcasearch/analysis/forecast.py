@@ -18,6 +18,7 @@ from dcasearch.models import cost
 from dcasearch.search.objectives import violation
 from dcasearch.search.sharing import kept_weights
 from dcasearch.space import Count, Point, Space, count_distinct, parents_of, size
+from dcasearch.space.parents import may_be_constant
 from dcasearch.store import Store
 from dcasearch.training import continues, later_continues
 
@@ -213,13 +214,13 @@ def _phases(
     images: int,
     speed: _Speed,
 ) -> list[Phase]:
-    baselines = len(space.baselines(study.baselines))
     phases: list[Phase] = []
     for fidelity in study.fidelities:
         promoted = fidelity.promote.top + fidelity.promote.random if fidelity.promote else 0
         wanted = promoted if fidelity.promote else fidelity.trials or distinct.value
         if distinct.exact and study.on_duplicate == "replay":
             wanted = min(wanted, distinct.value)
+        baselines = _further_baselines(study, space, points, whole=distinct.exact and wanted == distinct.value)
         first = len(fidelity.seeds) if fidelity.race is None or wanted < 2 else max(2, len(fidelity.seeds))
         trainings = wanted * first + baselines * len(fidelity.seeds)
         if fidelity.parent is not None:
@@ -228,6 +229,10 @@ def _phases(
             longest = parents * len(fidelity.all_seeds)
             phase = _phase(name, fidelity.parent, longest, study, points, classes, images, speed)
             phases.append(phase if fidelity.race is None else replace(phase, least=parents * first))
+        elif constants := _constant_parents(study, space, fidelity, wanted):
+            name, longest = f"{fidelity.name} parents", constants * len(fidelity.all_seeds)
+            phase = _phase(name, fidelity, longest, study, points, classes, images, speed)
+            phases.append(phase if fidelity.race is None else replace(phase, least=constants * first))
         saved = _epochs_taken_over(study, fidelity, wanted, baselines)
         phases.append(_phase(fidelity.name, fidelity, trainings, study, points, classes, images, speed, saved))
         if fidelity.race is not None and wanted > 1:
@@ -236,13 +241,22 @@ def _phases(
             phase = _phase(name, fidelity, further, study, points, classes, images, speed)
             phases.append(replace(phase, least=0))
     if study.final is not None:
-        trainings = (1 + baselines) * len(study.final.seeds)
+        trainings = (1 + len(space.baselines(study.baselines))) * len(study.final.seeds)
         last = study.fidelities[-1]
         if last.parent is not None:
             parents = _parents(study, space, last) * len(study.final.seeds)
             phases.append(_phase("final parents", last.parent, parents, study, points, classes, images, speed))
+        elif constants := _constant_parents(study, space, last, 1, final=True):
+            parents = constants * len(study.final.seeds)
+            phases.append(_phase("final parents", last, parents, study, points, classes, images, speed))
         phases.append(_phase("final", study.fidelities[-1], trainings, study, points, classes, images, speed))
     return phases
+
+
+def _further_baselines(study: Study, space: Space, points: Sequence[Point], *, whole: bool) -> int:
+    """Return how many baselines are trained beside the trials; where all points are, those among them are not."""
+    trained = {point.architecture.id for point in points} if whole else set[str]()
+    return sum(baseline.architecture.id not in trained for baseline in space.baselines(study.baselines))
 
 
 def _phase(
@@ -292,6 +306,21 @@ def _parents(study: Study, space: Space, fidelity: Fidelity) -> int:
     found = parents_of(space, fidelity.initialize.max_parents) or ()
     baselines = [vanilla_of(baseline.architecture) for baseline in space.baselines(study.baselines)]
     return len({architecture.id for architecture in (*found, *baselines)})
+
+
+def _constant_parents(study: Study, space: Space, fidelity: Fidelity, most: int, *, final: bool = False) -> int:
+    """Return how many vanilla networks are trained at most for the constant messages of so many architectures.
+
+    A vanilla baseline is one of them, and is trained anyway; not so for the final trainings, whose baselines are
+    measured on the test split.
+    """
+    if fidelity.kind == "zero_cost" or not may_be_constant(space):
+        return 0
+    found = parents_of(space, most + len(space.baselines(True)))
+    if found is None:
+        return most
+    baselines = set() if final else {baseline.architecture.id for baseline in space.baselines(study.baselines)}
+    return min(most, len({architecture.id for architecture in found} - baselines))
 
 
 def _passes_of_a_score(fidelity: Fidelity) -> int:

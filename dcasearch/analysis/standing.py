@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from dcasearch.analysis.measured import FINAL, powers_of
 from dcasearch.analysis.power import Difference, Power, difference, legend
 from dcasearch.analysis.races import race_at
+from dcasearch.analysis.table import Table, table_of
 from dcasearch.config.study import ScoreName, Study
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Evaluation
@@ -33,6 +34,8 @@ class Compared:
     values: Mapping[str, tuple[float, ...]]
     """By metric, one value per seed; empty where every training failed."""
     failure: str = ""
+    label: str | None = None
+    """What a list of architectures calls the network."""
     behind: Difference | None = None
     """The leader minus this one, in the headline metric; None for the leader itself, and for scores."""
 
@@ -54,7 +57,8 @@ class Compared:
     @property
     def shown(self) -> str:
         """How views name it: what selection has put first has not won by that."""
-        return shown_as(self.name)
+        shown = shown_as(self.name)
+        return shown if self.label in (None, self.name) else f"{shown} ({self.label})"
 
     @property
     def mean(self) -> float:
@@ -104,6 +108,8 @@ class Standing:
     """Of all stored trainings."""
     final_power: Power | None = None
     """Of the final trainings; None where there are to be none."""
+    table: Table | None = None
+    """The rows of a list of architectures; None of a space of choices."""
 
     @property
     def legend(self) -> tuple[str, ...]:
@@ -129,8 +135,13 @@ def load_study_of(store: Store, name: str) -> Study:
     return Study.model_validate_json(record.resolved)
 
 
-def standing_of(store: Store, name: str) -> Standing:
+def standing_of(store: Store, name: str, reach: float | None = None) -> Standing:
     """Return where a study stands.
+
+    Args:
+        store: Its database.
+        name: The study.
+        reach: Of a list: the accuracy for which each row says when it was reached (`table_of`).
 
     Raises:
         UserError: the database holds no study of that name.
@@ -140,6 +151,8 @@ def standing_of(store: Store, name: str) -> Standing:
     powers = powers_of(study, store)
     fidelities = tuple(_fidelity(study, store, f.name, roles, powers.get(f.name)) for f in study.fidelities)
     finals = compare(store, [role for role in roles if role.role == "final"], TASKS[study.task].headline)
+    labels = {t.architecture_id: t.label for f in fidelities for t in f.trials}
+    finals = [replace(c, label=labels.get(c.architecture_id)) for c in finals]
     finals = sorted(finals, key=lambda c: c.name != "winner")
     if finals and finals[0].name == "winner":
         finals[1:] = against(finals[0], finals[1:], powers.get(FINAL))
@@ -152,6 +165,7 @@ def standing_of(store: Store, name: str) -> Standing:
         winner=winner_of(study, store, last.name, last.trials) if last.counts.get(State.COMPLETE) else None,
         seconds=store.seconds(id for id in ids if id is not None),
         final_power=powers.get(FINAL),
+        table=table_of(study, store, powers.get(last.name), reach),
     )
 
 
@@ -218,6 +232,7 @@ def _fidelity(study: Study, store: Store, name: str, roles: Sequence[Role], powe
         stored = store.evaluations(t.evaluation for t in best.trials if t.evaluation is not None)
         records = [(t.seed, stored[t.evaluation]) for t in best.trials if t.evaluation is not None]
         leader = _compared(f"trial {best.trials[0].number}", best.architecture.id, records, headline)
+        leader = replace(leader, label=best.trials[0].label)
     baselines = compare(store, [r for r in roles if r.role == "baseline" and r.fidelity == name], headline)
     return FidelityStanding(
         name=name,

@@ -3,13 +3,40 @@
 from __future__ import annotations
 
 from dcasearch.analysis.paired import ENOUGH
-from dcasearch.analysis.power import Power
-from dcasearch.metrics import METRICS
+from dcasearch.analysis.power import Difference, Power
+from dcasearch.metrics import METRICS, Metric
 
+DIFFERENCES_OF_A_TABLE = (
+    "A difference is this row minus the row that it is compared with, over the seeds that both have; ± is its 95% "
+    "margin by seeds and images, for all rows at once. A row is better or worse only where the difference is beyond ±."
+)
 _UNKNOWN = "not estimable"
 HOW_TO_ESTIMATE = (
     "Differences count from three seeds on, `seeds: [0, 1, 2]`, once two networks have been trained; see docs/trust.md."
 )
+
+
+def verdict(difference: Difference | None, metric: Metric) -> str:
+    """Return what a difference says, in a word: `better`, `worse`, or why it says neither."""
+    if difference is None:
+        return ""
+    if not difference.images_known:
+        return "image count not known"
+    if not difference.seeds_known:
+        return f"needs {ENOUGH} seeds"
+    if not difference.resolved:
+        return "not resolved"
+    return "better" if metric.sign * difference.value > 0 else "worse"
+
+
+def in_numbers(difference: Difference | None) -> str:
+    """Return e.g. `+0.35 ± 0.8`, without signs for a verdict, which stands beside it in words."""
+    if difference is None:
+        return ""
+    value = f"{difference.value:+{difference.digits}}"
+    if difference.margin is None:
+        return value
+    return f"{value} ± {difference.margin:.1f}" if difference.digits == ".2f" else f"{value} ± {difference.margin:.2g}"
 
 
 def cells(power: Power, *, of_loss: bool = False) -> dict[str, str]:

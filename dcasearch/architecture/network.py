@@ -18,6 +18,7 @@ from typing import Literal
 
 from dcasearch.architecture.kinds import KINDS, Dimension, Port, Value
 from dcasearch.architecture.layouts import BlockLayout, Stem
+from dcasearch.architecture.specification import MessageSource, ParameterInit
 
 CANONICAL_FORM = 1
 """Version of the canonical form; a change of it changes every id."""
@@ -63,6 +64,8 @@ class Edge:
     alpha: Literal["scalar", "channel"] | None
     """None for learned, which owns no α."""
     coupled: bool
+    message: MessageSource = "sender"
+    """A control where it is not `sender`; else left out of the id, so that ids of before stay."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ class Network:
     edges: tuple[Edge, ...]
     alpha_init: float
     """Not in the id."""
+    init: ParameterInit = "ours"
+    """Left out of the id where it is `ours`."""
 
     @property
     def canonical(self) -> str:
@@ -113,6 +118,8 @@ class Network:
         }
         if after := [[node.layout.stage, *_attention(node)] for node in self.nodes if node.after_stage]:
             content["stage_attention"] = after  # absent else, so that ids of before stay
+        if self.init != "ours":
+            content["init"] = self.init
         return json.dumps(content, sort_keys=True, separators=(",", ":"), default=_fields)
 
     @cached_property
@@ -130,6 +137,16 @@ class Network:
         """The dimensions that are connected, sorted."""
         return tuple(sorted({edge.dimension for edge in self.edges}))
 
+    @property
+    def mixes_images(self) -> bool:
+        """Whether a message comes from another image of the batch: values then depend on the order of the images."""
+        return any(edge.message == "shuffled" for edge in self.edges)
+
+    @property
+    def has_constants(self) -> bool:
+        """Whether a message is measured in the trained vanilla parent before this network can be used."""
+        return any(edge.message == "constant" for edge in self.edges)
+
     def incoming(self, target: int, dimension: Dimension) -> tuple[Edge, ...]:
         """Return the edges into a node in one dimension, by source."""
         return tuple(e for e in self.edges if e.target == target and e.dimension == dimension)
@@ -142,4 +159,7 @@ def _attention(node: Node) -> list[object]:
 
 def _fields(part: Edge | Matching | Resize) -> dict[str, object]:
     """Return a part as a mapping; `dataclasses.asdict` copies deeply, which is half the time of a count."""
-    return {field.name: getattr(part, field.name) for field in fields(part)}
+    content = {field.name: getattr(part, field.name) for field in fields(part)}
+    if content.get("message") == "sender":
+        del content["message"]
+    return content

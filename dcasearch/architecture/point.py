@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from dcasearch.architecture.network import Network
 from dcasearch.architecture.resolution import resolve
-from dcasearch.architecture.specification import Attention, Backbone, Connections, Frozen, StageAttention
+from dcasearch.architecture.specification import Attention, Backbone, Connections, Frozen, ParameterInit, StageAttention
 from dcasearch.errors import ArchitectureError
 
 
@@ -26,6 +27,8 @@ class Architecture(Frozen):
     connections: Connections | None = None
     stage_attention: StageAttention | None = None
     """Beside `attention`: what stands after the stages, outside the residual."""
+    init: ParameterInit = "ours"
+    """How parameters start (docs/method.md): `authors` is the released code's way, with its mistakes."""
 
     def model_post_init(self, context: Any) -> None:
         """Resolve at birth, so that an impossible architecture cannot exist."""
@@ -49,7 +52,8 @@ class Architecture(Frozen):
     @cached_property
     def network(self) -> Network:
         """The resolved network."""
-        return resolve(self.backbone, self.attention, self.connections, self.stage_attention)
+        network = resolve(self.backbone, self.attention, self.connections, self.stage_attention)
+        return network if self.init == "ours" else replace(network, init=self.init)
 
     @property
     def id(self) -> str:

@@ -20,6 +20,7 @@ from dcasearch.architecture.specification import (
 from dcasearch.architecture.topology import TOPOLOGIES
 from dcasearch.errors import ArchitectureError, nearest
 
+OWN_IS_NO_MAP = "own has no coupled form: the receiver's G is no gated map, which coupled sends"
 _Pair: TypeAlias = tuple[Dimension, int, int]
 """An edge's dimension, source and target, before anything else of it is known."""
 
@@ -92,6 +93,8 @@ def _check_options(connections: Connections, nodes: tuple[Node, ...]) -> None:
             f"coupled exists for {can_be_coupled()} alone: it is the released code's whole gated map (docs/method.md)",
             ("connections", "coupling"),
         )
+    if connections.coupling == "coupled" and connections.message == "own":
+        raise ArchitectureError(OWN_IS_NO_MAP, ("connections", "message"))
     _check_form(connections.ge_message, nodes)
     if (connections.topology == "custom") != (connections.edges is not None):
         raise ArchitectureError("`edges` belongs to topology: custom, and to it alone", ("connections", "edges"))
@@ -198,6 +201,7 @@ def _edge(connections: Connections, nodes: tuple[Node, ...], dimension: Dimensio
         resize=_resize(connections, sender, receiver),
         alpha=None if function.name == "learned" else connections.alpha.shape,
         coupled=coupled,
+        message=connections.message,
     )
 
 

@@ -29,6 +29,10 @@ GATHERED = "gathered"
 """The form of a message that every kind has."""
 ClassifierInit: TypeAlias = Literal["small", "torchvision"]
 """How the classifier starts. Part of the recipe, not of an architecture's id."""
+ParameterInit: TypeAlias = Literal["ours", "authors"]
+"""How parameters start: as docs/method.md says, or as the released code of the network's family draws them."""
+MessageSource: TypeAlias = Literal["sender", "own", "shuffled", "constant"]
+"""Where a connection's message comes from: `sender` is the paper's, the others are controls (docs/method.md)."""
 
 
 class Frozen(BaseModel):
@@ -237,6 +241,10 @@ class Connections(Frozen):
     spatial_matching: Literal["average", "max", "conv"] = "average"
     coupling: Literal["decoupled", "coupled"] = "decoupled"
     """`coupled`: the message is the whole gated map, for kinds that declare it (a counterfactual to section 3.4)."""
+    message: MessageSource = "sender"
+    """What takes the place of the sender's message. `own`: the receiver's own G, averaged to the message's shape;
+    `shuffled`: the message of the next image in the batch; `constant`: the message's mean in the trained vanilla
+    parent. Parameters and multiply-adds are those of `sender`."""
     alpha: Alpha = Alpha()
     ge_message: str | None = None
     """`gathered` (or null): each kind's own message. Kinds may declare other forms (`Kind.forms`): `upsampled` is a

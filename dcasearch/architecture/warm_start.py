@@ -40,4 +40,5 @@ def _with(architecture: Architecture, connections: Connections | None) -> Archit
         attention=architecture.attention,
         connections=connections,
         stage_attention=architecture.stage_attention,
+        init=architecture.init,
     )

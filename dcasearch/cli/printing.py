@@ -17,8 +17,10 @@ from dcasearch.analysis import races
 from dcasearch.analysis.power import Expected, Power
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, others_of
 from dcasearch.analysis.trust import Trust
-from dcasearch.analysis.words import HOW_TO_ESTIMATE, cells
+from dcasearch.analysis.words import HOW_TO_ESTIMATE
+from dcasearch.analysis.words import cells as cells_of_power
 from dcasearch.architecture import Architecture
+from dcasearch.cli.rows import plain_table, print_table
 from dcasearch.cli.tables import make_table, print_long
 from dcasearch.config.study import Study
 from dcasearch.evaluation import Cost
@@ -79,6 +81,8 @@ def print_data(console: Console, study: Study, data: DataInfo) -> None:
 
 def print_standing(console: Console, standing: Standing, *, every_trial: bool) -> None:
     """Print where a study stands."""
+    if standing.table is not None:
+        print_table(console, standing.table)
     for fidelity in standing.fidelities:
         _print_fidelity(console, standing, fidelity, every_trial=every_trial)
     if standing.finals:
@@ -105,15 +109,20 @@ def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStan
     if fidelity.race is not None and fidelity.race.candidates:
         _print_race(console, fidelity.race)
     if every_trial and fidelity.trials:
-        rows = []
+        rows, labelled = [], any(trial.label is not None for trial in fidelity.trials)
         for trial in fidelity.trials:
+            name = [trial.label or ""] * labelled
             named = zip(fidelity.objectives, trial.values or (), strict=False)
             values = [_value(metric, value) for metric, value in named]
             values += [""] * (len(fidelity.objectives) - len(values))
             rows.append(
-                [str(trial.number), str(trial.state), *values, str(trial.epochs), trial.architecture_id, why(trial)]
+                [
+                    *(str(trial.number), *name, str(trial.state), *values),
+                    *(str(trial.epochs), trial.architecture_id, why(trial)),
+                ]
             )
-        print_long(console, ["trial", "state", *fidelity.objectives, "epochs", "architecture", "why"], rows)
+        columns = ["trial", *["name"] * labelled, "state", *fidelity.objectives, "epochs", "architecture", "why"]
+        print_long(console, columns, rows)
 
 
 def _print_race(console: Console, race: RaceStanding) -> None:
@@ -132,7 +141,7 @@ def print_powers(console: Console, powers: Sequence[Power]) -> None:
         return
     table = make_table("", "images", "seeds", "noise band", "at least", "found from", "noise from")
     for power in powers:
-        for row in (cells(power), cells(power, of_loss=True)):
+        for row in (cells_of_power(power), cells_of_power(power, of_loss=True)):
             if row["metric"] == power.metric or row["known"]:
                 table.add_row(*(row[name] for name in ("name", "images", "seeds", "noise")), *_rest(row))
     console.print(
@@ -255,6 +264,7 @@ def as_json(standing: Standing, trust: Iterable[Trust] = ()) -> dict[str, Any]:
         ],
         "finals": [_plain(final) for final in standing.finals],
         "winner": standing.winner.architecture.id if standing.winner else None,
+        "table": None if standing.table is None else plain_table(standing.table),
         "trust": [asdict(entry) for entry in trust],
         "power": [_plain_power(power) for power in standing.powers],
     }

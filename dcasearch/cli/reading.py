@@ -59,6 +59,10 @@ def list_studies(storage: Storage = None, as_json: AsJson = False) -> None:
 def report(
     study: StudyName,
     out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("report"),
+    reach: Annotated[
+        float | None,
+        typer.Option(help="Of a list: after how many epochs each row reached this accuracy; else its plain row's."),
+    ] = None,
     storage: Storage = None,
 ) -> None:
     """Write a study as one self-contained HTML page, and each of its figures as SVG and PNG; also while it runs."""
@@ -69,7 +73,7 @@ def report(
 
     console = make_console()
     name, store = open_study(study, storage, console)
-    page, *figures = write_report(store, name, out, trust_of(load_study_of(store, name), store))
+    page, *figures = write_report(store, name, out, trust_of(load_study_of(store, name), store), reach)
     console.print(f"{page}, and {len(figures)} files of figures beside it")
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 _WORDS = (
-    *("predictor", "against", "state", "architecture", "why", "race"),
+    *("name", "predictor", "against", "state", "architecture", "why", "race"),
     *("attention", "receives from", "expected", "got"),
     *("name and source", "place", "dimensions", "options"),
 )

@@ -23,6 +23,7 @@ from dcasearch.metrics import METRICS, headline_of
 if TYPE_CHECKING:  # commands import their rooms themselves, so that `--help` is instant
     from dcasearch.full_training import Passed, Plan, Trained, Wishes
     from dcasearch.training import Ranks
+    from dcasearch.trial import Value
 
 FRACTION = typer.Option(min=0, max=1, help="Stratified share of the train split; else the spec's, else 1.")
 
@@ -173,7 +174,7 @@ def _shown(console: Console, name: str, ranks: Ranks, *, as_json: bool) -> Itera
         with redirect_stdout(sys.stderr):  # whatever a library prints is no event
             yield _View(
                 lambda passed: print_json(
-                    Event("epoch", name, fields={"of": passed.of, "replayed": passed.replayed, **passed.epoch.flat()}),
+                    Event("epoch", f"{name} parent" if passed.parent else name, fields=_fields(passed)),
                     events,
                 ),
                 lambda: None,
@@ -183,6 +184,10 @@ def _shown(console: Console, name: str, ranks: Ranks, *, as_json: bool) -> Itera
             yield _View(bar.passed, bar.beat)
     else:
         yield _View(lambda passed: _print_epoch(console, passed), lambda: None)
+
+
+def _fields(passed: Passed) -> dict[str, Value]:
+    return {"of": passed.of, "replayed": passed.replayed, **passed.epoch.flat()}
 
 
 def _print_epoch(console: Console, passed: Passed) -> None:
@@ -196,7 +201,8 @@ def sentence(passed: Passed) -> str:
     epoch = passed.epoch
     values = ", ".join(METRICS[name].shown(value) for name, value in epoch.values.items())
     when = "before the interruption" if passed.replayed else f"in {duration(epoch.seconds)}"
-    return f"epoch {epoch.epoch}/{passed.of}: train loss {epoch.train_loss:.4f}, {values}, {when}"
+    of = "parent, " if passed.parent else ""
+    return f"{of}epoch {epoch.epoch}/{passed.of}: train loss {epoch.train_loss:.4f}, {values}, {when}"
 
 
 class _Bar:

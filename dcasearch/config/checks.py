@@ -77,8 +77,12 @@ def _first(study: Study, fidelity: Fidelity, path: KeyPath) -> Iterator[tuple[Ke
         yield (*path, "promote"), "the first fidelity has nothing to promote from; give it `trials`"
     if fidelity.trials is None and study.sampler.name != "grid":
         yield path, "the first fidelity needs `trials` (only sampler grid ends by itself)"
-    if len(fidelity.seeds) > 1:
-        yield (*path, "seeds"), "a sampled trial is one training; give later fidelities more seeds, not the first"
+    if len(fidelity.seeds) > 1 and (study.sampler.name != "grid" or fidelity.trials is not None):
+        yield (
+            (*path, "seeds"),
+            "a sampled trial is one training: give later fidelities more seeds, not the first; "
+            "or take sampler grid without `trials`, which trains every network with each",
+        )
 
 
 def _later(study: Study, fidelity: Fidelity, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:

@@ -18,7 +18,7 @@ from dcasearch.data.images import Corrupt
 from dcasearch.data.memory import Images, MemoryEvaluation, MemoryTraining
 from dcasearch.data.scratch import scratch_of
 from dcasearch.data.sets import DataSet, FilePart, MemoryPart, Part, Pixels, PreparedPart
-from dcasearch.data.split import Indices, split_train, stratified_order, subset
+from dcasearch.data.split import Indices, mixed_order, split_train, stratified_order, subset
 from dcasearch.data.views import Transform, evaluation_transform, training_transform
 from dcasearch.errors import DataError, UserError
 from dcasearch.evaluation import EvaluationProtocol
@@ -91,9 +91,10 @@ class _Factory:
         device: torch.device,
         share: Share = WHOLE,
         channels_last: bool = False,
+        mixed: bool = False,
     ) -> None:
         self.dataset = open_set(data)
-        self._share = share
+        self._share, self._mixed = share, mixed
         if share.world > batch_size:
             raise UserError(f"{share.world} ranks cannot share batches of {batch_size} images")
         self._data, self._resolution, self._batch_size = data, resolution, batch_size
@@ -122,9 +123,10 @@ class _Factory:
 
     def evaluation(self, chosen: Chosen) -> Loader:
         self._check(chosen.indices)
+        indices = mixed_order(chosen.indices) if self._mixed else chosen.indices
         if not isinstance(chosen.part, MemoryPart):
-            return self._files(chosen.part, chosen.indices, evaluation_transform(self._resolution), None)
-        images = self._memory(chosen.part, chosen.indices)
+            return self._files(chosen.part, indices, evaluation_transform(self._resolution), None)
+        images = self._memory(chosen.part, indices)
         return MemoryEvaluation(images, resolution=self._resolution, batch_size=self._batch_size, share=self._share)
 
     def _check(self, indices: Indices) -> None:
@@ -173,6 +175,7 @@ def open_loaders(
     artifacts: Place | None,
     device: torch.device,
     share: Share = WHOLE,
+    mixed: bool = False,
 ) -> Loaders:
     """Return the loaders of one training.
 
@@ -187,6 +190,8 @@ def open_loaders(
             keeps nothing.
         device: where the batches are wanted.
         share: which part of every batch.
+        mixed: whether the images that are measured come in one fixed random order (`split.mixed_order`), for networks
+            whose output depends on the other images of a batch; else in the order in which they are stored.
 
     Raises:
         DataError: the data is missing, of another layout, or broken.
@@ -200,6 +205,7 @@ def open_loaders(
         device=device,
         share=share,
         channels_last=recipe.in_channels_last(device.type),
+        mixed=mixed,
     )
     parts = parts_of(factory.dataset, data, protocol)
     each = factory.evaluation(parts.each)
@@ -212,6 +218,30 @@ def open_loaders(
     )
 
 
+def open_unaugmented(
+    data: Data,
+    protocol: EvaluationProtocol,
+    *,
+    resolution: int,
+    train_fraction: float,
+    batch_size: int,
+    artifacts: Place | None,
+    device: torch.device,
+    share: Share = WHOLE,
+) -> Loader:
+    """Return the training images of a training as they are evaluated: each once, without augmentation.
+
+    Raises:
+        DataError: the data is missing, of another layout, or broken.
+        UserError: there are more shares than images to share.
+    """
+    factory = _Factory(
+        data, resolution=resolution, batch_size=batch_size, artifacts=artifacts, device=device, share=share
+    )
+    indices = subset(parts_of(factory.dataset, data, protocol).train, train_fraction)
+    return factory.evaluation(Chosen(factory.dataset.train, indices))
+
+
 def open_evaluation(
     data: Data,
     protocol: EvaluationProtocol,
@@ -220,11 +250,14 @@ def open_evaluation(
     batch_size: int,
     artifacts: Place | None,
     device: torch.device,
+    mixed: bool = False,
 ) -> Loader:
-    """Return the images that a protocol's numbers are measured on.
+    """Return the images that a protocol's numbers are measured on; `mixed` as for `open_loaders`.
 
     Raises:
         DataError: the data is missing, of another layout, or broken.
     """
-    factory = _Factory(data, resolution=resolution, batch_size=batch_size, artifacts=artifacts, device=device)
+    factory = _Factory(
+        data, resolution=resolution, batch_size=batch_size, artifacts=artifacts, device=device, mixed=mixed
+    )
     return factory.evaluation(parts_of(factory.dataset, data, protocol).final)

@@ -30,8 +30,12 @@ class Images:
     device: torch.device
 
     def readable(self) -> Indices:
-        """Return the indices without the unreadable ones."""
-        return np.setdiff1d(self.indices, np.fromiter(self.pixels.unreadable, np.int64))
+        """Return the indices without the unreadable ones, sorted."""
+        return np.sort(self.readable_in_order())
+
+    def readable_in_order(self) -> Indices:
+        """Return the indices without the unreadable ones, in the order in which they were given."""
+        return self.indices[~np.isin(self.indices, np.fromiter(self.pixels.unreadable, np.int64))]
 
     def take(self, indices: Indices) -> tuple[Tensor, Tensor]:
         """Return float pixels 0..255 and labels on the device."""
@@ -75,10 +79,10 @@ class MemoryTraining:
 
 
 class MemoryEvaluation:
-    """Every image once, in order, resized."""
+    """Every image once, in the order in which they are given, resized."""
 
     def __init__(self, images: Images, *, resolution: int, batch_size: int, share: Share = WHOLE) -> None:
-        self._images, self._indices = images, images.readable()
+        self._images, self._indices = images, images.readable_in_order()
         self._resolution, self._batch_size, self._share = resolution, batch_size, share
 
     def __len__(self) -> int:

@@ -86,3 +86,12 @@ def _chosen_groups(labels: Indices, groups: Indices, held_out: int, seed: int) -
 def subset(order: Indices, fraction: float) -> Indices:
     """Return the first share of a stratified order, at least one image, sorted."""
     return np.sort(order[: max(1, round(fraction * len(order)))])
+
+
+def mixed_order(indices: Indices) -> Indices:
+    """Return images in one fixed random order, the same for every network, seed and fidelity.
+
+    Neighbours of a folder are of one class. A network whose output for an image depends on the next image of the batch
+    (`message: shuffled`) is measured in this order.
+    """
+    return indices[np.random.RandomState(0).permutation(len(indices))]

@@ -9,7 +9,6 @@ from pathlib import Path
 from dcasearch.analysis.measured import FINAL, powers_of
 from dcasearch.analysis.power import Power
 from dcasearch.analysis.standing import load_study_of
-from dcasearch.architecture import Architecture
 from dcasearch.artifacts import open_artifacts
 from dcasearch.config.study import Study
 from dcasearch.data import Source, describe
@@ -38,7 +37,9 @@ def export_winner(store: Store, name: str, path: Path, weights: Path | None = No
     record = store.get_study(name)
     if record is None:
         raise UserError(f"{store.url} holds no study '{name}'")
-    architecture, number = _chosen(store, study, trial)
+    chosen = _chosen(store, study, trial)
+    architecture = store.get_architecture(chosen.architecture_id)
+    label = {} if chosen.label is None else {"label": chosen.label}
     trained = _trainings(store, study, architecture.id)
     fidelity, classes = study.fidelities[-1], TASKS[study.task].width(int(record.meaning["data.classes"]))
     exported = _to_export(study, trained, fidelity.name)
@@ -58,7 +59,7 @@ def export_winner(store: Store, name: str, path: Path, weights: Path | None = No
         artifacts=open_artifacts(study.artifacts),
         winner=trained,
         baselines=_baselines(store, study),
-        provenance={"study": name, "trial": f"{fidelity.name} {number}"},
+        provenance={"study": name, "trial": f"{fidelity.name} {chosen.number}", **label},
         weights=weights,
         powers=_powers(study, store),
     )
@@ -83,15 +84,14 @@ def _powers(study: Study, store: Store) -> dict[tuple[str, EvaluationProtocol], 
     }
 
 
-def _chosen(store: Store, study: Study, number: int | None) -> tuple[Architecture, int]:
+def _chosen(store: Store, study: Study, number: int | None) -> Trial:
     fidelity = study.fidelities[-1].name
     if number is None:
-        winner = winner_of(study, store)
-        return winner.architecture, winner.trials[0].number
+        return winner_of(study, store).trials[0]
     trial = store.trial(study.name, fidelity, number)
     if trial is None or trial.values is None:
         raise UserError(f"trial {number} of fidelity '{fidelity}' does not exist or is not complete")
-    return store.get_architecture(trial.architecture_id), number
+    return trial
 
 
 def _trainings(store: Store, study: Study, architecture_id: str) -> list[Candidate]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
+from dcasearch.architecture import vanilla_of
 from dcasearch.config import load_architecture, load_recipe, load_yaml
 from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Data, Fidelity
@@ -111,6 +112,9 @@ def plan(path: Path, wishes: Wishes) -> Plan:
         protocol=protocol,
         seed=seed,
     )
+    if architecture.network.has_constants:
+        parent = replace(assignment, architecture=vanilla_of(architecture), protocol=data.protocol)
+        assignment = replace(assignment, parent=parent)
     return Plan(assignment=assignment, classes=found.classes, recipe=name, source=found.source)
 
 

@@ -17,7 +17,7 @@ from dcasearch.export import Candidate, Exported, export
 from dcasearch.files import locked
 from dcasearch.full_training.plan import Plan
 from dcasearch.models import cost
-from dcasearch.training import Ranks, Session
+from dcasearch.training import Assignment, Ranks, Session, weights_path
 
 SPEC, RECORD, UNFINISHED = "model.yaml", "record.json", "unfinished"
 """In the output folder: the spec, with its weights beside it; the record; the checkpoint while there is one."""
@@ -31,6 +31,8 @@ class Passed:
     of: int
     replayed: bool
     """It was read from the checkpoint."""
+    parent: bool = False
+    """It is one of the vanilla parent, which is trained first where a message is constant."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def _train(
     observe: Callable[[Passed], None],
     interrupted: Callable[[], bool],
 ) -> Evaluation | None:
-    """Return rank 0's record of the training."""
+    """Return rank 0's record of the training, and train the parent before it where it needs one."""
     looks = 0
 
     def counted() -> bool:
@@ -98,24 +100,32 @@ def _train(
         looks += 1
         return interrupted()
 
-    training = Session(
-        plan.assignment,
-        artifacts=out / UNFINISHED,
-        threads=threads,
-        device=device,
-        ranks=ranks,
-        interrupted=counted,
-    )
-    history: list[Epoch] = []
-    of = plan.assignment.fidelity.epochs
-    for _ in range(of):
-        before = looks
-        history.append(training.next())
-        replayed = looks == before  # whoever trains looks after every step
-        if ranks.first and not replayed:
-            _write(out, _record(plan, history, status="unfinished"))
-        observe(Passed(history[-1], of, replayed))
-    return training.evaluation() if ranks.first else None
+    def trained(assignment: Assignment, *, parent: bool) -> Evaluation | None:
+        training = Session(
+            assignment,
+            artifacts=out / UNFINISHED,
+            threads=threads,
+            device=device,
+            ranks=ranks,
+            interrupted=counted,
+        )
+        history: list[Epoch] = []
+        for _ in range(assignment.fidelity.epochs):
+            before = looks
+            history.append(training.next())
+            replayed = looks == before  # a session that trains asks after every step
+            if ranks.first and not replayed and not parent:
+                _write(out, _record(plan, history, status="unfinished"))
+            observe(Passed(history[-1], assignment.fidelity.epochs, replayed, parent))
+        return training.evaluation() if ranks.first else None
+
+    needed = plan.assignment.parent
+    if needed is not None:
+        there = weights_path(out / UNFINISHED, needed.key.id).is_file()
+        if not ranks.any(ranks.first and there):
+            trained(needed, parent=True)
+            ranks.any(False)  # no rank goes on before rank 0 has written the weights
+    return trained(plan.assignment, parent=False)
 
 
 def _finish(plan: Plan, out: Path, evaluation: Evaluation) -> dict[str, Any]:

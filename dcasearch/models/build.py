@@ -39,7 +39,7 @@ class DCANet(nn.Module):
 
     def __init__(self, network: Network, classes: int) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.classes = network, classes
         name, width, stem = network.backbone
         self.backbone = NETWORKS[name](width, stem, classes)
         self.names = [parameter_name(node) for node in network.nodes]
@@ -48,7 +48,7 @@ class DCANet(nn.Module):
         self.connections = nn.ModuleDict(
             {name: nn.ModuleDict(_receivers(network, n)) for n, name in enumerate(self.names)}
         )
-        self._sends = [_sends(network, n) for n in range(len(network.nodes))]
+        self._sends = [sends_of(network, n) for n in range(len(network.nodes))]
         self._last = {
             (e.dimension, self.names[e.source]): e.target for e in sorted(network.edges, key=lambda e: e.target)
         }
@@ -91,7 +91,7 @@ def _receivers(network: Network, n: int) -> dict[str, Receiver]:
     }
 
 
-def _sends(network: Network, n: int) -> Sends:
+def sends_of(network: Network, n: int) -> Sends:
     """Return how node n sends, in the dimensions that somebody listens to."""
     return {e.dimension: send_map if e.coupled else send_message for e in network.edges if e.source == n}
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from dcasearch.architecture.kinds import Port
 from dcasearch.architecture.network import Edge, Node
 from dcasearch.models.attention.base import Branch, Extraction, Message, Read
+from dcasearch.models.controls import Constant, control_of
 from dcasearch.models.functions import FUNCTIONS, Function
 from dcasearch.models.matching import AxisChange, channel_matching, downsampling, upsample
 
@@ -64,16 +65,30 @@ class Incoming(nn.Module):
         shared = ("H", "W") if edge.coupled else tuple(axis for axis in sender.axes if axis in receiver.axes)
         self.down = downsampling(edge.resize, arrival.channels if edge.coupled else sender.channels, shared)
         self.match = channel_matching(edge.matching, on_map=edge.coupled or bool(shared))
+        self.control = control_of(edge, sender, receiver, arrival.channels)
         shape: tuple[int, ...] = ()
         if edge.alpha == "channel":
             shape = (receiver.channels, 1, 1) if receiver.axes else (receiver.channels,)
         self._initial = alpha_init if function.initial is None else function.initial
+        self._released_deviation = function.released_deviation
         self._name = function.coefficient
         self.register_parameter(self._name, nn.Parameter(torch.full(shape, self._initial)))
 
     def draw(self, generator: torch.Generator) -> None:
         """Set the coefficient to where it starts."""
         nn.init.constant_(self.coefficient, self._initial)
+
+    def draw_as_released(self, generator: torch.Generator, *, zero_bias: bool) -> None:
+        """Set the coefficient to where it starts in the released code."""
+        if self._released_deviation is None:
+            self.draw(generator)
+        else:
+            nn.init.normal_(self.coefficient, 0.0, self._released_deviation, generator=generator)
+
+    def set_constant(self, means: Message) -> None:
+        """Give a constant message its values: the sender's mean message, one tensor (C',) per branch of the sender."""
+        if isinstance(self.control, Constant):
+            self.control.set_to(means[0] if self._coupled else self._pick(means))
 
     @property
     def coefficient(self) -> Tensor:
@@ -83,9 +98,12 @@ class Incoming(nn.Module):
 
     def forward(self, message: Message, extraction: Extraction, read: Read) -> Extraction:
         """Return P for each tensor of the extraction, of its shape."""
+        picked = message[0] if self._coupled else self._pick(message)
+        if self.control is not None:
+            picked = self.control(picked, extraction[0])
         if self._coupled:
-            return read(self.match(self.down(message[0])))
-        return (self._matched(self._pick(message), extraction[0]),) * len(extraction)
+            return read(self.match(self.down(picked)))
+        return (self._matched(picked, extraction[0]),) * len(extraction)
 
     def _pick(self, message: Message) -> Tensor:
         """Return the message for this branch: the sender's same branch, its only one, or the sum of them."""

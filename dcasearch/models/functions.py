@@ -7,6 +7,7 @@ departs from the printed equations stands at its class.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeAlias
@@ -34,6 +35,8 @@ class Function(nn.Module, ABC):
     """The name that an edge gives its coefficient."""
     initial: float | None = None
     """Where the coefficient starts; None = the architecture's `alpha.init`."""
+    released_deviation: ClassVar[float | None] = None
+    """Of the normal distribution that the released code draws the coefficient from; None: it starts at `initial`."""
     title: ClassVar[str]
     steps: ClassVar[tuple[str, ...]]
     """What it computes, one step after another, for the docs."""
@@ -174,6 +177,8 @@ class LearnedChannel(Learned):
     """1x1 convolution over G and the m messages (m+1 -> 1), LayerNorm over C, ReLU."""
 
     title, steps = "learned, of channels (released code)", ("w₀G + Σ wⱼPⱼ + b", "LayerNorm over C", "ReLU")
+    released_deviation = math.sqrt(2)
+    """Kaiming's, of a convolution of one output."""
 
     def __init__(self, channels: int, bias: bool) -> None:
         super().__init__()
@@ -185,6 +190,13 @@ class LearnedChannel(Learned):
         super().draw(generator)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
+
+    def draw_as_released(self, generator: torch.Generator, *, zero_bias: bool) -> None:
+        """Draw the weight of G and the bias as the released code does: those of a convolution of two inputs."""
+        nn.init.normal_(self.weight, 0.0, self.released_deviation or 0.0, generator=generator)
+        if self.bias is not None:
+            bound = 0.0 if zero_bias else 1 / math.sqrt(2)
+            nn.init.uniform_(self.bias, -bound, bound, generator=generator)
 
     def forward(self, g: Tensor, messages: Sequence[Tensor], coefficients: Sequence[Tensor]) -> Tensor:
         """Mix, normalise over the channels and rectify."""

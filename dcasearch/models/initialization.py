@@ -5,7 +5,8 @@ architectures differ by their design alone. The global random state is neither r
 
 Distributions: a backbone's are torchvision's. Attention and matching: convolutions Kaiming normal by fan-in (GCNet's
 choice for its mask, whose fan-out of 1 would saturate the softmax), linear layers nn.Linear's own with zero biases
-(the released MnasNet code draws them with deviation 1, which saturates half of the gates), norms 1 and 0.
+(the released MnasNet code draws them with deviation 1, which saturates half of the gates), norms 1 and 0. An
+architecture with `init: authors` has the released code's distributions instead.
 
 A network is built without memory and gets it uninitialised, so whatever a module registers must be drawn, buffers
 too: what is left undrawn is an error that names it.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Literal, Protocol, cast, runtime_checkable
@@ -22,7 +24,9 @@ from typing import Literal, Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from dcasearch.architecture import KINDS, Network
 from dcasearch.models.backbones import Backbone
+from dcasearch.models.connections import parameter_name
 from dcasearch.models.layers import BatchNorm
 
 
@@ -32,6 +36,14 @@ class Drawn(Protocol):
 
     def draw(self, generator: torch.Generator) -> None:
         """Set the module's own parameters and buffers, not its children's."""
+
+
+@runtime_checkable
+class DrawnAsReleased(Protocol):
+    """A module that knows how its own parameters start in the released code."""
+
+    def draw_as_released(self, generator: torch.Generator, *, zero_bias: bool) -> None:
+        """Set the module's own parameters and buffers; `zero_bias` as `Released.zero_biases`."""
 
 
 @torch.no_grad()
@@ -45,12 +57,11 @@ def initialize(model: nn.Module, seed: int) -> None:
     Raises:
         TypeError: a parameter or a buffer is left undrawn, whole or in part; each is named.
     """
-    backbone = cast(Backbone, model.get_submodule("backbone"))
+    way = _way_of(model)
     undrawn: list[str] = []
     for name, module in model.named_modules():
         if any(True for _ in _own(module)):
-            of = backbone if name.startswith("backbone.") else None
-            draw = partial(_draw, module, seed=_seed(seed, name), backbone=of)
+            draw = partial(_draw, way, name, module, seed=_seed(seed, name))
             undrawn += [f"{name}.{key}" for key in _undrawn(module, draw)]
         undrawn += [f"{name}.{key}" for key, it in vars(module).items() if isinstance(it, Tensor) and it.is_meta]
     if undrawn:
@@ -105,22 +116,100 @@ def _seed(seed: int, name: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:8], "little") >> 1
 
 
-def _draw(module: nn.Module, seed: int, backbone: Backbone | None) -> None:
-    """Draw one module's own parameters, where a way is known; `backbone` where it belongs to it."""
-    generator = torch.Generator().manual_seed(seed)
-    if isinstance(module, Drawn):
-        module.draw(generator)
-    elif isinstance(module, nn.Conv2d):
-        mode: Literal["fan_in", "fan_out"] = "fan_in" if backbone is None else "fan_out"
-        nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu", generator=generator)
-        _zero(module.bias)
-    elif isinstance(module, BatchNorm | nn.LayerNorm):
-        module.reset_parameters()  # 1 and 0, and the running statistics
-    elif isinstance(module, nn.Linear) and backbone is not None:
-        backbone.draw_classifier(module, generator)
-    elif isinstance(module, nn.Linear):
-        nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5), generator=generator)
-        _zero(module.bias)
+def _draw(way: Way, name: str, module: nn.Module, seed: int) -> None:
+    way.draw(name, module, torch.Generator().manual_seed(seed))
+
+
+def _way_of(model: nn.Module) -> Way:
+    backbone = cast(Backbone, model.get_submodule("backbone"))
+    network: Network | None = getattr(model, "network", None)
+    return Ours(backbone) if network is None or network.init == "ours" else Authors(backbone, network)
+
+
+class Way(ABC):
+    """The distributions that a network's parameters start from."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        self._backbone = backbone
+
+    @abstractmethod
+    def draw(self, name: str, module: nn.Module, generator: torch.Generator) -> None:
+        """Set a module's own parameters and buffers, where a way is known; `name` is the module's in the network."""
+
+
+class Ours(Way):
+    """The backbone as torchvision does; attention and connections as this module's head says."""
+
+    def draw(self, name: str, module: nn.Module, generator: torch.Generator) -> None:
+        """Set a module's own parameters and buffers, where a way is known."""
+        of_backbone = name.startswith("backbone.")
+        if isinstance(module, Drawn):
+            module.draw(generator)
+        elif isinstance(module, nn.Conv2d):
+            mode: Literal["fan_in", "fan_out"] = "fan_out" if of_backbone else "fan_in"
+            nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu", generator=generator)
+            _zero(module.bias)
+        elif isinstance(module, BatchNorm | nn.LayerNorm):
+            module.reset_parameters()  # 1 and 0, and the running statistics
+        elif isinstance(module, nn.Linear) and of_backbone:
+            self._backbone.draw_classifier(module, generator)
+        elif isinstance(module, nn.Linear):
+            nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5), generator=generator)
+            _zero(module.bias)
+
+
+class Authors(Way):
+    """The released code of the backbone's family, its mistakes included (docs/method.md).
+
+    What the released code does not have starts as in `Ours`: modules that draw themselves. α starts at `alpha.init`.
+    """
+
+    def __init__(self, backbone: Backbone, network: Network) -> None:
+        super().__init__(backbone)
+        self._released = backbone.released
+        self._kinds = {parameter_name(node): KINDS[node.kind] for node in network.nodes}
+
+    def draw(self, name: str, module: nn.Module, generator: torch.Generator) -> None:
+        """Set a module's own parameters and buffers, where a way is known."""
+        released, kind = self._released, self._kinds.get(name.split(".")[1] if "." in name else "")
+        convolved = kind is not None and name.endswith(kind.convolved)
+        if isinstance(module, DrawnAsReleased):
+            module.draw_as_released(generator, zero_bias=released.zero_biases)
+        elif isinstance(module, nn.Linear) and convolved:
+            self._convolution(module, generator)
+        elif isinstance(module, Drawn):
+            module.draw(generator)
+        elif isinstance(module, nn.Conv2d):
+            self._convolution(module, generator)
+        elif isinstance(module, BatchNorm | nn.LayerNorm):
+            module.reset_parameters()
+            if released.silences and kind is not None and name.endswith(kind.silenced):
+                nn.init.zeros_(module.weight)
+        elif isinstance(module, nn.Linear):
+            self._linear(module, generator)
+
+    def _convolution(self, module: nn.Conv2d | nn.Linear, generator: torch.Generator) -> None:
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+        if self._released.zero_biases:
+            _zero(module.bias)
+        else:
+            _own_bias(module, generator)
+
+    def _linear(self, module: nn.Linear, generator: torch.Generator) -> None:
+        if self._released.linear is None:
+            nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5), generator=generator)
+            _own_bias(module, generator)
+        else:
+            mean, deviation = self._released.linear
+            nn.init.normal_(module.weight, mean, deviation, generator=generator)
+            _zero(module.bias)
+
+
+def _own_bias(module: nn.Conv2d | nn.Linear, generator: torch.Generator) -> None:
+    """Draw a bias as torch's own layers do."""
+    if module.bias is not None:
+        bound = 1 / math.sqrt(module.weight[0].numel())
+        nn.init.uniform_(module.bias, -bound, bound, generator=generator)
 
 
 def _zero(bias: Tensor | None) -> None:

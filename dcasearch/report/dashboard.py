@@ -85,7 +85,7 @@ def _row(row: Compared, leader: Compared | None) -> str:
         difference = f"{leader.ahead_of(row):+{digits}}"
     seeds = ", ".join(map(str, row.seeds))
     spread = f" ± {statistics.stdev(row.compared):{digits}}" if row.trained and len(row.seeds) > 1 else ""
-    return _cells(row.name, f"{row.mean:{digits}}{spread}", seeds, difference, f"`{row.architecture_id}`")
+    return _cells(row.shown, f"{row.mean:{digits}}{spread}", seeds, difference, f"`{row.architecture_id}`")
 
 
 def _cells(*cells: str) -> str:

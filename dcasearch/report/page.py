@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 from dcasearch.analysis import races
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, others_of, standing_of
-from dcasearch.analysis.words import cells
+from dcasearch.analysis.words import DIFFERENCES_OF_A_TABLE, cells
 from dcasearch.metrics import METRICS
 from dcasearch.report.figures import Figure, figures_of
+from dcasearch.report.rows import cells_of, sentence_of
 from dcasearch.store import Store
 from dcasearch.trial import State
 
@@ -63,7 +64,9 @@ class Trusted(Protocol):
         """None: not estimable."""
 
 
-def write_report(store: Store, name: str, out: Path, trust: Sequence[Trusted] = ()) -> list[Path]:
+def write_report(
+    store: Store, name: str, out: Path, trust: Sequence[Trusted] = (), reach: float | None = None
+) -> list[Path]:
     """Write `report.html` and each figure as SVG and PNG into a folder; return the files, the page first.
 
     Args:
@@ -71,11 +74,12 @@ def write_report(store: Store, name: str, out: Path, trust: Sequence[Trusted] = 
         name: The study.
         out: The folder; made where it is missing. Files of these names are replaced.
         trust: How far each proxy can be trusted, as `dcasearch.analysis.trust` finds it.
+        reach: Of a list of architectures: the accuracy for which each row says when it was reached.
 
     Raises:
         UserError: the database holds no study of that name.
     """
-    standing = standing_of(store, name)
+    standing = standing_of(store, name, reach)
     figures = list(figures_of(standing))
     out.mkdir(parents=True, exist_ok=True)
     page = out / "report.html"
@@ -102,6 +106,9 @@ def render(standing: Standing, figures: Sequence[Figure], database: str, trust: 
         database=database,
         objectives=", ".join(f"{way} {METRICS[metric].axis}" for metric, way in study.objectives.items()),
         summary=_summary(standing),
+        table=None if standing.table is None else cells_of(standing.table),
+        effects=_effects(standing),
+        how_to_read=DIFFERENCES_OF_A_TABLE,
         tables=[(f.name, f.score, *_table(_compared(f))) for f in _begun(standing)],
         finals=_table(standing.finals),
         legends=standing.legend,
@@ -120,6 +127,13 @@ def render(standing: Standing, figures: Sequence[Figure], database: str, trust: 
         winner=standing.winner,
         finished=bool(standing.finals) or (study.final is None and bool(last.counts.get(State.COMPLETE))),
     )
+
+
+def _effects(standing: Standing) -> list[str]:
+    """Return what several rows of a list say together, a sentence each."""
+    if standing.table is None:
+        return []
+    return [sentence_of(effect, standing.table.headline.unit_of_differences) for effect in standing.table.effects]
 
 
 def _begun(standing: Standing) -> list[FidelityStanding]:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dcasearch.architecture import KINDS, Dimension, Edge, Matching, Network
+from dcasearch.architecture.specification import MessageSource
 
 _RESIZES = {"nearest": "nearest", "conv": "convolution", "average": "average pool", "max": "max pool"}
+
+_CONTROLS: Mapping[MessageSource, str] = {
+    "own": "control: its own G",
+    "shuffled": "control: message of another image",
+    "constant": "control: constant message",
+}
+"""What stands beside the function where the message is not the sender's."""
 
 
 def label_of(kind: str) -> str:
@@ -63,7 +72,7 @@ def _function(edge: Edge) -> str:
         "α per channel": edge.alpha == "channel",
         "whole gated map": edge.coupled,
     }
-    said = [note for note, holds in notes.items() if holds]
+    said = [note for note, holds in notes.items() if holds] + [_CONTROLS[edge.message]] * (edge.message != "sender")
     return edge.function + (f" ({', '.join(said)})" if said else "")
 
 

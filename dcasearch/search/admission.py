@@ -120,7 +120,7 @@ class Admission:
         if constraint:
             row = dataclasses.replace(trial, state=State.INFEASIBLE, constraint=constraint)
             self._ledger.settle(row, violation=violation(self._study.constraints, cost))
-            self._observe(Event("infeasible", self._label(trial.number), constraint))
+            self._observe(Event("infeasible", label_of(trial), constraint))
         return not constraint
 
     def _seed(self, architecture_id: str, seed: int) -> int:
@@ -149,7 +149,7 @@ class Admission:
             message=original.message,
         )
         self._ledger.settle(row)
-        self._observe(Event("duplicate", self._label(row.number), f"of trial {original.number}"))
+        self._observe(Event("duplicate", label_of(row), f"of trial {original.number}"))
 
     def _start(self, trial: Trial, architecture: Architecture, *, resumed: bool) -> None:
         assignment = assignment_of(
@@ -157,7 +157,7 @@ class Admission:
         )
         resources = self._study.executor.resources.get(self._fidelity.name, Resources())
         job = Job(
-            label=self._label(trial.number),
+            label=label_of(trial),
             number=trial.number,
             assignment=assignment,
             resources=resources,
@@ -180,5 +180,10 @@ class Admission:
         elif trial.failure == "lost" and self._originals.get(key) == trial.number:
             del self._originals[key]
 
-    def _label(self, number: int) -> str:
-        return f"{self._fidelity.name} trial {number}"
+
+def label_of(trial: Trial) -> str:
+    """Return how events call a trial; a row of a list also by its label, and by its seed where that is not 0."""
+    named = f"{trial.fidelity} trial {trial.number}"
+    if trial.label is None:
+        return named
+    return f"{named} ({trial.label}{f', seed {trial.seed}' if trial.seed else ''})"

@@ -17,7 +17,10 @@ def assignment_of(
     data_fingerprint: str,
     protocol: EvaluationProtocol | None = None,
 ) -> Assignment:
-    """Return the training of an architecture at a fidelity, with its vanilla parent's where it starts from that.
+    """Return the training of an architecture at a fidelity, with its vanilla parent's where it needs that.
+
+    A network may start from its parent (`initialize: vanilla`), or measure its constant messages in a parent of the
+    same fidelity and seed; `space.parents` refuses a study that asks for both.
 
     Args:
         study: whose data it is.
@@ -28,7 +31,8 @@ def assignment_of(
         protocol: the study's own unless given; a parent never sees the test split.
     """
     protocol = protocol or study.data.protocol
-    how = fidelity.parent
+    constants = architecture.network.has_constants
+    how = fidelity if constants else fidelity.parent
     parent = None
     if how is not None:
         parent = Assignment(
@@ -41,7 +45,7 @@ def assignment_of(
             task=study.task,
         )
     return Assignment(
-        architecture=architecture if parent is None else started_as_vanilla(architecture),
+        architecture=architecture if parent is None or constants else started_as_vanilla(architecture),
         fidelity=fidelity,
         data=study.data,
         data_fingerprint=data_fingerprint,

@@ -1,4 +1,8 @@
-"""Trainings that wait for the vanilla network they start from (`initialize: vanilla`): it is trained first, once."""
+"""Trainings that wait for their vanilla parent: it is trained first, once.
+
+A training starts from its parent (`initialize: vanilla`), or measures its constant messages in the parent
+(`message: constant`).
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ from dcasearch.trial import Role
 
 
 class WithParents:
-    """A source of jobs, each handed out once the weights that it starts from are stored.
+    """A source of jobs, each handed out once the weights of its parent are stored, if it has one.
 
     A parent is no trial: its record is shared by every study of the database, and its row in this study's ledger says
     what the study has spent on it. At most `executor.max_concurrent` jobs wait, so that a sampler is not asked for

@@ -12,6 +12,7 @@ from dcasearch.search.objectives import objectives_at
 from dcasearch.search.promotion import Promoted, over_seeds, promote, promote_early
 from dcasearch.search.racing import Candidate, RaceStanding, race_of
 from dcasearch.search.work import Event, Observer
+from dcasearch.space import Space
 from dcasearch.trial import Trial, Value
 
 
@@ -21,6 +22,25 @@ def plan_users(study: Study, ledger: Ledger) -> None:
     for params in study.enqueue:
         if fingerprint(params) not in known:
             ledger.enqueue(params, origin="enqueued", enqueued=fingerprint(params))
+
+
+def plan_grid(study: Study, space: Space, ledger: Ledger) -> None:
+    """Plan every distinct architecture with every seed, where a grid has several seeds; each pair once.
+
+    Seed by seed, so that every network has one training before any has two. Seeds that were added since are planned
+    beside those of before.
+    """
+    seeds = ledger.fidelity.seeds
+    if study.sampler.name != "grid" or len(seeds) == 1:
+        return
+    known = {(trial.architecture_id, trial.seed) for trial in ledger.trials.values()}
+    known |= {
+        (str(held[0]), int(held[1] or 0)) for held in ledger.attributes("grid", "seed") if isinstance(held, tuple)
+    }
+    for seed in seeds:
+        for point in space.distinct():
+            if (point.architecture.id, seed) not in known:
+                ledger.enqueue(point.params, origin="sampled", grid=point.architecture.id, seed=seed)
 
 
 class Promoter:
@@ -83,7 +103,7 @@ class Promoter:
                 trials, self._promotion, self._objectives, self._planned(), seeds=seeds, early=self._early()
             )
         tiers = None
-        if self._previous.fidelity.promote is not None:
+        if self._previous.fidelity.promote is not None or len(self._previous.fidelity.seeds) > 1:
             tiers = self._tiers(trials)
             trials = over_seeds(trials)
         early = self._early() if self._promotion.asynchronous else frozenset()
@@ -94,7 +114,7 @@ class Promoter:
         fidelity = self._previous.fidelity
         if fidelity.promote is not None:
             return (fidelity.promote.top + fidelity.promote.random) * len(fidelity.seeds)
-        return fidelity.trials or self._points
+        return (fidelity.trials or self._points) * len(fidelity.seeds)
 
     def _early(self) -> frozenset[int]:
         """Return the numbers of the trials before that hold a place among the `top` ones, whatever became of it."""

@@ -55,6 +55,7 @@ class ConnectionChoices:
     channel_matching: Axis
     spatial_matching: Axis
     coupling: Axis
+    message: Axis
     alpha: tuple[Axis, ...]
     edges: Mapping[str, Any] | None
     """topology: custom only."""
@@ -101,8 +102,8 @@ class ChoiceSpace(Space):
             for layout in layouts:
                 sites = site_names(c.grain, layout, after_stages=after)
                 axes |= {axis.name + site: axis for axis in c.receives.values() for site in sites}
-            tail_axes = (c.topology, c.function, c.channel_matching, c.spatial_matching, c.coupling, *c.alpha)
-            axes |= {axis.name: axis for axis in tail_axes}
+            how = (c.topology, c.function, c.channel_matching, c.spatial_matching, c.coupling, c.message, *c.alpha)
+            axes |= {axis.name: axis for axis in how}
         axes |= {nested.name: nested for axis in axes.values() for o in axis.options for nested in o.nested}
         return {name: axis.options for name, axis in axes.items() if len(axis.options) > 1}
 
@@ -159,6 +160,10 @@ class ChoiceSpace(Space):
         for option in axis.possible:
             for written in answers(Axis(axis.name, (option,)).choose_afresh):
                 yield Connections.model_validate({"function": written}).function
+
+    def messages(self) -> Collection[str]:
+        """Return every source of messages that a point may have."""
+        return set() if self.connections is None else {str(o.value) for o in self.connections.message.possible}
 
     def all_baselines(self) -> tuple[Baseline, ...]:
         """Return the plain backbone, vanilla attention and the all-blocks chain, per backbone and kind.
@@ -311,6 +316,7 @@ def tail(
         how["spatial_matching"] = connections.spatial_matching.choose(ask, chosen)
     if left.coupled:
         how["coupling"] = connections.coupling.choose(ask, chosen)
+    how["message"] = connections.message.choose(ask, chosen)
     if connections.alpha and function["name"] != "learned":  # which owns no alpha
         how["alpha"] = {last_part(axis.name): axis.choose(ask, chosen) for axis in connections.alpha}
     if topology == "custom":

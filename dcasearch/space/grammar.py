@@ -135,6 +135,7 @@ def grammar() -> dict[str, Values]:
         "connections.channel_matching": Values(tuple(_MATCHINGS), "a channel matching", named=_MATCHINGS),
         "connections.spatial_matching": Values(_literal(Connections, "spatial_matching"), "a spatial matching"),
         "connections.coupling": Values(_literal(Connections, "coupling"), "a coupling"),
+        "connections.message": Values(_literal(Connections, "message"), "a source of messages"),
         "connections.alpha.shape": Values(_literal(Alpha, "shape"), "a shape of alpha"),
         "connections.alpha.init": Values(number=True, from_low=True, what="a first value of alpha"),
     }
@@ -184,6 +185,7 @@ DEFAULTS: Mapping[str, Any] = {
     "connections.channel_matching": "fc",
     "connections.spatial_matching": "average",
     "connections.coupling": "decoupled",
+    "connections.message": "sender",
 }
 """What an axis is where the space does not say."""
 

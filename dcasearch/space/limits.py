@@ -7,7 +7,7 @@ from itertools import permutations, product
 
 from dcasearch.architecture import BACKBONES, KINDS, BackboneLayout, Dimension, dimensions
 from dcasearch.architecture.kinds import obstacle
-from dcasearch.architecture.resolution import can_be_coupled
+from dcasearch.architecture.resolution import OWN_IS_NO_MAP, can_be_coupled
 from dcasearch.architecture.specification import CustomEdges
 from dcasearch.config import Key, KeyPath, Report
 from dcasearch.config.validation import validate
@@ -35,6 +35,7 @@ def check_limits(space: ChoiceSpace, report: Report) -> None:
         *_dimensions(connections, kinds),
         *ends,
         *_coupling(connections, kinds),
+        *_message(connections),
         *_alpha(connections),
     ]:
         report(path, message)
@@ -131,6 +132,13 @@ def _coupling(connections: ConnectionChoices, kinds: list[str]) -> Iterator[tupl
     for option in connections.coupling.possible:
         if option.value == "coupled" and not any(KINDS[kind].coupled for kind in kinds):
             yield option.path, f"coupled exists for {can_be_coupled()} alone, not for {' or '.join(kinds)}"
+
+
+def _message(connections: ConnectionChoices) -> Iterator[tuple[KeyPath, str]]:
+    coupled = [option for option in connections.coupling.possible if option.value == "coupled"]
+    for option in _ever(connections.message, connections.coupling, coupled):
+        if option.value == "own":
+            yield option.path, f"{OWN_IS_NO_MAP}; choose it where connections.coupling is decoupled"
 
 
 def _alpha(connections: ConnectionChoices) -> Iterator[tuple[KeyPath, str]]:

@@ -7,7 +7,7 @@ no evaluation key, so equal networks of two studies share their records whatever
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -103,6 +103,10 @@ class ListedSpace(Space):
         for row in self.rows:
             if row.architecture.connections is not None and row.role == "connected":
                 yield row.architecture.connections.function
+
+    def messages(self) -> Collection[str]:
+        """Return the sources of the rows' messages."""
+        return {edge.message for row in self.rows for edge in row.architecture.network.edges}
 
     def all_baselines(self) -> tuple[Baseline, ...]:
         """Return the rows without connections, under their labels. They are trained as rows, so they cost nothing."""

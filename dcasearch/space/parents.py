@@ -26,6 +26,8 @@ def settle_initialization(study: Study, space: Space, document: Document) -> tup
     """
     settled, notes = list(study.fidelities), list[str]()
     for n, fidelity in enumerate(study.fidelities):
+        if may_be_constant(space):
+            _check_constants(n, fidelity, document)
         if fidelity.parent is None:
             continue
         jumps = sorted({_words(function) for function in space.functions() if alpha_of_vanilla(function) is None})
@@ -39,6 +41,25 @@ def settle_initialization(study: Study, space: Space, document: Document) -> tup
             settled[n], note = _from_scratch(fidelity)
             notes.append(note)
     return study.model_copy(update={"fidelities": tuple(settled)}), tuple(notes)
+
+
+def may_be_constant(space: Space) -> bool:
+    """Return whether a message of some architecture is constant: it is measured in a trained vanilla parent."""
+    return "constant" in space.messages()
+
+
+def _check_constants(n: int, fidelity: Fidelity, document: Document) -> None:
+    """Report a fidelity in which constant messages cannot be measured."""
+    if fidelity.kind == "zero_cost":
+        document.report(
+            ("fidelities", n, "kind"),
+            "message: constant is measured in the trained vanilla parent, and a score trains nothing; leave one out",
+        )
+    elif fidelity.parent is not None:
+        document.report(
+            ("fidelities", n, "initialize"),
+            "message: constant is measured in a vanilla parent that is trained from scratch; leave one out",
+        )
 
 
 def _words(function: ConnectionFunction) -> str:

@@ -56,6 +56,10 @@ class Space(ABC):
         """Yield every connection function that a point may have."""
 
     @abstractmethod
+    def messages(self) -> Collection[str]:
+        """Return every source of messages that a point may have, e.g. `sender`."""
+
+    @abstractmethod
     def all_baselines(self) -> tuple[Baseline, ...]:
         """Return what a winner is compared with: different networks under different names."""
 

@@ -1,9 +1,9 @@
 """The network of a training with every technique applied from outside, in one fixed order.
 
 Once, when it is made: build, initialise, parameters of the vanilla parent (warm start), overrides of the recipe
-(BatchNorm momentum, dropout), synchronised BatchNorm, device, memory format, moving average, exchange of gradients
-between ranks (DDP), compile. In every step (`loop.py`): learning rate, mixing, micro-batches, autocast, exchange with
-the last of them, clipping, optimiser, moving average. The model knows of none of them.
+(BatchNorm momentum, dropout), device, constant messages, synchronised BatchNorm, memory format, moving average,
+exchange of gradients between ranks (DDP), compile. In every step (`loop.py`): learning rate, mixing, micro-batches,
+autocast, exchange with the last of them, clipping, optimiser, moving average. The model knows of none of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from dcasearch.architecture import Architecture
 from dcasearch.config.recipe import Recipe
 from dcasearch.errors import UserError
-from dcasearch.models import build_model
+from dcasearch.models import DCANet, build_model
 from dcasearch.models.layers import BatchNorm
 from dcasearch.training.average import MovingAverage
 from dcasearch.training.ranks import ALONE, Ranks
@@ -74,6 +74,7 @@ def make_network(
     device: torch.device,
     ranks: Ranks = ALONE,
     parent: Mapping[str, Tensor] | None = None,
+    prepare: Callable[[DCANet], None] | None = None,
 ) -> TrainedNetwork:
     """Return an architecture's network, drawn from the seed, with the recipe's techniques applied.
 
@@ -85,18 +86,20 @@ def make_network(
         device: where it computes.
         ranks: this process among those that train together.
         parent: parameters and buffers of the same network without connections, which take the place of the drawn ones.
+        prepare: called with the network on its device, before anything is wrapped around it.
 
     Raises:
         UserError: the recipe asks for dropout and the backbone has no such layer, or for synchronised BatchNorm on
             the CPU.
     """
-    model: nn.Module = build_model(architecture, num_classes=outputs, seed=seed, classifier_init=recipe.classifier_init)
+    network = build_model(architecture, num_classes=outputs, seed=seed, classifier_init=recipe.classifier_init)
     if parent is not None:
-        _start_from(model, parent)
-    _override(model, recipe)
-    if recipe.sync_batchnorm:
-        model = _synchronized(model, device, ranks)
-    model = model.to(device)
+        _start_from(network, parent)
+    _override(network, recipe)
+    network.to(device)
+    if prepare is not None:
+        prepare(network)
+    model = _synchronized(network, device, ranks) if recipe.sync_batchnorm else network
     if recipe.in_channels_last(device.type):
         model = model.to(memory_format=torch.channels_last)
     ema = None if recipe.ema is None else MovingAverage(model, recipe.ema)

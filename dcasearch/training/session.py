@@ -14,10 +14,11 @@ from torch import Tensor
 from dcasearch.artifacts import Place
 from dcasearch.assignment import Assignment
 from dcasearch.data import Batch, Loader, describe, root_of, stage
-from dcasearch.errors import DataError, Preempted, TrialFailure
+from dcasearch.errors import DataError, Preempted, TrialFailure, UserError
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.metrics import METRICS
-from dcasearch.models import build_model
+from dcasearch.models import DCANet, build_model, set_constants
+from dcasearch.models.controls import UNMEASURED
 from dcasearch.training.binding import Fit
 from dcasearch.training.checkpoint import (
     Checkpoint,
@@ -99,6 +100,8 @@ class Session:
         Raises:
             TrialFailure: there is too little memory, or a bug.
             DataError: the data is missing, broken, or not what the assignment was made for.
+            StorageError: the parent's weights are not there.
+            UserError: a message is constant, and the assignment names no parent to measure it in.
         """
         self._assignment, self._artifacts, self._threads = assignment, artifacts, threads
         self._ranks, self._interrupted = ranks or ALONE, interrupted
@@ -114,7 +117,7 @@ class Session:
             self._open(choose_device(device))
 
     def _parent(self) -> Mapping[str, Tensor] | None:
-        """Return the weights of the training that this one starts from, read by the first rank."""
+        """Return the weights of the parent, read by the first rank."""
         if self._assignment.parent is None:
             return None
         read = parent_weights(self._assignment, self._artifacts) if self._ranks.first else None
@@ -135,8 +138,11 @@ class Session:
             artifacts=self._artifacts,
             device=device,
             share=self._ranks.share,
+            mixed=assignment.architecture.network.mixes_images,
         )
         saved = self._ranks.from_first(self._saved() if self._ranks.first else None)
+        parent = self._parent() if saved is None else None
+        measured = saved is None and assignment.architecture.network.has_constants
         self._network = make_network(
             assignment.architecture,
             self._recipe,
@@ -144,11 +150,28 @@ class Session:
             seed=assignment.seed,
             device=device,
             ranks=self._ranks,
-            parent=self._parent() if saved is None else None,
+            parent=parent if assignment.starts_from_parent else None,
+            prepare=partial(self._measure_constants, parent or {}) if measured else None,
         )
         self._optimizer = make_optimizer(self._network.model, self._recipe)
         if saved is not None:
             self._resume(parse_checkpoint(saved, device))
+
+    def _measure_constants(self, parent: Mapping[str, Tensor], network: DCANet) -> None:
+        """Set a network's constant messages to the parent's mean ones over the training images of all ranks."""
+        assignment, fidelity = self._assignment, self._assignment.fidelity
+        if assignment.parent is None:
+            raise UserError(UNMEASURED)
+        loader = self._learning.open_unaugmented(
+            assignment.data,
+            assignment.protocol,
+            resolution=fidelity.resolution,
+            train_fraction=fidelity.train_fraction,
+            artifacts=self._artifacts,
+            device=self._device,
+            share=self._ranks.share,
+        )
+        set_constants(network, parent, (images for images, _ in loader.epoch(0)), total=self._ranks.sum)
 
     def _saved(self) -> bytes | None:
         """Return this training's checkpoint, or that of the longest one which is its beginning."""

@@ -56,19 +56,19 @@ def save_weights(model: nn.Module, path: Place) -> str:
 
 
 def parent_weights(assignment: Assignment, artifacts: Place) -> bytes:
-    """Return the file of the weights that an assignment starts from.
+    """Return the file of the weights of an assignment's parent.
 
     Raises:
         StorageError: it is not there, or not what the assignment was made for.
     """
     if assignment.parent is None:
-        raise ValueError("the assignment starts from scratch")
+        raise ValueError("the assignment has no parent")
     path = weights_path(artifacts, assignment.parent.key.id)
     content = read_bytes(path)
     if content is None:
-        raise StorageError(f"{path}, which this training starts from, is not there: do all nodes share `artifacts`?")
+        raise StorageError(f"{path}, which this training needs, is not there: do all nodes share `artifacts`?")
     if assignment.parent_sha256 not in (None, hashlib.sha256(content).hexdigest()):
-        raise StorageError(f"{path} is not the parent that this training was to start from: its SHA-256 differs")
+        raise StorageError(f"{path} is not the parent that this training was made for: its SHA-256 differs")
     return content
 
 
@@ -115,6 +115,12 @@ def evaluate_weights(
     with local_copy(weights) as local:
         model.load_state_dict(load_file(local))
     batches = learning.open_evaluation(
-        data, protocol, resolution=resolution, batch_size=batch_size, artifacts=artifacts, device=where
+        data,
+        protocol,
+        resolution=resolution,
+        batch_size=batch_size,
+        artifacts=artifacts,
+        device=where,
+        mixed=architecture.network.mixes_images,
     )
     return measure(learning, model.to(where), batches.epoch(0), classes=classes, device=where)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dcasearch.architecture import KINDS, Architecture
+from dcasearch.architecture import KINDS, Architecture, vanilla_of
 from tests.architecture.support import SE, make
 
 NOBODY = {"dimensions": {"channel": False}}
@@ -61,6 +61,8 @@ EQUAL: dict[str, tuple[Architecture, Architecture]] = {
     ),
     "an option at its default": (make({"name": "se"}), make({"name": "se", "reduction": 16})),
     "an option that came later, at its default": (make({"name": "gc"}), make({"name": "gc", "mask_bias": True})),
+    "a message that nobody hears": (make(SE), make(SE, {**NOBODY, "message": "shuffled"})),
+    "a message at its default": (make(SE, {}), make(SE, {"message": "sender"})),
     "a function at its default": (
         make(SE, {"function": "weighted"}),
         make(SE, {"function": {"weighted": {"form": "safe"}}}),
@@ -105,6 +107,7 @@ DIFFERENT: dict[str, Architecture] = {
     "spatial alone": make(CBAM, {"dimensions": {"channel": False}}),
     "max pooling": make(CBAM, {"spatial_matching": "max"}),
     "coupled": make(CBAM, {"coupling": "coupled"}),
+    **{f"message {m}": make(SE, {"message": m}) for m in ("own", "shuffled", "constant")},
 }
 
 
@@ -136,6 +139,27 @@ def test_every_kind_stands_alone_and_connected(kind: str) -> None:
 def test_an_id_is_sixteen_hexadecimal_digits_and_the_same_in_every_process() -> None:
     """Written down once: a change of it orphans every stored result, and needs a new `CANONICAL_FORM`."""
     assert make(SE, {}).id == "70b9f1cf8e869317"
+
+
+def test_ids_of_before_there_were_controls_stay() -> None:
+    """Written down with the version that had none: one for each way to say how an edge is made."""
+    pinned = {
+        "74f624583e6c76cd": make(CBAM, {"coupling": "coupled"}),
+        "48e5d8ea478ad242": make(
+            CBAM, {"function": "learned", "topology": "dense", "channel_matching": "fc2"}, "mobilenet_v2"
+        ),
+        "87e5403f0f1d8824": make({"name": "gc"}),
+        "1dd18d95c839af44": make({"name": "none"}),
+    }
+    assert [architecture.id for architecture in pinned.values()] == list(pinned)
+
+
+def test_the_authors_way_to_start_is_another_architecture_and_ours_is_not() -> None:
+    written = {"backbone": {"name": "resnet18"}, "attention": SE}
+    plain, ours, authors = (Architecture.parse(written | more) for more in ({}, {"init": "ours"}, {"init": "authors"}))
+    assert plain.id == ours.id != authors.id
+    assert vanilla_of(Architecture.parse(written | {"init": "authors", "connections": {}})).id == authors.id
+    assert Architecture.parse(authors.to_dict()) == authors
 
 
 def test_a_list_of_edges_is_read_from_yaml_and_from_json_alike() -> None:

@@ -94,6 +94,11 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], tuple[str | int, ...], str]] = {
         "[3, 2] is not 1 <= j < k <= 8",
     ),
     "coupled": ({"connections": {"coupling": "coupled"}}, ("connections", "coupling"), "cbam alone"),
+    "own and coupled": (
+        {"attention": {"name": "cbam"}, "connections": {"coupling": "coupled", "message": "own"}},
+        ("connections", "message"),
+        "own has no coupled form",
+    ),
 }
 
 

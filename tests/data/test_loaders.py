@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import torch
 
 from dcasearch.config.recipe import Augmentation, Recipe
 from dcasearch.config.study import Data
-from dcasearch.data import Loader, Loaders, open_evaluation, open_loaders
+from dcasearch.data import Loader, Loaders, open_evaluation, open_loaders, open_unaugmented
 from dcasearch.data.classes import open_set
 from dcasearch.data.loaders import parts_of
 from dcasearch.errors import DataError
@@ -142,3 +143,64 @@ def test_small_sets_stop_as_soon_as_too_many_images_are_unreadable(tmp_path: Pat
     data = Data(name="cifar10", root=str(tmp_path), validation_fraction=0.2)
     with pytest.raises(DataError, match="1 of 27 images are unreadable"):
         open_evaluation(data, "search", resolution=8, batch_size=4, artifacts=None, device=torch.device("cpu"))
+
+
+def labels_of(loader: Loader) -> list[int]:
+    return [int(label) for _, labels in loader.epoch(0) for label in labels]
+
+
+def open_evaluated(data: Data, mixed: bool) -> Loader:
+    where = torch.device("cpu")
+    return open_evaluation(data, "search", resolution=8, batch_size=7, artifacts=None, device=where, mixed=mixed)
+
+
+def runs(labels: list[int]) -> int:
+    """Return how many neighbours are of one class."""
+    return sum(one == other for one, other in itertools.pairwise(labels))
+
+
+@pytest.mark.parametrize("kind", ["memory", "files"])
+def test_a_mixed_order_has_every_image_once_and_neighbours_of_different_classes(kind: str, tmp_path: Path) -> None:
+    data = DIGITS
+    if kind == "files":
+        write_folder(tmp_path, images=16)
+        data = Data(name="imagefolder", root=str(tmp_path), workers=0, validation_fraction=0.5)
+    stored, mixed = (open_evaluated(data, mixed) for mixed in (False, True))
+    assert images_of(stored) == images_of(mixed)
+    assert sorted(labels_of(stored)) == sorted(labels_of(mixed)) != labels_of(mixed)
+    assert labels_of(open_evaluated(data, True)) == labels_of(mixed)
+    if kind == "files":  # a folder's images are stored class by class
+        assert runs(labels_of(stored)) == len(labels_of(stored)) - 3
+        assert runs(labels_of(mixed)) < len(labels_of(mixed)) * 0.8
+
+
+def test_the_training_batches_are_the_same_whether_what_is_measured_is_mixed_or_not() -> None:
+    loaders = [
+        open_loaders(
+            DIGITS,
+            "test",
+            resolution=8,
+            train_fraction=0.2,
+            recipe=RECIPE,
+            seed=0,
+            artifacts=None,
+            device=torch.device("cpu"),
+            mixed=mixed,
+        )
+        for mixed in (False, True)
+    ]
+    stored, mixed = (labels_of(one.train) for one in loaders)
+    assert stored == mixed
+    for part in ("each", "final"):
+        stored, mixed = (labels_of(getattr(one, part)) for one in loaders)
+        assert stored != mixed
+
+
+def test_the_unaugmented_images_are_those_of_the_training_each_once() -> None:
+    where, recipe = torch.device("cpu"), Recipe(batch_size=64, augmentation=Augmentation(crop="pad", flip=True))
+    shared = {"resolution": 8, "train_fraction": 0.0495, "artifacts": None, "device": where}
+    loader = open_unaugmented(DIGITS, "search", batch_size=7, **shared)
+    plain = open_loaders(DIGITS, "search", recipe=RECIPE, seed=0, **shared)
+    augmented = open_loaders(DIGITS, "search", recipe=recipe, seed=0, **shared)
+    assert images_of(loader) == images_of(plain.train) != images_of(augmented.train)
+    assert count(loader) == 64

@@ -10,15 +10,18 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from dcasearch.errors import Preempted, StorageError, UserError
 from dcasearch.export import load_model, load_spec, verify
 from dcasearch.full_training import Passed, Trained, Wishes, plan
+from dcasearch.models.constants import is_measured
 from dcasearch.training import Session
 from tests.full_training.support import EPOCHS, planned, run, values
 from tests.full_training.support import write as write_files
 from tests.support import dead_process
+from tests.training.support import CONNECTED
 from tests.training.test_session import at_call
 
 EVERYTHING: dict[str, Any] = {"ema": 0.5, "mixup": 0.2, "cutmix": 1.0, "accumulate": 3, "clip_norm": 1.0}
@@ -153,3 +156,31 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(StorageError, match="cannot write"):
         run(planned(tmp_path), tmp_path / "out")
+
+
+def test_a_network_with_constant_messages_trains_its_parent_first(tmp_path: Path) -> None:
+    written = {**CONNECTED, "connections": {"message": "constant"}}
+    path = write_files(tmp_path, epochs=1)
+    path.write_text(yaml.safe_dump(written))
+    passed: list[Passed] = []
+    wanted = planned(tmp_path)
+    trained = run(wanted, tmp_path / "out", observe=passed.append)
+    assert [one.parent for one in passed] == [True, False]
+    assert len(trained.record["history"]) == 1
+    assert is_measured(load_model(tmp_path / "out" / "model.yaml"))
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
+        ".lock",
+        "model.safetensors",
+        "model.yaml",
+        "record.json",
+    ]
+
+
+def test_a_parent_that_is_trained_is_not_trained_again_after_an_interruption(tmp_path: Path) -> None:
+    path = write_files(tmp_path, epochs=1)
+    path.write_text(yaml.safe_dump({**CONNECTED, "connections": {"message": "constant"}}))
+    wanted = planned(tmp_path)
+    interrupt(lambda: run(wanted, tmp_path / "out", interrupted=at_call(13 + 2)))
+    passed: list[Passed] = []
+    run(wanted, tmp_path / "out", observe=passed.append)
+    assert [one.parent for one in passed] == [False]

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dcasearch.architecture import KINDS as DECLARED
 from dcasearch.architecture import Architecture
-from dcasearch.models import DCANet, build_model
+from dcasearch.models import DCANet, build_model, set_constants
 from dcasearch.models.attention import Extraction, Messages, attention_of
 from dcasearch.models.backbones import NETWORKS, Backbone
 from dcasearch.models.connections import send_message
@@ -78,6 +78,15 @@ def images(batch: int = 4, pixels: int = PIXELS, seed: int = 0) -> Tensor:
 
 def built(architecture: dict[str, Any] | Architecture) -> DCANet:
     return build_model(architecture, CLASSES)
+
+
+def ready(written: dict[str, Any]) -> DCANet:
+    """Return a network, its constant messages measured in an untrained parent where it has some."""
+    model = built(written)
+    if model.network.has_constants:
+        parent = copied({key: part for key, part in written.items() if key != "connections"})
+        set_constants(model, parent.state_dict(), [images(3)])
+    return model
 
 
 def block_of(attention: dict[str, Any], host: int = 1) -> Any:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils.checkpoint import checkpoint
 
-from tests.models.samples import FUNCTIONS, KINDS, built, images, pairwise, perturb, spec
+from tests.models.samples import FUNCTIONS, KINDS, built, images, pairwise, perturb, ready, spec
 
 pytestmark = pytest.mark.filterwarnings("ignore:weighted. literal is Eq. 5 as printed")
 
@@ -83,13 +83,15 @@ ROWS = pairwise(
         "kind": list(KINDS),
         "function": list(FUNCTIONS),
         "topology": ["chain", "dense", "tree"],
+        "message": ["sender", "own", "shuffled", "constant"],
         "mode": ["train", "eval"],
     }
 )
 
 
 def network(row: dict[str, Any]) -> nn.Module:
-    model = built(spec(row["kind"], function=FUNCTIONS[row["function"]], topology=row["topology"]))
+    how = {"function": FUNCTIONS[row["function"]], "topology": row["topology"]}
+    model = ready(spec(row["kind"], **how, message=row.get("message", "sender")))
     perturb(model)
     for module in model.modules():
         if isinstance(module, nn.Dropout):
@@ -101,7 +103,7 @@ def params() -> list[Any]:
     return [
         pytest.param(
             row,
-            id="-".join(row[axis] for axis in ("tool", "kind", "function", "topology", "mode")),
+            id="-".join(row[axis] for axis in ("tool", "kind", "function", "topology", "message", "mode")),
             marks=[] if number % 8 == 0 and row["tool"] != "compile" else [pytest.mark.slow],
         )
         for number, row in enumerate(ROWS)

@@ -15,6 +15,7 @@ from torch import nn
 
 from dcasearch.architecture import KINDS as DECLARED
 from dcasearch.models import DCANet, build_model
+from dcasearch.models.controls import Constant
 from tests.models.samples import CLASSES, FUNCTIONS, KINDS, MATCHINGS, SMALL, images, pairwise, perturb
 from tests.reference import attention, network
 
@@ -70,6 +71,7 @@ def written(row: dict[str, Any]) -> dict[str, Any]:
             "topology": row["topology"],
             "channel_matching": MATCHINGS[row["matching"]],
             "spatial_matching": row["resize"],
+            "message": row.get("message", "sender"),
             "alpha": {"shape": row["alpha"], "init": 0.7},
         },
     }
@@ -83,7 +85,10 @@ def settled(row: dict[str, Any]) -> DCANet:
         for name, parameter in model.named_parameters():
             if name.endswith(".alpha"):
                 parameter.data *= 1e-3
+    constants = torch.Generator().manual_seed(1)
     for module in model.modules():
+        if isinstance(module, Constant):
+            module.set_to(torch.randn(module.values.shape, generator=constants))
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.momentum = 1.0
         if isinstance(module, nn.Dropout):
@@ -104,6 +109,7 @@ def reference(row: dict[str, Any], model: nn.Module, training: bool = False) -> 
         act=whole or options.get("act") == "relu",
         norm_at=options.get("norm_at", "all"),
         resize=row["resize"],
+        message=row.get("message", "sender"),
     )
     weights = {name: value.numpy().astype(np.float64) for name, value in model.state_dict().items()}
     blocks = network.backbone(row["backbone"], kinds(row), ends(row))
@@ -146,6 +152,17 @@ MIXED = [
         )
     )
 ]
+CONTROLLED = [
+    case(
+        backbone=DEEP[n % 2],
+        kind=5 * n,
+        message=message,
+        topology="dense",
+        matching="fc_norm_act",
+        resize=RESIZES[n % 2],
+    )
+    for n, message in enumerate(["own", "shuffled", "constant"])
+]
 ALL = [
     case(
         kind=kind,
@@ -171,6 +188,11 @@ def test_the_mixed_networks_have_every_kind_with_every_function() -> None:
 
 @pytest.mark.parametrize("row", MIXED, ids=named)
 def test_networks_of_many_kinds_agree_with_the_reference(row: dict[str, Any]) -> None:
+    assert_agrees(row)
+
+
+@pytest.mark.parametrize("row", CONTROLLED, ids=named)
+def test_controls_of_many_kinds_agree_with_the_reference(row: dict[str, Any]) -> None:
     assert_agrees(row)
 
 

@@ -101,3 +101,10 @@ def _cells(size: int, kernel: int, stride: int, pad: int) -> list[slice]:
         return [slice(0, 1)]
     starts = (n * stride - pad for n in range(-(-size // stride)))
     return [slice(max(start, 0), min(start + kernel, size)) for start in starts]
+
+
+def averaged(x: Array, axis: int, size: int) -> Array:
+    """Return an axis as so many means of windows: the n-th window has every entry that the n-th share touches."""
+    length = x.shape[axis]
+    windows = [np.arange(n * length // size, -(-(n + 1) * length // size)) for n in range(size)]
+    return np.stack([x.take(window, axis).mean(axis) for window in windows], axis)

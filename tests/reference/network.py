@@ -11,6 +11,7 @@ import numpy as np
 from tests.reference.arithmetic import (
     Array,
     Weights,
+    averaged,
     batch_norm,
     convolution,
     fully_connected,
@@ -54,6 +55,8 @@ class Connections:
     norm_at: str = "all"
     """Whether a matching's second layer has norm and activation too (`all`) or not (`inner`)."""
     resize: str = "average"
+    message: str = "sender"
+    """What is sent: the sender's message, or a control's."""
 
 
 def backbone(name: str, kinds: Sequence[Mapping[str, Any]], ends: Sequence[Mapping[str, Any]]) -> list[Block]:
@@ -183,7 +186,8 @@ class Network:
         found = []
         for tensor, branch in zip(g, range(len(g)) if port.branches > 1 else [0] * len(g), strict=True):
             w = self._part(f"connections.{self.blocks[n].name}.{dimension}.branches.{branch}.")
-            arrived = [self._matched(w, dimension, block, self.blocks[n], branch, tensor) for block in earlier]
+            own = tensor if port.branches > 1 else g[0]
+            arrived = [self._matched(w, dimension, block, self.blocks[n], branch, own) for block in earlier]
             found.append(
                 fused(
                     self.connections.function,
@@ -202,6 +206,7 @@ class Network:
         gives, takes = sender.ports[dimension], receiver.ports[dimension]
         message = self.sent[sender.name][dimension]
         p = message[branch] if takes.branches == gives.branches > 1 else sum(message[1:], start=message[0])
+        p = self._controlled(p, like, w.get(f"edges.{sender.name}.control.values"))
         for axis, letter in ((2, "H"), (3, "W")):
             if letter in gives.axes and letter not in takes.axes:
                 p = p.mean(axis, keepdims=True)
@@ -217,6 +222,20 @@ class Network:
         if shared and ratio < 1:
             p = nearest(p, *like.shape[2:])
         return np.broadcast_to(p, like.shape)
+
+    def _controlled(self, message: Array, own: Array, constant: Array | None) -> Array:
+        """Return the message, or what a control has in its place, of the same shape."""
+        assert self.connections is not None
+        if self.connections.message == "own":
+            for axis in (1, 2, 3):
+                own = averaged(own, axis, message.shape[axis])
+            return own
+        if self.connections.message == "shuffled":
+            return np.concatenate((message[1:], message[:1]))
+        if self.connections.message == "constant":
+            assert constant is not None
+            return np.broadcast_to(constant.reshape(1, -1, 1, 1), message.shape)
+        return message
 
     def _channels(self, w: Weights, p: Array) -> Array:
         """Apply one or two fully connected layers, each with the norm and the activation that are written."""

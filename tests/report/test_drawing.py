@@ -161,3 +161,13 @@ def test_nothing_is_drawn_outside_the_picture(backbone: str) -> None:
     for text in root.iter(f"{SVG}text"):
         assert 0 < float(text.get("x", 0)) < width
         assert 0 < float(text.get("y", 0)) < height
+
+
+def test_a_control_is_said_beside_the_function() -> None:
+    for message, said in (
+        ("own", "direct (control: its own G)"),
+        ("shuffled", "direct (control: message of another image)"),
+        ("constant", "direct (control: constant message)"),
+    ):
+        assert any(said in line for line in words(draw(network("resnet18", "se", message=message))))
+    assert not any("control" in line for line in words(draw(network("resnet18", "se"))))

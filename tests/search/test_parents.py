@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dcasearch import study as study_room
+from dcasearch.architecture import vanilla_of
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.search.work import Event, Job, Work
@@ -205,3 +206,63 @@ def test_a_driver_that_dies_at_any_call_leaves_the_same_ledger_in_the_end(bench:
         one.run(**small)
         assert one.store.trials("tiny") == undisturbed.store.trials("tiny"), call
         assert {*one.store.roles("tiny")} == {*undisturbed.store.roles("tiny")}, call
+
+
+# Constant messages
+
+CONSTANT: dict[str, Any] = {
+    **SPACE,
+    "connections": {"dimensions": {"channel": [True, False]}, "message": ["sender", "constant"]},
+}
+COLD = {"name": "proxy", "trials": 6, "resolution": 16, "epochs": 2}
+
+
+def constants(jobs: list[Job]) -> list[Job]:
+    return [job for job in jobs if job.assignment.architecture.network.has_constants]
+
+
+def test_the_parent_of_a_constant_message_is_trained_first_with_its_fidelity_and_seed(
+    bench: Callable[[], Bench],
+) -> None:
+    one = bench()
+    executor = Weighing(one.folder)
+    one.run(executor, space=CONSTANT, fidelities=[COLD], sampler={"name": "grid"})
+    assert parents_first(executor.ran)
+    children = constants(executor.ran)
+    assert len(children) == 2
+    for job in children:
+        parent = job.assignment.parent
+        assert parent is not None
+        assert parent.fidelity == job.assignment.fidelity
+        assert parent.seed == job.assignment.seed
+        assert parent.architecture.id == vanilla_of(job.assignment.architecture).id
+        assert job.assignment.parent_sha256 == "0" * 64
+    assert all(job.assignment.parent is None for job in executor.ran if job not in children)
+    keys = [job.assignment.key for job in executor.ran]
+    assert len(keys) == len(set(keys)) == 6  # two vanilla networks, which are the parents, and four connected ones
+
+
+def test_a_vanilla_baseline_is_the_parent_and_not_trained_twice(bench: Callable[[], Bench]) -> None:
+    one = bench()
+    executor = Weighing(one.folder)
+    one.run(executor, space=CONSTANT, fidelities=[COLD], sampler={"name": "grid"}, baselines=True)
+    keys = [job.assignment.key for job in executor.ran]
+    assert len(keys) == len(set(keys))
+    assert constants(executor.ran)
+
+
+def test_a_constant_message_whose_parent_failed_fails_with_words(bench: Callable[[], Bench]) -> None:
+    one = bench()
+
+    def diverge(job: Job) -> TrialFailure | None:
+        vanilla = not job.assignment.architecture.network.edges
+        return TrialFailure("nan", "the loss is nan") if vanilla else None
+
+    one.run(Weighing(one.folder, fail=diverge), space=CONSTANT, fidelities=[COLD], sampler={"name": "grid"})
+    trials = one.store.trials("tiny", "proxy")
+    failed = [trial for trial in trials if trial.message.startswith("its parent vanilla")]
+    assert {trial.params.get("connections.message") for trial in failed} == {"constant"}
+    assert len(failed) == 2
+    assert {trial.state for trial in failed} == {State.FAILED}
+    senders = [trial for trial in trials if trial.params.get("connections.message") == "sender"]
+    assert {trial.state for trial in senders} == {State.COMPLETE}

@@ -88,6 +88,9 @@ def connections(draw: st.DrawFn, kinds: list[str]) -> dict[str, Any]:
         written["alpha"] = {"shape": ["scalar", "channel"], "init": 0.5}
     if any(DECLARED[kind].coupled for kind in kinds):
         written["coupling"] = draw(some(["decoupled", "coupled"], 2))
+    if draw(st.booleans()):
+        controls = ["shuffled", "constant"] if "coupled" in words(written.get("coupling")) else ["own", "shuffled"]
+        written["message"] = draw(some(["sender", *controls], 2))
     return written
 
 

@@ -54,6 +54,16 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], KeyPath, str]] = {
         ("connections", "coupling"),
         "coupled exists for cbam alone, not for se",
     ),
+    "own and coupled": (
+        {
+            "backbone": RESNET,
+            "attention": {"name": "cbam"},
+            "connections": {"coupling": ["decoupled", "coupled"], "message": ["sender", "own"]},
+        },
+        ("connections", "message", 1),
+        "own has no coupled form: the receiver's G is no gated map, which coupled sends; choose it where "
+        "connections.coupling is decoupled",
+    ),
     "connections of nothing": (
         {"backbone": RESNET, "connections": {"topology": "chain"}},
         ("connections",),
@@ -134,6 +144,14 @@ POSSIBLE: dict[str, dict[str, Any]] = {
         "backbone": RESNET,
         "attention": {"name": ["se", "cbam"]},
         "connections": {"dimensions": {"spatial": [True, False]}, "coupling": ["decoupled", "coupled"]},
+    },
+    "own where it is not coupled": {
+        "backbone": RESNET,
+        "attention": {"name": "cbam"},
+        "connections": {
+            "coupling": ["decoupled", "coupled"],
+            "message": {"when": {"connections.coupling": "decoupled"}, "choose": ["sender", "own"], "else": "shuffled"},
+        },
     },
     "custom edges": connected(topology=["chain", "custom"], edges={"channel": [[1, 3], [2, 8]]}),
     "custom edges between blocks of one kind each": {

@@ -110,6 +110,11 @@ def test_vanilla_parents_are_those_of_the_rows() -> None:
     assert parents_of(make(), 2) is None
 
 
+def test_messages_are_those_of_connected_rows() -> None:
+    own = {**CONNECTED, "label": "own", "connections": {"function": "learned", "message": "own"}}
+    assert make(*ROWS, own).messages() == {"sender", "own"}
+
+
 def test_functions_are_those_of_connected_rows() -> None:
     assert [function.name for function in make().functions()] == ["learned"]
 

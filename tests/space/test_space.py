@@ -149,6 +149,15 @@ def test_coupling_is_asked_of_cbam_alone() -> None:
     assert "connections.coupling" in asked(space, attention_name="cbam")
 
 
+def test_a_message_is_a_choice_like_any_other() -> None:
+    space = make({"name": "se"}, {"dimensions": {"channel": [True, False]}, "message": ["sender", "own", "shuffled"]})
+    assert "connections.message" in asked(space)
+    assert "connections.message" not in asked(space, connections_channel=False)
+    found = {point.params.get("connections.message"): point.architecture for point in space.walk()}
+    assert set(found) == {"sender", "own", "shuffled", None}
+    assert {point.network.edges[0].message for name, point in found.items() if name} == {"sender", "own", "shuffled"}
+
+
 def test_an_answer_that_is_no_choice_is_refused() -> None:
     space = make({"name": ["se", "gc"], "reduction": [4, 8]})
     with pytest.raises(UserError, match=r"attention\.name: 'see' is not a choice; did you mean 'se'\?"):

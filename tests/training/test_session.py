@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from upath import UPath
 
 from dcasearch.architecture import Architecture, started_as_vanilla
 from dcasearch.artifacts import Place
 from dcasearch.config.study import Data
-from dcasearch.errors import Preempted, StorageError
+from dcasearch.data import open_unaugmented
+from dcasearch.errors import Preempted, StorageError, UserError
 from dcasearch.evaluation import Epoch, Evaluation
+from dcasearch.models import build_model, set_constants
 from dcasearch.training import Assignment, Session, discard, evaluate_weights, sha256_of, weights_path
 from dcasearch.training import loop as loop_room
 from tests.data.support import write_folder
@@ -258,3 +262,80 @@ def test_a_parent_that_is_missing_or_another_one_stops_the_run(tmp_path: Path) -
         train(dataclasses.replace(assignment, parent_sha256="0" * 64), tmp_path)
     with pytest.raises(StorageError, match="do all nodes share `artifacts`"):
         train(assignment, tmp_path / "elsewhere")
+
+
+# Controls
+
+
+def constant_after(artifacts: Path, **changes: Any) -> Assignment:
+    """An assignment with constant messages, whose parent is trained and stored."""
+    parent = make_assignment(VANILLA, **changes)
+    digest = train(parent, artifacts).weights_sha256
+    connected = make_assignment({**CONNECTED, "connections": {"message": "constant"}}, **changes)
+    return dataclasses.replace(connected, parent=parent, parent_sha256=digest)
+
+
+def constants_of(evaluation: Evaluation, artifacts: Path) -> dict[str, torch.Tensor]:
+    stored = load_file(artifacts / str(evaluation.weights))
+    return {name: value for name, value in stored.items() if ".control." in name}
+
+
+def test_constant_messages_are_the_trained_parents_over_the_unaugmented_training_images(tmp_path: Path) -> None:
+    assignment = constant_after(tmp_path, epochs=1, recipe={"ema": 0.5})
+    found = constants_of(train(assignment, tmp_path), tmp_path)
+    assert assignment.parent is not None
+    model = build_model(assignment.architecture, num_classes=10)
+    loader = open_unaugmented(
+        assignment.data,
+        "search",
+        resolution=16,
+        train_fraction=0.05,
+        batch_size=16,
+        artifacts=None,
+        device=torch.device("cpu"),
+    )
+    parent = load_file(weights_path(tmp_path, assignment.parent.key.id))
+    set_constants(model, parent, (images for images, _ in loader.epoch(0)))
+    expected = {name: value for name, value in model.state_dict().items() if ".control." in name}
+    assert len(expected) > 10
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_network_with_constant_messages_starts_from_scratch_and_not_from_its_parent(tmp_path: Path) -> None:
+    assignment = constant_after(tmp_path, epochs=1)
+    training = Session(assignment, artifacts=tmp_path, threads=1, device="cpu")
+    drawn = build_model(assignment.architecture, num_classes=10, seed=assignment.seed).state_dict()
+    started = training._network.model.state_dict()
+    assert all(torch.equal(value, drawn[name]) for name, value in started.items() if ".control." not in name)
+
+
+def test_constant_messages_outlive_an_interruption(tmp_path: Path) -> None:
+    for part in ("whole", "halves"):
+        (tmp_path / part).mkdir()
+    whole = train(constant_after(tmp_path / "whole", epochs=2, recipe={"ema": 0.5}), tmp_path / "whole")
+    assignment = constant_after(tmp_path / "halves", epochs=2, recipe={"ema": 0.5})
+    with pytest.raises(Preempted):
+        train(assignment, tmp_path / "halves", at_call(STEPS + 2))
+    assert assignment.parent is not None
+    weights_path(tmp_path / "halves", assignment.parent.key.id).unlink()  # the checkpoint has what was measured
+    assert_equal(train(assignment, tmp_path / "halves"), whole)
+
+
+def test_a_constant_message_without_a_parent_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    assignment = make_assignment({**CONNECTED, "connections": {"message": "constant"}})
+    with pytest.raises(UserError, match="the mean message of the trained vanilla parent"):
+        Session(assignment, artifacts=tmp_path, threads=1, device="cpu")
+
+
+def test_a_network_that_mixes_images_is_measured_in_the_mixed_order_and_again_from_its_weights(tmp_path: Path) -> None:
+    assignment = make_assignment({**CONNECTED, "connections": {"message": "shuffled"}}, epochs=1)
+    evaluation = train(assignment, tmp_path)
+    again = evaluate_weights(
+        assignment.architecture,
+        tmp_path / str(evaluation.weights),
+        assignment.data,
+        "search",
+        resolution=16,
+        batch_size=16,
+    )
+    assert again["loss"] == pytest.approx(evaluation.last.values["loss"], rel=1e-5)

@@ -12,6 +12,8 @@ KINDS.register(NAME)(
         colour="#be123c",
         options=(reduction(),),
         coupled=True,
+        convolved=("match.fc", "match.fc1", "match.fc2"),
+        silenced=("spatial.norm", "spatial.branches.0.function.norm"),
         params="2 * C * hidden + hidden + C + 98 + 2",
         macs="4 * C * hidden + 98 * H * W",
         dimensions={

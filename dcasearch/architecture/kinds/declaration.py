@@ -213,6 +213,11 @@ class Kind:
     (`hidden`, …), ceil and log2. A test holds them against what is counted."""
     dimensions: Mapping[Dimension, State] = field(default_factory=dict)
     """In the order in which the block runs them; empty for a kind that cannot be connected."""
+    convolved: tuple[str, ...] = ()
+    """Linear layers of the block, and of the matchings that it receives by, that are 1x1 convolutions in the released
+    code, as ends of their names: `init: authors` draws them as such."""
+    silenced: tuple[str, ...] = ()
+    """Norms that start at weight 0 in the released ResNets, as ends of their names: `init: authors` has that too."""
     forms: Mapping[str, Mapping[Dimension, State]] = field(default_factory=dict)
     """Other forms of the messages, by the word of `connections.ge_message`: the states that differ. A network without
     connections is the same in every form."""

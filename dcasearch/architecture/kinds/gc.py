@@ -22,6 +22,7 @@ KINDS.register(NAME)(
                 says="whether the mask has a bias, as in its paper; the softmax over positions cancels it",
             ),
         ),
+        convolved=("channel.fc1", "channel.fc2", "match.fc", "match.fc1", "match.fc2"),
         params="C + mask_bias + 2 * C * hidden + 3 * hidden + C",
         macs="2 * C * H * W + 2 * C * hidden",
         dimensions={

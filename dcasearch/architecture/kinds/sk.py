@@ -12,6 +12,7 @@ KINDS.register(NAME)(
         colour="#7c3aed",
         where="in a block, in the place of its k x k convolution",
         options=(reduction(of=lambda block: block.width, least=4),),
+        convolved=("channel.fc1", "channel.fc2"),
         params="9 * D * I + 2 * D + 3 * D * hidden + 2 * hidden",
         macs="9 * D * I * H * W + 3 * D * hidden",
         dimensions={

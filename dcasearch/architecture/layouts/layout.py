@@ -61,6 +61,8 @@ class BackboneFamily:
     """For messages, e.g. `resnet`."""
     widths: tuple[str, ...] = ()
     """Names of the family's widths, where the width is in the name: then no other multiplier than 1 is taken."""
+    depth: int | None = None
+    """Layers with weights on the main path, where the family is named by them."""
     few_classes: Mapping[str, int] = field(default_factory=dict)
     """What an evaluation key says of a classifier below ImageNet's classes; it changed after the first records."""
 

@@ -41,4 +41,7 @@ def _resnet(depths: tuple[int, ...], expansion: int, width: float, stem: Stem) -
 
 
 for _name, (_depths, _expansion) in VARIANTS.items():
-    BACKBONES.register(_name)(BackboneFamily(layout=partial(_resnet, _depths, _expansion), family="resnet"))
+    _layers = 2 + sum(_depths) * (2 if _expansion == 1 else 3)
+    BACKBONES.register(_name)(
+        BackboneFamily(layout=partial(_resnet, _depths, _expansion), family="resnet", depth=_layers)
+    )

@@ -7,6 +7,7 @@ before -> convolve (the k x k convolution, whose place SK takes) -> after -> [at
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import torch
@@ -39,6 +40,21 @@ class Host(Protocol):
 
     def join(self, x: Tensor, y: Tensor) -> Tensor:
         """Add the shortcut from the block's input x, where it has one; may overwrite y."""
+
+
+@dataclass(frozen=True)
+class Released:
+    """How the released code of a family draws parameters (`init: authors`); convolutions are Kaiming by fan-out in all.
+
+    Source: the code of the DCANet authors, as docs/method.md describes it.
+    """
+
+    linear: tuple[float, float] | None = None
+    """Mean and deviation of linear layers' weights, whose biases are then 0; None: nn.Linear's own."""
+    zero_biases: bool = True
+    """Whether biases of convolutions start at 0; else they are nn.Conv2d's own."""
+    silences: bool = False
+    """Whether the norms that a kind of attention names (`Kind.silenced`) start at weight 0."""
 
 
 class Passage:
@@ -77,6 +93,9 @@ class Backbone(Protocol):
 
     classifier_init: ClassifierInit
     """How the classifier starts, for those that know more than one way; `build_model` sets it."""
+
+    released: Released
+    """How the released code of its family draws parameters."""
 
     def stem(self, images: Tensor) -> Tensor:
         """Return the first block's input."""

@@ -19,7 +19,7 @@ from torchvision.models import MNASNet
 from dcasearch.architecture.layouts import TORCHVISION_CLASSES, Stem
 from dcasearch.architecture.layouts.mnasnet import VARIANTS
 from dcasearch.architecture.specification import ClassifierInit
-from dcasearch.models.backbones.base import NETWORKS
+from dcasearch.models.backbones.base import NETWORKS, Released
 
 _FIRST_STACK, _AFTER_STACKS = 8, 14
 _SMALL = 0.01
@@ -72,6 +72,7 @@ class MnasNet(nn.Module):
     """The layers of torchvision's MNASNet, with the blocks above. Its own class refuses weights without a version."""
 
     classifier_init: ClassifierInit = "small"
+    released = Released(linear=(0.01, 1.0))
 
     def __init__(self, alpha: float, width: float, stem: Stem, classes: int) -> None:
         super().__init__()

@@ -16,7 +16,7 @@ from torchvision.models import mobilenetv2 as torchvision_mobilenetv2
 from dcasearch.architecture.layouts import Stem
 from dcasearch.architecture.layouts.mobilenetv2 import NAME
 from dcasearch.architecture.specification import ClassifierInit
-from dcasearch.models.backbones.base import NETWORKS
+from dcasearch.models.backbones.base import NETWORKS, Released
 
 
 class InvertedResidual(torchvision_mobilenetv2.InvertedResidual):
@@ -58,6 +58,7 @@ class MobileNetV2(torchvision_mobilenetv2.MobileNetV2):
     """torchvision's MobileNetV2 of the blocks above."""
 
     classifier_init: ClassifierInit = "small"
+    released = Released(linear=(0.0, 0.01))
 
     def __init__(self, width: float, stem: Stem, classes: int) -> None:
         super().__init__(num_classes=classes, width_mult=width, block=InvertedResidual)

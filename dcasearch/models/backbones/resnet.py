@@ -18,7 +18,7 @@ from torchvision.models import resnet as torchvision_resnet
 from dcasearch.architecture.layouts import Stem, scaled_channels
 from dcasearch.architecture.layouts.resnet import VARIANTS
 from dcasearch.architecture.specification import ClassifierInit
-from dcasearch.models.backbones.base import NETWORKS
+from dcasearch.models.backbones.base import NETWORKS, Released
 
 
 class BasicBlock(torchvision_resnet.BasicBlock):
@@ -84,6 +84,7 @@ class ResNet(torchvision_resnet.ResNet):
     """torchvision's ResNet of the blocks above."""
 
     classifier_init: ClassifierInit = "small"
+    released = Released(zero_biases=False, silences=True)
 
     def __init__(
         self, block: type[BasicBlock | Bottleneck], depths: tuple[int, ...], width: float, stem: Stem, classes: int

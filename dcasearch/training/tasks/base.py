@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from dcasearch.artifacts import Place
 from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Data
-from dcasearch.data import Batch, Loader, Loaders, Share, open_evaluation, open_loaders
+from dcasearch.data import Batch, Loader, Loaders, Share, open_evaluation, open_loaders, open_unaugmented
 from dcasearch.data.batches import WHOLE
 from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.metrics import TASKS, TaskMetrics
@@ -53,6 +53,7 @@ class LearningTask(ABC):
         artifacts: Place | None,
         device: torch.device,
         share: Share = WHOLE,
+        mixed: bool = False,
     ) -> Loaders:
         """Return the loaders of one training; images with labels unless a task says otherwise (`open_loaders`)."""
         return open_loaders(
@@ -62,6 +63,30 @@ class LearningTask(ABC):
             train_fraction=train_fraction,
             recipe=self.recipe,
             seed=seed,
+            artifacts=artifacts,
+            device=device,
+            share=share,
+            mixed=mixed,
+        )
+
+    def open_unaugmented(
+        self,
+        data: Data,
+        protocol: EvaluationProtocol,
+        *,
+        resolution: int,
+        train_fraction: float,
+        artifacts: Place | None,
+        device: torch.device,
+        share: Share = WHOLE,
+    ) -> Loader:
+        """Return the training images of one training, each once and without augmentation."""
+        return open_unaugmented(
+            data,
+            protocol,
+            resolution=resolution,
+            train_fraction=train_fraction,
+            batch_size=self.recipe.batch_size,
             artifacts=artifacts,
             device=device,
             share=share,
@@ -76,10 +101,17 @@ class LearningTask(ABC):
         batch_size: int,
         artifacts: Place | None,
         device: torch.device,
+        mixed: bool = False,
     ) -> Loader:
-        """Return what a protocol's numbers are measured on."""
+        """Return what a protocol's numbers are measured on; `mixed` as for `open_loaders`."""
         return open_evaluation(
-            data, protocol, resolution=resolution, batch_size=batch_size, artifacts=artifacts, device=device
+            data,
+            protocol,
+            resolution=resolution,
+            batch_size=batch_size,
+            artifacts=artifacts,
+            device=device,
+            mixed=mixed,
         )
 
     def width(self, classes: int) -> int:
