@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dcasearch.ablation.plan import SEEDS
+from dcasearch.ablation.plan import LEVEL
 from dcasearch.ablation.variants import Variant
 from dcasearch.ablation.verdict import Verdict, judge
 from dcasearch.analysis.measured import powers_of
@@ -24,11 +24,11 @@ def verdict_of(study: Study, store: Store, variants: tuple[Variant, ...], classe
     """
     level = study.fidelities[-1]
     values: dict[str, dict[int, float]] = {}
-    for trial in store.trials(study.name, SEEDS):
+    for trial in store.trials(study.name, LEVEL):
         if trial.state is State.COMPLETE and trial.values is not None:
             values.setdefault(trial.architecture_id, {})[trial.seed] = trial.values[0]
     costs = {v.architecture.id: cost(v.architecture, level.resolution, classes) for v in variants}
-    return judge(variants, values, costs, powers_of(study, store)[SEEDS], margin)
+    return judge(variants, values, costs, powers_of(study, store)[LEVEL], margin)
 
 
 def throughput_of(store: Store, evaluation: str, macs: int) -> float | None:

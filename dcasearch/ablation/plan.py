@@ -17,8 +17,8 @@ from dcasearch.errors import UserError
 from dcasearch.export.spec import Spec
 from dcasearch.metrics import TASKS
 
-FIRST, SEEDS = "first", "seeds"
-"""The fidelities: every network with one seed, then with all seeds; the first seed's trainings are taken over."""
+LEVEL = "ablation"
+"""The study's one fidelity."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,25 +80,23 @@ def plan(spec: Spec, name: str, variants: Sequence[Variant], protocol: Protocol)
     if protocol.seeds < ENOUGH:
         raise UserError(f"{protocol.seeds} seeds say too little of a network's noise; give at least {ENOUGH}")
     level = {
+        "name": LEVEL,
+        "seeds": _fresh(spec, protocol.seeds),
         "resolution": spec.resolution,
         "epochs": protocol.epochs or training.epochs,
         "train_fraction": training.train_fraction,
         "recipe": training.recipe.model_dump(mode="json"),
     }
-    seeds = _fresh(spec, protocol.seeds)
     head = TASKS[spec.task].headline
     study: dict[str, Any] = {
         "name": name,
-        "space": {"architectures": [{"label": v.label, **v.architecture.to_dict()} for v in variants]},
+        "space": {"architectures": [_row(variant, variants[0]) for variant in variants]},
         "data": spec.data.at(protocol.root).model_dump(mode="json", exclude_defaults=True, exclude_none=True),
         "task": spec.task,
         "objectives": {head.name: head.direction},
         "sampler": {"name": "grid"},
         "baselines": False,
-        "fidelities": [
-            {"name": FIRST, "trials": len(variants), "seeds": seeds[:1], **level},
-            {"name": SEEDS, "promote": {"top": len(variants)}, "seeds": seeds, **level},
-        ],
+        "fidelities": [level],
         "keep_weights": 0,
         "executor": {"name": protocol.executor, "max_concurrent": protocol.workers},
     }
@@ -128,6 +126,11 @@ def study_name(stem: str) -> str:
     """Return the name of a study for a spec's file: letters, digits, `_` and `-`, a letter first."""
     cleaned = re.sub(r"[^A-Za-z0-9_-]", "_", stem)
     return f"{cleaned if cleaned[:1].isalpha() else f'spec_{cleaned}'}_ablation"
+
+
+def _row(variant: Variant, chosen: Variant) -> dict[str, Any]:
+    against = {} if variant is chosen else {"against": chosen.label}
+    return {"label": variant.label, **against, **variant.architecture.to_dict()}
 
 
 def _fresh(spec: Spec, count: int) -> list[int]:

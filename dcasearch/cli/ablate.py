@@ -117,10 +117,12 @@ def _afforded(made: Plan, chosen: Spec, protocol: Protocol, storage: str | None)
         return made, forecast
     seeds = fitted(seconds / protocol.seeds, protocol.seeds, protocol.hours)
     if seeds < ENOUGH:
-        needed = seconds / protocol.seeds * ENOUGH / 3600
+        needed, given = (
+            timedelta(seconds=round(s)) for s in (seconds / protocol.seeds * ENOUGH, protocol.hours * 3600)
+        )
         raise UserError(
-            f"{ENOUGH} seeds of {len(made.variants)} networks take about {needed:.1f} hours, and the budget is "
-            f"{protocol.hours:g}: toggle fewer parts (--toggle), train fewer epochs, or give more"
+            f"{ENOUGH} seeds of {len(made.variants)} networks take about {needed}, and the budget is {given}: toggle "
+            "fewer parts (--toggle), train fewer epochs (--epochs), or give more"
         )
     if seeds < protocol.seeds:
         made = plan(chosen, made.name, made.variants, replace(protocol, seeds=seeds))
