@@ -197,9 +197,10 @@ def _with_epochs(
     reach: float | None,
 ) -> TableRow:
     """Return a row that says after how many epochs it was as accurate as asked for, or as its plain row in the end."""
-    base = row.row
-    while (other := space.reference(base)) is not None:
+    base, passed = row.row, {row.row.label}
+    while (other := space.reference(base)) is not None and other.label not in passed:  # two may name each other
         base = other
+        passed.add(base.label)
     goal = reach
     if goal is None and known[base.label]:
         goal = statistics.fmean(known[base.label].values())

@@ -166,25 +166,33 @@ def _print_cost(console: Console, made: Plan, forecast: Forecast, budget: float 
 
 
 def _write(file: Path, made: Plan, spec: Path) -> None:
-    """Write the study, unless it is there already.
+    """Write the study; one that is there already may get more seeds, and keeps where and how it is run.
 
     Raises:
-        UserError: the file holds something else.
+        UserError: the file holds another plan.
     """
+    study = yaml.safe_load(_text(made.study))
     if file.exists():
         held = yaml.safe_load(file.read_text(encoding="utf-8"))
-        if not isinstance(held, dict) or _meaning(held) != _meaning(yaml.safe_load(_text(made.study))):
+        if not isinstance(held, dict) or _meaning(held) != _meaning(study):
             raise UserError(
                 f"{file} holds another plan than this command would write; give another --out, or delete it"
             )
-        return
+        if len(_seeds(held)) >= len(_seeds(study)):
+            return
+        study |= {key: held[key] for key in _HERE if key in held}
     head = f"# The parts of {spec.name}, each toggled: written by `dcasearch ablate`, which prints the verdict.\n"
-    write_whole(file, (head + _text(made.study)).encode())
+    write_whole(file, (head + _text(study)).encode())
+
+
+def _seeds(study: dict[str, Any]) -> list[int]:
+    return list(study["fidelities"][0]["seeds"])
 
 
 def _meaning(study: dict[str, Any]) -> dict[str, Any]:
-    """Return what a study trains, without where and how."""
-    return {key: value for key, value in study.items() if key not in _HERE}
+    """Return what a study trains, without its seeds, and without where and how."""
+    levels = [{**level, "seeds": level["seeds"][:1]} for level in study.get("fidelities", ())]
+    return {key: value for key, value in study.items() if key not in _HERE} | {"fidelities": levels}
 
 
 def _text(study: dict[str, Any]) -> str:

@@ -207,3 +207,11 @@ def test_the_cells_are_those_of_the_paper_s_form(ended: tuple[Study, Store]) -> 
     assert row["top-1 %"].startswith("80.00 ± ")
     assert (row["top-5 %"], row["seeds"], row["to"], row["which is"]) == ("99.00", "0, 1, 2", "plain", "better")
     assert not any("≈" in cell for cells_of_row in cells.rows for cell in cells_of_row)
+
+
+@pytest.mark.timeout(60)
+def test_rows_that_are_compared_with_each_other_have_a_table(tmp_path: Path) -> None:
+    rows = [ROWS[0], {**ROWS[1], "against": "DCA-SE"}, ROWS[2]]
+    study, store = run(tmp_path, space={"architectures": rows})
+    found = by_label(table(study, store))
+    assert (found["SE"].against, found["DCA-SE"].against) == ("DCA-SE", "SE")
