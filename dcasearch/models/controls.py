@@ -64,9 +64,8 @@ class Own(Control):
     def _averaged_channels(self, x: Tensor, channels: int) -> Tensor:
         if not self._has_map:
             return F.adaptive_avg_pool1d(x, channels)
-        height, width = x.shape[2], x.shape[3]
         averaged = F.adaptive_avg_pool1d(x.flatten(2).transpose(1, 2), channels).transpose(1, 2)
-        return averaged.unflatten(2, (height, width))
+        return averaged.reshape(x.shape[0], channels, x.shape[2], x.shape[3])
 
 
 class Shuffled(Control):
@@ -98,7 +97,7 @@ class Constant(Control):
         self.register_buffer("measured", torch.zeros((), dtype=torch.bool))
         self._usable = False
         """`measured` as a plain value: to look at a tensor would wait for the GPU, and break a compiled graph."""
-        self.register_load_state_dict_post_hook(_loaded)
+        self.register_load_state_dict_post_hook(_loaded)  # type: ignore[no-untyped-call]  # torch has no types here
 
     def draw(self, generator: torch.Generator) -> None:
         """Forget the numbers."""
