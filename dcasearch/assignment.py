@@ -22,7 +22,7 @@ crop does not need more."""
 EVALUATION_ORDER = 1
 """Of the images that a network with `message: shuffled` is measured on (`dcasearch.data.split.mixed_order`): rises with
 a change of it. Other networks are measured in the stored order, which is not in their keys."""
-_CLASSES = {"digits": 10, "cifar10": 10, "imagenet": TORCHVISION_CLASSES}
+_CLASSES = {"digits": 10, "shapes": 8, "cifar10": 10, "imagenet": TORCHVISION_CLASSES}
 """Of the data sets whose number of classes is known by name."""
 
 

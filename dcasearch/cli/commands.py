@@ -15,6 +15,7 @@ from dcasearch.cli.ablate import ablate
 from dcasearch.cli.arguments import AsJson, Storage, StudyFile, StudyName
 from dcasearch.cli.console import make_console
 from dcasearch.cli.gpu_check import gpu_check
+from dcasearch.cli.gradcam import gradcam
 from dcasearch.cli.interruption import Signalled, noted, raising
 from dcasearch.cli.reading import export, inspect, kinds, list_studies, report, status, verify
 from dcasearch.cli.replay import replay
@@ -295,6 +296,7 @@ app.command()(replay)
 app.command()(retry)
 app.command()(inspect)
 app.command()(kinds)
+app.command()(gradcam)
 app.command("gpu-check")(gpu_check)
 
 

@@ -1,0 +1,9 @@
+"""What a trained network looks at, stage by stage.
+
+`gradcam` computes the maps, `energy` measures how much of a map lies inside boxes, `pictures` reads images, and
+`contact_sheet` draws maps over them.
+"""
+
+from dcasearch.interpretation.gradcam import Empty, enlarge, grad_cam, min_max, top_classes
+
+__all__ = ["Empty", "enlarge", "grad_cam", "min_max", "top_classes"]
