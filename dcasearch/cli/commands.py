@@ -15,6 +15,7 @@ from dcasearch.cli.arguments import AsJson, Storage, StudyFile, StudyName
 from dcasearch.cli.console import make_console
 from dcasearch.cli.gpu_check import gpu_check
 from dcasearch.cli.interruption import Signalled, noted, raising
+from dcasearch.cli.paper import paper
 from dcasearch.cli.reading import export, inspect, kinds, list_studies, report, status, verify
 from dcasearch.cli.replay import replay
 from dcasearch.cli.retry import retry
@@ -35,6 +36,7 @@ app = typer.Typer(
 db = typer.Typer(help="The database's own affairs.", no_args_is_help=True)
 app.add_typer(db, name="db")
 app.add_typer(data_commands.data, name="data")
+app.add_typer(paper, name="paper")
 
 
 def _print_version(asked: bool) -> None:
