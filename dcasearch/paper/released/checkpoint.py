@@ -59,8 +59,8 @@ def _load_torch(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
-            f"{path} is not read: it is no file of torch.save, or it holds objects beside tensors and plain values, and "
-            "reading those would run code that the file names. Save its state dict alone, in a place that you trust: "
+            f"{path} is not read. It is no file of torch.save, or it holds more than tensors and plain values. Other "
+            "objects would run code of the file. Save its state dict alone, on a machine where that does no harm: "
             f"`torch.save(checkpoint['state_dict'], FILE)`. torch says: {_first_line(error)}"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:

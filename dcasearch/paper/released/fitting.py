@@ -120,8 +120,8 @@ def converted(tensors: Mapping[str, Tensor], keys: KeyMap) -> dict[str, Tensor]:
         keys: of the released model.
     """
     ours: dict[str, Tensor] = {}
-    for name, (key, index) in keys.sources.items():
+    for name, (key, part) in keys.sources.items():
         tensor = tensors[key] if key in tensors else torch.zeros((), dtype=torch.int64)  # a counter that it lacks
-        part = tensor if index is None else tensor.reshape(-1)[index]
-        ours[name] = part.reshape(keys.shapes[name]).clone()
+        chosen = tensor if part is None else tensor.reshape(-1)[part]
+        ours[name] = chosen.reshape(keys.shapes[name]).clone()
     return ours

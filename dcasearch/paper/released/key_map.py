@@ -36,9 +36,9 @@ class KeyMap:
     def keys(self) -> Mapping[str, Shape]:
         """Every key of the file with its shape; see `without_ones` for how shapes compare."""
         living = {
-            source.key: self.shapes[ours] if source.index is None else (1, 2) for ours, source in self.sources.items()
+            source.key: self.shapes[ours] if source.part is None else (1, 2) for ours, source in self.sources.items()
         }
-        return living | self.dead
+        return {**living, **self.dead}
 
 
 def without_ones(shape: Shape) -> Shape:
@@ -80,11 +80,11 @@ def source_of(ours: str, names: Names, blocks: Mapping[str, str]) -> Source:
         inner = inner[2:]
     link, below = names.kind.links[dimension], ".".join(inner)
     if below in link.parameters:
-        key, index = link.parameters[below]
+        key, part = link.parameters[below]
     else:
         layer, _, parameter = below.rpartition(".")
-        key, index = f"{link.modules[layer]}.{parameter}", None
-    return Source(f"{blocks[node]}.{key.format(n=int(branch) + 1)}", index)
+        key, part = f"{link.modules[layer]}.{parameter}", None
+    return Source(f"{blocks[node]}.{key.format(n=int(branch) + 1)}", part)
 
 
 def _dead(network: Network, state: Mapping[str, torch.Tensor], names: Names) -> Iterator[tuple[str, Shape]]:
@@ -94,8 +94,8 @@ def _dead(network: Network, state: Mapping[str, torch.Tensor], names: Names) -> 
     for dimension in network.dimensions:
         prefix = f"connections.{parameter_name(first)}.{dimension}."
         for name, tensor in _first_receiver(network, dimension, names, _input_channels(network, state)):
-            key, index = source_of(prefix + name, names, blocks)
-            yield key, tuple(tensor.shape) if index is None else (1, 2)
+            key, part = source_of(prefix + name, names, blocks)
+            yield key, tuple(tensor.shape) if part is None else (1, 2)
 
 
 def _first_receiver(network: Network, dimension: str, names: Names, before: int) -> Iterator[tuple[str, torch.Tensor]]:

@@ -16,7 +16,7 @@ class Source(NamedTuple):
     """Where in a released file one of our parameters comes from."""
 
     key: str
-    index: int | None = None
+    part: int | None = None
     """Of the released 2 -> 1 convolution: 0 for the block's own descriptor, 1 for the message's. None: the whole."""
 
 

@@ -8,8 +8,19 @@ from functools import cached_property
 from typing import Any
 
 from dcasearch.architecture import Architecture
-from dcasearch.paper.released import names as forms
-from dcasearch.paper.released.names import Names
+from dcasearch.architecture.kinds.declaration import NO_ATTENTION
+from dcasearch.errors import UserError, nearest
+from dcasearch.paper.released.names import (
+    CONNECTED_MNASNET,
+    CONNECTED_MOBILENET,
+    MNASNET,
+    MOBILENET,
+    PLAIN,
+    RESNET,
+    Names,
+)
+from dcasearch.paper.released.unreleased import ROWS
+from dcasearch.paper.rows import row_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,271 +31,161 @@ class Released:
     """Its id: that of a row of the paper's tables, or `released_` and the factory where no row is this network."""
     factory: str
     """The function of the released code that builds it."""
-    written: Mapping[str, Any]
-    """The architecture, as in YAML."""
-    names: Names = forms.PLAIN
+    names: Names = PLAIN
+    written: Mapping[str, Any] | None = None
+    """The architecture, as in YAML; None: that of the row."""
     also: tuple[str, ...] = ()
     """Other rows of the paper's tables that are the same network."""
     note: str = ""
-    """What the paper's tables do not say of it."""
+    """How it differs from the row of the paper's tables that it is nearest to."""
     differs: str = ""
     """How this package's network computes otherwise than the released one; empty for equal networks."""
     by_rule: bool = False
-    """Whether its keys were never compared with the released code: it is a file that was, at another depth."""
+    """Whether its keys were never compared with the released code: the file was, at another depth."""
 
     @property
     def rows(self) -> tuple[str, ...]:
         """Every id that it is found by."""
         return (self.row, *self.also)
 
+    @property
+    def network(self) -> str:
+        """Backbone, attention and whether it is connected, e.g. `resnet50, se, connected`."""
+        built = self.architecture
+        kind = built.network.nodes[0].kind
+        parts = (built.backbone.name, kind if kind != NO_ATTENTION else "", "connected" if built.connections else "")
+        return ", ".join(filter(None, parts))
+
     @cached_property
     def architecture(self) -> Architecture:
         """What builds it here."""
-        return Architecture.parse(self.written)
+        return row_of(self.row).architecture if self.written is None else Architecture.parse(self.written)
 
 
-_Written = dict[str, Any]
 _ONE_FC = {"fc": {"norm_act": True}}
-_MIXED: _Written = {"function": "learned", "channel_matching": _ONE_FC}
+_MIXED = {"function": "learned", "channel_matching": _ONE_FC}
 """SE and GE: 2 -> 1 convolution with bias, LayerNorm, ReLU; one FC with bias, LayerNorm, ReLU."""
-_GC: _Written = {
-    "function": "direct",
-    "channel_matching": {
-        "fc2": {"reduction": 16, "bias": True, "norm": "ln", "act": "relu", "norm_at": "inner", "min_hidden": 1}
-    },
-}
 _UNSCALED = (
-    "the released network sends SK's softmax weights T as they are, and this package sends T times G, as the paper's "
-    "section 3.2 says. The weights fit, but they were trained for the other message: the outputs are not the authors'"
+    "the released network sends SK's softmax weights T as they are, and this package sends T times G, as section 3.2 "
+    "of the paper says. The weights were trained for the other message, so the outputs are not those of the authors' "
+    "network"
 )
-_COUPLED = (
-    "the released code passes the whole gated map (coupling: coupled); the paper's row passes each dimension alone"
-)
-_THETA_MINUS = (
-    "the released code's GE has no parameters (theta-minus, whole extent); the paper's row is theta, extent 8"
-)
+_COUPLED = "the released code passes the whole gated map; the paper's row passes each dimension alone"
+_THETA_MINUS = "GE without parameters (theta-minus, whole extent); the paper's row is theta, extent 8"
+_SMALL = "18 layers; the paper's tables have no such row"
 
 
-def _two_fc(reduction: int) -> _Written:
-    matching = {"fc2": {"reduction": reduction, "norm_act": True, "min_hidden": 1}}
-    return {"function": "learned", "channel_matching": matching}
-
-
-def _cbam(**matching: object) -> _Written:
+def _cbam(**matching: object) -> dict[str, Any]:
+    """Return CBAM's released connection: BatchNorm in the matching, the message is the whole gated map."""
     fc = {**matching, "norm": "bn", "act": "relu"}
     return {"function": {"learned": {"bias": False}}, "channel_matching": {"fc": fc}, "coupling": "coupled"}
 
 
-def _net(
-    backbone: str, attention: str | _Written | None = None, connections: _Written | None = None, **options: object
-) -> _Written:
-    written: _Written = {"backbone": {"name": backbone}}
-    if attention is not None:
-        written["attention"] = {"name": attention, **options} if isinstance(attention, str) else attention
-    return written if connections is None else {**written, "connections": connections}
+def _other(
+    factory: str,
+    names: Names,
+    note: str,
+    backbone: str,
+    attention: Mapping[str, Any],
+    *,
+    connections: Mapping[str, Any] | None = None,
+) -> Released:
+    """Return a released network that no row of the tables is."""
+    written: dict[str, Any] = {"backbone": {"name": backbone}, "attention": attention}
+    if connections is not None:
+        written["connections"] = connections
+    return Released(row=f"released_{factory}", factory=factory, names=names, written=written, note=note)
 
 
-def _resnets() -> list[Released]:
-    files = forms.RESNET
-    se, ge, cbam, sk = (files[name] for name in ("se", "ge_theta_minus", "cbam", "sk"))
-    return [
-        Released(row="t1_resnet50", also=("t3_resnet50",), factory="old_resnet50", written=_net("resnet50")),
+def _resnets() -> tuple[Released, ...]:
+    se, ge, cbam, sk, gc, linked_gc = (
+        RESNET[kind] for kind in ("se", "ge_theta_minus", "cbam", "sk", "gc", "connected gc")
+    )
+    minus = {"name": "ge_theta_minus"}
+    gc_fc = {"reduction": 16, "bias": True, "norm": "ln", "act": "relu", "norm_at": "inner", "min_hidden": 1}
+    gc_link = {"function": "direct", "channel_matching": {"fc2": gc_fc}}
+    wide = _cbam(bias=True)
+    return (
+        Released(row="t1_resnet50", also=("t3_resnet50",), factory="old_resnet50"),
+        Released(row="t1_se_resnet50", also=("t2_se", "t3_se50", "t4_se"), factory="se_resnet50", names=se),
         Released(
-            row="t1_se_resnet50",
-            also=("t2_se", "t3_se50", "t4_se"),
-            factory="se_resnet50",
-            written=_net("resnet50", "se"),
-            names=se,
+            row="t1_dca_se_resnet50", also=("t2_direct", "t3_dca_se50", "t4_1fc"), factory="dca_se_resnet50", names=se
         ),
-        Released(
-            row="t1_dca_se_resnet50",
-            also=("t2_direct", "t3_dca_se50", "t4_1fc"),
-            factory="dca_se_resnet50",
-            written=_net("resnet50", "se", _MIXED),
-            names=se,
-        ),
-        Released(row="t1_sk_resnet50", factory="sk2_resnet50", written=_net("resnet50", "sk"), names=sk),
-        Released(
-            row="t1_dca_sk_resnet50", factory="dca_sk2_resnet50", written=_net("resnet50", "sk", _MIXED), names=sk
-        ),
-        Released(row="t1_gc_resnet50", factory="gc_resnet50", written=_net("resnet50", "gc"), names=files["gc"]),
-        Released(
-            row="t1_dca_gc_resnet50",
-            factory="dca_gc_resnet50",
-            written=_net("resnet50", "gc", _GC),
-            names=files["connected gc"],
-        ),
-        Released(
-            row="t1_cbam_resnet50",
-            also=("t5_cbam", "t6_cbam"),
-            factory="cbam_resnet50",
-            written=_net("resnet50", "cbam"),
-            names=cbam,
-        ),
-        Released(
-            row="released_dca_cbam_resnet50",
-            factory="dca_cbam_resnet50",
-            written=_net("resnet50", "cbam", _cbam(bias=True)),
-            names=cbam,
-            note=_COUPLED,
-        ),
-        Released(
-            row="released_getheta_resnet50",
-            factory="getheta_resnet50",
-            written=_net("resnet50", "ge_theta_minus"),
-            names=ge,
-            note=_THETA_MINUS,
-        ),
-        Released(
-            row="released_dca_getheta_resnet50",
-            factory="dca_getheta_resnet50",
-            written=_net("resnet50", "ge_theta_minus", _MIXED),
-            names=ge,
-            note=_THETA_MINUS,
-        ),
-        *_other_depths(),
-    ]
+        Released(row="t1_sk_resnet50", factory="sk2_resnet50", names=sk),
+        Released(row="t1_dca_sk_resnet50", factory="dca_sk2_resnet50", names=sk),
+        Released(row="t1_gc_resnet50", factory="gc_resnet50", names=gc),
+        Released(row="t1_dca_gc_resnet50", factory="dca_gc_resnet50", names=linked_gc),
+        Released(row="t1_cbam_resnet50", also=("t5_cbam", "t6_cbam"), factory="cbam_resnet50", names=cbam),
+        _other("dca_cbam_resnet50", cbam, _COUPLED, "resnet50", {"name": "cbam"}, connections=wide),
+        _other("getheta_resnet50", ge, _THETA_MINUS, "resnet50", minus),
+        _other("dca_getheta_resnet50", ge, _THETA_MINUS, "resnet50", minus, connections=_MIXED),
+        Released(row="t3_resnet101", factory="old_resnet101", by_rule=True),
+        Released(row="t3_se101", factory="se_resnet101", names=se, by_rule=True),
+        Released(row="t3_dca_se101", factory="dca_se_resnet101", names=se),
+        Released(row="t3_resnet152", factory="old_resnet152", by_rule=True),
+        Released(row="t3_se152", factory="se_resnet152", names=se, by_rule=True),
+        Released(row="t3_dca_se152", factory="dca_se_resnet152", names=se),
+        _other("se_resnet18", se, _SMALL, "resnet18", {"name": "se"}),
+        _other("dca_se_resnet18", se, _SMALL, "resnet18", {"name": "se"}, connections=_MIXED),
+        _other("dca_gc_resnet18", linked_gc, _SMALL, "resnet18", {"name": "gc"}, connections=gc_link),
+    )
 
 
-def _other_depths() -> list[Released]:
-    se, small = forms.RESNET["se"], "an 18-layer network; the paper's tables have none"
-    return [
-        Released(row="t3_resnet101", factory="old_resnet101", written=_net("resnet101"), by_rule=True),
-        Released(row="t3_se101", factory="se_resnet101", written=_net("resnet101", "se"), names=se, by_rule=True),
-        Released(row="t3_dca_se101", factory="dca_se_resnet101", written=_net("resnet101", "se", _MIXED), names=se),
-        Released(row="t3_resnet152", factory="old_resnet152", written=_net("resnet152"), by_rule=True),
-        Released(row="t3_se152", factory="se_resnet152", written=_net("resnet152", "se"), names=se, by_rule=True),
-        Released(row="t3_dca_se152", factory="dca_se_resnet152", written=_net("resnet152", "se", _MIXED), names=se),
-        Released(
-            row="released_se_resnet18", factory="se_resnet18", written=_net("resnet18", "se"), names=se, note=small
-        ),
-        Released(
-            row="released_dca_se_resnet18",
-            factory="dca_se_resnet18",
-            written=_net("resnet18", "se", _MIXED),
-            names=se,
-            note=small,
-        ),
-        Released(
-            row="released_dca_gc_resnet18",
-            factory="dca_gc_resnet18",
-            written=_net("resnet18", "gc", _GC),
-            names=forms.RESNET["connected gc"],
-            note=small,
-        ),
-    ]
+def _mnasnets() -> tuple[Released, ...]:
+    name, minus, cbam = "mnasnet1_0", {"name": "ge_theta_minus"}, {"name": "cbam", "reduction": 8}
+    plain, linked = MNASNET, CONNECTED_MNASNET
+    two_fc = {
+        "function": "learned",
+        "channel_matching": {"fc2": {"reduction": 16, "norm_act": True, "min_hidden": 1}},
+    }
+    r16, r8 = (
+        "r = 16 in every block; the paper's row has r = 8 in first blocks",
+        "r = 8; the paper's row has r = 16",
+    )
+    return (
+        Released(row="t1_mnas", factory="old_mnasnet1_0"),
+        Released(row="t1_se_mnas", factory="se_mnasnet1_0", names=plain["se"]),
+        Released(row="t1_dca_se_mnas", factory="dca_se_mnasnet1_0r8", names=linked["se"]),
+        _other("dca_se_mnasnet1_0", linked["se"], r16, name, {"name": "se"}, connections=two_fc),
+        _other("cbam_mnasnet1_0", plain["cbam"], r8, name, cbam),
+        _other("dca_cbam_mnasnet1_0r8", linked["cbam"], _COUPLED, name, cbam, connections=_cbam()),
+        _other("getheta_mnasnet1_0", plain["ge_theta_minus"], _THETA_MINUS, name, minus),
+        _other("dca_getheta_mnasnet1_0", linked["ge_theta_minus"], _THETA_MINUS, name, minus, connections=_MIXED),
+    )
 
 
-_STACKS = (3, 3, 3, 2, 4, 1)
-"""Blocks of MnasNet's six stacks."""
-
-
-def _leaked(reduction: int) -> _Written:
-    """Return SE as the released file builds it: `reduction` reaches the first block of each stack alone."""
-    first, other = {"name": "se", "reduction": reduction}, {"name": "se", "reduction": 16}
-    return {"blocks": [block for depth in _STACKS for block in (first, *[other] * (depth - 1))]}
-
-
-def _mnasnets() -> list[Released]:
-    name, plain, connected = "mnasnet1_0", forms.MNASNET, forms.CONNECTED_MNASNET
-    return [
-        Released(row="t1_mnas", factory="old_mnasnet1_0", written=_net(name)),
-        Released(row="t1_se_mnas", factory="se_mnasnet1_0", written=_net(name, "se"), names=plain["se"]),
-        Released(
-            row="t1_dca_se_mnas",
-            factory="dca_se_mnasnet1_0r8",
-            written=_net(name, _leaked(8), _two_fc(8)),
-            names=connected["se"],
-            note="r = 8 in the SE blocks of the first block of each stack, 16 elsewhere",
-        ),
-        Released(
-            row="released_dca_se_mnasnet1_0",
-            factory="dca_se_mnasnet1_0",
-            written=_net(name, "se", _two_fc(16)),
-            names=connected["se"],
-            note="r = 16 everywhere; the paper's row has r = 8 in first blocks",
-        ),
-        Released(
-            row="released_cbam_mnasnet1_0",
-            factory="cbam_mnasnet1_0",
-            written=_net(name, "cbam", reduction=8),
-            names=plain["cbam"],
-            note="r = 8; the paper's row has r = 16",
-        ),
-        Released(
-            row="released_dca_cbam_mnasnet1_0r8",
-            factory="dca_cbam_mnasnet1_0r8",
-            written=_net(name, "cbam", _cbam(), reduction=8),
-            names=connected["cbam"],
-            note=_COUPLED,
-        ),
-        Released(
-            row="released_getheta_mnasnet1_0",
-            factory="getheta_mnasnet1_0",
-            written=_net(name, "ge_theta_minus"),
-            names=plain["ge_theta_minus"],
-            note=_THETA_MINUS,
-        ),
-        Released(
-            row="released_dca_getheta_mnasnet1_0",
-            factory="dca_getheta_mnasnet1_0",
-            written=_net(name, "ge_theta_minus", _MIXED),
-            names=connected["ge_theta_minus"],
-            note=_THETA_MINUS,
-        ),
-    ]
-
-
-def _mobilenets() -> list[Released]:
-    name, plain, connected = "mobilenet_v2", forms.MOBILENET, forms.CONNECTED_MOBILENET
-    without_bias = {"function": {"learned": {"bias": False}}, "channel_matching": _ONE_FC}
-    return [
-        Released(row="t1_mbv2", factory="old_mobilenet_v2", written=_net(name)),
-        Released(row="t1_se_mbv2", factory="se_mobilenet_v2", written=_net(name, "se", reduction=8), names=plain["se"]),
-        Released(
-            row="released_dca_se_mobilenet_v2",
-            factory="dca_se_mobilenet_v2",
-            written=_net(name, "se", without_bias, reduction=8),
-            names=connected["se"],
-            note="one FC, 3.65M; the paper's row has two (3.60M)",
-        ),
-        Released(row="t1_sk_mbv2", factory="sk_mobilenet_v2", written=_net(name, "sk", reduction=8), names=plain["sk"]),
-        Released(
-            row="t1_dca_sk_mbv2",
-            factory="dca_sk_mobilenet_v2",
-            written=_net(name, "sk", _two_fc(8), reduction=8),
-            names=connected["sk"],
-            differs=_UNSCALED,
-        ),
-        Released(
-            row="t1_cbam_mbv2",
-            factory="cbam_mobilenet_v2",
-            written=_net(name, "cbam", reduction=8),
-            names=plain["cbam"],
-        ),
-        Released(
-            row="released_dca_cbam_mobilenet_v2",
-            factory="dca_cbam_mobilenet_v2",
-            written=_net(name, "cbam", _cbam(), reduction=8),
-            names=connected["cbam"],
-            note=_COUPLED,
-        ),
-        Released(
-            row="released_getheta_mobilenet_v2",
-            factory="getheta_mobilenet_v2",
-            written=_net(name, "ge_theta_minus"),
-            names=plain["ge_theta_minus"],
-            note=_THETA_MINUS,
-        ),
-        Released(
-            row="released_dca_getheta_mobilenet_v2",
-            factory="dca_getheta_mobilenet_v2",
-            written=_net(name, "ge_theta_minus", _MIXED),
-            names=connected["ge_theta_minus"],
-            note=_THETA_MINUS,
-        ),
-    ]
+def _mobilenets() -> tuple[Released, ...]:
+    name, minus, cbam = "mobilenet_v2", {"name": "ge_theta_minus"}, {"name": "cbam", "reduction": 8}
+    plain, linked = MOBILENET, CONNECTED_MOBILENET
+    se, without_bias = {"name": "se", "reduction": 8}, {**_MIXED, "function": {"learned": {"bias": False}}}
+    one_fc = "one FC (3.65M); the paper's row has two (3.60M)"
+    return (
+        Released(row="t1_mbv2", factory="old_mobilenet_v2"),
+        Released(row="t1_se_mbv2", factory="se_mobilenet_v2", names=plain["se"]),
+        _other("dca_se_mobilenet_v2", linked["se"], one_fc, name, se, connections=without_bias),
+        Released(row="t1_sk_mbv2", factory="sk_mobilenet_v2", names=plain["sk"]),
+        Released(row="t1_dca_sk_mbv2", factory="dca_sk_mobilenet_v2", names=linked["sk"], differs=_UNSCALED),
+        Released(row="t1_cbam_mbv2", factory="cbam_mobilenet_v2", names=plain["cbam"]),
+        _other("dca_cbam_mobilenet_v2", linked["cbam"], _COUPLED, name, cbam, connections=_cbam()),
+        _other("getheta_mobilenet_v2", plain["ge_theta_minus"], _THETA_MINUS, name, minus),
+        _other("dca_getheta_mobilenet_v2", linked["ge_theta_minus"], _THETA_MINUS, name, minus, connections=_MIXED),
+    )
 
 
 RELEASED: tuple[Released, ...] = (*_resnets(), *_mnasnets(), *_mobilenets())
-"""Every model that is imported, by backbone, in the order of Table 1."""
+"""Every network that can be imported, by backbone."""
+
+
+def released_of(row: str) -> Released:
+    """Return the released model of a row.
+
+    Raises:
+        UserError: no released code builds the row, or there is no such row.
+    """
+    by_row = {id: model for model in RELEASED for id in model.rows}
+    if row in by_row:
+        return by_row[row]
+    importable = f"Importable: {', '.join(by_row)}."
+    if row in ROWS:
+        raise UserError(f"no released code builds row '{row}': {ROWS[row]}. {importable}")
+    raise UserError(f"'{row}' is not a row; {nearest(row, (*by_row, *ROWS))}")
