@@ -1,7 +1,8 @@
 """dcasearch: a design-space explorer for deep connected attention.
 
 `build_model(spec)` makes a network of an architecture, `load_model("best.yaml")` one of an exported spec with its
-weights, `run(...)` runs a study; `Architecture` is one point of the design space.
+weights, `evaluate("best.yaml", "imagenet/")` measures one on images, `run(...)` runs a study; `Architecture` is one
+point of the design space.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dcasearch.architecture import Architecture
-    from dcasearch.export import load_model
+    from dcasearch.export import evaluate, load_model
     from dcasearch.models import build_model
     from dcasearch.study import run
 
 __version__ = "0.1.0"
-__all__ = ["Architecture", "build_model", "load_model", "run"]
+__all__ = ["Architecture", "build_model", "evaluate", "load_model", "run"]
 
 _ROOMS = {
     "Architecture": "dcasearch.architecture",
     "build_model": "dcasearch.models",
+    "evaluate": "dcasearch.export",
     "load_model": "dcasearch.export",
     "run": "dcasearch.study",
 }

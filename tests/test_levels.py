@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "dcasearch"
 LEVELS = [
-    {"errors", "registry", "metrics", "files", "architecture", "artifacts", "evaluation", "trial"},
+    {"errors", "registry", "metrics", "files", "architecture", "artifacts", "evaluation", "measurement", "trial"},
     {"config", "assignment"},
     {"space"},
     {"models"},
@@ -30,6 +30,7 @@ WITHOUT_TORCH = {
     "architecture",
     "artifacts",
     "evaluation",
+    "measurement",
     "trial",
     "config",
     "assignment",

@@ -13,9 +13,11 @@ from dcasearch import __version__
 from dcasearch.cli import data as data_commands
 from dcasearch.cli.arguments import AsJson, Storage, StudyFile, StudyName
 from dcasearch.cli.console import make_console
+from dcasearch.cli.evaluate import evaluate
 from dcasearch.cli.gpu_check import gpu_check
 from dcasearch.cli.interruption import Signalled, noted, raising
 from dcasearch.cli.paper import paper
+from dcasearch.cli.paper_import import import_released
 from dcasearch.cli.reading import export, inspect, kinds, list_studies, report, status, verify
 from dcasearch.cli.replay import replay
 from dcasearch.cli.retry import retry
@@ -37,6 +39,7 @@ db = typer.Typer(help="The database's own affairs.", no_args_is_help=True)
 app.add_typer(db, name="db")
 app.add_typer(data_commands.data, name="data")
 app.add_typer(paper, name="paper")
+paper.command("import")(import_released)
 
 
 def _print_version(asked: bool) -> None:
@@ -290,6 +293,7 @@ app.command("list")(list_studies)
 app.command()(report)
 app.command()(export)
 app.command()(verify)
+app.command()(evaluate)
 app.command()(train)
 app.command()(replay)
 app.command()(retry)

@@ -203,7 +203,7 @@ def print_export(console: Console, spec: Spec, out: Path) -> None:
         if baseline.difference is not None:
             where = f"{baseline.fidelity}, {baseline.protocol}, seeds {', '.join(map(str, baseline.seeds))}"
             told = baseline.said or f"≈ {baseline.difference:+.2f}"
-            console.print(f"  {spec.measured.headline.label} {told} against {baseline.name} ({where})")
+            console.print(f"  {METRICS[baseline.metric].label} {told} against {baseline.name} ({where})")
     console.print(f"weights: {out.parent / spec.weights.file}; `dcasearch verify {out}` holds both against each other")
 
 

@@ -10,26 +10,33 @@ from dcasearch.data import cifar10, digits, folders  # noqa: F401  # importing t
 from dcasearch.data.batches import Batch, Loader, Share
 from dcasearch.data.classes import open_set
 from dcasearch.data.describe import DataInfo, describe
-from dcasearch.data.loaders import Loaders, open_evaluation, open_loaders
+from dcasearch.data.held_out import HeldOut, Split, open_held_out
+from dcasearch.data.loaders import Loaders, open_evaluation, open_loaders, open_part
 from dcasearch.data.preprocessing import Preprocessing, Source, preprocessing_of
 from dcasearch.data.scratch import scratch_of
 from dcasearch.data.seeds import derived_seed
-from dcasearch.data.sets import DATASETS
+from dcasearch.data.sets import DATASETS, IMAGENET_MEAN, IMAGENET_STD
 from dcasearch.data.staging import root_of, stage
 
 __all__ = [
     "DATASETS",
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
     "Batch",
     "DataInfo",
+    "HeldOut",
     "Loader",
     "Loaders",
     "Preprocessing",
     "Share",
     "Source",
+    "Split",
     "derived_seed",
     "describe",
     "open_evaluation",
+    "open_held_out",
     "open_loaders",
+    "open_part",
     "open_set",
     "preprocessing_of",
     "root_of",

@@ -60,7 +60,7 @@ def list_any(root: Path) -> dict[str, Listing]:
 
 
 def existing_folder(root: Path) -> Path:
-    """Return the folder that holds train.
+    """Return the folder that holds the parts.
 
     Raises:
         DataError: there is no such folder.
@@ -91,6 +91,20 @@ def list_parts(root: Path, layout: str, others: tuple[str, ...]) -> dict[str, Li
         if odd:
             raise DataError(f"{root}: train and {name} have different classes: {', '.join(odd[:5])} in one only")
     return parts
+
+
+def list_held_out(root: Path, name: str) -> Listing | None:
+    """List one part of a folder of either layout, `val` or `test`; None where it has no such part.
+
+    Raises:
+        DataError: the part is empty, or ImageNet's flat val without its ground truth.
+    """
+    flat = is_flat_val(root / "val")
+    if flat and name == "val":
+        return _list_flat(root)
+    if flat or not (root / name).is_dir():  # the test images beside a flat val have no labels
+        return None
+    return list_images(root / name)
 
 
 def is_flat_val(folder: Path) -> bool:
@@ -129,14 +143,16 @@ def labels_of(listing: Listing) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return np.asarray(listing.labels, dtype=np.int64)
 
 
+def part_of(listing: Listing) -> FilePart:
+    """Return the files of a listing as a part of a data set."""
+    return FilePart(labels_of(listing), tuple(listing.path(index) for index in range(len(listing.files))))
+
+
 def _open_folders(root: Path, layout: str, others: tuple[str, ...]) -> DataSet:
     if is_prepared(root):
         return open_prepared(root, others)
     listings = list_parts(root, layout, others)
-    parts = {
-        name: FilePart(labels_of(listing), tuple(listing.path(index) for index in range(len(listing.files))))
-        for name, listing in listings.items()
-    }
+    parts = {name: part_of(listing) for name, listing in listings.items()}
     return DataSet(
         fingerprint=fingerprint_of(listings),
         classes=listings["train"].classes,

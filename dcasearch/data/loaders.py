@@ -91,8 +91,9 @@ class _Factory:
         device: torch.device,
         share: Share = WHOLE,
         channels_last: bool = False,
+        dataset: DataSet | None = None,
     ) -> None:
-        self.dataset = open_set(data)
+        self.dataset = open_set(data) if dataset is None else dataset
         self._share = share
         if share.world > batch_size:
             raise UserError(f"{share.world} ranks cannot share batches of {batch_size} images")
@@ -228,3 +229,33 @@ def open_evaluation(
     """
     factory = _Factory(data, resolution=resolution, batch_size=batch_size, artifacts=artifacts, device=device)
     return factory.evaluation(parts_of(factory.dataset, data, protocol).final)
+
+
+def open_part(
+    dataset: DataSet,
+    part: Part,
+    data: Data,
+    *,
+    resolution: int,
+    batch_size: int,
+    artifacts: Place | None,
+    device: torch.device,
+) -> Loader:
+    """Return all images of one part of an opened data set, as they are measured.
+
+    Args:
+        dataset: the data set that the part is of.
+        part: whose images are wanted.
+        data: says how they are read (loader processes, share of unreadable images, scratch).
+        resolution: pixels per side of what the network gets.
+        batch_size: images of a batch.
+        artifacts: as for `open_loaders`.
+        device: where the batches are wanted.
+
+    Raises:
+        DataError: the data is broken, or was prepared at a smaller resolution.
+    """
+    factory = _Factory(
+        data, resolution=resolution, batch_size=batch_size, artifacts=artifacts, device=device, dataset=dataset
+    )
+    return factory.evaluation(Chosen(part, np.arange(len(part.labels))))

@@ -5,10 +5,25 @@ holds it against every number of the spec. A spec from a stranger cannot run cod
 loader, weights are safetensors, nothing is pickled.
 """
 
+from dcasearch.export.evaluating import evaluate
+from dcasearch.export.foreign import Foreign, export_foreign
 from dcasearch.export.model_files import load_model
 from dcasearch.export.spec import Spec, load_spec
 from dcasearch.export.verification import Check, verify
 from dcasearch.export.winner import export_winner
 from dcasearch.export.writing import Candidate, Exported, export
 
-__all__ = ["Candidate", "Check", "Exported", "Spec", "export", "export_winner", "load_model", "load_spec", "verify"]
+__all__ = [
+    "Candidate",
+    "Check",
+    "Exported",
+    "Foreign",
+    "Spec",
+    "evaluate",
+    "export",
+    "export_foreign",
+    "export_winner",
+    "load_model",
+    "load_spec",
+    "verify",
+]

@@ -198,20 +198,33 @@ class Spec(Frozen):
     macs: int
     """Multiply-adds for one image."""
     weights: Weights
-    evaluation: Id
-    """The one of `metrics` that the weights come from."""
-    metrics: tuple[Measured, ...] = Field(strict=False, min_length=1)
-    baselines: tuple[Baseline, ...] = Field(strict=False)
-    data: DataSpec
+    evaluation: Id | None = None
+    """The one of `metrics` that the weights come from; None where they were imported, not trained here."""
+    metrics: tuple[Measured, ...] = Field(default=(), strict=False)
+    baselines: tuple[Baseline, ...] = Field(default=(), strict=False)
+    data: DataSpec | None = None
+    """None where the weights were imported."""
     training: TrainingSpec | None = None
     """None in specs of versions that did not write it."""
     provenance: dict[str, str]
     probe: Probe
 
     @property
-    def measured(self) -> Measured:
-        """The training that the weights come from."""
+    def measured(self) -> Measured | None:
+        """The training that the weights come from; None where they were imported."""
+        if self.evaluation is None:
+            return None
         return next(metric for metric in self.metrics if metric.evaluation == self.evaluation)
+
+    @model_validator(mode="after")
+    def _trained_or_imported(self) -> Self:
+        said = {"evaluation": self.evaluation is not None, "metrics": bool(self.metrics), "data": self.data is not None}
+        if len(set(said.values())) > 1:
+            missing = ", ".join(name for name, there in said.items() if not there)
+            raise ValueError(
+                f"needs {missing}: a trained network has all of {', '.join(said)}, an imported one has none"
+            )
+        return self
 
     def build(self) -> Architecture:
         """Return the architecture; ArchitectureError where it can have no network."""

@@ -105,7 +105,11 @@ def _logits(spec: Spec, model: nn.Module) -> Check:
 
 def _accuracy(spec: Spec, architecture: Architecture, weights: Path, data_root: str | None) -> Iterator[Check]:
     """Measure the accuracy anew, on the same images, if they are here."""
-    measured, data = spec.measured, spec.data.at(data_root)
+    measured = spec.measured
+    if measured is None or spec.data is None:
+        yield Check("accuracy", "not said", "the weights were imported: `dcasearch evaluate` measures them", None)
+        return
+    data = spec.data.at(data_root)
     metric = measured.headline
     name = f"{metric.label} on {data.name} ({measured.protocol})"
     try:

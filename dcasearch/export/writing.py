@@ -90,9 +90,7 @@ def export(
     Raises:
         UserError: the trained weights are gone or not the recorded ones, or `weights` is in another folder.
     """
-    target = weights or path.with_suffix(".safetensors")
-    if target.resolve().parent != path.resolve().parent or target.suffix != ".safetensors":
-        raise UserError(f"the weights must be a .safetensors file beside {path}; got {target}")
+    target = weights_beside(path, weights)
     with _trained_weights(exported.evaluation, artifacts) as stored:
         model = load_weights(build_model(exported.architecture, exported.num_classes), stored)
         said = {
@@ -104,8 +102,16 @@ def export(
             "probe": ask(model, exported.resolution),
         }
         spec = Spec.model_validate(said)
-        _write(path, target, stored, spec)
+        write_files(path, target, stored, spec)
     return spec
+
+
+def weights_beside(path: Path, weights: Path | None) -> Path:
+    """Return the weights' file of a spec, by default of the same name; UserError where it is in another folder."""
+    target = weights or path.with_suffix(".safetensors")
+    if target.resolve().parent != path.resolve().parent or target.suffix != ".safetensors":
+        raise UserError(f"the weights must be a .safetensors file beside {path}; got {target}")
+    return target
 
 
 def _network(exported: Exported) -> dict[str, Any]:
@@ -222,8 +228,15 @@ def _mean(candidates: Iterable[Candidate]) -> float:
     return statistics.fmean(_by_seed(candidates).values())
 
 
-def _write(path: Path, weights: Path, source: Path, spec: Spec) -> None:
-    """Write both files to temporary names first, so that each is there complete or not at all."""
+def write_files(path: Path, weights: Path, source: Path, spec: Spec) -> None:
+    """Write a spec and its weights to temporary names first, so that each is there complete or not at all.
+
+    Args:
+        path: The YAML file.
+        weights: Where the weights go, beside it.
+        source: The file of the weights, which is copied.
+        spec: What is written.
+    """
     comment = (
         f"An exported model: `dcasearch verify {path.name}` holds it against every number below,\n"
         f'`dcasearch.load_model("{path.name}")` is the network with its weights.'

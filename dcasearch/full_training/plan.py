@@ -95,14 +95,14 @@ def plan(path: Path, wishes: Wishes) -> Plan:
         found = describe(data)
     except DataError as error:
         raise DataError(f"{error}; --root says where it is") from error
-    trained = spec.training if spec else None
+    trained, measured = (spec.training, spec.measured) if spec else (None, None)
     fidelity = _fidelity(
         resolution=resolution,
         epochs=epochs,
         train_fraction=_first(wishes.train_fraction, trained.train_fraction if trained else None, 1.0),
         recipe=recipe,
     )
-    seed = _first(wishes.seed, spec.measured.seed if spec else None, 0)
+    seed = _first(wishes.seed, measured.seed if measured else None, 0)
     assignment = Assignment(
         architecture=architecture,
         fidelity=fidelity,
@@ -134,13 +134,13 @@ def _data_name(spec: Spec | None, wishes: Wishes) -> str | None:
         return wishes.data
     if wishes.data is not None and not Path(wishes.data).expanduser().is_dir():
         raise UserError(f"--data: '{wishes.data}' is neither a data set nor a folder; {nearest(wishes.data, DATASETS)}")
-    return spec.data.name if spec else None
+    return spec.data.name if spec and spec.data else None
 
 
 def _protocol(spec: Spec | None, wishes: Wishes) -> EvaluationProtocol:
     """Return what is measured on; the spec's own numbers say it where nobody else does."""
     if wishes.protocol is None:
-        return spec.measured.protocol if spec else "search"
+        return spec.measured.protocol if spec and spec.measured else "search"
     for protocol in _PROTOCOLS:
         if wishes.protocol == protocol:
             return protocol
@@ -149,7 +149,7 @@ def _protocol(spec: Spec | None, wishes: Wishes) -> EvaluationProtocol:
 
 def _data(spec: Spec | None, wishes: Wishes, name: str, protocol: EvaluationProtocol) -> Data:
     root = wishes.root or (wishes.data if wishes.data not in DATASETS else None)
-    data = spec.data.at(root) if spec and spec.data.name == name else Data(name=name, root=root)
+    data = spec.data.at(root) if spec and spec.data and spec.data.name == name else Data(name=name, root=root)
     changes: dict[str, Any] = {"protocol": "paper" if protocol == "paper" else "search"}
     if wishes.workers is not None:
         changes["workers"] = wishes.workers

@@ -7,15 +7,26 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
-from dcasearch.evaluation import Epoch, Evaluation, EvaluationKey
+from dcasearch.evaluation import Epoch, Evaluation, EvaluationKey, fingerprint
+from dcasearch.measurement import Measurement, MeasurementKey
 from dcasearch.metrics import METRICS, SCORE
-from dcasearch.store.tables import CostRow, EvaluationRow, RequestRow, RoleRow, StudyRow, TrialRow, ValueRow
+from dcasearch.store.tables import (
+    CostRow,
+    EvaluationRow,
+    MeasurementRow,
+    RequestRow,
+    RoleRow,
+    StudyRow,
+    TrialRow,
+    ValueRow,
+)
 from dcasearch.trial import Role, State, Trial
 
 logger = logging.getLogger(__name__)
 RequestKind: TypeAlias = Literal["stop", "cancel"]
+PlainValue = TypeVar("PlainValue", int | float | str, float)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +149,25 @@ def evaluation_of(row: EvaluationRow) -> Evaluation:
     )
 
 
+def measurement_row(measurement: Measurement) -> MeasurementRow:
+    """Return a new row of a measurement."""
+    values = {**asdict(measurement.key), **{name: getattr(measurement, name) for name in _MEASUREMENT}}
+    values["preprocessing"] = dict(measurement.preprocessing)  # in the key it is a fingerprint
+    return MeasurementRow(id=measurement.key.id, metrics=_plain(measurement.values), **values)
+
+
+def measurement_of(row: MeasurementRow) -> Measurement:
+    """Return the measurement of a row, its floats equal to the last bit."""
+    named = [field.name for field in fields(MeasurementKey) if field.name != "preprocessing"]
+    key = {name: getattr(row, name) for name in named}
+    return Measurement(
+        key=MeasurementKey(**key, preprocessing=fingerprint(row.preprocessing)),
+        preprocessing=row.preprocessing,
+        values={name: float(value) for name, value in row.metrics.items()},
+        **{name: getattr(row, name) for name in _MEASUREMENT},
+    )
+
+
 MEASURED = (
     *(getattr(EvaluationRow, field.name) for field in fields(EvaluationKey)),
     ValueRow.metric,
@@ -179,12 +209,17 @@ def merged(stored: Evaluation, new: Evaluation) -> Evaluation:
 
 _TRIAL_NAMES = [field.name for field in fields(Trial)]
 _TRIAL = [field.name for field in fields(Trial) if field.name not in ("params", "attributes")]
+_MEASUREMENT = ("images", "seconds", "device", "version", "measured")
 _EVALUATION = ("seconds", "reused_seconds", "images", "device", "weights", "weights_sha256")
 
 
 def _epoch_to_json(epoch: Epoch) -> dict[str, int | float | str]:
+    return _plain(epoch.flat())
+
+
+def _plain(values: Mapping[str, PlainValue]) -> dict[str, PlainValue | str]:
     # JSON has no inf and nan, and PostgreSQL refuses them; `float` reads their names.
-    return {name: v if isinstance(v, str) or math.isfinite(v) else str(v) for name, v in epoch.flat().items()}
+    return {name: v if isinstance(v, str) or math.isfinite(v) else str(v) for name, v in values.items()}
 
 
 def _epoch_of(entry: Mapping[str, Any]) -> Epoch:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from dcasearch.architecture import Architecture
 from dcasearch.errors import StorageError
 from dcasearch.evaluation import Evaluation, EvaluationKey
+from dcasearch.measurement import Measurement
 from dcasearch.store import records
 from dcasearch.store.activity import last_activity
 from dcasearch.store.database import Database
@@ -24,6 +25,7 @@ from dcasearch.store.tables import (
     CostRow,
     DeviceRow,
     EvaluationRow,
+    MeasurementRow,
     RequestRow,
     RoleRow,
     StudyRow,
@@ -172,6 +174,30 @@ class Store(Database):
         """Return how long the stored ones of these evaluations took together, each second counted once."""
         own = EvaluationRow.seconds - EvaluationRow.reused_seconds
         return float(sum(seconds for (seconds,) in self._by_id(ids, own)))
+
+    # Measurements without a training
+
+    @outlasting
+    def record_measurement(self, measurement: Measurement) -> Measurement:
+        """Store a measurement of a stored architecture and return what is now stored under its key.
+
+        Idempotent: of two measurements of one key the first stays.
+        """
+        with self.writing() as session:
+            row = session.get(MeasurementRow, measurement.key.id)
+            if row is not None:
+                return records.measurement_of(row)
+            session.add(records.measurement_row(measurement))
+            return measurement
+
+    @outlasting
+    def measurements(self, architecture_id: str | None = None) -> list[Measurement]:
+        """Return all measurements, or those of one architecture, the oldest first."""
+        query = select(MeasurementRow).order_by(MeasurementRow.measured, MeasurementRow.id)
+        if architecture_id is not None:
+            query = query.where(MeasurementRow.architecture_id == architecture_id)
+        with self.reading() as session:
+            return [records.measurement_of(row) for row in session.scalars(query)]
 
     # The ledger
 

@@ -211,3 +211,24 @@ class DeviceRow(Base):
     name: Mapped[str] = mapped_column(Name, primary_key=True)
     report: Mapped[str] = mapped_column(Text)
     changed: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+
+
+class MeasurementRow(Base):
+    """An exported network, measured on images without a training; equal weights on equal images have one row."""
+
+    __tablename__ = "dca_measurements"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    architecture_id: Mapped[str] = mapped_column(ForeignKey("dca_architectures.id"), index=True)
+    weights_sha256: Mapped[str] = mapped_column(String(64))
+    task: Mapped[str] = mapped_column(Name)
+    data: Mapped[str] = mapped_column(Id)
+    split: Mapped[str] = mapped_column(Id)
+    classes: Mapped[int]
+    resolution: Mapped[int]
+    preprocessing: Mapped[Any] = mapped_column(JSON)
+    metrics: Mapped[Any] = mapped_column(JSON)
+    images: Mapped[int] = mapped_column(BigInteger)
+    seconds: Mapped[float]
+    device: Mapped[str] = mapped_column(Name)
+    version: Mapped[str] = mapped_column(Name)
+    measured: Mapped[datetime]

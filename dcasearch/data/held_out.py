@@ -1,0 +1,75 @@
+"""The images that an exported network is measured on: the data's own validation or test images. Train is not read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from dcasearch.config.study import Data
+from dcasearch.data.classes import open_set
+from dcasearch.data.folders import IMAGEFOLDER_LAYOUT, IMAGENET_LAYOUT, existing_folder, list_held_out, part_of
+from dcasearch.data.prepared import is_prepared
+from dcasearch.data.sets import IMAGENET_MEAN, IMAGENET_STD, DataSet, Part
+from dcasearch.errors import DataError
+from dcasearch.evaluation import fingerprint
+
+Split: TypeAlias = Literal["validation", "test"]
+_FOLDERS = ("imagefolder", "imagenet")
+_FOLDER_OF: dict[Split, str] = {"validation": "val", "test": "test"}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class HeldOut:
+    """Images to measure on."""
+
+    dataset: DataSet
+    part: Part
+    split: Split
+    """Which of the data's parts they are; not the wanted one where the data has the other one alone."""
+    fingerprint: str
+    """Of the images and of their classes."""
+
+
+def open_held_out(data: Data, split: Split) -> HeldOut:
+    """Return the wanted images, or the other ones where the data has no such part.
+
+    Of a folder of images that part alone is listed, so it needs no `train`.
+
+    Raises:
+        UserError: no such data set.
+        DataError: its files are missing or of another layout, or it has not the classes that are asked for.
+    """
+    if data.name in _FOLDERS and data.root is not None and data.classes is None:
+        root = existing_folder(Path(data.root).expanduser())
+        if not is_prepared(root):
+            return _in_folder(root, split)
+    dataset = open_set(data)
+    if dataset.val is dataset.test:
+        split = "validation" if data.name == "imagenet" else "test"
+    part = dataset.val if split == "validation" else dataset.test
+    return HeldOut(dataset=dataset, part=part, split=split, fingerprint=_identity(dataset.fingerprint, dataset.classes))
+
+
+def _in_folder(root: Path, wanted: Split) -> HeldOut:
+    other: Split = "test" if wanted == "validation" else "validation"
+    for split in (wanted, other):
+        listing = list_held_out(root, _FOLDER_OF[split])
+        if listing is None:
+            continue
+        part, files = part_of(listing), fingerprint(listing.files)
+        dataset = DataSet(
+            fingerprint=files,
+            classes=listing.classes,
+            train=part,
+            val=part,
+            test=part,
+            mean=IMAGENET_MEAN,
+            std=IMAGENET_STD,
+        )
+        return HeldOut(dataset=dataset, part=part, split=split, fingerprint=_identity(files, listing.classes))
+    raise DataError(f"{root} has no folder `val` or `test`; expected {IMAGEFOLDER_LAYOUT}, or {IMAGENET_LAYOUT}")
+
+
+def _identity(images: str, classes: tuple[str, ...]) -> str:
+    return fingerprint({"images": images, "classes": classes})

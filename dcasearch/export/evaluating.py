@@ -1,0 +1,189 @@
+"""An exported network, measured on images: no training, and the numbers go into SQL."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dcasearch import __version__
+from dcasearch.config.recipe import Recipe
+from dcasearch.config.study import Data
+from dcasearch.data import DATASETS, Batch, HeldOut, Loader, Preprocessing, Split, open_held_out, open_part
+from dcasearch.data import preprocessing_of as prepared_by
+from dcasearch.errors import DataError, UserError
+from dcasearch.evaluation import fingerprint
+from dcasearch.export.model_files import load_model
+from dcasearch.export.spec import Spec, load_spec
+from dcasearch.measurement import Measurement, MeasurementKey
+from dcasearch.metrics import TASKS
+from dcasearch.store import Store, exists
+from dcasearch.training.network import choose_device
+from dcasearch.training.provenance import device_name
+from dcasearch.training.tasks import learning_task, measure
+
+_SHOWN = 3
+"""Classes that an error names."""
+
+
+def evaluate(
+    spec: str | Path,
+    data: str | Path,
+    *,
+    split: Split = "validation",
+    resolution: int | None = None,
+    batch_size: int = 256,
+    workers: int = 2,
+    device: str = "auto",
+    storage: str | None = None,
+) -> Measurement:
+    """Measure an exported network on images with their classes; return top-1, top-5 and what they were measured on.
+
+    Args:
+        spec: The YAML that `export`, `train` or `paper import` wrote; its weights lie beside it.
+        data: A folder of images by class (`val/<class>/<image>`, or ImageNet's flat val with its ground truth), what
+            `data prepare` made of one, or the folder of the spec's own data set; or the name of a data set that needs
+            no folder.
+        split: The data's own validation or test images; the other ones where it has no such part.
+        resolution: Pixels per side; by default the spec's.
+        batch_size: Images of a batch.
+        workers: Processes that read image files.
+        device: `auto`, `cpu`, `cuda`, `cuda:1` …
+        storage: URL of the database that the numbers go to, which is made if it does not exist; None stores nothing.
+
+    Returns:
+        The measurement. With `storage`: what is stored now, which is an earlier one where equal weights were measured
+        on equal images with equal preprocessing.
+
+    Raises:
+        UserError: the spec, its weights or the data are missing or broken; the classes or the colours of the data are
+            not those that the network was trained for.
+    """
+    said = load_spec(spec)
+    if storage is not None:
+        check_storage(storage)
+    model = load_model(spec)
+    where = choose_device(device)
+    opened = _data(said, str(data), workers)
+    found = open_held_out(opened, split)
+    side = resolution or said.resolution
+    preprocessing = prepared_by(found.dataset.source, side)
+    _check_classes(said, found, str(data))
+    _check_colours(said, preprocessing, str(data))
+    loader = open_part(
+        found.dataset, found.part, opened, resolution=side, batch_size=batch_size, artifacts=None, device=where
+    )
+    started, counted = time.perf_counter(), _Counted(loader)
+    values = measure(
+        learning_task(said.task, Recipe()),
+        model.to(where),
+        counted,
+        classes=len(found.dataset.classes),
+        device=where,
+    )
+    plain = preprocessing.model_dump(mode="json")
+    measurement = Measurement(
+        key=_key(said, found, side, plain),
+        preprocessing=plain,
+        values=values,
+        images=counted.images,
+        seconds=time.perf_counter() - started,
+        device=device_name(where),
+        version=__version__,
+        measured=datetime.now(UTC),
+    )
+    return measurement if storage is None else record(said, measurement, storage)
+
+
+def check_storage(url: str) -> None:
+    """Raise StorageError where a database is there and cannot be written: told before minutes of measuring."""
+    if exists(url):
+        Store.open(url, create=True).close()
+
+
+def record(spec: Spec, measurement: Measurement, url: str) -> Measurement:
+    """Store a measurement of a spec's network in a database, which is made if it does not exist.
+
+    Returns:
+        What is stored now: an earlier measurement where equal weights were measured on equal images with equal
+        preprocessing.
+    """
+    with Store.open(url, create=True) as store:
+        store.put_architecture(spec.build())
+        return store.record_measurement(measurement)
+
+
+def _key(spec: Spec, found: HeldOut, resolution: int, preprocessing: dict[str, Any]) -> MeasurementKey:
+    return MeasurementKey(
+        architecture_id=spec.id,
+        weights_sha256=spec.weights.sha256,
+        task=spec.task,
+        data=found.fingerprint,
+        split=found.split,
+        classes=len(found.dataset.classes),
+        resolution=resolution,
+        preprocessing=fingerprint(preprocessing),
+    )
+
+
+class _Counted:
+    """The batches of a loader, each of its images counted once."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+        self.images = 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self._loader.epoch(0):
+            self.images += len(batch[1])
+            yield batch
+        if not self.images:
+            raise DataError("no image could be read, so nothing was measured")
+
+
+def _data(spec: Spec, given: str, workers: int) -> Data:
+    """Return the data set of a folder: the spec's own kind where it names one, else a folder of images by class."""
+    if given in DATASETS and not Path(given).is_dir():
+        own = spec.data is not None and spec.data.name == given
+        return spec.data.at(None) if own and spec.data else Data(name=given)
+    if spec.data is None or spec.data.name in ("imagefolder", "imagenet"):
+        data = Data(name="imagefolder", root=given) if spec.data is None else spec.data.at(given)
+        return data.model_copy(update={"workers": workers})
+    return spec.data.at(given)
+
+
+def _check_classes(spec: Spec, found: HeldOut, data: str) -> None:
+    """Refuse data with other classes than the network's outputs: the numbers would mean nothing."""
+    classes, task = found.dataset.classes, TASKS[spec.task]
+    if task.width(len(classes)) != spec.num_classes:
+        raise UserError(
+            f"{data} has {len(classes)} classes ({_some(classes)}), and the network has {spec.num_classes} outputs"
+        )
+    if spec.class_names is None or classes == spec.class_names:
+        return
+    n = next(n for n, (has, knows) in enumerate(zip(classes, spec.class_names, strict=True)) if has != knows)
+    raise UserError(
+        f"{data} has other classes than the network: class {n} is '{classes[n]}' there and '{spec.class_names[n]}' in "
+        "the spec. The names must be equal and in one order"
+    )
+
+
+def _some(classes: tuple[str, ...]) -> str:
+    return ", ".join(classes[:_SHOWN]) + (", …" if len(classes) > _SHOWN else "")
+
+
+def _check_colours(spec: Spec, preprocessing: Preprocessing, data: str) -> None:
+    """Refuse images that are normalised otherwise than those that the network was trained on."""
+    known = spec.preprocessing
+    if known is None or (known.mean, known.std, known.scale) == (
+        preprocessing.mean,
+        preprocessing.std,
+        preprocessing.scale,
+    ):
+        return
+    raise UserError(
+        f"{data} is normalised by mean {preprocessing.mean} and deviation {preprocessing.std}, and the network was "
+        f"trained with {known.mean} and {known.std}: its data set is another"
+    )
