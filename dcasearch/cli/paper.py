@@ -67,6 +67,41 @@ def tables(
         console.print(f"{csv}")
 
 
+@paper.command()
+def figure1(
+    out: Annotated[Path, typer.Option(help="The file to write: .svg or .png.", show_default=False)],
+    storage: Database = None,
+    study: Annotated[list[str] | None, typer.Option(help="A study of the database, and again; else all.")] = None,
+    fidelity: Annotated[
+        str | None, typer.Option(help="Of which fidelity, or `final`; else each study's last fidelity.")
+    ] = None,
+    printed: Annotated[
+        bool, typer.Option("--printed", help="Draw the paper's own table 1 in place of a database.")
+    ] = False,
+) -> None:
+    """Draw accuracy against parameters: plain, vanilla and connected networks of any studies.
+
+    A vanilla network and the same network with connections are joined by an arrow. Values are means over seeds.
+    Trainings that were not measured alike stand in panels of their own.
+    """
+    from dcasearch.errors import UserError
+
+    console = make_console()
+    if printed and (storage or study or fidelity):
+        raise UserError("--printed draws the paper's figures; it takes no --storage, --study and --fidelity")
+    from dcasearch.paper.figure1 import draw
+    from dcasearch.paper.points import panels_of, printed_panels
+
+    if printed:
+        panels = printed_panels()
+    else:
+        store = _read(storage, console)
+        panels = [] if store is None else panels_of(store, study or (), fidelity)
+    draw(panels, out)
+    networks = sum(len(panel.points) for panel in panels)
+    console.print(f"{out}: {networks} networks, {', '.join(panel.title for panel in panels)}")
+
+
 def _read(storage: str | None, console: Console) -> Store | None:
     """Open the database, and say which one it is; None where none was named and there is none."""
     from dcasearch.store import Store, default_url, exists

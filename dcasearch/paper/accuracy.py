@@ -41,8 +41,7 @@ def reached(store: Store) -> Mapping[str, tuple[Reached, ...]]:
     found: dict[str, list[tuple[tuple[int, int], Reached]]] = {}
     for stored in store.studies():
         study = Study.model_validate_json(stored.resolved)
-        names = None if stored.data is None else stored.data.get("class_names")
-        if study.data.name == DATA and study.data.classes is None and (names is None or len(names) == CLASSES):
+        if study.data.name == DATA and stored.meaning.get("data.classes") == CLASSES:
             for fidelity in filter(_like_the_papers, study.fidelities):
                 for id, epochs, one in _trained(store, study, fidelity):
                     found.setdefault(id, []).append(((-epochs, -len(one.top1)), one))
