@@ -70,10 +70,11 @@ def plan(spec: Spec, name: str, variants: Sequence[Variant], protocol: Protocol)
     Raises:
         UserError: the spec does not say how it was trained, nothing can be toggled, or the seeds are too few.
     """
-    training = spec.training
-    if training is None:
+    training, data = spec.training, spec.data
+    if training is None or data is None:
         raise UserError(
-            "the spec does not say how its network was trained, since an older dcasearch wrote it; export it again"
+            "the spec does not say how and on which data its network was trained: an older dcasearch wrote it, or it was "
+            "imported; train the network here, or export it again"
         )
     if len(variants) < 2:
         raise UserError("nothing of this network can be toggled: it has neither attention nor connections")
@@ -91,7 +92,7 @@ def plan(spec: Spec, name: str, variants: Sequence[Variant], protocol: Protocol)
     study: dict[str, Any] = {
         "name": name,
         "space": {"architectures": [_row(variant, variants[0]) for variant in variants]},
-        "data": spec.data.at(protocol.root).model_dump(mode="json", exclude_defaults=True, exclude_none=True),
+        "data": data.at(protocol.root).model_dump(mode="json", exclude_defaults=True, exclude_none=True),
         "task": spec.task,
         "objectives": {head.name: head.direction},
         "sampler": {"name": "grid"},
@@ -135,5 +136,5 @@ def _row(variant: Variant, chosen: Variant) -> dict[str, Any]:
 
 def _fresh(spec: Spec, count: int) -> list[int]:
     """Return the first seeds after all that the spec names."""
-    first = max(metric.seed for metric in spec.metrics) + 1
+    first = max((metric.seed for metric in spec.metrics), default=-1) + 1
     return list(range(first, first + count))

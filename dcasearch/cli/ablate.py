@@ -107,7 +107,7 @@ def _afforded(made: Plan, chosen: Spec, protocol: Protocol, storage: str | None)
     from dcasearch.store import Store, default_url, exists
 
     url = storage or default_url()
-    if exists(url):
+    if chosen.evaluation is not None and exists(url):
         with Store.open(url) as store:
             protocol = replace(protocol, throughput=throughput_of(store, chosen.evaluation, chosen.macs))
     made = plan(chosen, made.name, made.variants, protocol)

@@ -59,7 +59,7 @@ def test_the_study_is_named_after_the_spec_s_file(stem: str, name: str) -> None:
 
 
 def test_what_cannot_be_planned_says_why() -> None:
-    with pytest.raises(UserError, match="does not say how its network was trained"):
+    with pytest.raises(UserError, match="does not say how and on which data"):
         made(make_spec(training=None))
     with pytest.raises(UserError, match="give at least 3"):
         made(seeds=2)
