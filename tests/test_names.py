@@ -19,7 +19,13 @@ SHARED = {"__init__.py", "base.py", "declaration.py", "layout.py"}
 FAMILIES = {family.family for family in BACKBONES.values()}
 OTHERS_OPTION = {("space/grammar.py", "reduction")}
 """A matching by fc2 has an option of its own that is called as one of the kinds'."""
-SOURCES = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+ABOUT_A_PAPER = PACKAGE / "paper"
+"""What one publication printed and released: its networks have names there, and nothing there builds a network."""
+SOURCES = {
+    str(path.relative_to(PACKAGE)): ast.parse(path.read_text())
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if ABOUT_A_PAPER not in path.parents
+}
 
 
 def strings(tree: ast.AST) -> Iterator[str]:

@@ -22,6 +22,8 @@ Toggle: TypeAlias = Literal[
 ]
 TOGGLES: tuple[Toggle, ...] = get_args(Toggle)
 """What may be toggled, in the order in which the variants stand."""
+_NORMS = {"bias", "norm", "act", "norm_at", "norm_act"}
+"""Options of a channel matching that `norm_act` stands for."""
 CHOSEN = "chosen"
 """The label of the network itself."""
 
@@ -144,7 +146,7 @@ def _channel_matching(architecture: Architecture) -> Iterator[_Written]:
     for name in get_args(ChannelMatching.model_fields["name"].annotation):
         other = {**written.model_dump(exclude_defaults=True), "name": name}
         yield f"channel matching {name}", _changed(architecture, channel_matching=other)
-    bare = {"name": written.name, "reduction": written.reduction}
+    bare = written.model_dump(exclude=_NORMS, exclude_none=True)
     yield "channel matching without norm", _changed(architecture, channel_matching=bare)
     yield "channel matching with norm", _changed(architecture, channel_matching={**bare, "norm_act": True})
 
