@@ -220,7 +220,8 @@ def _phases(
         wanted = promoted if fidelity.promote else fidelity.trials or distinct.value
         if distinct.exact and study.on_duplicate == "replay":
             wanted = min(wanted, distinct.value)
-        baselines = _further_baselines(study, space, points, whole=distinct.exact and wanted == distinct.value)
+        whole = distinct.exact and wanted == distinct.value
+        baselines = _further_baselines(study, space, points, whole=whole)
         first = len(fidelity.seeds) if fidelity.race is None or wanted < 2 else max(2, len(fidelity.seeds))
         trainings = wanted * first + baselines * len(fidelity.seeds)
         if fidelity.parent is not None:
@@ -229,7 +230,7 @@ def _phases(
             longest = parents * len(fidelity.all_seeds)
             phase = _phase(name, fidelity.parent, longest, study, points, classes, images, speed)
             phases.append(phase if fidelity.race is None else replace(phase, least=parents * first))
-        elif constants := _constant_parents(study, space, fidelity, wanted):
+        elif constants := _constant_parents(study, space, fidelity, wanted, trained=points if whole else ()):
             name, longest = f"{fidelity.name} parents", constants * len(fidelity.all_seeds)
             phase = _phase(name, fidelity, longest, study, points, classes, images, speed)
             phases.append(phase if fidelity.race is None else replace(phase, least=constants * first))
@@ -308,18 +309,24 @@ def _parents(study: Study, space: Space, fidelity: Fidelity) -> int:
     return len({architecture.id for architecture in (*found, *baselines)})
 
 
-def _constant_parents(study: Study, space: Space, fidelity: Fidelity, most: int, *, final: bool = False) -> int:
+def _constant_parents(
+    study: Study, space: Space, fidelity: Fidelity, most: int, *, trained: Sequence[Point] = (), final: bool = False
+) -> int:
     """Return how many vanilla networks are trained at most for the constant messages of so many architectures.
 
-    A vanilla baseline is one of them, and is trained anyway; not so for the final trainings, whose baselines are
-    measured on the test split.
+    A vanilla baseline is one of them, and is trained anyway, as is one among `trained`, which are then all points of
+    the space. Not so for the final trainings, whose baselines are measured on the test split.
     """
     if fidelity.kind == "zero_cost" or not may_be_constant(space):
         return 0
+    baselines = set() if final else {baseline.architecture.id for baseline in space.baselines(study.baselines)}
+    if trained:
+        there = {point.architecture.id for point in trained} | baselines
+        constant = (point.architecture for point in trained if point.architecture.network.has_constants)
+        return len({vanilla_of(architecture).id for architecture in constant} - there)
     found = parents_of(space, most + len(space.baselines(True)))
     if found is None:
         return most
-    baselines = set() if final else {baseline.architecture.id for baseline in space.baselines(study.baselines)}
     return min(most, len({architecture.id for architecture in found} - baselines))
 
 

@@ -241,3 +241,19 @@ def test_the_parents_of_constant_messages_are_counted_unless_they_are_baselines(
     among = foresee(**settings, baselines=["vanilla se"]).phases
     assert [(phase.name, phase.trainings) for phase in among[:2]] == [("proxy parents", 1), ("proxy", 6)]
     assert not any("parents" in phase.name for phase in foresee(fidelities=[PROXY]).phases)
+
+
+def test_a_parent_of_constant_messages_that_is_a_row_of_the_list_is_trained_anyway() -> None:
+    backbone, attention = {"name": "resnet18", "stem": "small"}, {"name": "se"}
+    vanilla = {"label": "SE", "backbone": backbone, "attention": attention}
+    constant = {**vanilla, "label": "constant", "connections": {"message": "constant"}}
+    plain = {"label": "plain", "backbone": backbone}
+    level = {**{key: value for key, value in PROXY.items() if key != "trials"}, "seeds": [0, 1]}
+
+    def phases(*rows: dict[str, Any]) -> list[tuple[str, int]]:
+        listed: dict[str, Any] = {"space": {"architectures": list(rows)}, "sampler": {"name": "grid"}}
+        seen = foresee(**listed, fidelities=[level], baselines=False)
+        return [(phase.name, phase.trainings) for phase in seen.phases]
+
+    assert phases(plain, vanilla, constant) == [("proxy", 6)]
+    assert phases(plain, constant) == [("proxy parents", 2), ("proxy", 4)]
