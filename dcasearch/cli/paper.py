@@ -61,7 +61,7 @@ def tables(
     filled = []
     for one in chosen:
         filled.append(fill(one, known))
-        _print(console, filled[-1])
+        print_table(console, filled[-1])
     if csv is not None:
         write_csv(filled, csv)
         console.print(f"{csv}")
@@ -114,7 +114,7 @@ def _read(storage: str | None, console: Console) -> Store | None:
     return store
 
 
-def _print(console: Console, table: FilledTable) -> None:
+def print_table(console: Console, table: FilledTable) -> None:
     """Print one table with its footnotes."""
     console.print(f"\nTable {table.number}. {table.title}")
     console.print(_shown(table, wide=console.width >= _WIDE))

@@ -70,6 +70,7 @@ def _params(id: str, **changes: object) -> int:
     return cost(type(row.architecture).parse({**row.written, **changes}), 224, 1000).params
 
 
+@pytest.mark.slow
 def test_the_counts_that_the_notes_name_are_those_of_the_networks_at_equal_reduction() -> None:
     r16 = {"fc2": {"reduction": 16, "norm_act": True, "min_hidden": 1}}
     learned = row_of("t1_dca_se_mnas").written["connections"]
