@@ -73,8 +73,8 @@ def plan(spec: Spec, name: str, variants: Sequence[Variant], protocol: Protocol)
     training, data = spec.training, spec.data
     if training is None or data is None:
         raise UserError(
-            "the spec does not say how and on which data its network was trained: an older dcasearch wrote it, or it was "
-            "imported; train the network here, or export it again"
+            "the spec does not say how and on which data its network was trained: an older dcasearch wrote it, or its "
+            "weights were imported; train the network here, or export it again"
         )
     if len(variants) < 2:
         raise UserError("nothing of this network can be toggled: it has neither attention nor connections")
