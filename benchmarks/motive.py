@@ -86,9 +86,11 @@ def print_values(title: str, measures: Mapping[str, Values], labels: Sequence[st
     """Print the mean over seeds of each network, and its difference to `VANILLA` and to `CONNECTED`."""
     print(f"\n### {title}")
     for measure, values in measures.items():
-        print(
-            f"\n{measure}\n\n| network | mean | minus {VANILLA} | least | minus {CONNECTED} | least |\n|---|---|---|---|---|---|"
-        )
+        print(f"
+{measure}
+")
+        print(f"| network | mean | minus {VANILLA} | least | minus {CONNECTED} | least |
+|---|---|---|---|---|---|")
         for label in labels:
             mine = values.get(label)
             if mine:
