@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dcasearch.data.drawing import OBJECTS
 from dcasearch.data.shapes_coco import write_coco
+from dcasearch.data.shapes_drawing import OBJECTS
 
 
 def test_pictures_and_boxes_are_in_the_layout_of_coco(tmp_path: Path) -> None:
