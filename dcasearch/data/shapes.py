@@ -1,7 +1,7 @@
 """`shapes`: pictures that the package draws, one labelled object each, whose box is known. No file is needed.
 
-Beside its object a picture holds distractors of no class and a noisy background (`shapes_drawing`). Every machine draws equal
-pictures. A network that tells the classes has to find the object, and the box says where it is.
+Beside its object a picture holds distractors of no class and a noisy background (`shapes_drawing`). Every machine draws
+equal pictures. A network that tells the classes has to find the object, and the box says where it is.
 """
 
 from __future__ import annotations
