@@ -1,7 +1,7 @@
 """`shapes`: pictures that the package draws, one labelled object each, whose box is known. No file is needed.
 
-Beside its object a picture holds distractors of no class and a noisy background (`drawing`). Every machine draws equal
-pictures. A network that tells the classes has to find the object, and the box says where it is.
+Beside its object a picture holds distractors of no class and a noisy background (`shapes_drawing`). Every machine draws
+equal pictures. A network that tells the classes has to find the object, and the box says where it is.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 
 from dcasearch.data.cache import cached
-from dcasearch.data.drawing import DRAWING, OBJECTS, draw_picture
 from dcasearch.data.sets import DATASETS, Boxes, DataSet, MemoryPart, Pixels
+from dcasearch.data.shapes_drawing import DRAWING, OBJECTS, draw_picture
 from dcasearch.data.split import Indices
 from dcasearch.evaluation import fingerprint
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dcasearch.data.drawing import OBJECTS, Drawing, draw_picture
+from dcasearch.data.shapes_drawing import OBJECTS, Drawing, draw_picture
 from dcasearch.files import replacing
 
 CATEGORIES = tuple({"id": n, "name": name, "supercategory": "shape"} for n, name in enumerate(sorted(OBJECTS), start=1))

@@ -14,8 +14,8 @@ from dcasearch.interpretation.looking import Look, Picture
 
 _LARGEST, _SMALLEST = 448, 224
 """Pixels of a shown picture's longer side."""
-_CELL, _GAP, _LABEL, _HEAD, _BETWEEN = 168, 8, 210, 30, 18
-"""Pixels of the sheet: a cell's side, the space around it, the column of words, the line of names, two pictures."""
+_CELL, _GAP, _LABEL, _HEAD, _BETWEEN = 168, 8, 210, 30, 26
+"""Pixels: a cell's side, the space around it, the column of words, the line of stages, the line above a picture."""
 _INK, _FAINT, _PAPER = (17, 24, 39), (107, 114, 128), (255, 255, 255)
 
 
@@ -52,10 +52,11 @@ def contact_sheet(looks: Sequence[Sequence[Look]]) -> Image.Image:
         draw.text((_LABEL + column * step + _CELL // 2, _HEAD // 2), title, _FAINT, _font(15), anchor="mm")
     top = _HEAD
     for group in groups:
+        draw.text((_LABEL, top + _BETWEEN // 2), group[0].picture.name, _FAINT, _font(13), anchor="lm")
+        top += _BETWEEN
         for look in group:
             _row(sheet, draw, look, top)
             top += step
-        top += _BETWEEN
     return sheet
 
 
@@ -92,8 +93,8 @@ def shown_size(picture: Picture) -> tuple[int, int]:
 def _row(sheet: Image.Image, draw: ImageDraw.ImageDraw, look: Look, top: int) -> None:
     subject = look.subject
     lines = [
-        (subject.name, _INK, 15),
-        (subject.words, _FAINT, 13),
+        (subject.words, _INK, 15),
+        (subject.name, _FAINT, 13),
         (f"{subject.class_name(look.predicted)} {look.probability:.0%}", _INK, 15),
     ]
     if look.target != look.predicted:

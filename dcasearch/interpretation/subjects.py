@@ -15,6 +15,8 @@ from dcasearch.export import Spec, load_model, load_spec
 from dcasearch.metrics import CLASSIFICATION
 from dcasearch.models import DCANet
 
+_UNTOLD = "model"
+
 
 @dataclass(frozen=True, eq=False)
 class Subject:
@@ -81,10 +83,14 @@ def load_subjects(paths: Sequence[Path], resolution: int | None = None) -> list[
 
 
 def names_of(paths: Sequence[Path]) -> list[str]:
-    """Return a short name for each file: its stem, its folder's name where stems are equal, else a number too."""
-    names = [path.stem for path in paths]
-    if len(set(names)) < len(names):
-        names = [path.resolve().parent.name or path.stem for path in paths]
+    """Return a short name for each file: its stem, or its folder's name where the stem says nothing; else a number too.
+
+    `model` says nothing: `dcasearch train` calls every spec so. Nor does a stem that another file has.
+    """
+    stems = [path.stem for path in paths]
+    named = [stem != _UNTOLD and stems.count(stem) == 1 for stem in stems]
+    folders = [path.resolve().parent.name or path.stem for path in paths]
+    names = [stem if known else folder for stem, folder, known in zip(stems, folders, named, strict=True)]
     if len(set(names)) < len(names):
         names = [f"{n}-{name}" for n, name in enumerate(names, start=1)]
     return names

@@ -95,13 +95,14 @@ def test_the_fingerprint_of_shapes_is_known(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_tiny_network_learns_the_shapes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Guessing gets an eighth."""
-    monkeypatch.setattr(shapes, "IMAGES", {"train": 2000, "test": 200})
+    monkeypatch.setattr(shapes, "IMAGES", {"train": 4000, "test": 200})
     forget()
-    network = {"backbone": {"name": "resnet18", "width": 0.25, "stem": "small"}}
-    recipe = {"lr": 0.1, "batch_size": 64, "augmentation": {"crop": "pad"}}
+    network = {"backbone": {"name": "resnet18", "width": 0.125, "stem": "small"}}
+    recipe = {"lr": 0.05, "batch_size": 64, "schedule": {"name": "cosine", "warmup_epochs": 4}}
     assignment = make_assignment(
-        network, data=Data(name="shapes"), recipe=recipe, resolution=32, epochs=10, train_fraction=1.0
+        network, data=Data(name="shapes"), recipe=recipe, resolution=32, epochs=14, train_fraction=1.0
     )
-    assert run(assignment, tmp_path).history[-1].values["top1"] > 0.5
+    assert run(assignment, tmp_path).history[-1].values["top1"] > 50

@@ -54,6 +54,8 @@ def test_words_say_what_a_network_is() -> None:
 def test_names_of_files_differ() -> None:
     assert names_of([Path("a/x.yaml"), Path("b/y.yaml")]) == ["x", "y"]
     assert names_of([Path("a/model.yaml"), Path("b/model.yaml")]) == ["a", "b"]
+    assert names_of([Path("a/model.yaml")]) == ["a"]
+    assert names_of([Path("a/model.yaml"), Path("b/best.yaml")]) == ["a", "best"]
     assert names_of([Path("a/model.yaml"), Path("a/model.yaml")]) == ["1-a", "2-a"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dcasearch.data.drawing import DISTRACTORS, OBJECTS, _paint, _Placed, draw_picture
+from dcasearch.data.shapes_drawing import DISTRACTORS, OBJECTS, _paint, _Placed, draw_picture
 
 NAMES = sorted(OBJECTS)
 
