@@ -224,3 +224,12 @@ def _resize(connections: Connections, sender: Port, receiver: Port) -> Resize | 
     if source > target:
         return Resize("nearest", source // target)
     return Resize(connections.spatial_matching, target // source)
+
+
+def edge_between(connections: Connections, sender: Node, receiver: Node, dimension: Dimension) -> Edge:
+    """Return the edge that would join two nodes, as source 0 and target 1, whether or not a network has it.
+
+    Raises:
+        ArchitectureError: the two cannot be connected in this dimension.
+    """
+    return _edge(connections, (sender, receiver), dimension, 0, 1)

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dcasearch.cli.console import make_console
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from dcasearch.paper.tables import FilledTable, Line
+    from dcasearch.store import Store
+
 paper = typer.Typer(help="The paper's tables and figures, beside what is built and trained here.", no_args_is_help=True)
+Database = Annotated[
+    str | None, typer.Option(help="Database URL; else DCASEARCH_STORAGE, else sqlite:///dcasearch.db where it exists.")
+]
+_WIDE = 110
+"""Columns from which a row's accuracies stand on one line."""
+_NARROW_NAME = 12
+"""Characters of a name; a longer one is broken at its last hyphen where a terminal is narrower."""
+
+
+_ACCURACY = "accuracy: top-1 and top-5 in percent, on ImageNet-1k's validation images at 224 pixels"
+_UNUSED = (
+    "unused: parameters of the connection that the authors' first block owns. Nothing sends to it. They are in the "
+    "printed count and are not built here"
+)
 
 
 @paper.callback()
@@ -19,18 +42,125 @@ def _paper() -> None:
 @paper.command()
 def tables(
     table: Annotated[int | None, typer.Option(min=1, max=6, help="One table; else all.")] = None,
+    storage: Database = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write the tables to this CSV file.")] = None,
 ) -> None:
-    """Print tables 1 to 6."""
-    from dcasearch.cli.tables import make_table
-    from dcasearch.paper import paper_tables
+    """Print tables 1 to 6: the paper's parameters, GFLOPs and accuracies, with ours beside them.
+
+    Ours are counted on the network that is built; accuracies are those of the database.
+    """
+    from dcasearch.paper.rows import paper_tables
 
     console = make_console()
-    for one in paper_tables():
-        if table in (None, one.number):
-            console.print(f"Table {one.number}. {one.title}")
-            shown = make_table("network", "parameters (M)", "GFLOPs", "top-1 (%)", "top-5 (%)")
-            for row in one.rows:
-                printed = row.printed
-                figures = f"{printed.params:.2f}", f"{printed.gflops:.3f}", f"{printed.top1:.2f}", f"{printed.top5:.2f}"
-                shown.add_row(row.name, *figures)
-            console.print(shown)
+    chosen = [one for one in paper_tables() if table in (None, one.number)]
+    store = _read(storage, console)
+    from dcasearch.paper.accuracy import reached
+    from dcasearch.paper.tables import fill, write_csv
+
+    known = {} if store is None else reached(store)
+    filled = []
+    for one in chosen:
+        filled.append(fill(one, known))
+        print_table(console, filled[-1])
+    if csv is not None:
+        write_csv(filled, csv)
+        console.print(f"{csv}")
+
+
+@paper.command()
+def figure1(
+    out: Annotated[Path, typer.Option(help="The file to write: .svg or .png.", show_default=False)],
+    storage: Database = None,
+    study: Annotated[list[str] | None, typer.Option(help="A study of the database, and again; else all.")] = None,
+    fidelity: Annotated[
+        str | None, typer.Option(help="Of which fidelity, or `final`; else each study's last fidelity.")
+    ] = None,
+    printed: Annotated[
+        bool, typer.Option("--printed", help="Draw the paper's own table 1 in place of a database.")
+    ] = False,
+) -> None:
+    """Draw accuracy against parameters: plain, vanilla and connected networks of any studies.
+
+    A vanilla network and the same network with connections are joined by an arrow. Values are means over seeds.
+    Trainings that were not measured alike stand in panels of their own.
+    """
+    from dcasearch.errors import UserError
+
+    console = make_console()
+    if printed and (storage or study or fidelity):
+        raise UserError("--printed draws the paper's figures; it takes no --storage, --study and --fidelity")
+    from dcasearch.paper.figure1 import draw
+    from dcasearch.paper.points import panels_of, printed_panels
+
+    if printed:
+        panels = printed_panels()
+    else:
+        store = _read(storage, console)
+        panels = [] if store is None else panels_of(store, study or (), fidelity)
+    draw(panels, out)
+    networks = sum(len(panel.points) for panel in panels)
+    console.print(f"{out}: {networks} networks, {', '.join(panel.title for panel in panels)}")
+
+
+def _read(storage: str | None, console: Console) -> Store | None:
+    """Open the database, and say which one it is; None where none was named and there is none."""
+    from dcasearch.store import Store, default_url, exists
+
+    if storage is None and not exists(default_url()):
+        console.print("no database: accuracies of ours are unknown")
+        return None
+    store = Store.open(storage or default_url())
+    console.print(f"database {store.url}")
+    return store
+
+
+def print_table(console: Console, table: FilledTable) -> None:
+    """Print one table with its footnotes."""
+    console.print(f"\nTable {table.number}. {table.title}")
+    console.print(_shown(table, wide=console.width >= _WIDE))
+    legend = [_ACCURACY]
+    if any(line.counts.unused for line in table.lines):
+        legend.append(_UNUSED)
+    if not all(line.same_params and line.same_gflops for line in table.lines):
+        legend.append("≠: ours does not round to the printed figure")
+    width = min(console.width, 120)
+    for text in legend:
+        console.print(textwrap.fill(text, width))
+    for number, note in enumerate(table.notes, 1):
+        console.print(textwrap.fill(f"{number}. {note}", width, subsequent_indent=" " * len(f"{number}. ")))
+
+
+def _shown(table: FilledTable, *, wide: bool) -> Table:
+    from rich.table import Table
+
+    shown = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), header_style="dim")
+    shown.add_column("\nnetwork")
+    for column in ("params\npaper (M)", "\nours", "\nunused", "GFLOPs\npaper", "\nours"):
+        shown.add_column(column, justify="right", no_wrap=True)
+    for column in ("accuracy\npaper", "\nours", "\nnotes"):
+        shown.add_column(column)
+    for line in table.lines:
+        shown.add_row(*_cells(line, wide=wide))
+    return shown
+
+
+def _cells(line: Line, *, wide: bool) -> tuple[str, ...]:
+    from dcasearch.paper.tables import NOT_TRAINED
+
+    printed, counts = line.row.printed, line.counts
+    name, accuracy = line.row.name, f"{printed.top1:.2f} / {printed.top5:.2f}"
+    ours = line.reached[0].shown if line.reached else NOT_TRAINED
+    if not wide:
+        name = "-\n".join(name.rsplit("-", 1)) if len(name) > _NARROW_NAME else name
+        accuracy, ours = (cell.replace(" / ", "\n").replace("trained ", "trained\n") for cell in (accuracy, ours))
+    return (
+        name,
+        f"{printed.params:.2f}",
+        f"{counts.params:,}{'' if line.same_params else ' ≠'}",
+        f"{counts.unused:,}" if counts.unused else "",
+        f"{printed.gflops:.3f}",
+        f"{counts.operations / 1e9:.3f}{'' if line.same_gflops else ' ≠'}",
+        accuracy,
+        ours,
+        ", ".join(map(str, line.notes)),
+    )

@@ -29,7 +29,7 @@ STATES: Mapping[State, str] = {
 }
 _PALE = (State.INFEASIBLE, State.DUPLICATE, State.WAITING)
 """States on whose colour white is not readable."""
-_STYLE: Any = {
+STYLE: Any = {
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -39,6 +39,7 @@ _STYLE: Any = {
     "legend.frameon": False,
     "svg.hashsalt": "dcasearch",
 }
+"""Of every figure of the package."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def figures_of(standing: Standing) -> Iterator[Figure]:
     """Yield the figures that a study has enough for."""
     import matplotlib
 
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         for draw in (_best_so_far, _against_the_next, _ledger, _candidates, _costs):
             yield from draw(standing)
 

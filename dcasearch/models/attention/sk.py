@@ -77,7 +77,7 @@ class SelectiveKernel(AttentionBlock):
                 bias=False,
             ),
             nn.BatchNorm2d(first.out_channels),
-            copy.copy(host.activation) or nn.Identity(),
+            copy.deepcopy(host.activation) or nn.Identity(),  # a shallow copy would share its hooks
         )
 
     def forward(self, host: Host, x: Tensor, receive: Receive, sends: Sends) -> tuple[Tensor, Messages]:

@@ -1,0 +1,67 @@
+"""A database that holds trainings of the paper's networks, none of which ever ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from dcasearch.architecture import Architecture
+from dcasearch.evaluation import Epoch, Evaluation, EvaluationKey, EvaluationProtocol, fingerprint
+from dcasearch.store import Store
+from dcasearch.trial import Role, State, Trial
+from tests.support import make_study
+
+
+def put_study(store: Store, name: str = "paper", *, classes: int = 1000, data: str = "imagenet", **full: Any) -> None:
+    """Store a study whose last fidelity is like the paper's trainings, but for what `full` says."""
+    fidelity = {"name": "full", "trials": 5, "resolution": 224, "epochs": 100, **full}
+    study = make_study(name=name, data={"name": data, "root": "data"}, fidelities=[fidelity])
+    store.put_study(name, {"data.classes": classes}, study.model_dump_json())
+
+
+def record(
+    store: Store,
+    architecture: Architecture,
+    top1: float,
+    *,
+    study: str = "paper",
+    seed: int = 0,
+    protocol: EvaluationProtocol = "paper",
+) -> str:
+    """Store one training and return its id; its top-5 is halfway to 100%."""
+    store.put_architecture(architecture)
+    meaning = fingerprint([study, "full"])
+    key = EvaluationKey(architecture_id=architecture.id, fidelity=meaning, data="d" * 16, protocol=protocol, seed=seed)
+    values = {"loss": 1.0, "top1": top1, "top5": (top1 + 100) / 2}
+    epoch = Epoch(epoch=1, train_loss=1.0, values=values, seconds=1.0)
+    store.record(Evaluation(key=key, history=(epoch,), seconds=1.0, images=1, device="cpu"))
+    return key.id
+
+
+def put_trial(store: Store, architecture: Architecture, evaluation: str, number: int, **changes: Any) -> None:
+    """Store a trial of a recorded training."""
+    values: dict[str, Any] = {
+        **{"study": "paper", "fidelity": "full", "state": State.COMPLETE, "origin": "sampled", "params": {}, "seed": 0},
+        **{"architecture_id": architecture.id, "evaluation": evaluation, "number": number},
+        **changes,
+    }
+    store.put_trial(Trial(**values))
+
+
+def put_role(store: Store, architecture: Architecture, evaluation: str, name: str, **changes: Any) -> None:
+    """Store a baseline of a recorded training."""
+    values: dict[str, Any] = {
+        **{"study": "paper", "fidelity": "full", "role": "baseline", "seed": 0},
+        **{"name": name, "architecture_id": architecture.id, "evaluation": evaluation},
+        **changes,
+    }
+    store.put_role(Role(**values))
+
+
+def train(store: Store, architecture: Architecture, top1s: Iterable[float], **changes: Any) -> None:
+    """Store a complete trial for each seed, from 0."""
+    study = str(changes.get("study", "paper"))
+    for seed, top1 in enumerate(top1s):
+        id = record(store, architecture, top1, study=study, seed=seed)
+        number = len(store.trials(study, "full"))
+        put_trial(store, architecture, id, number, seed=seed, **changes)
