@@ -68,8 +68,16 @@ def _note(model: Released) -> str:
 
 
 def _print_imported(console: Console, imported: Imported, checkpoint: Path, out: Path) -> None:
+    from dcasearch.paper.released.table import twin_of
+
     spec, released = imported.spec, imported.released
     console.print(f"{checkpoint} is {released.factory}: {imported.tensors} tensors mapped")
+    if twin := twin_of(released):
+        console.print(
+            f"warning: a checkpoint of {twin.factory} has the same keys and shapes, since GE-theta-minus has no "
+            "parameters; --row alone says which of the two it is",
+            style="yellow",
+        )
     if imported.dropped:
         console.print(
             f"{imported.dropped} tensors dropped: the connection of the first block, which has nothing to receive; "

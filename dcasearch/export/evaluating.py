@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import nn
 
 from dcasearch import __version__
 from dcasearch.config.recipe import Recipe
@@ -64,37 +67,35 @@ def evaluate(
     said = load_spec(spec)
     if storage is not None:
         check_storage(storage)
-    model = load_model(spec)
-    where = choose_device(device)
     opened = _data(said, str(data), workers)
     found = open_held_out(opened, split)
     side = resolution or said.resolution
     preprocessing = prepared_by(found.dataset.source, side)
     _check_classes(said, found, str(data))
     _check_colours(said, preprocessing, str(data))
+    where, plain = choose_device(device), preprocessing.model_dump(mode="json")
     loader = open_part(
         found.dataset, found.part, opened, resolution=side, batch_size=batch_size, artifacts=None, device=where
     )
+    measurement = _measured(load_model(spec).to(where), loader, where, key=_key(said, found, side, plain), plain=plain)
+    return measurement if storage is None else record(said, measurement, storage)
+
+
+def _measured(
+    model: nn.Module, loader: Loader, device: torch.device, *, key: MeasurementKey, plain: Mapping[str, Any]
+) -> Measurement:
     started, counted = time.perf_counter(), _Counted(loader)
-    values = measure(
-        learning_task(said.task, Recipe()),
-        model.to(where),
-        counted,
-        classes=len(found.dataset.classes),
-        device=where,
-    )
-    plain = preprocessing.model_dump(mode="json")
-    measurement = Measurement(
-        key=_key(said, found, side, plain),
+    values = measure(learning_task(key.task, Recipe()), model, counted, classes=key.classes, device=device)
+    return Measurement(
+        key=key,
         preprocessing=plain,
         values=values,
         images=counted.images,
         seconds=time.perf_counter() - started,
-        device=device_name(where),
+        device=device_name(device),
         version=__version__,
         measured=datetime.now(UTC),
     )
-    return measurement if storage is None else record(said, measurement, storage)
 
 
 def check_storage(url: str) -> None:

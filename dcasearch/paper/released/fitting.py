@@ -71,27 +71,24 @@ def parameters(tensors: Mapping[str, Tensor]) -> int:
 def named(checkpoint: Checkpoint) -> str:
     """Return in one sentence which known network a checkpoint's keys and shapes fit, or which is nearest."""
     tensors = checkpoint.tensors
-    candidates: list[tuple[Misfit, Released | Variant]] = []
-    for known in _candidates(tensors):
-        found = misfit(tensors, key_map(known.architecture, known.names).keys)
-        candidates.append((found, known))
-        if not found:
-            break
+    candidates = [
+        (misfit(tensors, key_map(known.architecture, known.names).keys), known) for known in _candidates(tensors)
+    ]
     if not candidates:
         return f"Its keys are of no backbone of the released code; its first keys: {_first(tuple(tensors))}."
-    found, known = min(candidates, key=lambda candidate: len(candidate[0]))
-    if not found:
-        return f"Its keys and shapes are those of {_known(known)}."
+    if fitting := [_known(known) for found, known in candidates if not found]:
+        return f"Its keys and shapes are those of {' and of '.join(fitting)}."
+    found, nearest = min(candidates, key=lambda candidate: len(candidate[0]))
     return (
-        f"It has {parameters(tensors):,} parameters, and no known network fits. The nearest is {_known(known)}; "
+        f"It has {parameters(tensors):,} parameters, and no known network fits. The nearest is {_known(nearest)}; "
         f"{len(found)} keys differ: {found}."
     )
 
 
 def _known(known: Released | Variant) -> str:
     if isinstance(known, Variant):
-        return f"{known.name}: it is known, and no released code builds it, so it is not imported"
-    return f"{known.factory}: import it with --row {known.row}"
+        return f"{known.name} (no released code builds it, so it is not imported)"
+    return f"{known.factory} (import it with --row {known.row})"
 
 
 def _candidates(tensors: Mapping[str, Tensor]) -> Iterator[Released | Variant]:

@@ -52,7 +52,7 @@ class Released:
     def network(self) -> str:
         """Backbone, attention and whether it is connected, e.g. `resnet50, se, connected`."""
         built = self.architecture
-        kind = built.network.nodes[0].kind
+        kind = _kind(built)
         parts = (built.backbone.name, kind if kind != NO_ATTENTION else "", "connected" if built.connections else "")
         return ", ".join(filter(None, parts))
 
@@ -174,6 +174,32 @@ def _mobilenets() -> tuple[Released, ...]:
 
 RELEASED: tuple[Released, ...] = (*_resnets(), *_mnasnets(), *_mobilenets())
 """Every network that can be imported, by backbone."""
+
+
+def twin_of(model: Released) -> Released | None:
+    """Return the other model whose file has the same keys and shapes, if there is one.
+
+    Theta-minus has no parameters: unconnected, its checkpoint looks like the plain backbone's.
+    """
+    built = model.architecture
+    kinds = {NO_ATTENTION, _PARAMETER_FREE} - {_kind(built)}
+    if built.connections is not None or len(kinds) > 1:
+        return None
+    twins = (
+        other
+        for other in RELEASED
+        if {_kind(other.architecture)} == kinds
+        and other.architecture.backbone == built.backbone
+        and other.architecture.connections is None
+    )
+    return next(twins, None)  # the deeper ResNets have no theta-minus
+
+
+_PARAMETER_FREE = "ge_theta_minus"
+
+
+def _kind(architecture: Architecture) -> str:
+    return architecture.network.nodes[0].kind
 
 
 def released_of(row: str) -> Released:

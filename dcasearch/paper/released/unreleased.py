@@ -62,10 +62,10 @@ def _first_blocks(reduction: int) -> dict[str, Any]:
     return {"blocks": [block for depth in (3, 4, 6, 3) for block in (first, *[other] * (depth - 1))]}
 
 
-_LATER = "of the later README, not of the released code"
+_LATER = "a network of the later README, not of the released code"
 VARIANTS: tuple[Variant, ...] = (
     _variant(
-        f"the 28.65M DCA-SE-ResNet50 with two FCs, r = 16 (row t4_2fc_r16; {_LATER})",
+        f"the 28.65M DCA-SE-ResNet50 with two FCs, r = 16: row t4_2fc_r16, {_LATER}",
         "resnet50",
         {"name": "se"},
         forms.RESNET["se"],
@@ -73,7 +73,7 @@ VARIANTS: tuple[Variant, ...] = (
     ),
     *(
         _variant(
-            f"the {size} DCA-SE-ResNet50 with two FCs, r = {r} (row t4_2fc_r{r})",
+            f"the {size} DCA-SE-ResNet50 with two FCs, r = {r}: row t4_2fc_r{r}",
             "resnet50",
             _first_blocks(r),
             forms.RESNET["se"],
@@ -82,27 +82,27 @@ VARIANTS: tuple[Variant, ...] = (
         for r, size in ((8, "29.87M"), (4, "32.31M"))
     ),
     _variant(
-        f"the 26.12M DCA-GE-minus-ResNet50 with two FCs, r = 16 ({_LATER})",
+        f"the 26.12M DCA-GE-minus-ResNet50 with two FCs, r = 16: {_LATER}",
         "resnet50",
         {"name": "ge_theta_minus"},
         forms.RESNET["ge_theta_minus"],
         16,
     ),
     _variant(
-        "the 3.60M DCA-SE-MobileNetV2 with two FCs (row t1_dca_se_mbv2)",
+        "the 3.60M DCA-SE-MobileNetV2 with two FCs: row t1_dca_se_mbv2",
         "mobilenet_v2",
         {"name": "se", "reduction": 8},
         forms.CONNECTED_MOBILENET["se"],
         8,
     ),
     _variant(
-        "the 4.42M CBAM-MnasNet with r = 16 (row t1_cbam_mnas)",
+        "the 4.42M CBAM-MnasNet with r = 16: row t1_cbam_mnas",
         "mnasnet1_0",
         {"name": "cbam", "reduction": 16},
         forms.MNASNET["cbam"],
     ),
     _variant(
-        "a DCA-SE-ResNet18 with two FCs, r = 16 (the released file has one FC)",
+        "a DCA-SE-ResNet18 with two FCs, r = 16: the released file has one FC",
         "resnet18",
         {"name": "se"},
         forms.RESNET["se"],
