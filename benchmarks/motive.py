@@ -84,13 +84,11 @@ def looked_at(networks: Iterable[Trained], images: Loader) -> tuple[dict[str, Va
 
 def print_values(title: str, measures: Mapping[str, Values], labels: Sequence[str], digits: int) -> None:
     """Print the mean over seeds of each network, and its difference to `VANILLA` and to `CONNECTED`."""
+    columns = ("network", "mean", f"minus {VANILLA}", "least", f"minus {CONNECTED}", "least")
+    header = f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|"
     print(f"\n### {title}")
     for measure, values in measures.items():
-        print(f"
-{measure}
-")
-        print(f"| network | mean | minus {VANILLA} | least | minus {CONNECTED} | least |
-|---|---|---|---|---|---|")
+        print(f"\n{measure}\n\n{header}")
         for label in labels:
             mine = values.get(label)
             if mine:
