@@ -13,6 +13,7 @@ from dcasearch.report.words import colour_of
 
 if TYPE_CHECKING:  # a second of imports, for those who draw
     from matplotlib.axes import Axes
+    from matplotlib.backend_bases import RendererBase
     from matplotlib.figure import Figure
     from matplotlib.transforms import Bbox
 
@@ -47,7 +48,7 @@ def draw(panels: Sequence[Panel], path: Path) -> None:
         canvas.draw()
         figure.set_layout_engine("none")  # labels are placed on axes that move no more
         for one, panel in zip(axes, panels, strict=True):
-            _Labels(one, panel).place()
+            _Labels(one, panel, canvas.get_renderer(), figure.dpi / 72).place()
         metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
         figure.savefig(path, dpi=150, metadata=metadata)
 
@@ -159,10 +160,9 @@ class _Labels:
     A label without a free place is left out.
     """
 
-    def __init__(self, axes: Axes, panel: Panel) -> None:
-        self._axes, self._panel = axes, panel
-        self._renderer: Any = axes.get_figure(root=True).canvas.get_renderer()  # type: ignore[union-attr]
-        self._scale = axes.get_figure(root=True).dpi / 72  # type: ignore[union-attr]
+    def __init__(self, axes: Axes, panel: Panel, renderer: RendererBase, scale: float) -> None:
+        self._axes, self._panel, self._renderer = axes, panel, renderer
+        self._scale = scale  # pixels of 1/72 inch
         self._taken: list[Bbox] = list(self._markers())
         self._lines = list(self._arrows())
 

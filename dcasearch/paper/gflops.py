@@ -176,7 +176,7 @@ def _form(kind: str, network: Network) -> Form:
 
 
 def _rule(form: Form, module: nn.Module, name: str | None) -> Rule | None:
-    if name in form.by_name:
+    if name is not None and name in form.by_name:
         return form.by_name[name]
     known = {**RULES, **form.by_class}
     return next((known[one] for one in type(module).__mro__ if one in known), None)
