@@ -40,7 +40,7 @@ def test_a_sheet_of_image_files_is_written(dcasearch: Command, specs: list[str],
 
 @pytest.mark.usefixtures("few")
 def test_the_share_inside_the_boxes_is_printed_and_is_in_the_json(dcasearch: Command, specs: list[str]) -> None:
-    asked = ("gradcam", *specs, "--data", "shapes", "--count", "12", "--shown", "1")
+    asked = ("gradcam", *specs, "--data", "shapes", "--count", "6", "--shown", "1")
     done = dcasearch(*asked)
     assert done.code == 0, done.err
     for word in ("inside the boxes", "boxes' area", "plain resnet18", "stage4", "classified rightly"):
@@ -48,15 +48,15 @@ def test_the_share_inside_the_boxes_is_printed_and_is_in_the_json(dcasearch: Com
     plain = json.loads(dcasearch(*asked, "--json").out)
     assert [spec["words"] for spec in plain["specs"]] == ["plain resnet18", "connected cbam (spatial)"]
     assert [stage["scale"] for stage in plain["specs"][0]["stages"]] == [1, 2, 4, 8]
-    assert len(plain["images"]) == 24
+    assert len(plain["images"]) == 12
     assert len(plain["energy"]) == 8
-    boxes = shapes.boxes_of("test")[:12]
+    boxes = shapes.boxes_of("test")[:6]
     for row in plain["energy"]:
-        assert row["images"] + row["zero"] == 12
+        assert row["images"] + row["zero"] == 6
         if row["zero"] == 0:
             assert row["area"] == pytest.approx(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1).mean() / 64**2)
             assert 0 < row["inside"]["value"] < 1
-        assert (row["ahead"] is None) == (row["spec"] == "plain" or row["zero"] == 12)
+        assert (row["ahead"] is None) == (row["spec"] == "plain" or row["zero"] == 6)
 
 
 def test_what_cannot_be_done_is_said(dcasearch: Command, specs: list[str]) -> None:
