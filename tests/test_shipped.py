@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -10,19 +11,28 @@ import pytest
 from dcasearch.architecture import Architecture
 from dcasearch.config import load_yaml
 from dcasearch.config.study import Study
-from dcasearch.space import Space, load_study, read_space, size
+from dcasearch.models import cost
+from dcasearch.space import ListedSpace, Row, Space, load_study, read_space, size
 
 ROOT = Path(__file__).parents[1]
-SPACES = sorted((ROOT / "search_spaces").glob("*.yaml"))
-STUDIES = sorted((ROOT / "studies").glob("*.yaml"))
+SPACES = sorted((ROOT / "search_spaces").rglob("*.yaml"))
+STUDIES = sorted((ROOT / "studies").rglob("*.yaml"))
 VARIABLES = {"IMAGENET_ROOT": "imagenet", "CIFAR10_ROOT": "cifar10"}
-ABLATIONS = {
-    "ablation_function": {"direct", "softmax", "weighted", "learned"},
-    "ablation_matching": {"fc", "fc2"},
-    "ablation_pooling": {"average", "max"},
-    "ablation_dimensions": {"", "channel", "spatial", "channel spatial"},
+PAPER = ROOT / "search_spaces" / "paper"
+TABLES = sorted(path for path in PAPER.glob("*.yaml") if not path.stem.endswith("_small"))
+"""The lists of the paper's tables, each with a small variant beside it."""
+COUNTED = {row["row"]: row for row in json.loads((ROOT / "tests/models/paper_counts.json").read_text())}
+
+
+ROWS_OF_THE_PAPER = {
+    1: [row for row in COUNTED if row.startswith("t1_")],
+    2: ["t1_se_resnet50", "t1_dca_se_resnet50"],
+    3: ["t1_resnet50", "t1_se_resnet50", "t1_dca_se_resnet50", *(row for row in COUNTED if row.startswith("t3_"))],
+    4: ["t1_se_resnet50", "t1_dca_se_resnet50", *(row for row in COUNTED if row.startswith("t4_"))],
+    5: ["t1_cbam_resnet50", "t5_max", "t6_dca_s"],
+    6: ["t1_cbam_resnet50", "t6_dca_c", "t6_dca_s", "t1_dca_cbam_resnet50"],
 }
-"""What the networks of an ablation differ in."""
+"""By table the counted networks that its rows are; of table 2 those whose form is known."""
 
 
 def read(path: Path) -> Space:
@@ -37,7 +47,7 @@ def dry_run(space: Space) -> None:
     for _ in range(20):
         point = space.random(rng)
         assert space.point(point.params).architecture == point.architecture
-    assert space.baselines()[0].name == "plain"
+    assert space.baselines()[0].architecture.attention.name == "none"
     assert size(space) > 1
 
 
@@ -70,24 +80,71 @@ def test_a_study_makes_architectures(path: Path) -> None:
 def test_a_mnasnet_that_is_trained_shortly_has_a_batchnorm_that_can_follow(path: Path) -> None:
     """torchvision's momentum of 3e-4 averages over thousands of steps."""
     study: Study = load_study(path, VARIABLES).study
-    if str(study.space["backbone"]["name"]).startswith("mnasnet"):
+    written = [row["backbone"] for row in study.space.get("architectures", [study.space])]
+    if any(str(backbone["name"]).startswith("mnasnet") for backbone in written):
         short = [fidelity for fidelity in study.fidelities if fidelity.epochs * fidelity.train_fraction < 50]
         assert all((fidelity.recipe.bn_momentum or 0) > 0.01 for fidelity in short)
 
 
-def kinds_of(name: str, architecture: Architecture) -> set[str]:
-    edges = architecture.network.edges
-    if name == "ablation_dimensions":
-        return {" ".join(sorted({edge.dimension for edge in edges}))}
-    if name == "ablation_function":
-        return {edge.function for edge in edges}
-    if name == "ablation_pooling":
-        return {edge.resize.mode for edge in edges if edge.resize}
-    return {"fc2" if edge.matching.hidden else "fc" for edge in edges if edge.matching}
+def rows(path: Path) -> dict[str, Row]:
+    space = read(path)
+    assert isinstance(space, ListedSpace)
+    return {row.label: row for row in space.rows}
 
 
-@pytest.mark.parametrize(("name", "expected"), ABLATIONS.items(), ids=ABLATIONS)
-def test_an_ablation_holds_the_rows_of_the_paper_s_table(name: str, expected: set[str]) -> None:
-    points = list(read(ROOT / "search_spaces" / f"{name}.yaml").enumerate())
-    assert len(points) == len({point.architecture.id for point in points}) <= 4
-    assert set().union(*(kinds_of(name, point.architecture) for point in points)) == expected
+@pytest.mark.parametrize(("table", "wanted"), ROWS_OF_THE_PAPER.items())
+def test_a_table_of_the_paper_has_all_its_rows(table: int, wanted: list[str]) -> None:
+    paths = [path for path in TABLES if path.stem.startswith(f"table{table}_")]
+    held = {row.architecture.id for path in paths for row in rows(path).values()}
+    assert not [name for name in wanted if Architecture.parse(COUNTED[name]["architecture"]).id not in held]
+
+
+def test_the_functions_of_table_2_are_all_and_concat_beside_them() -> None:
+    found = {
+        e.function for row in rows(PAPER / "table2_functions.yaml").values() for e in row.architecture.network.edges
+    }
+    assert found == {"direct", "weighted", "softmax", "learned", "concat"}
+
+
+def test_the_init_study_crosses_initial_values_with_what_is_connected() -> None:
+    crossed = {(row.role, row.architecture.init) for row in rows(PAPER / "init_mnasnet.yaml").values()}
+    assert crossed == {(role, init) for role in ("plain", "vanilla", "connected") for init in ("ours", "authors")}
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_every_table_has_the_plain_backbone_and_vanilla_attention_among_its_rows(path: Path) -> None:
+    assert {row.role for row in rows(path).values()} == {"plain", "vanilla", "connected"}
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_every_table_has_its_controls(path: Path) -> None:
+    messages = [
+        {edge.message for edge in row.architecture.network.edges}
+        for row in rows(path).values()
+        if row.role == "connected"
+    ]
+    assert all({message} in messages for message in ("sender", "own", "shuffled", "constant"))
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_a_small_variant_has_the_rows_of_its_table(path: Path) -> None:
+    """Same labels, roles, and what is written of attention and connections; only the backbone differs."""
+    large, small = rows(path), rows(path.with_stem(f"{path.stem}_small"))
+    if path.stem != "table3_depth":  # whose labels name the depth
+        assert list(large) == list(small)
+    for ours, theirs in zip(large.values(), small.values(), strict=True):
+        assert (ours.role, ours.written.get("connections")) == (theirs.role, theirs.written.get("connections"))
+        assert ours.written["backbone"] != theirs.written["backbone"]
+        by_site = {"blocks", "stages"} & ours.written.get("attention", {}).keys()
+        if not by_site:  # its length is that of the backbone
+            assert ours.written.get("attention") == theirs.written.get("attention")
+
+
+@pytest.mark.parametrize("path", [p for p in SPACES if p.parent == PAPER], ids=lambda path: path.stem)
+def test_a_network_as_large_has_as_many_parameters(path: Path) -> None:
+    for label, row in rows(path).items():
+        if label.endswith("as many parameters"):
+            assert row.role == "vanilla"
+            other = rows(path)[str(row.against)]
+            ours, theirs = (cost(r.architecture, 32, 10).params for r in (row, other))
+            assert abs(ours - theirs) <= 100, label
