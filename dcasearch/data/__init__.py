@@ -10,7 +10,7 @@ from dcasearch.data import cifar10, digits, folders  # noqa: F401  # importing t
 from dcasearch.data.batches import Batch, Loader, Share
 from dcasearch.data.classes import open_set
 from dcasearch.data.describe import DataInfo, describe
-from dcasearch.data.loaders import Loaders, open_evaluation, open_loaders
+from dcasearch.data.loaders import Loaders, open_evaluation, open_loaders, open_sample
 from dcasearch.data.preprocessing import Preprocessing, Source, preprocessing_of
 from dcasearch.data.scratch import scratch_of
 from dcasearch.data.seeds import derived_seed
@@ -30,6 +30,7 @@ __all__ = [
     "describe",
     "open_evaluation",
     "open_loaders",
+    "open_sample",
     "open_set",
     "preprocessing_of",
     "root_of",

@@ -1,0 +1,1 @@
+"""What a trained network attends to, and what its connections carry."""
