@@ -17,18 +17,7 @@ LEVELS = [
     {"models"},
     {"scores", "data", "training"},
     {"store", "executors", "search"},
-    {
-        "meaning",
-        "study",
-        "analysis",
-        "report",
-        "export",
-        "full_training",
-        "chaos",
-        "gpu_check",
-        "replay",
-        "interpretation",
-    },
+    {"meaning", "study", "analysis", "report", "export", "full_training", "chaos", "gpu_check", "replay"},
     {"cli", "__main__"},
 ]
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
