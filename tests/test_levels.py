@@ -17,7 +17,18 @@ LEVELS = [
     {"models"},
     {"scores", "data", "training"},
     {"store", "executors", "search"},
-    {"meaning", "study", "analysis", "report", "export", "full_training", "chaos", "gpu_check", "replay"},
+    {
+        "meaning",
+        "study",
+        "analysis",
+        "report",
+        "export",
+        "interpretation",
+        "full_training",
+        "chaos",
+        "gpu_check",
+        "replay",
+    },
     {"cli", "__main__"},
 ]
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

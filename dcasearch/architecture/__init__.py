@@ -8,7 +8,7 @@ is the architecture itself, `warm_start` where it starts from its vanilla parent
 
 from dcasearch.architecture.kinds import KINDS, Dimension, Kind, Option, Port, State, dimensions
 from dcasearch.architecture.layouts import BACKBONES, BackboneFamily, BackboneLayout, BlockLayout
-from dcasearch.architecture.network import Edge, Matching, Network, Node, Resize
+from dcasearch.architecture.network import Edge, Matching, Network, Node, Resize, Stage
 from dcasearch.architecture.point import Architecture
 from dcasearch.architecture.specification import (
     Alpha,
@@ -43,6 +43,7 @@ __all__ = [
     "Option",
     "Port",
     "Resize",
+    "Stage",
     "StageAttention",
     "State",
     "alpha_of_vanilla",

@@ -83,12 +83,26 @@ class Node:
     @property
     def name(self) -> str:
         """The block's module path in torchvision's network, or e.g. `stage1` after the first stage."""
-        return f"stage{self.layout.stage + 1}" if self.after_stage else self.layout.name
+        return _stage_name(self.layout) if self.after_stage else self.layout.name
 
     def option(self, name: str) -> Value:
         """Return what is built of an option, its default where the id leaves it out."""
         declared = KINDS[self.kind].option(name)
         return self.options[name] if declared is None else self.options.get(name, declared.default)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage of the backbone, as seen from its output: the map after the stage's last block and its own attention."""
+
+    name: str
+    """`stage1` for the first."""
+    channels: int
+    """Channels of the map."""
+    scale: int
+    """Pixels of the image for one pixel of the map, along a side; an image whose side it does not divide rounds up."""
+    block: str
+    """torchvision's name of the stage's last block."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +140,19 @@ class Network:
         return tuple(node for node in self.nodes if not node.after_stage)
 
     @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The backbone's stages in network order."""
+        last = {node.layout.stage: node.layout for node in self.blocks}
+        return tuple(
+            Stage(_stage_name(layout), layout.channels, layout.scale, layout.name) for _, layout in sorted(last.items())
+        )
+
+    @property
+    def pyramid(self) -> tuple[Stage, ...]:
+        """The last stage of each scale, as a feature pyramid takes them: MnasNet has two stages of scale 16."""
+        return tuple({stage.scale: stage for stage in self.stages}.values())
+
+    @property
     def dimensions(self) -> tuple[Dimension, ...]:
         """The dimensions that are connected, sorted."""
         return tuple(sorted({edge.dimension for edge in self.edges}))
@@ -133,6 +160,11 @@ class Network:
     def incoming(self, target: int, dimension: Dimension) -> tuple[Edge, ...]:
         """Return the edges into a node in one dimension, by source."""
         return tuple(e for e in self.edges if e.target == target and e.dimension == dimension)
+
+
+def _stage_name(layout: BlockLayout) -> str:
+    """Return the name of a block's stage."""
+    return f"stage{layout.stage + 1}"
 
 
 def _attention(node: Node) -> list[object]:

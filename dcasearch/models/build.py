@@ -3,6 +3,7 @@
 Parameter names: `backbone.*` are torchvision's; `attention.<node>.<dimension>.*` and
 `connections.<node>.<dimension>.branches.<n>.{function,edges.<source>}.*` are ours, where <node> is torchvision's
 name of the block with `_` for `.`, or `stage1` after the first stage. No name depends on what else the network has.
+`taps.<stage>` are modules without parameters.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, TypeAlias, cast
 import torch
 from torch import Tensor, nn
 
-from dcasearch.architecture import Architecture, Network
+from dcasearch.architecture import Architecture, Network, Stage
 from dcasearch.architecture.kinds import Dimension
 from dcasearch.architecture.specification import ClassifierInit
 from dcasearch.config import load_architecture
@@ -35,6 +36,10 @@ class DCANet(nn.Module):
 
     Messages go from node to node as arguments and return values; without an edge the network is the vanilla
     attention network, without attention torchvision's own.
+
+    `taps` holds one identity a stage, by name (`stage1`, …): the stage's output, after the stage's own attention, goes
+    through it. So a forward hook on `model.taps["stage2"]` sees the map, and captum attributes to it. No later layer
+    overwrites a tapped map. `features` returns all of them.
     """
 
     def __init__(self, network: Network, classes: int) -> None:
@@ -48,21 +53,51 @@ class DCANet(nn.Module):
         self.connections = nn.ModuleDict(
             {name: nn.ModuleDict(_receivers(network, n)) for n, name in enumerate(self.names)}
         )
+        self.taps = nn.ModuleDict({stage.name: nn.Identity() for stage in network.stages})
+        ends = {node.layout.stage: n for n, node in enumerate(network.nodes)}
+        self._tap_after = dict(zip(ends.values(), self.taps, strict=True))
         self._sends = [_sends(network, n) for n in range(len(network.nodes))]
         self._last = {
             (e.dimension, self.names[e.source]): e.target for e in sorted(network.edges, key=lambda e: e.target)
         }
 
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Name, channels and scale of each tap, in network order."""
+        return self.network.stages
+
+    @property
+    def pyramid(self) -> tuple[Stage, ...]:
+        """The last stage of each scale: what a feature pyramid takes."""
+        return self.network.pyramid
+
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits."""
-        backbone = cast(Backbone, self.backbone)
-        x = backbone.stem(images)
+        return cast(Backbone, self.backbone).head(self._trunk(images))
+
+    def features(self, images: Tensor) -> Mapping[str, Tensor]:
+        """Return the map (B, channels, H, W) after each stage, by the stage's name; the head is not run.
+
+        Args:
+            images: normalised, shape (B, 3, H, W).
+        """
+        kept: dict[str, Tensor] = {}
+        self._trunk(images, kept)
+        return kept
+
+    def _trunk(self, images: Tensor, kept: dict[str, Tensor] | None = None) -> Tensor:
+        """Return the last stage's map; put each stage's into `kept`. Without `kept` a map is freed once it is used."""
+        x = cast(Backbone, self.backbone).stem(images)
         sent: Sent = {}
         for n, (name, host) in enumerate(zip(self.names, self._hosts(), strict=True)):
             x, messages = self.attention[name](host, x, partial(self._receive, name, sent), self._sends[n])
             needed = {key: message for key, message in sent.items() if self._last[key] > n}
             sent = needed | {(dimension, name): message for dimension, message in messages.items()}
-        return backbone.head(x)
+            if n in self._tap_after:
+                x = self.taps[self._tap_after[n]](x)
+                if kept is not None:
+                    kept[self._tap_after[n]] = x
+        return x
 
     def _hosts(self) -> list[Host]:
         """Return each node's host: its block, or a `Passage` after a stage."""
