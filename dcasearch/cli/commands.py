@@ -14,6 +14,7 @@ from dcasearch.cli import data as data_commands
 from dcasearch.cli.arguments import AsJson, Storage, StudyFile, StudyName
 from dcasearch.cli.console import make_console
 from dcasearch.cli.contributions import contributions
+from dcasearch.cli.drift import drift
 from dcasearch.cli.gpu_check import gpu_check
 from dcasearch.cli.interruption import Signalled, noted, raising
 from dcasearch.cli.reading import export, inspect, kinds, list_studies, report, status, verify
@@ -295,6 +296,7 @@ app.command()(retry)
 app.command()(inspect)
 app.command()(kinds)
 app.command()(contributions)
+app.command()(drift)
 app.command("gpu-check")(gpu_check)
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 _WORDS = (
     *("predictor", "against", "state", "architecture", "why", "race"),
     *("attention", "receives from", "expected", "got"),
-    *("dimension", "into", "from", "function", "between"),
+    *("dimension", "into", "from", "function", "measure"),
     *("name and source", "place", "dimensions", "options"),
 )
 """Columns that are no numbers."""

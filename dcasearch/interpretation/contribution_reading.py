@@ -218,4 +218,5 @@ def _panel(
         y="share of earlier blocks, %",
         lines=drawn,
         stages=stages,
+        least=0,
     )

@@ -113,12 +113,12 @@ def _measured(model: DCANet, images: Loader) -> dict[tuple[Site, int], Floats]:
 
 def _over_images(shares_NE: Floats) -> OverImages | None:
     known = np.isfinite(shares_NE).all(1)
-    if not known.any():
+    share, *edges = bootstrap(np.concatenate([shares_NE.sum(1, keepdims=True), shares_NE], 1)).estimates()
+    if share is None:
         return None
-    share, *edges = bootstrap(np.concatenate([shares_NE.sum(1, keepdims=True), shares_NE], 1))
     return OverImages(
         share=share,
-        edges=tuple(edge.value for edge in edges),
+        edges=tuple(edge.value for edge in edges if edge is not None),
         images=int(known.sum()),
         left_out=int((~known).sum()),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -57,8 +57,8 @@ class Panel:
     """Words at the places 1, 2, … in place of their numbers."""
     level: tuple[float, str] | None = None
     """A level line, and what it stands for."""
-    limits: tuple[float, float] | None = field(default=None)
-    """Of y."""
+    least: float | None = None
+    """Where y begins."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,8 @@ def _fill(axes: Axes, panel: Panel) -> Iterator[tuple[str, Any]]:
     axes.set_xlabel(panel.x)
     axes.set_ylabel(panel.y)
     axes.set_title(panel.title, loc="left", fontsize=10, fontweight="bold", pad=18 if panel.stages else 6)
-    if panel.limits is not None:
-        axes.set_ylim(*panel.limits)
+    if panel.least is not None:
+        axes.set_ylim(bottom=panel.least)
 
 
 def _bands(axes: Axes, stages: Sequence[int]) -> None:

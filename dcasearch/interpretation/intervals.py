@@ -7,9 +7,9 @@ alike to every network, so the resampled values would lie above the true one.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from dcasearch.analysis.paired import CONFIDENCE
 
 Floats = NDArray[np.float64]
+Combine: TypeAlias = Callable[[Floats], Floats]
+"""(numbers, shape (rows, M)) -> what is made of them, row by row."""
 RESAMPLES = 2000
 GROUPS = 32
 """Of the jackknife: image n is in group n mod 32."""
@@ -39,29 +41,50 @@ class Estimate:
         return not self.low <= 0 <= self.high
 
 
-def bootstrap(values_NM: Floats, of: Callable[[Floats], Floats] = lambda means_RM: means_RM) -> list[Estimate]:
-    """Return estimates that are made of means over images.
+@dataclass(frozen=True, eq=False)
+class Replicates:
+    """Numbers over all images, and over other choices of the images: what intervals are made of."""
+
+    rows: Floats
+    """Shape (choices of images, numbers). Row 0 is over all images. A number that is not known is nan."""
+    method: Literal["bootstrap", "jackknife"]
+
+    def beside(self, other: Replicates) -> Replicates:
+        """Return both numbers in one, of the same choices of the same images; so a difference of them is paired."""
+        return Replicates(np.concatenate([self.rows, other.rows], 1), self.method)
+
+    def estimates(self, of: Combine = lambda rows: rows) -> list[Estimate | None]:
+        """Return estimates of what `of` makes of the numbers; None where it is not known."""
+        point, *others = of(self.rows)
+        columns = np.stack(others).T
+        return [self._estimate(float(value), column) for value, column in zip(point, columns, strict=True)]
+
+    def _estimate(self, value: float, column: Floats) -> Estimate | None:
+        if not np.isfinite(value):
+            return None
+        if self.method == "bootstrap":
+            low, high = np.nanquantile(column, (_TAIL, 1 - _TAIL))
+            return Estimate(value, float(low), float(high))
+        half = _t(GROUPS - 1) * float(np.sqrt((GROUPS - 1) / GROUPS * ((column - column.mean()) ** 2).sum()))
+        return Estimate(value, value - half, value + half)
+
+
+def _t(df: int) -> float:
+    from scipy import special  # takes a fifth of a second to import
+
+    return -float(special.stdtrit(df, _TAIL))
+
+
+def bootstrap(values_NM: Floats) -> Replicates:
+    """Return the means over images, and those over resampled images; equal numbers of images are resampled alike.
 
     Args:
-        values_NM: one row an image, one column a quantity; nan where an image has none.
-        of: means (any rows, M) -> what is estimated (as many rows, any columns); by default the means themselves.
-            A difference of two columns is paired by this.
-
-    What no image has a value for is nan.
+        values_NM: one row an image, one column a quantity; nan where an image has none. It is not in that mean.
     """
     known_NM = np.isfinite(values_NM)
     filled_NM = np.where(known_NM, values_NM, 0.0)
-    point = of(_ratio(filled_NM.sum(0)[None], known_NM.sum(0)[None].astype(float)))[0]
-    drawn = np.concatenate(
-        [of(_ratio(times_RN @ filled_NM, times_RN @ known_NM)) for times_RN in _resamples(len(values_NM))]
-    )
-    with np.errstate(invalid="ignore"):
-        bounds = [np.nanquantile(column, (_TAIL, 1 - _TAIL)) if _any(column) else (math.nan,) * 2 for column in drawn.T]
-    return [Estimate(float(v), float(low), float(high)) for v, (low, high) in zip(point, bounds, strict=True)]
-
-
-def _any(column: Floats) -> bool:
-    return bool(np.isfinite(column).any())
+    times = [np.ones((1, len(values_NM))), *_resamples(len(values_NM))]
+    return Replicates(np.concatenate([_ratio(t_RN @ filled_NM, t_RN @ known_NM) for t_RN in times]), "bootstrap")
 
 
 def _resamples(images: int) -> Iterator[Floats]:
@@ -77,20 +100,15 @@ def _ratio(total: Floats, count: Floats) -> Floats:
     return ratio
 
 
-def jackknife(images: int, statistic: Callable[[NDArray[np.int64]], Floats]) -> list[Estimate]:
-    """Return estimates of a statistic of some images, shape (numbers,); their intervals by leaving groups out.
+def jackknife(images: int, statistic: Callable[[NDArray[np.int64]], Floats]) -> Replicates:
+    """Return a statistic of all images, and of the images without each group.
 
     Args:
         images: how many there are.
-        statistic: (which images, shape (n,)) -> the numbers; nan where it is not defined.
+        statistic: (which images, shape (n,)) -> numbers, shape (M,); nan where one is not defined.
 
-    The interval is t · √((g-1)/g · Σ(θ_i - θ̄)²) to either side, with g - 1 degrees of freedom, g groups.
+    An interval is t · √((g-1)/g · Σ(θ_i - θ̄)²) to either side, with g groups and g - 1 degrees of freedom.
     """
-    from scipy import special  # takes a fifth of a second to import
-
     everything = np.arange(images)
-    point = statistic(everything)
-    left_out = np.stack([statistic(everything[everything % GROUPS != group]) for group in range(GROUPS)])
-    error = np.sqrt((GROUPS - 1) / GROUPS * ((left_out - left_out.mean(0)) ** 2).sum(0))
-    half = -float(special.stdtrit(GROUPS - 1, _TAIL)) * error
-    return [Estimate(float(v), float(v - h), float(v + h)) for v, h in zip(point, half, strict=True)]
+    without = (everything[everything % GROUPS != group] for group in range(GROUPS))
+    return Replicates(np.stack([statistic(chosen) for chosen in (everything, *without)]), "jackknife")

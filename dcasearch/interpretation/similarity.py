@@ -21,7 +21,7 @@ CHANCE = SHARE / (2 - SHARE)
 LEAST_IMAGES = 256
 """Below so many images no CKA is told."""
 _CONSTANT = 1e-6
-"""Features that vary less than this share of their size are called constant: it is rounding in fp32."""
+"""What varies by less than this share of its size is called constant: it is rounding in fp32."""
 
 
 def focus(maps_BHW: Floats, share: float = SHARE) -> NDArray[np.bool_]:
@@ -32,8 +32,9 @@ def focus(maps_BHW: Floats, share: float = SHARE) -> NDArray[np.bool_]:
     """
     flat = maps_BHW.reshape(len(maps_BHW), -1)
     count = max(1, round(share * flat.shape[1]))
-    least_inside = np.sort(flat, axis=1)[:, -count][:, None]
-    chosen = (flat >= least_inside) & (flat > flat.min(1, keepdims=True))
+    least_inside = np.partition(flat, -count, axis=1)[:, -count][:, None]
+    rounding = _CONSTANT * np.abs(flat).max(1, keepdims=True)  # an enlarged map of one value varies by rounding
+    chosen = (flat >= least_inside) & (flat > flat.min(1, keepdims=True) + rounding)
     return np.asarray(chosen.reshape(maps_BHW.shape))
 
 
