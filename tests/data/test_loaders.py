@@ -6,7 +6,7 @@ import torch
 
 from dcasearch.config.recipe import Augmentation, Recipe
 from dcasearch.config.study import Data
-from dcasearch.data import Loader, Loaders, open_evaluation, open_loaders
+from dcasearch.data import Loader, Loaders, describe, open_evaluation, open_loaders, open_sample
 from dcasearch.data.classes import open_set
 from dcasearch.data.loaders import parts_of
 from dcasearch.errors import DataError
@@ -142,3 +142,13 @@ def test_small_sets_stop_as_soon_as_too_many_images_are_unreadable(tmp_path: Pat
     data = Data(name="cifar10", root=str(tmp_path), validation_fraction=0.2)
     with pytest.raises(DataError, match="1 of 27 images are unreadable"):
         open_evaluation(data, "search", resolution=8, batch_size=4, artifacts=None, device=torch.device("cpu"))
+
+
+def test_a_sample_has_each_class_in_proportion_and_a_smaller_one_is_part_of_it() -> None:
+    def sample(images: int) -> Loader:
+        return open_sample(DIGITS, "search", images=images, resolution=8, batch_size=7, device=torch.device("cpu"))
+
+    labels = torch.cat([labels for _, labels in sample(40).epoch(1)])
+    assert np.bincount(labels).tolist() == [4] * 10
+    assert images_of(sample(20)) < images_of(sample(40))
+    assert count(sample(10_000)) == describe(DIGITS).validation_images
