@@ -13,9 +13,10 @@ from dcasearch.cli.console import make_console
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dcasearch.interpretation.readings import Reading
+    from dcasearch.report.readings import Reading
 
 Specs = Annotated[list[Path], typer.Option("--spec", help="A model spec that `export` or `train` wrote; repeatable.")]
+Root = Annotated[str | None, typer.Option(help="The data's folder, where --data is a name or is left out.")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the files that are written.")]
 OfStudy = Annotated[
     str | None,
@@ -30,6 +31,7 @@ def contributions(
         str | None,
         typer.Option(help="Also read shares over images: a data set's name, or the folder of the specs' data set."),
     ] = None,
+    root: Root = None,
     images: Annotated[int, typer.Option(min=2, help="How many images, of all classes in proportion.")] = 1024,
     out: Out = Path("contributions"),
     study: OfStudy = None,
@@ -38,7 +40,7 @@ def contributions(
 ) -> None:
     """Say how much of what each block transforms comes from earlier blocks (the paper's Figure 5).
 
-    From the weights alone; with --data also over images. Writes contributions.csv, .svg and .png.
+    From the weights alone; with --data or --root also over images. Writes contributions.csv, .svg and .png.
     """
     from dcasearch.errors import UserError
     from dcasearch.files import write_whole
@@ -49,7 +51,7 @@ def contributions(
 
     where = choose_device(device)
     subjects = open_subjects(spec, where)
-    shown = None if data is None else images_of(subjects, data)
+    shown = None if data is None and root is None else images_of(subjects, data, root)
     read = [
         Read(s, tuple(contributions_of(s.model, None if shown is None else sample(shown, s, images, where))))
         for s in subjects
@@ -88,7 +90,7 @@ def keep_for(console: Console, reading: Reading, study: str | None, storage: str
     from dcasearch.analysis.standing import load_study_of
     from dcasearch.artifacts import open_artifacts
     from dcasearch.cli.storage import open_study
-    from dcasearch.interpretation.readings import keep
+    from dcasearch.report.readings import keep
 
     name, store = open_study(study, storage, console)
     place = keep(reading, open_artifacts(load_study_of(store, name).artifacts), name)

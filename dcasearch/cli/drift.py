@@ -9,7 +9,7 @@ import typer
 
 from dcasearch.cli.arguments import Storage
 from dcasearch.cli.console import make_console
-from dcasearch.cli.contributions import Device, OfStudy, Out, Specs, keep_for, print_reading
+from dcasearch.cli.contributions import Device, OfStudy, Out, Root, Specs, keep_for, print_reading
 
 
 def drift(
@@ -18,6 +18,7 @@ def drift(
         str | None,
         typer.Option(help="A data set's name, or the folder of the specs' data set; else the specs' data set."),
     ] = None,
+    root: Root = None,
     images: Annotated[int, typer.Option(min=2, help="How many images, of all classes in proportion.")] = 256,
     seed: Annotated[int, typer.Option(help="Of the untrained networks.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write every number into this file.")] = None,
@@ -35,15 +36,15 @@ def drift(
     from dcasearch.interpretation.drift import tracks_of
     from dcasearch.interpretation.drift_comparison import VARIANTS, Watched
     from dcasearch.interpretation.drift_reading import draw_figure, reading_of
-    from dcasearch.interpretation.readings import to_json
     from dcasearch.interpretation.subjects import images_of, made_with, open_subjects, sample
     from dcasearch.interpretation.untrained import untrained
+    from dcasearch.report.readings import to_json
     from dcasearch.training.network import choose_device
 
     console = make_console()
     where = choose_device(device)
     subjects = open_subjects(spec, where)
-    shown = images_of(subjects, data)
+    shown = images_of(subjects, data, root)
     watched = []
     for subject in subjects:
         loader = sample(shown, subject, images, where)

@@ -11,8 +11,8 @@ from typing import TypeAlias
 from dcasearch.interpretation.claims import claims, verdicts
 from dcasearch.interpretation.contributions import Contribution, stages_along
 from dcasearch.interpretation.figure import Drawn, Line, Panel, draw
-from dcasearch.interpretation.readings import Reading, plain
 from dcasearch.interpretation.subjects import Subject
+from dcasearch.report.readings import Reading, plain
 
 CSV_COLUMNS = (
     *("spec", "connection", "node", "stage", "dimension", "branch", "function", "sender"),

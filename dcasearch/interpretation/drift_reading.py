@@ -11,8 +11,8 @@ from dcasearch.interpretation.drift import Spot, Track
 from dcasearch.interpretation.drift_comparison import VARIANTS, Mean, Watched, differences, mean_of
 from dcasearch.interpretation.figure import Drawn, Line, Panel, draw
 from dcasearch.interpretation.intervals import Estimate
-from dcasearch.interpretation.readings import Reading, plain
 from dcasearch.interpretation.similarity import CHANCE, LEAST_IMAGES
+from dcasearch.report.readings import Reading, plain
 
 COLUMNS = ("network", "measure", "mean over steps (95%)", "between stages (95%)", "images left out")
 

@@ -54,24 +54,30 @@ def open_subjects(specs: Sequence[Path], device: torch.device) -> list[Subject]:
     resolved = [spec.resolve() for spec in specs]
     if len(set(resolved)) < len(specs):
         raise UserError("--spec: a spec is given twice")
-    stems = [spec.stem for spec in specs]
-    short = len(set(stems)) == len(stems)
+    names = _names(specs)
     return [
-        Subject(
-            name=spec.stem if short else str(spec.with_suffix("")),
-            spec=load_spec(spec),
-            model=cast(DCANet, load_model(spec).to(device)),
-        )
-        for spec in specs
+        Subject(name=name, spec=load_spec(spec), model=cast(DCANet, load_model(spec).to(device)))
+        for name, spec in zip(names, specs, strict=True)
     ]
 
 
-def images_of(subjects: Sequence[Subject], where: str | None) -> Images:
+def _names(specs: Sequence[Path]) -> list[str]:
+    """Return the specs' names, with their folders where the names alone do not tell them apart."""
+    known: Sequence[list[str]] = (
+        [spec.stem for spec in specs],
+        [f"{spec.resolve().parent.name}/{spec.stem}" for spec in specs],
+        [str(spec.with_suffix("")) for spec in specs],
+    )
+    return next((names for names in known if len(set(names)) == len(specs)), known[-1])
+
+
+def images_of(subjects: Sequence[Subject], where: str | None, root: str | None = None) -> Images:
     """Return the images that networks are read on.
 
     Args:
         subjects: by default the images are those that their numbers were measured on.
         where: the folder of those images, or the name of another data set. Its held-out images are then used.
+        root: the folder of the images, where `where` is none.
 
     Raises:
         UserError: there is no such folder or data set, or the subjects' numbers are of different images.
@@ -79,14 +85,14 @@ def images_of(subjects: Sequence[Subject], where: str | None) -> Images:
     if where is not None and not Path(where).is_dir():
         if where not in DATASETS:
             raise UserError(f"--data {where}: no folder, and no data set; {nearest(where, DATASETS)}")
-        return Images(Data(name=where), "search")
+        return Images(Data(name=where, root=root), "search")
     known = {(subject.spec.data, subject.spec.measured.protocol): subject.name for subject in subjects}
     if len(known) > 1:
         raise UserError(
             f"{' and '.join(known.values())} were measured on different images; name one data set with --data"
         )
     [(data, protocol)] = known
-    return Images(data.at(where), protocol)
+    return Images(data.at(where or root), protocol)
 
 
 def made_with(device: torch.device) -> dict[str, str]:

@@ -15,6 +15,7 @@ from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, ot
 from dcasearch.analysis.words import cells
 from dcasearch.metrics import METRICS
 from dcasearch.report.figures import Figure, figures_of
+from dcasearch.report.readings import Reading
 from dcasearch.store import Store
 from dcasearch.trial import State
 
@@ -63,7 +64,9 @@ class Trusted(Protocol):
         """None: not estimable."""
 
 
-def write_report(store: Store, name: str, out: Path, trust: Sequence[Trusted] = ()) -> list[Path]:
+def write_report(
+    store: Store, name: str, out: Path, trust: Sequence[Trusted] = (), readings: Sequence[Reading] = ()
+) -> list[Path]:
     """Write `report.html` and each figure as SVG and PNG into a folder; return the files, the page first.
 
     Args:
@@ -71,6 +74,7 @@ def write_report(store: Store, name: str, out: Path, trust: Sequence[Trusted] = 
         name: The study.
         out: The folder; made where it is missing. Files of these names are replaced.
         trust: How far each proxy can be trusted, as `dcasearch.analysis.trust` finds it.
+        readings: What was kept beside the study's artifacts, as `dcasearch.report.readings` finds it.
 
     Raises:
         UserError: the database holds no study of that name.
@@ -79,7 +83,7 @@ def write_report(store: Store, name: str, out: Path, trust: Sequence[Trusted] = 
     figures = list(figures_of(standing))
     out.mkdir(parents=True, exist_ok=True)
     page = out / "report.html"
-    page.write_text(render(standing, figures, store.url, trust), encoding="utf-8")
+    page.write_text(render(standing, figures, store.url, trust, readings), encoding="utf-8")
     written = [page]
     for figure in figures:
         svg, png = out / f"{figure.name}.svg", out / f"{figure.name}.png"
@@ -89,7 +93,13 @@ def write_report(store: Store, name: str, out: Path, trust: Sequence[Trusted] = 
     return written
 
 
-def render(standing: Standing, figures: Sequence[Figure], database: str, trust: Sequence[Trusted] = ()) -> str:
+def render(
+    standing: Standing,
+    figures: Sequence[Figure],
+    database: str,
+    trust: Sequence[Trusted] = (),
+    readings: Sequence[Reading] = (),
+) -> str:
     """Return the page; it needs no other file and no network."""
     from jinja2 import Environment, StrictUndefined
 
@@ -115,11 +125,16 @@ def render(standing: Standing, figures: Sequence[Figure], database: str, trust: 
             if f.race is not None and f.race.candidates
         ],
         trust=[_trust(entry) for entry in trust],
-        figures=[(figure, base64.b64encode(figure.svg.encode()).decode()) for figure in figures],
+        figures=[(figure, _encoded(figure.svg)) for figure in figures],
+        readings=[(reading, _encoded(reading.svg)) for reading in readings],
         hours=str(timedelta(seconds=round(standing.seconds))),
         winner=standing.winner,
         finished=bool(standing.finals) or (study.final is None and bool(last.counts.get(State.COMPLETE))),
     )
+
+
+def _encoded(svg: str) -> str:
+    return base64.b64encode(svg.encode()).decode()
 
 
 def _begun(standing: Standing) -> list[FidelityStanding]:

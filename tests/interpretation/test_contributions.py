@@ -15,9 +15,7 @@ from dcasearch.interpretation.contribution_reading import CSV_COLUMNS, Read, csv
 from dcasearch.interpretation.contributions import Contribution, contributions_of, stages_along
 from dcasearch.interpretation.subjects import images_of, open_subjects, sample
 from dcasearch.models import build_model
-from tests.cli.conftest import Command, dcasearch  # noqa: F401  # a fixture
-from tests.interpretation.conftest import WriteSpec
-from tests.interpretation.samples import tiny
+from tests.interpretation.samples import tiny, write_spec
 from tests.models.samples import images
 
 CPU = torch.device("cpu")
@@ -143,13 +141,13 @@ def test_every_claim_names_a_known_network_and_has_a_bound() -> None:
 
 
 @pytest.fixture(scope="module")
-def dense(write_spec: WriteSpec) -> Path:
-    return write_spec("dense", "cbam", topology="dense", function="direct")
+def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_spec(tmp_path_factory.mktemp("specs"), "dense", "cbam", topology="dense", function="direct")
 
 
 @pytest.fixture(scope="module")
-def soft(write_spec: WriteSpec) -> Path:
-    return write_spec("soft", "se", function="softmax")
+def soft(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_spec(tmp_path_factory.mktemp("specs"), "soft", "se", function="softmax")
 
 
 def test_the_csv_has_every_connection_and_the_edges_of_those_with_several(dense: Path) -> None:
@@ -162,9 +160,9 @@ def test_the_csv_has_every_connection_and_the_edges_of_those_with_several(dense:
     assert all(row["images_share"] == "" for row in rows)
 
 
-def test_edges_stand_below_their_connection(write_spec: WriteSpec) -> None:
+def test_edges_stand_below_their_connection(tmp_path: Path) -> None:
     edges = {"channel": [[1, 3], [2, 3]]}
-    subjects = open_subjects([write_spec("two", topology="custom", edges=edges, function="direct")], CPU)
+    subjects = open_subjects([write_spec(tmp_path, "two", topology="custom", edges=edges, function="direct")], CPU)
     read = Read(subjects[0], tuple(contributions_of(subjects[0].model)))
     whole, first, second = csv.DictReader(io.StringIO(csv_of([read])))
     assert [row["sender"] for row in (whole, first, second)] == ["all", "layer1.0", "layer1.1"]
@@ -188,22 +186,3 @@ def test_what_cannot_be_read_is_said(dense: Path, soft: Path) -> None:
     with_images = [row for row in reading.rows if row[0] == "soft"]
     assert all(row[-2] == "" and row[-1].count("%") == 1 for row in with_images)
     json.dumps(reading.numbers, allow_nan=False)
-
-
-def test_the_command_writes_its_three_files(dense: Path, tmp_path: Path, dcasearch: Command) -> None:  # noqa: F811
-    done = dcasearch("contributions", "--spec", dense, "--data", "digits", "--images", 20, "--out", tmp_path / "out")
-    assert done.code == 0, done.err
-    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
-        "contributions.csv",
-        "contributions.png",
-        "contributions.svg",
-    ]
-    assert "20 of digits, held-out images of train" in done.out
-    svg = (tmp_path / "out" / "contributions.svg").read_text()
-    assert all(said in svg for said in ("stage 4", "dense, channel", "dense, spatial", "from the weights"))
-
-
-def test_a_network_without_connections_has_nothing_to_read(write_spec: WriteSpec, dcasearch: Command) -> None:  # noqa: F811
-    done = dcasearch("contributions", "--spec", write_spec("vanilla"))
-    assert done.code == 2
-    assert "no network has a connection" in done.err

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from dcasearch.errors import UserError
 from dcasearch.interpretation import drift as drift_room
 from dcasearch.interpretation.drift import Spot, Track, tracks_of
 from dcasearch.interpretation.drift_comparison import Watched, differences, mean_of
@@ -19,9 +18,7 @@ from dcasearch.interpretation.similarity import LEAST_IMAGES
 from dcasearch.interpretation.subjects import images_of, open_subjects, sample
 from dcasearch.interpretation.untrained import untrained
 from dcasearch.models import DCANet
-from tests.cli.conftest import Command, dcasearch  # noqa: F401  # a fixture
-from tests.interpretation.conftest import WriteSpec
-from tests.interpretation.samples import tiny
+from tests.interpretation.samples import tiny, write_spec
 from tests.interpretation.test_contributions import Batches
 from tests.models.samples import images
 
@@ -166,8 +163,9 @@ def test_networks_with_other_blocks_are_not_compared() -> None:
 
 
 @pytest.fixture(scope="module")
-def specs(write_spec: WriteSpec) -> list[Path]:
-    return [write_spec("connected", "cbam", function="learned"), write_spec("vanilla", "cbam")]
+def specs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("specs")
+    return [write_spec(folder, "connected", "cbam", function="learned"), write_spec(folder, "vanilla", "cbam")]
 
 
 def test_an_untrained_network_keeps_the_coefficients_alone_if_that_is_asked(specs: list[Path]) -> None:
@@ -229,46 +227,3 @@ def test_the_figure_has_a_panel_for_each_measure_and_a_line_for_each_network() -
     svg = draw_figure(networks).svg
     words = ("overlap of Grad-CAM", "overlap of spatial attention", "1 → 2", "a, untrained", "two unrelated maps")
     assert all(word in svg for word in words)
-
-
-def test_the_command_writes_figure_and_numbers(specs: list[Path], tmp_path: Path, dcasearch: Command) -> None:  # noqa: F811
-    arguments = [*("--spec", specs[0], "--spec", specs[1]), *("--images", 12, "--json", tmp_path / "drift.json")]
-    done = dcasearch("drift", *arguments, "--out", tmp_path / "out")
-    assert done.code == 0, done.err
-    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["drift.png", "drift.svg"]
-    written = json.loads((tmp_path / "drift.json").read_text())
-    assert {(n["network"], n["variant"]) for n in written["numbers"]["networks"]} == {
-        ("connected", "trained"),
-        ("connected", "untrained"),
-        ("connected", "untrained, trained coefficients"),
-        ("vanilla", "trained"),
-        ("vanilla", "untrained"),
-    }
-    labels = {mean["label"] for mean in written["numbers"]["differences"]}
-    assert "connected − vanilla" in labels
-    assert written["provenance"]["seed of the untrained networks"] == "0"
-    assert "no CKA is told of 12 images" in done.out
-
-
-def test_networks_of_different_images_need_a_data_set_named(specs: list[Path]) -> None:
-    subjects = open_subjects(specs, CPU)
-    other = subjects[1].spec.model_copy(update={"data": subjects[1].spec.data.model_copy(update={"split_seed": 7})})
-    moved = [subjects[0], type(subjects[1])(name="other", spec=other, model=subjects[1].model)]
-    with pytest.raises(UserError, match="connected and other were measured on different images"):
-        images_of(moved, None)
-    assert images_of(moved, "digits").data.split_seed == 0
-
-
-def test_a_word_that_is_no_data_set_and_no_folder_is_refused(specs: list[Path]) -> None:
-    with pytest.raises(UserError, match="did you mean 'digits'"):
-        images_of(open_subjects(specs[:1], CPU), "digit")
-
-
-def test_a_spec_may_be_given_once(specs: list[Path]) -> None:
-    with pytest.raises(UserError, match="given twice"):
-        open_subjects([specs[0], specs[0]], CPU)
-
-
-def test_specs_of_one_name_are_told_apart_by_their_folders(write_spec: WriteSpec) -> None:
-    specs = [write_spec("model"), write_spec("model", "cbam")]
-    assert [subject.name for subject in open_subjects(specs, CPU)] == [str(s.with_suffix("")) for s in specs]
