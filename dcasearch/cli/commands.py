@@ -14,6 +14,8 @@ from dcasearch.cli import data as data_commands
 from dcasearch.cli.ablate import ablate
 from dcasearch.cli.arguments import AsJson, Storage, StudyFile, StudyName
 from dcasearch.cli.console import make_console
+from dcasearch.cli.contributions import contributions
+from dcasearch.cli.drift import drift
 from dcasearch.cli.evaluate import evaluate
 from dcasearch.cli.gpu_check import gpu_check
 from dcasearch.cli.gradcam import gradcam
@@ -302,6 +304,8 @@ app.command()(replay)
 app.command()(retry)
 app.command()(inspect)
 app.command()(kinds)
+app.command()(contributions)
+app.command()(drift)
 app.command()(gradcam)
 app.command("gpu-check")(gpu_check)
 

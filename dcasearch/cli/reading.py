@@ -68,12 +68,16 @@ def report(
     """Write a study as one self-contained HTML page, and each of its figures as SVG and PNG; also while it runs."""
     from dcasearch.analysis.standing import load_study_of
     from dcasearch.analysis.trust import trust_of
+    from dcasearch.artifacts import open_artifacts
     from dcasearch.cli.storage import open_study
     from dcasearch.report.page import write_report
+    from dcasearch.report.readings import kept
 
     console = make_console()
     name, store = open_study(study, storage, console)
-    page, *figures = write_report(store, name, out, trust_of(load_study_of(store, name), store), reach)
+    last_run = load_study_of(store, name)
+    readings = kept(open_artifacts(last_run.artifacts), name)
+    page, *figures = write_report(store, name, out, trust_of(last_run, store), readings=readings, reach=reach)
     console.print(f"{page}, and {len(figures)} files of figures beside it")
 
 

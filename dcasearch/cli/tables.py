@@ -11,6 +11,7 @@ from rich.table import Table
 _WORDS = (
     *("name", "predictor", "against", "state", "architecture", "why", "race"),
     *("attention", "receives from", "expected", "got"),
+    *("dimension", "into", "from", "function", "measure"),
     *("name and source", "place", "dimensions", "options"),
 )
 """Columns that are no numbers."""

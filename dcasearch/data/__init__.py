@@ -11,7 +11,7 @@ from dcasearch.data.batches import Batch, Loader, Share
 from dcasearch.data.classes import open_set
 from dcasearch.data.describe import DataInfo, describe
 from dcasearch.data.held_out import HeldOut, Split, open_held_out
-from dcasearch.data.loaders import Loaders, open_evaluation, open_loaders, open_part, open_unaugmented
+from dcasearch.data.loaders import Loaders, open_evaluation, open_loaders, open_part, open_sample, open_unaugmented
 from dcasearch.data.preprocessing import Preprocessing, Source, preprocessing_of
 from dcasearch.data.scratch import scratch_of
 from dcasearch.data.seeds import derived_seed
@@ -37,6 +37,7 @@ __all__ = [
     "open_held_out",
     "open_loaders",
     "open_part",
+    "open_sample",
     "open_set",
     "open_unaugmented",
     "preprocessing_of",

@@ -292,3 +292,31 @@ def open_part(
         data, resolution=resolution, batch_size=batch_size, artifacts=artifacts, device=device, dataset=dataset
     )
     return factory.evaluation(Chosen(part, np.arange(len(part.labels))))
+
+
+def open_sample(
+    data: Data,
+    protocol: EvaluationProtocol,
+    *,
+    images: int,
+    resolution: int,
+    batch_size: int,
+    device: torch.device,
+) -> Loader:
+    """Return some of the images that a protocol's numbers are measured on: each class in proportion, always the same.
+
+    Args:
+        data: the study's data.
+        protocol: who sees what.
+        images: how many; all where there are fewer. A smaller sample is part of a larger one.
+        resolution: pixels per side.
+        batch_size: of the batches.
+        device: where the batches are wanted.
+
+    Raises:
+        DataError: the data is missing, of another layout, or broken.
+    """
+    factory = _Factory(data, resolution=resolution, batch_size=batch_size, artifacts=None, device=device)
+    chosen = parts_of(factory.dataset, data, protocol).final
+    order = stratified_order(chosen.part.labels[chosen.indices], data.split_seed)
+    return factory.evaluation(Chosen(chosen.part, chosen.indices[order[:images]]))

@@ -2,6 +2,9 @@
 
 `gradcam` computes the maps, `energy` measures how much of a map lies inside boxes, `pictures` reads images, and
 `contact_sheet` draws maps over them.
+
+`observing` sees what attention blocks compute. `contributions` says what connections carry, `drift` how much the focus
+moves from stage to stage; both end in a `dcasearch.report.readings.Reading`.
 """
 
 from dcasearch.interpretation.gradcam import Empty, enlarge, grad_cam, min_max, top_classes

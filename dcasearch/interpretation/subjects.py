@@ -1,4 +1,4 @@
-"""The networks that are looked at: exported specs with their weights, and words for what they are."""
+"""The networks that a command reads: exported specs with their weights, and words for what they are."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
+
+import torch
 
 from dcasearch.architecture import Network
 from dcasearch.architecture.kinds.declaration import NO_ATTENTION
@@ -16,11 +18,12 @@ from dcasearch.metrics import CLASSIFICATION
 from dcasearch.models import DCANet
 
 _UNTOLD = "model"
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """One exported network with its weights, on the CPU in evaluation mode."""
+    """One exported network with its weights, in evaluation mode."""
 
     name: str
     """Short, different from every other subject's, and usable in a file's name."""
@@ -62,12 +65,13 @@ class Subject:
         raise UserError(f"'{wanted}' is no class of {self.path}, which has {self.spec.num_classes}; {known}")
 
 
-def load_subjects(paths: Sequence[Path], resolution: int | None = None) -> list[Subject]:
+def load_subjects(paths: Sequence[Path], resolution: int | None = None, device: torch.device = _CPU) -> list[Subject]:
     """Return the networks of some specs, in their order.
 
     Args:
         paths: of exported specs; the weights lie beside them.
         resolution: pixels per side of every input; None: each spec's own.
+        device: where the networks are wanted.
 
     Raises:
         UserError: a spec or its weights are missing or broken, or a network classifies nothing.
@@ -76,8 +80,8 @@ def load_subjects(paths: Sequence[Path], resolution: int | None = None) -> list[
     for path, name in zip(paths, names_of(paths), strict=True):
         spec = load_spec(path)
         if spec.task != CLASSIFICATION.name:
-            raise UserError(f"{path} has learned {spec.task}; Grad-CAM here explains a class")
-        model = cast(DCANet, load_model(path))
+            raise UserError(f"{path} has learned {spec.task}; it is read here as a classifier")
+        model = cast(DCANet, load_model(path).to(device))
         subjects.append(Subject(name, path, spec, model, resolution or spec.resolution))
     return subjects
 

@@ -15,6 +15,7 @@ from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, ot
 from dcasearch.analysis.words import DIFFERENCES_OF_A_TABLE, cells
 from dcasearch.metrics import METRICS
 from dcasearch.report.figures import Figure, figures_of
+from dcasearch.report.readings import Reading
 from dcasearch.report.rows import cells_of, sentence_of
 from dcasearch.store import Store
 from dcasearch.trial import State
@@ -65,7 +66,13 @@ class Trusted(Protocol):
 
 
 def write_report(
-    store: Store, name: str, out: Path, trust: Sequence[Trusted] = (), reach: float | None = None
+    store: Store,
+    name: str,
+    out: Path,
+    trust: Sequence[Trusted] = (),
+    *,
+    readings: Sequence[Reading] = (),
+    reach: float | None = None,
 ) -> list[Path]:
     """Write `report.html` and each figure as SVG and PNG into a folder; return the files, the page first.
 
@@ -75,6 +82,7 @@ def write_report(
         out: The folder; made where it is missing. Files of these names are replaced.
         trust: How far each proxy can be trusted, as `dcasearch.analysis.trust` finds it.
         reach: Of a list of architectures: the accuracy for which each row says when it was reached.
+        readings: What was kept beside the study's artifacts, as `dcasearch.report.readings` finds it.
 
     Raises:
         UserError: the database holds no study of that name.
@@ -83,7 +91,7 @@ def write_report(
     figures = list(figures_of(standing))
     out.mkdir(parents=True, exist_ok=True)
     page = out / "report.html"
-    page.write_text(render(standing, figures, store.url, trust), encoding="utf-8")
+    page.write_text(render(standing, figures, store.url, trust, readings), encoding="utf-8")
     written = [page]
     for figure in figures:
         svg, png = out / f"{figure.name}.svg", out / f"{figure.name}.png"
@@ -93,7 +101,13 @@ def write_report(
     return written
 
 
-def render(standing: Standing, figures: Sequence[Figure], database: str, trust: Sequence[Trusted] = ()) -> str:
+def render(
+    standing: Standing,
+    figures: Sequence[Figure],
+    database: str,
+    trust: Sequence[Trusted] = (),
+    readings: Sequence[Reading] = (),
+) -> str:
     """Return the page; it needs no other file and no network."""
     from jinja2 import Environment, StrictUndefined
 
@@ -122,7 +136,8 @@ def render(standing: Standing, figures: Sequence[Figure], database: str, trust: 
             if f.race is not None and f.race.candidates
         ],
         trust=[_trust(entry) for entry in trust],
-        figures=[(figure, base64.b64encode(figure.svg.encode()).decode()) for figure in figures],
+        figures=[(figure, _encoded(figure.svg)) for figure in figures],
+        readings=[(reading, _encoded(reading.svg)) for reading in readings],
         hours=str(timedelta(seconds=round(standing.seconds))),
         winner=standing.winner,
         finished=bool(standing.finals) or (study.final is None and bool(last.counts.get(State.COMPLETE))),
@@ -134,6 +149,10 @@ def _effects(standing: Standing) -> list[str]:
     if standing.table is None:
         return []
     return [sentence_of(effect, standing.table.headline.unit_of_differences) for effect in standing.table.effects]
+
+
+def _encoded(svg: str) -> str:
+    return base64.b64encode(svg.encode()).decode()
 
 
 def _begun(standing: Standing) -> list[FidelityStanding]:

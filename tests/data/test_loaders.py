@@ -7,7 +7,7 @@ import torch
 
 from dcasearch.config.recipe import Augmentation, Recipe
 from dcasearch.config.study import Data
-from dcasearch.data import Loader, Loaders, open_evaluation, open_loaders, open_unaugmented
+from dcasearch.data import Loader, Loaders, describe, open_evaluation, open_loaders, open_sample, open_unaugmented
 from dcasearch.data.classes import open_set
 from dcasearch.data.loaders import parts_of
 from dcasearch.errors import DataError
@@ -204,3 +204,13 @@ def test_the_unaugmented_images_are_those_of_the_training_each_once() -> None:
     augmented = open_loaders(DIGITS, "search", recipe=recipe, seed=0, **shared)
     assert images_of(loader) == images_of(plain.train) != images_of(augmented.train)
     assert count(loader) == 64
+
+
+def test_a_sample_has_each_class_in_proportion_and_a_smaller_one_is_part_of_it() -> None:
+    def sample(images: int) -> Loader:
+        return open_sample(DIGITS, "search", images=images, resolution=8, batch_size=7, device=torch.device("cpu"))
+
+    labels = torch.cat([labels for _, labels in sample(40).epoch(1)])
+    assert np.bincount(labels).tolist() == [4] * 10
+    assert images_of(sample(20)) < images_of(sample(40))
+    assert count(sample(10_000)) == describe(DIGITS).validation_images

@@ -29,7 +29,14 @@ Features = TypeVar("Features")
 
 
 class Branch(nn.Module, ABC, Generic[Features]):
-    """One dimension of an attention block. `Features` is the map (B, C, H, W), or SK's pair of maps."""
+    """One dimension of an attention block. `Features` is the map (B, C, H, W), or SK's pair of maps.
+
+    A block calls the branch itself where it wants T. So a forward hook on a branch sees T (`dcasearch.interpretation`).
+    """
+
+    def forward(self, extraction: Extraction) -> Tensor:
+        """Return T = t(G), by `transform`."""
+        return self.transform(extraction)
 
     @abstractmethod
     def extract(self, features: Features) -> Extraction:
@@ -91,7 +98,7 @@ class AttentionBlock(nn.Module):
         for dimension in self.dimensions:
             part = self.part(dimension)
             raw = part.extract(features)
-            transformed = part.transform(receive(dimension, raw, part.extract))
+            transformed = part(receive(dimension, raw, part.extract))
             features = part.fuse(features, transformed)
             if dimension in sends:
                 messages[dimension] = sends[dimension](part, raw, transformed, features)
@@ -110,7 +117,7 @@ class JointAttention(AttentionBlock, ABC):
 
     def transform(self, extractions: Mapping[Dimension, Extraction]) -> Mapping[Dimension, Tensor]:
         """Return T of each dimension; by default each by itself."""
-        return {dimension: self.part(dimension).transform(g) for dimension, g in extractions.items()}
+        return {dimension: self.part(dimension)(g) for dimension, g in extractions.items()}
 
     def attend(self, features: Tensor, receive: Receive, sends: Sends) -> tuple[Tensor, Messages]:
         """Extract in every dimension, transform, and fuse once; return the gated map and the messages."""

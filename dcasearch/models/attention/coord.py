@@ -59,7 +59,7 @@ class CoordinateAttention(JointAttention):
         both = self.act(self.norm(self.conv(both)))
         height = rows_BCH1.shape[2]
         shared = both[:, :, :height], both[:, :, height:].transpose(2, 3)
-        return {d: self.part(d).transform((f,)) for d, f in zip(self.dimensions, shared, strict=True)}
+        return {d: self.part(d)((f,)) for d, f in zip(self.dimensions, shared, strict=True)}
 
     def fuse(self, features: Tensor, transformed: Mapping[Dimension, Tensor]) -> Tensor:
         """Gate each position by its row and by its column."""

@@ -130,7 +130,7 @@ class NonLocal(AttentionBlock):
         weights_BNN = part.weights(features)
         raw = (part.mean(features, weights_BNN),)
         (fused,) = receive(dimension, raw, part.extract)
-        transformed = part.transform((fused - raw[0], part.attended(features, weights_BNN)))
+        transformed = part((fused - raw[0], part.attended(features, weights_BNN)))
         gated = part.fuse(features, transformed)
         return gated, {d: send(part, raw, transformed, gated) for d, send in sends.items() if d == dimension}
 

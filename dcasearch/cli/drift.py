@@ -1,0 +1,74 @@
+"""`dcasearch drift`: what is parsed and printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dcasearch.cli.arguments import Storage
+from dcasearch.cli.console import make_console
+from dcasearch.cli.contributions import Device, OfStudy, Out, Root, Specs, keep_for, print_reading
+
+
+def drift(
+    spec: Specs,
+    data: Annotated[
+        str | None,
+        typer.Option(help="A data set's name, or the folder of the specs' data set; else the specs' data set."),
+    ] = None,
+    root: Root = None,
+    images: Annotated[int, typer.Option(min=2, help="How many images, of all classes in proportion.")] = 256,
+    seed: Annotated[int, typer.Option(help="Of the untrained networks.")] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write every number into this file.")] = None,
+    out: Out = Path("drift"),
+    study: OfStudy = None,
+    storage: Storage = None,
+    device: Device = "auto",
+) -> None:
+    """Measure how far the focus moves between stages: Grad-CAM, spatial attention, CKA of attention.
+
+    Each network is compared with an untrained one of its architecture, and the first with each other. Give the
+    vanilla network and the controls as further --spec. Writes drift.svg and drift.png. Needs captum.
+    """
+    from dcasearch.files import write_whole
+    from dcasearch.interpretation.drift import tracks_of
+    from dcasearch.interpretation.drift_comparison import VARIANTS, Watched
+    from dcasearch.interpretation.drift_reading import draw_figure, reading_of
+    from dcasearch.interpretation.images import images_of, made_with, sample
+    from dcasearch.interpretation.subjects import load_subjects
+    from dcasearch.interpretation.untrained import untrained
+    from dcasearch.report.readings import to_json
+    from dcasearch.training.network import choose_device
+
+    console = make_console()
+    where = choose_device(device)
+    subjects = load_subjects(spec, device=where)
+    shown = images_of(subjects, data, root)
+    watched = []
+    for subject in subjects:
+        loader = sample(shown, subject, images, where)
+        for variant in VARIANTS:
+            if variant == "trained":
+                model = subject.model
+            elif variant == "untrained" or subject.model.network.edges:
+                trained_coefficients = variant != "untrained"
+                model = untrained(subject, loader, seed=seed, with_coefficients=trained_coefficients)
+            else:
+                continue
+            console.print(f"looking at {subject.name}, {variant}")
+            watched.append(Watched(name=subject.name, variant=variant, tracks=tuple(tracks_of(model, loader))))
+    drawn = draw_figure(watched)
+    count = watched[0].tracks[0].images
+    made = {**made_with(where), "seed of the untrained networks": str(seed)}
+    reading = reading_of(watched, f"{count:,} of {shown.title}", made, drawn.svg)
+    print_reading(console, reading)
+    if json_file is not None:
+        write_whole(json_file, to_json(reading).encode())
+        console.print(f"{json_file}")
+    if out is not None:
+        write_whole(out / "drift.svg", drawn.svg.encode())
+        write_whole(out / "drift.png", drawn.png)
+        console.print(f"{out}: drift.svg, drift.png")
+    keep_for(console, reading, study, storage)
