@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from dcasearch.config.study import Data
 from dcasearch.data.classes import open_set
 from dcasearch.data.folders import IMAGEFOLDER_LAYOUT, IMAGENET_LAYOUT, existing_folder, list_held_out, part_of
-from dcasearch.data.prepared import is_prepared
+from dcasearch.data.prepared import is_prepared, read_index
 from dcasearch.data.sets import IMAGENET_MEAN, IMAGENET_STD, DataSet, Part
 from dcasearch.errors import DataError
 from dcasearch.evaluation import fingerprint
@@ -40,15 +40,20 @@ def open_held_out(data: Data, split: Split) -> HeldOut:
         UserError: no such data set.
         DataError: its files are missing or of another layout, or it has not the classes that are asked for.
     """
-    if data.name in _FOLDERS and data.root is not None and data.classes is None:
+    root = None
+    if data.name in _FOLDERS and data.root is not None:
         root = existing_folder(Path(data.root).expanduser())
-        if not is_prepared(root):
+        if data.classes is None and not is_prepared(root):
             return _in_folder(root, split)
     dataset = open_set(data)
     if dataset.val is dataset.test:
-        split = "validation" if data.name == "imagenet" else "test"
+        split = "validation" if root is not None and _has_val(root) else "test"
     part = dataset.val if split == "validation" else dataset.test
     return HeldOut(dataset=dataset, part=part, split=split, fingerprint=_identity(dataset.fingerprint, dataset.classes))
+
+
+def _has_val(root: Path) -> bool:
+    return "val" in read_index(root).parts if is_prepared(root) else (root / "val").is_dir()
 
 
 def _in_folder(root: Path, wanted: Split) -> HeldOut:

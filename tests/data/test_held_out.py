@@ -7,6 +7,7 @@ import pytest
 
 from dcasearch.config.study import Data
 from dcasearch.data import open_held_out
+from dcasearch.data.preparing import prepare
 from dcasearch.errors import DataError
 from tests.data.support import write_folder, write_image
 
@@ -67,3 +68,19 @@ def test_some_classes_alone_are_measured_where_the_data_says_so() -> None:
     some = open_held_out(Data(name="digits", classes=("0", "1")), "test")
     assert some.dataset.classes == ("0", "1")
     assert some.fingerprint != whole.fingerprint
+
+
+@pytest.mark.parametrize(("part", "split"), [("val", "validation"), ("test", "test")])
+def test_of_a_prepared_set_with_one_part_the_part_is_named_as_it_is(part: str, split: str, tmp_path: Path) -> None:
+    original = write_folder(tmp_path / "images", images=2)
+    if part == "val":
+        (original / "test").rename(original / "val")
+    prepare(original, tmp_path / "prepared", size=16, workers=0, max_corrupt=0.0)
+    assert open_held_out(folder(tmp_path / "prepared"), "validation").split == split
+
+
+def test_some_classes_of_a_folder_with_val_alone_are_its_validation_images(tmp_path: Path) -> None:
+    original = write_folder(tmp_path / "images", images=2)
+    (original / "test").rename(original / "val")
+    found = open_held_out(folder(original).model_copy(update={"classes": ("cat", "eel")}), "test")
+    assert (found.split, found.dataset.classes, len(found.part.labels)) == ("validation", ("cat", "eel"), 2)

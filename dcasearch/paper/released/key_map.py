@@ -30,7 +30,7 @@ class KeyMap:
     """Our parameter or buffer -> its shape."""
     dead: Mapping[str, Shape]
     """Keys without a counterpart, with their shapes: the file builds connections in its first block, which has
-    nothing to receive, so that they change no output and get no gradient (paper.md of the docs, dead parameters)."""
+    nothing to receive, so that they change no output and get no gradient."""
 
     @cached_property
     def keys(self) -> Mapping[str, Shape]:

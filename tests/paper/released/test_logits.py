@@ -69,7 +69,7 @@ def test_the_network_that_differs_differs_by_its_message_alone(monkeypatch: pyte
     assert off(logits_of(SK_LIGHT, tensors), truth) < TOLERANCE
 
 
-UNSEEN = ("conv.0.bias", "att_conv1.0.bias", "att_conv2.0.bias", "conv_mask.bias", COUNTER)
+UNSEEN = (".conv.0.bias", "att_conv1.0.bias", "att_conv2.0.bias", "conv_mask.bias", COUNTER)
 """Ends of the keys that change no output. A LayerNorm over the channels takes away the bias of a 2 -> 1 convolution, a
 softmax over the positions that of GC's mask; BatchNorm does not read its counter. Dead keys are the others."""
 SWAPPED = ("dca_se_resnet18", "dca_gc_resnet18", "dca_cbam_mnasnet1_0r8", "sk_mobilenet_v2")
