@@ -23,10 +23,10 @@ def constants(model: nn.Module) -> dict[str, Tensor]:
     return {name: value for name, value in model.state_dict().items() if name.endswith("control.values")}
 
 
-SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("gc", "ge_theta_2", "coord")]
+SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("sk", "gc", "ge_theta_2", "coord")]
 
 
-@pytest.mark.parametrize("kind", ["se", "cbam", "sk", *SLOW])
+@pytest.mark.parametrize("kind", ["cbam", *SLOW])
 def test_a_constant_is_the_messages_mean_over_images_and_positions_in_the_vanilla_parent(kind: str) -> None:
     parent = copied(spec(kind))
     perturb(parent)
@@ -60,9 +60,8 @@ def hear(edge: Any, found: list[Tensor]) -> None:
     edge.register_forward_pre_hook(keep)
 
 
-@pytest.mark.parametrize("kind", ["se", "cbam"])
-def test_a_constant_takes_images_of_any_size_and_is_the_same_for_all_of_them(kind: str) -> None:
-    model = ready(spec(kind, message="constant")).eval()
+def test_a_constant_takes_images_of_any_size_and_is_the_same_for_all_of_them() -> None:
+    model = ready(spec("cbam", message="constant")).eval()
     before = constants(model)
     for pixels in (24, 40, 33):
         assert torch.isfinite(model(images(2, pixels))).all()
@@ -74,12 +73,12 @@ def test_a_constant_takes_images_of_any_size_and_is_the_same_for_all_of_them(kin
     torch.testing.assert_close(constants(model), before)
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_a_constant_that_was_not_measured_refuses_with_what_to_do(training: bool) -> None:
-    model = copied(spec("se", message="constant")).train(training)
+def test_a_constant_that_was_not_measured_refuses_with_what_to_do() -> None:
+    model = copied(spec("se", message="constant"))
     assert not is_measured(model)
-    with pytest.raises(UserError, match=r"trained vanilla parent; dcasearch\.models\.set_constants measures it"):
-        model(images())
+    for training in (True, False):
+        with pytest.raises(UserError, match=r"trained vanilla parent; dcasearch\.models\.set_constants measures it"):
+            model.train(training)(images())
 
 
 def through_a_file(model: DCANet) -> DCANet:
@@ -107,6 +106,7 @@ def test_a_state_without_constants_leaves_them_unmeasured() -> None:
         measured(images())
 
 
+@pytest.mark.slow
 def test_constants_of_several_processes_are_those_of_all_images() -> None:
     """Each process measures its share; `total` adds what the other has found."""
     parent, whole = copied(spec("se")), built(spec("se", message="constant"))

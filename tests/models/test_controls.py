@@ -48,7 +48,7 @@ def few_edges(kind: str, function: str, message: str) -> dict[str, Any]:
 
 
 def some(step: int, *axes: list[str]) -> list[Any]:
-    """Return every row; those that are not slow have every value of both axes, if `step` is at most their length."""
+    """Return every row of two axes; all but each `step`-th of every value are slow."""
     rows = product(*(enumerate(axis) for axis in axes))
     return [
         pytest.param(one, other, marks=[] if (i + j) % step == 0 else [pytest.mark.slow])
@@ -144,7 +144,7 @@ def test_a_batch_of_one_keeps_its_own_message() -> None:
     assert not torch.equal(sender(images(3)), shuffled(images(3)))
 
 
-@pytest.mark.parametrize(("kind", "message"), some(3, ["se", "sk", "ge_theta_2"], CONTROLS))
+@pytest.mark.parametrize(("kind", "message"), some(9, ["se", "sk", "ge_theta_2"], CONTROLS))
 def test_zero_alpha_of_a_control_is_the_vanilla_network(kind: str, message: str) -> None:
     connected = ready(spec(kind, message=message, topology="dense", alpha={"init": 0})).eval()
     assert torch.equal(connected(images()), copied(spec(kind)).eval()(images()))
@@ -159,7 +159,7 @@ def test_a_gradient_reaches_the_sender_through_a_shuffled_message_alone() -> Non
     assert not constant(message, message).requires_grad
 
 
-@pytest.mark.parametrize(("kind", "message"), some(3, ["se", "cbam", "sk", "coord"], CONTROLS))
+@pytest.mark.parametrize(("kind", "message"), some(5, ["se", "cbam", "sk", "coord"], CONTROLS))
 def test_every_parameter_of_a_controlled_network_gets_a_gradient(kind: str, message: str) -> None:
     model = ready(spec(kind, message=message, function="learned"))
     perturb(model)
@@ -173,6 +173,7 @@ def test_every_parameter_of_a_controlled_network_gets_a_gradient(kind: str, mess
     assert [name for name in silent if not name.endswith("bias")] == []
 
 
+@pytest.mark.slow
 def test_a_coupled_message_can_be_shuffled_or_constant() -> None:
     sender = Architecture.parse(spec("cbam", coupling="coupled"))
     for message in ("shuffled", "constant"):

@@ -259,6 +259,7 @@ def test_fewer_ranks_go_on_with_every_image_counted(
     assert alone.history[0].train_loss == pytest.approx(together[0].history[0].train_loss, rel=0.1)
 
 
+@pytest.mark.slow
 def test_ranks_measure_constant_messages_on_all_images_together(two: Pair, tmp_path: Path) -> None:
     made = constant_after(tmp_path / "first", epochs=1)
     first, second = two.run(train, made, folders(tmp_path))

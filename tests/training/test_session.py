@@ -309,6 +309,7 @@ def test_a_network_with_constant_messages_starts_from_scratch_and_not_from_its_p
     assert all(torch.equal(value, drawn[name]) for name, value in started.items() if ".control." not in name)
 
 
+@pytest.mark.slow
 def test_constant_messages_outlive_an_interruption(tmp_path: Path) -> None:
     for part in ("whole", "halves"):
         (tmp_path / part).mkdir()
