@@ -15,6 +15,7 @@ from dcasearch.analysis.forecast import forecast
 from dcasearch.analysis.standing import standing_of
 from dcasearch.cli.printing import print_standing
 from dcasearch.config.study import Study
+from dcasearch.models import cost
 from dcasearch.report.dashboard import note
 from dcasearch.search.work import Event
 from dcasearch.space import LoadedStudy, read_space
@@ -108,6 +109,15 @@ def test_the_forecast_counts_a_row_that_is_a_baseline_once() -> None:
     study = make()
     [phase] = forecast(study, read_space(study.space), None, None).phases
     assert phase.trainings == 9
+
+
+def test_the_forecast_of_a_grid_is_the_sum_over_its_rows() -> None:
+    deep = {"label": "deep", "backbone": {"name": "resnet50", "stem": "small"}}
+    study = make(space={"architectures": [*ROWS, deep]})
+    [phase] = forecast(study, read_space(study.space), None, None).phases
+    each = [cost(point.architecture, 16, 1000).macs for point in read_space(study.space).enumerate()]
+    images = 1_281_167
+    assert phase.macs == pytest.approx(sum(each) * 3 * 2 * images * (3 * 0.9 + 0.1))
 
 
 def test_a_sampler_that_is_no_grid_may_draw_rows(tmp_path: Path) -> None:

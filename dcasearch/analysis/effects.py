@@ -1,4 +1,4 @@
-"""What several rows of a list say together: how a gain changes with depth, and whether two dimensions add up.
+"""What several rows of a list say together: a gain by depth or initial values, and whether two dimensions add up.
 
 Which rows belong together is recognised by their networks, not by their labels.
 """
@@ -15,6 +15,8 @@ from dcasearch.analysis.power import Difference, Power
 from dcasearch.architecture import BACKBONES, Network
 from dcasearch.space import ListedSpace, Row
 
+OURS = "ours"
+"""The initial values that are this package's own."""
 DEPTHS = 3
 """Depths below which no trend is told: two make a difference, not a trend."""
 
@@ -62,7 +64,7 @@ def effects_of(space: ListedSpace, known: Mapping[str, BySeed], power: Power) ->
         known: By label the headline metric by seed; empty where nothing is trained.
         power: Of these trainings.
     """
-    planned = [*_trends(space, known), *_interactions(space, known)]
+    planned = [*_trends(space, known), *_interactions(space, known), *_initial_values(space, known)]
     found = []
     for plan in planned:
         told = contrast(power, plan.terms, len(planned))
@@ -131,6 +133,32 @@ def _interactions(space: ListedSpace, known: Mapping[str, BySeed]) -> Iterator[_
             rising="more than the sum of the two",
             falling="less than the sum of the two",
         )
+
+
+def _initial_values(space: ListedSpace, known: Mapping[str, BySeed]) -> Iterator[_Planned]:
+    """Yield how much a row's difference to its reference changes with the initial values of both."""
+    by_id = {row.architecture.id: row for row in space.rows}
+    for row in space.rows:
+        network = row.architecture.network
+        twin = by_id.get(replace(network, init=OURS).id)
+        pairs = [(r, space.reference(r)) for r in (row, twin) if r is not None]
+        (ours, theirs), *same = pairs
+        if network.init == OURS or not same or theirs is None or same[0][1] is None:
+            continue
+        other, others_reference = same[0]
+        rows = (ours, theirs, other, others_reference)
+        if all(known[r.label] for r in rows):
+            yield _Planned(
+                name=f"initial values in {ours.label} − {theirs.label}",
+                rows=rows,
+                said=f"({ours.label} − {theirs.label}) − ({other.label} − {others_reference.label})",
+                terms=(
+                    Term(1.0, known[ours.label], known[theirs.label]),
+                    Term(-1.0, known[other.label], known[others_reference.label]),
+                ),
+                rising="greater under the released initial values",
+                falling="smaller under the released initial values",
+            )
 
 
 def _with_edges(rows: list[Row], network: Network, dimensions: set[str]) -> Row | None:

@@ -53,7 +53,7 @@ class Phase:
     trainings: int
     """At most; pruning makes it less, and a race that ends early. Of a zero-cost fidelity its scores."""
     macs: float
-    """Multiply-adds in all, unpruned, at the space's median architecture."""
+    """Multiply-adds in all, unpruned: by the mean over a grid, which trains all, else by the space's median."""
     seconds: float | None
     """None: nothing says how fast the device is."""
     least: int | None = None
@@ -272,15 +272,17 @@ def _phase(
     saved: int = 0,
 ) -> Phase:
     """Return a phase of so many trainings, of which `saved` epochs in all are there already."""
-    some = points[:: max(1, len(points) // 20)]
-    median = statistics.median(cost(p.architecture, fidelity.resolution, classes).macs for p in some)
+    whole = study.sampler.name == "grid" and fidelity.trials is None and fidelity.promote is None
+    some = points if whole else points[:: max(1, len(points) // 20)]
+    macs_of = [cost(p.architecture, fidelity.resolution, classes).macs for p in some]
+    each = statistics.fmean(macs_of) if whole else statistics.median(macs_of)
     held_out = study.data.validation_fraction if study.data.protocol == "search" else 0.0
     train = images * (1 - held_out) * fidelity.train_fraction
     epochs = trainings * fidelity.epochs - saved
     passes, loaded = epochs * (_PASSES * train + images * held_out), epochs * (train + images * held_out)
     if fidelity.kind == "zero_cost":
         passes, loaded = trainings * _passes_of_a_score(fidelity), 0.0
-    macs = median * passes
+    macs = each * passes
     seconds = speed.seconds(macs, loaded)
     return Phase(name, trainings, macs, None if seconds is None else seconds / study.executor.max_concurrent)
 

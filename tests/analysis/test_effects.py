@@ -108,6 +108,22 @@ def test_rows_whose_connections_differ_otherwise_make_no_interaction() -> None:
     assert effects(rows) == ()
 
 
+def test_the_effect_of_attention_and_of_connections_is_compared_between_initial_values() -> None:
+    def rows(init: str) -> list[dict[str, Any]]:
+        parts = [("plain", None, None), ("SE", SE, None), ("DCA", SE, LEARNED)]
+        more = {} if init == "ours" else {"init": init}
+        return [row(f"{name} {init}", "mnasnet1_0", attention, how, **more) for name, attention, how in parts]
+
+    found = effects([*rows("ours"), *rows("authors")], SE_authors=66.0, DCA_authors=66.0)
+    assert [effect.name for effect in found] == [
+        "initial values in SE authors − plain authors",
+        "initial values in DCA authors − SE authors",
+    ]
+    assert [effect.difference.value for effect in found] == [pytest.approx(-4.0), pytest.approx(0.0)]
+    assert [effect.verdict for effect in found] == ["smaller under the released initial values", "not resolved"]
+    assert found[0].said == "(SE authors − plain authors) − (SE ours − plain ours)"
+
+
 def test_a_sentence_gives_the_effect_its_word_and_its_rows() -> None:
     [found] = effects(both_dimensions(), All=73.0)
     said = sentence_of(found, "points")

@@ -355,6 +355,7 @@ def test_init_copies_studies_that_pass_their_check(dcasearch: Command, tmp_path:
     assert (tmp_path / "mine/studies/quickstart.yaml").is_file()
     assert done.out.splitlines()[-1] == "try: dcasearch run mine/studies/quickstart.yaml"
     assert dcasearch("check", "mine/studies/quickstart.yaml").code == 0
+    assert dcasearch("check", "mine/studies/paper/table6_dimensions_small.yaml").code == 0
     again = dcasearch("init", "mine")
     assert again.code == 2
     assert "nothing was copied" in again.err

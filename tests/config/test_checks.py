@@ -150,6 +150,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {"fidelities": [{**FIRST, "seeds": [0, 1]}]},
         "fidelities.0.seeds: a sampled trial is one training",
     ),
+    "seeds and trials of a grid": (
+        {"fidelities": [{**FIRST, "seeds": [0, 1]}], "sampler": {"name": "grid"}},
+        "or take sampler grid without `trials`, which trains every network with each",
+    ),
     "no promotion": ({"fidelities": [FIRST, {**LATER, "promote": None}]}, "fidelities.1: needs `promote`"),
     "promotes nothing": (
         {"fidelities": [FIRST, {**LATER, "promote": {"top": 0}}]},

@@ -46,6 +46,23 @@ def test_asynchronous_promotion_trains_at_the_next_fidelity_while_proxies_still_
     assert len([t for t in store.trials("tiny", "full") if t.origin == "promoted_random"]) == 1
 
 
+def test_a_grid_of_several_seeds_promotes_by_the_mean_over_them(
+    write_study: Callable[..., Path], tmp_path: Path
+) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/study.db", create=True)
+    proxy = {"name": "proxy", "resolution": 16, "epochs": 2, "seeds": [0, 1]}
+    full = {"name": "full", "resolution": 16, "epochs": 3, "promote": {"top": 1}}
+    space = {"backbone": {"name": "mobilenet_v2", "width": 0.1}, "attention": {"name": ["none", "se", "simam", "eca"]}}
+    written = write_study(fidelities=[proxy, full], sampler={"name": "grid"}, space=space)
+    study_room.run(load_study(written), store, Simulated())
+    values: dict[str, list[float]] = {}
+    for trial in store.trials("tiny", "proxy"):
+        values.setdefault(trial.architecture_id, []).append((trial.values or (0.0,))[0])
+    assert {len(of_network) for of_network in values.values()} == {2}
+    best = max(values, key=lambda id: sum(values[id]))
+    assert [trial.architecture_id for trial in store.trials("tiny", "full")] == [best]
+
+
 def test_at_every_moment_no_more_are_promoted_early_than_their_share_of_those_that_ended(
     run: Callable[..., tuple[list[Job], Store]],
 ) -> None:

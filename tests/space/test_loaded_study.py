@@ -191,3 +191,31 @@ def test_five_mistakes_are_printed_at_once_and_nothing_is_written(tmp_path: Path
         assert line.startswith(expected)
     assert ended.stdout == ""
     assert [path.name for path in tmp_path.iterdir()] == ["broken.yaml"]
+
+
+def test_a_grid_of_several_seeds_is_no_larger_than_can_be_planned(tmp_path: Path) -> None:
+    fidelity = {"name": "proxy", "resolution": 16, "epochs": 2, "seeds": [0, 1]}
+    grid: dict[str, Any] = {"fidelities": [fidelity], "sampler": {"name": "grid"}}
+    assert load_study(write_study(tmp_path, **grid)).study.fidelities[0].seeds == (0, 1)
+    blocks = {**SPACE, "connections": {**SPACE["connections"], "granularity": "block", "topology": ["chain", "tree"]}}
+    large = {**blocks, "backbone": {"name": "resnet34"}}
+    [said] = mistakes(write_study(tmp_path, **grid, space=large))
+    assert said.startswith("fidelities.0.seeds: a grid of ")
+    assert said.endswith(" points is too large for several seeds: at most 20,000 are planned")
+
+
+def test_a_list_is_read_from_its_file_and_its_rows_may_be_enqueued_and_be_baselines(tmp_path: Path) -> None:
+    backbone = {"name": "resnet18", "stem": "small"}
+    rows = [
+        {"label": "plain", "backbone": backbone},
+        {"label": "SE", "backbone": backbone, "attention": {"name": "se"}},
+    ]
+    (tmp_path / "rows.yaml").write_text(yaml.safe_dump({"architectures": rows}))
+    listed = {"space": "rows.yaml", "enqueue": [{"architecture": "SE"}], "baselines": ["plain"]}
+    loaded = load_study(write_study(tmp_path, **listed))
+    assert [baseline.name for baseline in loaded.space.baselines(loaded.study.baselines)] == ["plain"]
+    wrong = write_study(tmp_path, **{**listed, "enqueue": [{"architecture": "SEE"}], "baselines": ["plane"]})
+    assert mistakes(wrong) == [
+        "enqueue.0.architecture: 'SEE' is not a choice; did you mean 'SE'? Known: SE, plain.",
+        "baselines.0: 'plane' is not a baseline; did you mean 'plain'? Known: SE, plain.",
+    ]

@@ -1,0 +1,51 @@
+"""The table of a list on the page of its study."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dcasearch.analysis.standing import standing_of
+from dcasearch.analysis.words import DIFFERENCES_OF_A_TABLE
+from dcasearch.report.page import render, write_report
+from dcasearch.report.rows import cells_of
+from dcasearch.store import Store
+from tests.analysis.test_table import run
+from tests.support import make_study
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A list of four rows, trained with three seeds."""
+    return run(tmp_path_factory.mktemp("rows"))[1]
+
+
+def cells(text: str) -> list[list[str]]:
+    return [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", line) for line in re.findall(r"<tr>(.*?)</tr>", text, re.DOTALL)]
+
+
+def test_the_page_shows_every_row_in_the_list_s_order_with_its_word(store: Store) -> None:
+    standing = standing_of(store, "tiny")
+    text = render(standing, [], store.url)
+    assert standing.table is not None
+    shown = cells_of(standing.table)
+    assert "<h2>The table</h2>" in text
+    assert [list(shown.columns), *map(list, shown.rows)] == cells(text.split("<h2>The table</h2>")[1])[:5]
+    assert [row[0] for row in shown.rows] == ["plain", "SE", "DCA-SE", "wide"]
+    assert DIFFERENCES_OF_A_TABLE in text
+
+
+def test_the_page_of_a_space_of_choices_has_no_such_table(tmp_path: Path) -> None:
+    other = Store.open(f"sqlite:///{tmp_path}/study.db", create=True)
+    other.put_study("tiny", {}, make_study().model_dump_json(exclude={"storage"}))
+    assert "<h2>The table</h2>" not in render(standing_of(other, "tiny"), [], other.url)
+
+
+def test_a_report_asks_for_another_accuracy_to_reach(store: Store, tmp_path: Path) -> None:
+    page, *_ = write_report(store, "tiny", tmp_path / "report", reach=79.05)
+    rows = cells(page.read_text(encoding="utf-8").split("<h2>The table</h2>")[1])
+    assert rows[0][-2:] == ["goal", "epochs to it"]
+    assert rows[2][-2:] == ["79.05", "2 to 3"]
+    assert rows[1][-2:] == ["79.05", "not reached"]
