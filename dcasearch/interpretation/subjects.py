@@ -25,7 +25,7 @@ class Subject:
     """A trained network, read from its spec and its weights."""
 
     name: str
-    """Of the spec's file, without its folder where that tells the subjects apart."""
+    """Of the spec's file, or of its folder where several files have one name."""
     spec: Spec
     model: DCANet
     """In evaluation mode."""
@@ -62,9 +62,10 @@ def open_subjects(specs: Sequence[Path], device: torch.device) -> list[Subject]:
 
 
 def _names(specs: Sequence[Path]) -> list[str]:
-    """Return the specs' names, with their folders where the names alone do not tell them apart."""
+    """Return the specs' names, or those of their folders where these tell them apart."""
     known: Sequence[list[str]] = (
         [spec.stem for spec in specs],
+        [spec.resolve().parent.name for spec in specs],
         [f"{spec.resolve().parent.name}/{spec.stem}" for spec in specs],
         [str(spec.with_suffix("")) for spec in specs],
     )

@@ -40,4 +40,4 @@ def test_a_spec_may_be_given_once(specs: list[Path]) -> None:
 def test_specs_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
     specs = [write_spec(tmp_path / folder, "model") for folder in ("a", "b")]
     names = [subject.name for subject in open_subjects(specs, CPU)]
-    assert names == ["a/model", "b/model"]
+    assert names == ["a", "b"]
