@@ -19,7 +19,7 @@ then of another key. Left out of the key while it is 1."""
 NUMERICS_OF_DATA = {"imagefolder": 2, "imagenet": 2}
 """The same for a change that concerns some data sets alone. 2: a JPEG is decoded at a fraction of its size where the
 crop does not need more."""
-_CLASSES = {"digits": 10, "cifar10": 10, "imagenet": TORCHVISION_CLASSES}
+_CLASSES = {"digits": 10, "shapes": 8, "cifar10": 10, "imagenet": TORCHVISION_CLASSES}
 """Of the data sets whose number of classes is known by name."""
 
 

@@ -16,6 +16,7 @@ from dcasearch.cli.console import make_console
 from dcasearch.cli.contributions import contributions
 from dcasearch.cli.drift import drift
 from dcasearch.cli.gpu_check import gpu_check
+from dcasearch.cli.gradcam import gradcam
 from dcasearch.cli.interruption import Signalled, noted, raising
 from dcasearch.cli.reading import export, inspect, kinds, list_studies, report, status, verify
 from dcasearch.cli.replay import replay
@@ -297,6 +298,7 @@ app.command()(inspect)
 app.command()(kinds)
 app.command()(contributions)
 app.command()(drift)
+app.command()(gradcam)
 app.command("gpu-check")(gpu_check)
 
 

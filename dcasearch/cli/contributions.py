@@ -46,11 +46,14 @@ def contributions(
     from dcasearch.files import write_whole
     from dcasearch.interpretation.contribution_reading import Read, csv_of, draw_figure, reading_of
     from dcasearch.interpretation.contributions import contributions_of
-    from dcasearch.interpretation.subjects import images_of, made_with, open_subjects, sample
+    from dcasearch.interpretation.images import images_of, made_with, sample
+    from dcasearch.interpretation.subjects import load_subjects
     from dcasearch.training.network import choose_device
 
     where = choose_device(device)
-    subjects = open_subjects(spec, where)
+    subjects = load_subjects(spec)
+    for subject in subjects:
+        subject.model.to(where)
     shown = None if data is None and root is None else images_of(subjects, data, root)
     read = [
         Read(s, tuple(contributions_of(s.model, None if shown is None else sample(shown, s, images, where))))

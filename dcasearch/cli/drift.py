@@ -36,14 +36,17 @@ def drift(
     from dcasearch.interpretation.drift import tracks_of
     from dcasearch.interpretation.drift_comparison import VARIANTS, Watched
     from dcasearch.interpretation.drift_reading import draw_figure, reading_of
-    from dcasearch.interpretation.subjects import images_of, made_with, open_subjects, sample
+    from dcasearch.interpretation.images import images_of, made_with, sample
+    from dcasearch.interpretation.subjects import load_subjects
     from dcasearch.interpretation.untrained import untrained
     from dcasearch.report.readings import to_json
     from dcasearch.training.network import choose_device
 
     console = make_console()
     where = choose_device(device)
-    subjects = open_subjects(spec, where)
+    subjects = load_subjects(spec)
+    for subject in subjects:
+        subject.model.to(where)
     shown = images_of(subjects, data, root)
     watched = []
     for subject in subjects:

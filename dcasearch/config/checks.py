@@ -11,8 +11,10 @@ from dcasearch.config.study import Fidelity, Promotion, Race, Resources, ScoreNa
 from dcasearch.errors import nearest
 from dcasearch.metrics import CLASSIFICATION, METRICS, SCORE, TASKS, is_cost
 
-DATA_SETS = ("digits", "cifar10", "imagefolder", "imagenet")
+DATA_SETS = ("digits", "shapes", "cifar10", "imagefolder", "imagenet")
 """Registered in `dcasearch.data`; a test holds the two equal."""
+WITHOUT_ROOT = ("digits", "shapes")
+"""Data sets that need no folder."""
 
 
 def check_study(study: Study, report: Report) -> None:
@@ -25,7 +27,7 @@ def _data(study: Study) -> Iterator[tuple[KeyPath, str]]:
     name = study.data.name
     if name not in DATA_SETS:
         yield ("data", "name"), f"'{name}' is not a data set; {nearest(name, DATA_SETS)}"
-    elif name != "digits" and study.data.root is None:
+    elif name not in WITHOUT_ROOT and study.data.root is None:
         yield ("data",), f"{name} needs a root: the folder that holds it"
     classes = study.data.classes if isinstance(study.data.classes, tuple) else ()
     for n, wanted in enumerate(classes):

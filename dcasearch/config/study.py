@@ -82,9 +82,9 @@ class Data(Frozen):
     """A data set and how much of train is held out for the search."""
 
     name: str
-    """digits, cifar10, imagefolder or imagenet."""
+    """digits, shapes, cifar10, imagefolder or imagenet."""
     root: str | None = None
-    """Folder of the data, or what `dcasearch data prepare` made of it; digits needs none."""
+    """Folder of the data, or what `dcasearch data prepare` made of it; digits and shapes need none."""
     classes: Classes | None = None
     """Only some: their names (the folders'), or how many, drawn with split_seed; fewer are always among more."""
     validation_fraction: Annotated[PositiveFloat, Field(lt=1)] = 0.1

@@ -1,12 +1,12 @@
 """Data sets by name, their splits, and the batches of one training.
 
-`sets` says what a data set is, `digits`, `cifar10` and `folders` are the known ones, `split` holds out and
+`sets` says what a data set is, `digits`, `shapes`, `cifar10` and `folders` are the known ones, `split` holds out and
 subsets, `classes` leaves classes out, `loaders` turns a protocol into loaders: from `memory` for small sets, from
 `files` for folders and for what `preparing` made of them (`prepared`: its index, `shards`: its pixels); `views` is what
 is seen of an image. `scratch` and `staging` are what a node keeps.
 """
 
-from dcasearch.data import cifar10, digits, folders  # noqa: F401  # importing them fills DATASETS
+from dcasearch.data import cifar10, digits, folders, shapes  # noqa: F401  # importing them fills DATASETS
 from dcasearch.data.batches import Batch, Loader, Share
 from dcasearch.data.classes import open_set
 from dcasearch.data.describe import DataInfo, describe

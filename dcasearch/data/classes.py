@@ -87,7 +87,8 @@ def _restricted(part: Part, numbers: Indices) -> Part:
         pixels = part.read(scratch)
         return Pixels(pixels.array[kept], _moved(pixels.unreadable, kept))
 
-    return MemoryPart(labels, read, groups)
+    known = part.boxes
+    return MemoryPart(labels, read, groups, None if known is None else lambda: known()[kept])
 
 
 def _moved(unreadable: dict[int, tuple[str, str]], kept: Indices) -> dict[int, tuple[str, str]]:

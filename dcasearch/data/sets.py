@@ -23,6 +23,9 @@ from dcasearch.data.staging import root_of
 from dcasearch.errors import DataError
 from dcasearch.registry import Registry
 
+Boxes: TypeAlias = NDArray[np.float32]
+"""Shape (n, 4): x1, y1, x2, y2 in pixels of the image; x2 and y2 are the first ones outside."""
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """Per channel, of pixels in 0..1."""
@@ -47,6 +50,8 @@ class MemoryPart:
     """Takes the folder where decoded images are kept between processes; None keeps nothing."""
     groups: Indices | None = None
     """Group of each image; the images of a group stay on one side of a split."""
+    boxes: Callable[[], Boxes] | None = None
+    """Returns the box of each image's one labelled object, where the data set knows them."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""The trained networks that a command reads, and the images that it shows to all of them."""
+"""The networks that are looked at: exported specs with their weights, and words for what they are."""
 
 from __future__ import annotations
 
@@ -7,111 +7,101 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import torch
-
-from dcasearch.config.study import Data
-from dcasearch.data import DATASETS, Loader, open_sample
+from dcasearch.architecture import Network
+from dcasearch.architecture.kinds.declaration import NO_ATTENTION
+from dcasearch.data.sets import IMAGENET_MEAN, IMAGENET_STD
 from dcasearch.errors import UserError, nearest
-from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.export import Spec, load_model, load_spec
+from dcasearch.metrics import CLASSIFICATION
 from dcasearch.models import DCANet
-from dcasearch.training.provenance import device_name, provenance
 
-BATCH = 64
+_UNTOLD = "model"
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False)
 class Subject:
-    """A trained network, read from its spec and its weights."""
+    """One exported network with its weights, on the CPU in evaluation mode."""
 
     name: str
-    """Of the spec's file, or of its folder where several files have one name."""
+    """Short, different from every other subject's, and usable in a file's name."""
+    path: Path
+    """Of its spec."""
     spec: Spec
     model: DCANet
-    """In evaluation mode."""
-
-
-@dataclass(frozen=True)
-class Images:
-    """Which images a command shows to its networks."""
-
-    data: Data
-    protocol: EvaluationProtocol
+    resolution: int
+    """Pixels per side of its input."""
 
     @property
-    def title(self) -> str:
-        """The images in words, e.g. `digits, held-out images of train`."""
-        part = {"search": "held-out images of train", "paper": "official validation images", "test": "test images"}
-        return f"{self.data.name}, {part[self.protocol]}"
+    def words(self) -> str:
+        """What the network is, e.g. `connected cbam (spatial)`."""
+        return words_of(self.model.network)
+
+    @property
+    def normalization(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+        """Mean and deviation of pixels in 0..1, per channel; ImageNet's where the spec says none."""
+        how = self.spec.preprocessing
+        return (IMAGENET_MEAN, IMAGENET_STD) if how is None else (how.mean, how.std)
+
+    def class_name(self, number: int) -> str:
+        """Return the name of an output; its number where the spec has no names."""
+        names = self.spec.class_names
+        return str(number) if names is None or len(names) <= number else names[number]
+
+    def class_number(self, wanted: str) -> int:
+        """Return the output that a user names, or numbers from 0.
+
+        Raises:
+            UserError: the network has no such class.
+        """
+        names = self.spec.class_names or ()
+        if wanted in names:
+            return names.index(wanted)
+        if wanted.isdecimal() and int(wanted) < self.spec.num_classes:
+            return int(wanted)
+        known = nearest(wanted, names) if names else "its classes have no names"
+        raise UserError(f"'{wanted}' is no class of {self.path}, which has {self.spec.num_classes}; {known}")
 
 
-def open_subjects(specs: Sequence[Path], device: torch.device) -> list[Subject]:
-    """Return the networks of some specs, on a device, in the order given.
-
-    Raises:
-        UserError: a spec or its weights are missing or broken, or a spec is given twice.
-    """
-    resolved = [spec.resolve() for spec in specs]
-    if len(set(resolved)) < len(specs):
-        raise UserError("--spec: a spec is given twice")
-    names = _names(specs)
-    return [
-        Subject(name=name, spec=load_spec(spec), model=cast(DCANet, load_model(spec).to(device)))
-        for name, spec in zip(names, specs, strict=True)
-    ]
-
-
-def _names(specs: Sequence[Path]) -> list[str]:
-    """Return the specs' names, or those of their folders where these tell them apart."""
-    known: Sequence[list[str]] = (
-        [spec.stem for spec in specs],
-        [spec.resolve().parent.name for spec in specs],
-        [f"{spec.resolve().parent.name}/{spec.stem}" for spec in specs],
-        [str(spec.with_suffix("")) for spec in specs],
-    )
-    return next((names for names in known if len(set(names)) == len(specs)), known[-1])
-
-
-def images_of(subjects: Sequence[Subject], where: str | None, root: str | None = None) -> Images:
-    """Return the images that networks are read on.
+def load_subjects(paths: Sequence[Path], resolution: int | None = None) -> list[Subject]:
+    """Return the networks of some specs, in their order.
 
     Args:
-        subjects: by default the images are those that their numbers were measured on.
-        where: the folder of those images, or the name of another data set. Its held-out images are then used.
-        root: the folder of the images, where `where` is none.
+        paths: of exported specs; the weights lie beside them.
+        resolution: pixels per side of every input; None: each spec's own.
 
     Raises:
-        UserError: there is no such folder or data set, or the subjects' numbers are of different images.
+        UserError: a spec or its weights are missing or broken, or a network classifies nothing.
     """
-    if where is not None and not Path(where).is_dir():
-        if where not in DATASETS:
-            raise UserError(f"--data {where}: no folder, and no data set; {nearest(where, DATASETS)}")
-        return Images(Data(name=where, root=root), "search")
-    known = {(subject.spec.data, subject.spec.measured.protocol): subject.name for subject in subjects}
-    if len(known) > 1:
-        raise UserError(
-            f"{' and '.join(known.values())} were measured on different images; name one data set with --data"
-        )
-    [(data, protocol)] = known
-    return Images(data.at(where or root), protocol)
+    subjects = []
+    for path, name in zip(paths, names_of(paths), strict=True):
+        spec = load_spec(path)
+        if spec.task != CLASSIFICATION.name:
+            raise UserError(f"{path} has learned {spec.task}; Grad-CAM here explains a class")
+        model = cast(DCANet, load_model(path))
+        subjects.append(Subject(name, path, spec, model, resolution or spec.resolution))
+    return subjects
 
 
-def made_with(device: torch.device) -> dict[str, str]:
-    """Return what a reading names beside its numbers: commit, versions, device."""
-    return {**provenance(torch.get_num_threads()), "device": device_name(device)}
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """Return a short name for each file: its stem, or its folder's name where the stem says nothing; else a number too.
 
-
-def sample(images: Images, subject: Subject, count: int, device: torch.device) -> Loader:
-    """Return so many images as a network sees them: all networks get the same images in the same order.
-
-    Raises:
-        DataError: the data is missing, of another layout, or broken.
+    `model` says nothing: `dcasearch train` calls every spec so. Nor does a stem that another file has.
     """
-    return open_sample(
-        images.data,
-        images.protocol,
-        images=count,
-        resolution=subject.spec.resolution,
-        batch_size=BATCH,
-        device=device,
-    )
+    stems = [path.stem for path in paths]
+    named = [stem != _UNTOLD and stems.count(stem) == 1 for stem in stems]
+    folders = [path.resolve().parent.name or path.stem for path in paths]
+    names = [stem if known else folder for stem, folder, known in zip(stems, folders, named, strict=True)]
+    if len(set(names)) < len(names):
+        names = [f"{n}-{name}" for n, name in enumerate(names, start=1)]
+    return names
+
+
+def words_of(network: Network) -> str:
+    """Return what a network is: plain, vanilla with its attention, or connected with the dimensions that are."""
+    kinds = sorted({node.kind for node in network.nodes} - {NO_ATTENTION})
+    if not kinds:
+        return f"plain {network.backbone[0]}"
+    attention = "+".join(kinds)
+    if not network.edges:
+        return f"vanilla {attention}"
+    return f"connected {attention} ({', '.join(network.dimensions)})"

@@ -30,6 +30,7 @@ NAMES = [
     "list",
     "export",
     "gpu-check",
+    "gradcam",
     "report",
     "replay",
     "retry",

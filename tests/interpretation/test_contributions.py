@@ -13,7 +13,8 @@ from dcasearch.architecture import Architecture
 from dcasearch.interpretation.claims import Claim, claims, verdicts
 from dcasearch.interpretation.contribution_reading import CSV_COLUMNS, Read, csv_of, reading_of
 from dcasearch.interpretation.contributions import Contribution, contributions_of, stages_along
-from dcasearch.interpretation.subjects import images_of, open_subjects, sample
+from dcasearch.interpretation.images import images_of, sample
+from dcasearch.interpretation.subjects import load_subjects
 from dcasearch.models import build_model
 from tests.interpretation.samples import tiny, write_spec
 from tests.models.samples import images
@@ -151,7 +152,7 @@ def soft(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_csv_has_every_connection_and_the_edges_of_those_with_several(dense: Path) -> None:
-    subjects = open_subjects([dense], CPU)
+    subjects = load_subjects([dense])
     read = Read(subjects[0], tuple(contributions_of(subjects[0].model)))
     rows = list(csv.DictReader(io.StringIO(csv_of([read]))))
     assert tuple(rows[0]) == CSV_COLUMNS
@@ -162,7 +163,7 @@ def test_the_csv_has_every_connection_and_the_edges_of_those_with_several(dense:
 
 def test_edges_stand_below_their_connection(tmp_path: Path) -> None:
     edges = {"channel": [[1, 3], [2, 3]]}
-    subjects = open_subjects([write_spec(tmp_path, "two", topology="custom", edges=edges, function="direct")], CPU)
+    subjects = load_subjects([write_spec(tmp_path, "two", topology="custom", edges=edges, function="direct")])
     read = Read(subjects[0], tuple(contributions_of(subjects[0].model)))
     whole, first, second = csv.DictReader(io.StringIO(csv_of([read])))
     assert [row["sender"] for row in (whole, first, second)] == ["all", "layer1.0", "layer1.1"]
@@ -171,7 +172,7 @@ def test_edges_stand_below_their_connection(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_said(dense: Path, soft: Path) -> None:
-    subjects = open_subjects([soft, dense], CPU)
+    subjects = load_subjects([soft, dense])
     shown = images_of(subjects, None)
     read = [
         Read(subjects[0], tuple(contributions_of(subjects[0].model, sample(shown, subjects[0], 20, CPU)))),

@@ -13,9 +13,10 @@ from dcasearch.interpretation import drift as drift_room
 from dcasearch.interpretation.drift import Spot, Track, tracks_of
 from dcasearch.interpretation.drift_comparison import Watched, differences, mean_of
 from dcasearch.interpretation.drift_reading import draw_figure, reading_of
+from dcasearch.interpretation.images import images_of, sample
 from dcasearch.interpretation.intervals import Estimate, Floats, bootstrap
 from dcasearch.interpretation.similarity import LEAST_IMAGES
-from dcasearch.interpretation.subjects import images_of, open_subjects, sample
+from dcasearch.interpretation.subjects import load_subjects
 from dcasearch.interpretation.untrained import untrained
 from dcasearch.models import DCANet
 from tests.interpretation.samples import tiny, write_spec
@@ -169,7 +170,7 @@ def specs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_an_untrained_network_keeps_the_coefficients_alone_if_that_is_asked(specs: list[Path]) -> None:
-    subject = open_subjects(specs[:1], CPU)[0]
+    subject = load_subjects(specs[:1])[0]
     loader = sample(images_of([subject], None), subject, 16, CPU)
     drawn, kept = (untrained(subject, loader, seed=3, with_coefficients=keep) for keep in (False, True))
 
@@ -186,7 +187,7 @@ def test_an_untrained_network_keeps_the_coefficients_alone_if_that_is_asked(spec
 
 
 def test_an_untrained_network_is_normalised_by_the_images(specs: list[Path]) -> None:
-    subject = open_subjects(specs[1:], CPU)[0]
+    subject = load_subjects(specs[1:])[0]
     loader = sample(images_of([subject], None), subject, 48, CPU)
     model = untrained(subject, loader, seed=0, with_coefficients=False)
     assert not model.training

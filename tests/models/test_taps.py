@@ -33,7 +33,12 @@ def truncated(model: DCANet) -> list[Callable[[Tensor], Tensor]]:
     return [stack[: int(name.split(".")[1]) + 1] for name in names]
 
 
-@pytest.mark.parametrize("name", list(BACKBONES))
+QUICK = {"resnet18", "resnet50", "mnasnet0_5", "mobilenet_v2"}
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in BACKBONES]
+)
 def test_a_tapped_map_is_that_of_a_network_that_ends_there(name: str) -> None:
     model = built({"backbone": narrow(name), "attention": {"name": "none"}}).eval()
     batch = images(2, 32)
@@ -64,7 +69,7 @@ def overwritten(model: DCANet) -> list[str]:
     return [name for name, map_ in later.items() if not torch.equal(map_, at_once[name])]
 
 
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("training", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_later_layer_overwrites_a_tapped_map(kind: str, training: bool) -> None:
     assert overwritten(copied(spec(kind, TINY, topology="tree")).train(training)) == []
