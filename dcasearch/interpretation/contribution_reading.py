@@ -111,7 +111,7 @@ def _cell(value: float | None) -> str | float:
 
 def _rows(read: Sequence[Read]) -> Iterator[tuple[str, ...]]:
     for r in read:
-        for c in r.contributions:
+        for c in (c for line in r.lines().values() for c in line):
             share, seen = from_weights(c), c.over_images
             interval = (
                 "" if seen is None else f"{_percent(seen.share.value)} ({_span(seen.share.low, seen.share.high)})"

@@ -95,8 +95,8 @@ def _cell(estimate: Estimate | None) -> str:
 def _sentences(watched: Sequence[Watched], images: str, compared: Sequence[Mean]) -> Iterator[str]:
     yield f"Images: {images}. 1 is a focus that does not move; two unrelated maps overlap by about {CHANCE:.2f}."
     yield (
-        "Intervals are of the images: another training of the same network may differ by more. Each interval stands "
-        "by itself, none is corrected for their number."
+        "Intervals are of the images: another training of the same network, or another draw of an untrained one, may "
+        "differ by more. Each interval stands by itself, none is corrected for their number."
     )
     yield (
         "Adding the previous attention makes attentions alike by construction. The untrained network of the same "
@@ -116,7 +116,7 @@ def _sentences(watched: Sequence[Watched], images: str, compared: Sequence[Mean]
                     "for every image."
                 )
     resolved = [mean for mean in compared if mean.steps is not None and mean.steps.resolved]
-    yield f"{len(resolved)} of {len(compared)} differences have an interval beside 0."
+    yield f"{len(resolved)} of {len(compared)} differences have an interval that excludes 0."
 
 
 def _missing(watched: Watched) -> Iterator[str]:
@@ -147,7 +147,7 @@ def _panel(
     return Panel(
         title=measure,
         x="from stage to stage" if by_stage else "step from block k to block k + 1",
-        y="likeness",
+        y="IoU" if measure.startswith("overlap") else "linear CKA",
         lines=[_line(w, track, names.index(w.name)) for w, track in tracks],
         stages=() if by_stage else tuple(spot.stage for spot in spots[1:]),
         ticks=[f"{a.stage} → {b.stage}" for a, b in itertools.pairwise(spots)] if by_stage else (),

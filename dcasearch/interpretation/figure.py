@@ -120,7 +120,8 @@ def _fill(axes: Axes, panel: Panel) -> Iterator[tuple[str, Any]]:
     axes.set_ylabel(panel.y)
     axes.set_title(panel.title, loc="left", fontsize=10, fontweight="bold", pad=18 if panel.stages else 6)
     if panel.least is not None:
-        axes.set_ylim(bottom=panel.least)
+        room = 1.06 * (axes.get_ylim()[1] - panel.least)
+        axes.set_ylim(panel.least, panel.least + room)
 
 
 def _bands(axes: Axes, stages: Sequence[int]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from torch import Tensor, nn
 
@@ -76,6 +76,11 @@ def fusions(model: DCANet) -> Iterator[tuple[Site, int, Fusion]]:
                 yield (name, dimension), number, fusion
 
 
+def edges_of(fusion: Fusion) -> dict[str, Incoming]:
+    """Return a branch's edges by their senders."""
+    return {source: cast(Incoming, edge) for source, edge in fusion.edges.items()}
+
+
 @contextmanager
 def observing(model: DCANet) -> Iterator[Observation]:
     """Give an observation that every forward pass of the model fills anew, until the block ends.
@@ -124,7 +129,7 @@ def _on_fusion(seen: Observation, site: Site, number: int, fusion: Fusion) -> li
         seen.received.setdefault(site, {})[number] = received
         arrived.clear()
 
-    edges = [edge.register_forward_hook(on_edge(source)) for source, edge in fusion.edges.items()]
+    edges = [edge.register_forward_hook(on_edge(source)) for source, edge in edges_of(fusion).items()]
     return [*edges, fusion.register_forward_hook(on_end)]
 
 

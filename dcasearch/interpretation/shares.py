@@ -16,7 +16,7 @@ from functools import singledispatch
 import torch
 from torch import Tensor
 
-from dcasearch.interpretation.observing import Received
+from dcasearch.interpretation.observing import Received, edges_of
 from dcasearch.models.connections import Fusion
 from dcasearch.models.functions import ConcatChannel, ConcatPlanes, Direct, Function, Learned, Pairwise
 
@@ -71,7 +71,7 @@ def share_of_weights(fusion: Fusion) -> Share | None:
 
     None where the function has no such share, or where all of its weights are 0.
     """
-    coefficients = [edge.coefficient for _, edge in fusion.edges.items()]
+    coefficients = [edge.coefficient for edge in edges_of(fusion).values()]
     weights = weights_in(fusion.function, coefficients)
     if weights is None:
         return None

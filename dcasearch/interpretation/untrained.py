@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 
 from dcasearch.data import Loader
-from dcasearch.interpretation.observing import fusions
+from dcasearch.interpretation.observing import edges_of, fusions
 from dcasearch.interpretation.subjects import Subject
 from dcasearch.models import DCANet, build_model
 from dcasearch.models.functions import Learned
@@ -43,7 +43,7 @@ def _copy_coefficients(source: DCANet, target: DCANet) -> None:
     for (_, _, theirs), (_, _, ours) in zip(fusions(source), fusions(target), strict=True):
         if isinstance(theirs.function, Learned) and isinstance(ours.function, Learned):
             ours.function.weight.copy_(theirs.function.weight)
-        for trained, drawn in zip(theirs.edges.values(), ours.edges.values(), strict=True):
+        for trained, drawn in zip(edges_of(theirs).values(), edges_of(ours).values(), strict=True):
             drawn.coefficient.copy_(trained.coefficient)
 
 

@@ -208,9 +208,9 @@ def test_the_reading_says_what_it_is_worth_and_holds_every_number() -> None:
     networks = [watched("a", values), watched("a", values / 2, "untrained")]
     reading = reading_of(networks, "30 of noise", {"torch": "2"}, "<svg/>")
     said = "\n".join(reading.says)
-    assert "another training of the same network may differ by more" in said
+    assert "or another draw of an untrained one, may differ by more" in said
     assert "a: no CKA is told of 30 images; it needs 256." in said
-    assert "1 of 1 differences have an interval beside 0." in said
+    assert "1 of 1 differences have an interval that excludes 0." in said
     assert [row[0] for row in reading.rows] == ["a", "a, untrained", "a − untrained"]
     [trained, _] = reading.numbers["networks"]
     assert [step["between_stages"] for step in trained["steps"]] == [False, True]
