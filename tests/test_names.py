@@ -19,12 +19,12 @@ SHARED = {"__init__.py", "base.py", "declaration.py", "layout.py"}
 FAMILIES = {family.family for family in BACKBONES.values()}
 OTHERS_OPTION = {("space/grammar.py", "reduction")}
 """A matching by fc2 has an option of its own that is called as one of the kinds'."""
-ABOUT_NETWORKS = "paper/"
-"""The room of the paper's own networks, which are fixed: no new kind or backbone changes a word there."""
+RELEASED = "paper/released/"
+"""The authors' released networks and the names in their files: they are fixed, no new kind changes a word there."""
 SOURCES = {
     name: ast.parse(path.read_text())
     for path in sorted(PACKAGE.rglob("*.py"))
-    if not (name := path.relative_to(PACKAGE).as_posix()).startswith(ABOUT_NETWORKS)
+    if not (name := path.relative_to(PACKAGE).as_posix()).startswith(RELEASED)
 }
 
 
