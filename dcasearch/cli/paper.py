@@ -24,9 +24,10 @@ Database = Annotated[
 _WIDE = 110
 """Columns from which a row's accuracies stand on one line."""
 _NARROW_NAME = 12
-"""Characters of a name; a longer one is broken at its last hyphen where a terminal is narrower."""
+"""Characters of a name; a longer one stands on two lines where a terminal is narrower."""
 
 
+_PARAMS = "params: as printed, in millions; ours are exact"
 _ACCURACY = "accuracy: top-1 and top-5 in percent, on ImageNet-1k's validation images at 224 pixels"
 _UNUSED = (
     "unused: parameters of the connection that the authors' first block owns. Nothing sends to it. They are in the "
@@ -118,7 +119,7 @@ def print_table(console: Console, table: FilledTable) -> None:
     """Print one table with its footnotes."""
     console.print(f"\nTable {table.number}. {table.title}")
     console.print(_shown(table, wide=console.width >= _WIDE))
-    legend = [_ACCURACY]
+    legend = [_PARAMS, _ACCURACY]
     if any(line.counts.unused for line in table.lines):
         legend.append(_UNUSED)
     if not all(line.same_params and line.same_gflops for line in table.lines):
@@ -134,11 +135,12 @@ def _shown(table: FilledTable, *, wide: bool) -> Table:
     from rich.table import Table
 
     shown = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), header_style="dim")
-    shown.add_column("\nnetwork")
-    for column in ("params\npaper (M)", "\nours", "\nunused", "GFLOPs\npaper", "\nours"):
+    shown.add_column("\nnetwork", no_wrap=True)
+    for column in ("params\npaper", "\nours", "\nunused", "GFLOPs\npaper", "\nours"):
         shown.add_column(column, justify="right", no_wrap=True)
-    for column in ("accuracy\npaper", "\nours", "\nnotes"):
-        shown.add_column(column)
+    for column in ("accuracy\npaper", "\nours"):
+        shown.add_column(column, no_wrap=True)
+    shown.add_column("\nnotes")
     for line in table.lines:
         shown.add_row(*_cells(line, wide=wide))
     return shown
@@ -151,16 +153,21 @@ def _cells(line: Line, *, wide: bool) -> tuple[str, ...]:
     name, accuracy = line.row.name, f"{printed.top1:.2f} / {printed.top5:.2f}"
     ours = line.reached[0].shown if line.reached else NOT_TRAINED
     if not wide:
-        name = "-\n".join(name.rsplit("-", 1)) if len(name) > _NARROW_NAME else name
+        name = _broken(name) if len(name) > _NARROW_NAME else name
         accuracy, ours = (cell.replace(" / ", "\n").replace("trained ", "trained\n") for cell in (accuracy, ours))
     return (
         name,
         f"{printed.params:.2f}",
-        f"{counts.params:,}{'' if line.same_params else ' ≠'}",
+        f"{counts.params:,}{'' if line.same_params else '≠'}",
         f"{counts.unused:,}" if counts.unused else "",
         f"{printed.gflops:.3f}",
-        f"{counts.operations / 1e9:.3f}{'' if line.same_gflops else ' ≠'}",
+        f"{counts.operations / 1e9:.3f}{'' if line.same_gflops else '≠'}",
         accuracy,
         ours,
         ", ".join(map(str, line.notes)),
     )
+
+
+def _broken(name: str) -> str:
+    """Break a name at its last hyphen, or at its space."""
+    return "-\n".join(name.rsplit("-", 1)) if "-" in name else name.replace(" ", "\n")

@@ -39,15 +39,15 @@ def draw(panels: Sequence[Panel], path: Path) -> None:
 
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(0.6 + 5.4 * len(panels), 4.9), layout="constrained")
-        canvas = FigureCanvasAgg(figure)
+        FigureCanvasAgg(figure)
         axes = [figure.add_subplot(1, len(panels), n + 1) for n in range(len(panels))]
         for one, panel in zip(axes, panels, strict=True):
             _points(one, panel)
         _legend(figure, panels)
-        canvas.draw()
+        figure.draw_without_rendering()
         figure.set_layout_engine("none")  # labels are placed on axes that move no more
         for one, panel in zip(axes, panels, strict=True):
-            _Labels(one, panel).place()
+            _Labels(one, panel, figure.dpi / 72).place()
         metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
         figure.savefig(path, dpi=150, metadata=metadata)
 
@@ -159,10 +159,9 @@ class _Labels:
     A label without a free place is left out.
     """
 
-    def __init__(self, axes: Axes, panel: Panel) -> None:
+    def __init__(self, axes: Axes, panel: Panel, scale: float) -> None:
         self._axes, self._panel = axes, panel
-        self._renderer: Any = axes.get_figure(root=True).canvas.get_renderer()  # type: ignore[union-attr]
-        self._scale = axes.get_figure(root=True).dpi / 72  # type: ignore[union-attr]
+        self._scale = scale  # pixels of 1/72 inch
         self._taken: list[Bbox] = list(self._markers())
         self._lines = list(self._arrows())
 
@@ -196,12 +195,11 @@ class _Labels:
     def _box(self, text: Any) -> Bbox:
         from matplotlib.text import Text
 
-        text.update_positions(self._renderer)
-        box: Bbox = Text.get_window_extent(text, self._renderer)  # of the words alone, without the line to the point
-        return box
+        text.get_window_extent()  # puts the words where they will be drawn
+        return Text.get_window_extent(text)  # of the words alone, without the line to the point
 
     def _free(self, box: Bbox) -> bool:
-        frame = self._axes.get_window_extent(self._renderer)
+        frame = self._axes.get_window_extent()
         inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
         clear = not any(box.overlaps(other) for other in self._taken)
         return inside and clear and not any(box.contains(x, y) for line in self._lines for x, y in line)

@@ -27,6 +27,9 @@ from typing import Any, TypeAlias
 from torch import Tensor, nn
 
 from dcasearch.architecture import Network
+from dcasearch.architecture.kinds import cbam, gc, ge, se, sk
+from dcasearch.architecture.kinds.declaration import NO_ATTENTION
+from dcasearch.architecture.layouts import resnet
 from dcasearch.errors import UserError
 from dcasearch.models import DCANet
 from dcasearch.models.functions import Function, LearnedChannel, LearnedPlanes
@@ -108,7 +111,7 @@ def _cbam(network: Network) -> Form:
 
 def _selective_kernel(network: Network) -> Form:
     """Both branches are pooled; in a connected ResNet every block pools both gated branches again for its message."""
-    again = bool(network.edges) and network.backbone[0].startswith("resnet")
+    again = bool(network.edges) and network.backbone[0] in resnet.VARIANTS
     return Form(by_name={"branch": each(4 if again else 2), "channel.relu": nothing})
 
 
@@ -123,12 +126,12 @@ def _as_it_is(network: Network) -> Form:
 
 
 FORMS: Mapping[str, Callable[[Network], Form]] = {
-    "none": _as_it_is,
-    "se": _squeeze_excite,
-    "cbam": _cbam,
-    "sk": _selective_kernel,
-    "gc": _global_context,
-    "ge_theta": _as_it_is,
+    NO_ATTENTION: _as_it_is,
+    se.NAME: _squeeze_excite,
+    cbam.NAME: _cbam,
+    sk.NAME: _selective_kernel,
+    gc.NAME: _global_context,
+    ge.THETA: _as_it_is,
 }
 """The kinds that the paper's tables have."""
 
@@ -176,7 +179,7 @@ def _form(kind: str, network: Network) -> Form:
 
 
 def _rule(form: Form, module: nn.Module, name: str | None) -> Rule | None:
-    if name in form.by_name:
+    if name is not None and name in form.by_name:
         return form.by_name[name]
     known = {**RULES, **form.by_class}
     return next((known[one] for one in type(module).__mro__ if one in known), None)
