@@ -19,12 +19,12 @@ SHARED = {"__init__.py", "base.py", "declaration.py", "layout.py"}
 FAMILIES = {family.family for family in BACKBONES.values()}
 OTHERS_OPTION = {("space/grammar.py", "reduction")}
 """A matching by fc2 has an option of its own that is called as one of the kinds'."""
-ABOUT_A_PAPER = PACKAGE / "paper"
-"""What one publication printed and released: its networks have names there, and nothing there builds a network."""
+RELEASED = "paper/released/"
+"""The authors' released networks and the names in their files: they are fixed, no new kind changes a word there."""
 SOURCES = {
-    str(path.relative_to(PACKAGE)): ast.parse(path.read_text())
+    name: ast.parse(path.read_text())
     for path in sorted(PACKAGE.rglob("*.py"))
-    if ABOUT_A_PAPER not in path.parents
+    if not (name := path.relative_to(PACKAGE).as_posix()).startswith(RELEASED)
 }
 
 

@@ -75,6 +75,7 @@ def test_a_repeated_measurement_replaces_nothing(spec_file: Path, url: str) -> N
         assert store.get_architecture(ARCHITECTURE.id) == ARCHITECTURE
 
 
+@pytest.mark.slow
 def test_another_resolution_is_another_measurement(spec_file: Path, url: str) -> None:
     evaluate(spec_file, "digits", storage=url)
     evaluate(spec_file, "digits", resolution=2 * RESOLUTION, storage=url)
@@ -90,6 +91,7 @@ def test_an_imported_network_is_measured_on_a_folder_of_images(of_folder: tuple[
     assert measured.values["top1"] * 6 / 100 == pytest.approx(round(measured.values["top1"] * 6 / 100), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_size_of_a_batch_changes_no_number(of_folder: tuple[Path, Path]) -> None:
     spec, images = of_folder
     whole, split = evaluate(spec, images, workers=0), evaluate(spec, images, workers=0, batch_size=4)

@@ -6,10 +6,16 @@ from typing import Any
 
 import pytest
 
+from dcasearch.architecture import Architecture
+from dcasearch.data import IMAGENET_MEAN, IMAGENET_STD, Source, preprocessing_of
 from dcasearch.errors import ConfigError, DataError, UserError
+from dcasearch.export import Foreign, export_foreign
 from dcasearch.full_training import Trained, Wishes, plan
+from dcasearch.models import build_model
+from dcasearch.training.weights import save_weights
 from tests.data.support import write_folder
 from tests.full_training.support import planned, write
+from tests.training.support import CONNECTED
 
 
 def test_an_architecture_is_trained_as_the_user_says(tmp_path: Path) -> None:
@@ -97,3 +103,21 @@ def test_what_cannot_be_is_told_by_its_option(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text("lrr: 0.1\n")
     with pytest.raises(ConfigError, match=r"recipe\.yaml:1:1: lrr"):
         planned(tmp_path)
+
+
+def test_an_imported_spec_says_its_resolution_and_the_user_the_rest(tmp_path: Path) -> None:
+    source = Source(class_names=(), mean=IMAGENET_MEAN, std=IMAGENET_STD, size=None, reading="cropped")
+    architecture = Architecture.parse(CONNECTED)
+    save_weights(build_model(architecture, 10), tmp_path / "stored.safetensors")
+    network = Foreign(
+        architecture=architecture,
+        num_classes=10,
+        resolution=16,
+        preprocessing=preprocessing_of(source, 16),
+        provenance={},
+    )
+    export_foreign(tmp_path / "model.yaml", network, tmp_path / "stored.safetensors")
+    with pytest.raises(UserError, match=r"a training needs; add --recipe, --data$"):
+        plan(tmp_path / "model.yaml", Wishes())
+    found = plan(tmp_path / "model.yaml", Wishes(recipe="light", data="digits")).assignment
+    assert (found.seed, found.protocol, found.fidelity.resolution) == (0, "search", 16)

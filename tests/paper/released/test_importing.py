@@ -121,6 +121,7 @@ def test_a_safetensors_file_without_wrappings_is_read_alike(
     assert read_checkpoint(tmp_path / "plain.safetensors").tensors.keys() == state.keys()
 
 
+@pytest.mark.slow
 def test_a_file_of_an_old_torch_without_counters_fits(state: dict[str, Tensor], tmp_path: Path) -> None:
     old = {key: tensor.half() for key, tensor in state.items() if not key.endswith("num_batches_tracked")}
     torch.save(old, tmp_path / "old.pth")
@@ -188,6 +189,7 @@ def test_quantised_weights_are_refused(state: dict[str, Tensor], refusal: Reader
     assert "holds torch.int8; weights are floating-point numbers" in refusal({**state, "classifier.1.weight": weight})
 
 
+@pytest.mark.slow
 def test_another_released_model_is_named_with_its_row(refusal: Reader) -> None:
     message = refusal(filled(truths()["getheta_mobilenet_v2"].keys))
     assert f"is not {SMALL}" in message
@@ -236,6 +238,7 @@ def test_the_network_that_computes_otherwise_here_is_refused_and_says_what_it_wo
         import_checkpoint(tmp_path / "never.read", "t1_dca_sk_mbv2", tmp_path / "x.yaml")
 
 
+@pytest.mark.slow
 def test_it_is_imported_on_demand_and_its_spec_says_that_it_differs(unscaled: Path, tmp_path: Path) -> None:
     imported = import_checkpoint(unscaled, "t1_dca_sk_mbv2", tmp_path / "x.yaml", despite_differences=True)
     assert "the outputs are not those of the authors' network" in imported.spec.provenance["differs"]
