@@ -65,7 +65,7 @@ def test_every_control_costs_what_the_senders_message_does(kind: str, function: 
     assert set(found.values()) == {found["sender"]}
 
 
-@pytest.mark.parametrize(("kind", "message"), some(5, ["se", "sk", "cbam", "ge_theta_2", "coord"], CONTROLS))
+@pytest.mark.parametrize(("kind", "message"), some(7, ["se", "sk", "cbam", "ge_theta_2", "coord"], CONTROLS))
 def test_the_built_network_has_the_cost_that_is_counted(kind: str, message: str) -> None:
     architecture = Architecture.parse(few_edges(kind, "concat", message))
     with torch.device("meta"):
@@ -159,7 +159,7 @@ def test_a_gradient_reaches_the_sender_through_a_shuffled_message_alone() -> Non
     assert not constant(message, message).requires_grad
 
 
-@pytest.mark.parametrize(("kind", "message"), some(5, ["se", "cbam", "sk", "coord"], CONTROLS))
+@pytest.mark.parametrize(("kind", "message"), some(6, ["se", "cbam", "sk", "coord"], CONTROLS))
 def test_every_parameter_of_a_controlled_network_gets_a_gradient(kind: str, message: str) -> None:
     model = ready(spec(kind, message=message, function="learned"))
     perturb(model)
