@@ -42,7 +42,7 @@ def _cells(table: Table, row: TableRow, *, compared: bool) -> list[str]:
         for other in table.others
     ]
     seeds = ", ".join(map(str, row.values.get(metric.name, {})))
-    cells = [row.row.label, f"{row.params / 1e6:.2f}M", f"{row.macs / 1e9:.3f}G"]
+    cells = [row.row.label, f"{row.params / 1e6:.2f}M", _multiply_adds(row.macs)]
     if not values:
         cells += [row.failure or NOT_TRAINED, *told, ""]
     else:
@@ -51,6 +51,11 @@ def _cells(table: Table, row: TableRow, *, compared: bool) -> list[str]:
     if compared:
         cells += [in_numbers(row.difference), row.against or "", verdict(row.difference, metric)]
     return cells
+
+
+def _multiply_adds(macs: int) -> str:
+    """Return e.g. `4.092G`, or `9.24M` of a small network."""
+    return f"{macs / 1e9:.3f}G" if macs >= 1e8 else f"{macs / 1e6:.2f}M"
 
 
 def epochs_of(table: Table) -> Cells | None:
