@@ -65,5 +65,13 @@ class Architecture(Frozen):
         return self.model_dump(mode="json", exclude_defaults=True)
 
     def written_out(self) -> dict[str, Any]:
-        """Return the written form with every choice in it, for what must outlive a change of our defaults."""
-        return self.model_dump(mode="json", exclude_none=True)
+        """Return the written form with every choice in it, for what must outlive a change of our defaults.
+
+        Keys that came after the first stored forms are left out at their default, which therefore never changes.
+        """
+        written = self.model_dump(mode="json", exclude_none=True)
+        if self.init == "ours":
+            del written["init"]
+        if self.connections is not None and self.connections.message == "sender":
+            del written["connections"]["message"]
+        return written

@@ -126,10 +126,11 @@ def _announcement(planned: Plan, name: str, ranks: Ranks, out: Path) -> str:
     fidelity = assignment.fidelity
     share = "" if fidelity.train_fraction == 1 else f"{fidelity.train_fraction:g} of "
     several = "" if ranks.world == 1 else f", {ranks.world} ranks"
+    before = "" if assignment.parent is None else "; its vanilla parent is trained first"
     return (
         f"{name}: architecture {assignment.architecture.id}, {share}{assignment.data.name} ({assignment.protocol}) at "
         f"{fidelity.resolution} pixels, {fidelity.epochs} epochs, recipe {planned.recipe}, "
-        f"seed {assignment.seed}{several}, to {out}"
+        f"seed {assignment.seed}{several}, to {out}{before}"
     )
 
 

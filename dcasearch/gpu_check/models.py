@@ -11,10 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dcasearch.architecture import BACKBONES, KINDS, ConnectionFunction
+from dcasearch.architecture.specification import MessageSource
 from dcasearch.gpu_check.checks import Bench, Check, judged, relative_error
 from dcasearch.gpu_check.findings import Finding
 from dcasearch.gpu_check.networks import networks
 from dcasearch.models import build_model
+from dcasearch.models.controls import Constant
 from dcasearch.models.layers import BatchNorm
 
 LOGITS, GRADIENTS = 1e-4, 5e-2
@@ -40,9 +42,10 @@ def _specs(bench: Bench) -> dict[str, dict[str, Any]]:
     ]
     specs = {f"{backbone} {kind}": _spec(backbone, kind, {}) for backbone, kind in pairs}
     first = next(kind for kind in kinds if KINDS[kind].dimensions)
-    for function in get_args(ConnectionFunction):
-        backbone = next(iter(smallest.values()))
-        specs[f"{backbone} {first} {function}"] = _spec(backbone, first, {"function": function})
+    backbone = next(iter(smallest.values()))
+    for key, choice in (("function", ConnectionFunction.model_fields["name"].annotation), ("message", MessageSource)):
+        for word in get_args(choice):
+            specs[f"{backbone} {first} {word}"] = _spec(backbone, first, {key: word})
     return specs
 
 
@@ -106,6 +109,8 @@ def _model(spec: Mapping[str, Any]) -> nn.Module:
             elif not parameter.any():
                 parameter.normal_(0, 0.1, generator=generator)
         for module in model.modules():
+            if isinstance(module, Constant):
+                module.set_to(torch.randn(module.values.shape, generator=generator))
             if isinstance(module, BatchNorm):
                 module.momentum = 1.0
         model.train()(_batch()[0])

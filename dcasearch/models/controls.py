@@ -1,8 +1,8 @@
 """Controls: what takes the place of a sender's message, at equal parameters and multiply-adds (docs/method.md).
 
 A control gets the sender's message and the receiver's raw G, and returns a tensor of the message's shape: a vector
-(B, C'), or a map (B, C', H', W') of which H' or W' may be 1. The same matching and function follow. A connection's
-sender is read for its shape alone by `own` and `constant`, so no gradient reaches it through them.
+(B, C'), or a map (B, C', H', W') of which H' or W' may be 1. The same matching and function follow.
+`own` and `constant` read the sender's message for its shape alone, so no gradient reaches the sender through them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Control(nn.Module, ABC):
 
 
 class Own(Control):
-    """The receiver's own raw G at the sender's shape: does another input at all help, or a second path from G?
+    """The receiver's own raw G at the sender's shape: a second path from G, and nothing of the earlier block.
 
     Of several tensors (CBAM's average and maximum, SRM's mean and deviation) the first is taken, since that is the one
     a block sends from (`Branch.message`); it is fused with all of them, as the sender's message is. Each branch of SK
@@ -64,14 +64,14 @@ class Own(Control):
     def _averaged_channels(self, x: Tensor, channels: int) -> Tensor:
         if not self._has_map:
             return F.adaptive_avg_pool1d(x, channels)
-        height, width = x.shape[2], x.shape[3]
         averaged = F.adaptive_avg_pool1d(x.flatten(2).transpose(1, 2), channels).transpose(1, 2)
-        return averaged.unflatten(2, (height, width))
+        return averaged.reshape(x.shape[0], channels, x.shape[2], x.shape[3])
 
 
 class Shuffled(Control):
-    """The message of the next image in the batch, of the last image that of the first: a message of equal distribution
-    that knows nothing of the image. A batch of one keeps its own.
+    """The message of the next image in the batch; the last image gets that of the first. A batch of one keeps its own.
+
+    Its distribution is the sender's, and it knows nothing of the image.
 
     The batch is what one call of the network sees: a rank's part, or one of its micro-batches.
     """
@@ -82,7 +82,7 @@ class Shuffled(Control):
 
 
 class Constant(Control):
-    """One number per channel or plane, the same for every image and position: does the message carry anything at all?
+    """One number per channel or plane, the same for every image and every position.
 
     The numbers are buffers, so they are saved with the network. Until `set_to` or a loaded state gives them, the
     network cannot be used.
@@ -98,7 +98,7 @@ class Constant(Control):
         self.register_buffer("measured", torch.zeros((), dtype=torch.bool))
         self._usable = False
         """`measured` as a plain value: to look at a tensor would wait for the GPU, and break a compiled graph."""
-        self.register_load_state_dict_post_hook(_loaded)
+        self.register_load_state_dict_post_hook(_loaded)  # type: ignore[no-untyped-call]  # torch has no types here
 
     def draw(self, generator: torch.Generator) -> None:
         """Forget the numbers."""

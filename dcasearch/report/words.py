@@ -72,7 +72,8 @@ def _function(edge: Edge) -> str:
         "α per channel": edge.alpha == "channel",
         "whole gated map": edge.coupled,
     }
-    said = [note for note, holds in notes.items() if holds] + [_CONTROLS[edge.message]] * (edge.message != "sender")
+    said = [note for note, holds in notes.items() if holds]
+    said += [_CONTROLS[edge.message]] if edge.message in _CONTROLS else []
     return edge.function + (f" ({', '.join(said)})" if said else "")
 
 

@@ -222,3 +222,22 @@ def test_the_hours_are_those_of_a_known_device_or_of_its_loaders_where_they_are_
     assert f"what `gpu-check` measured on {NAME}" in held.basis
     # Five trainings of four epochs, of a thousand images each, at two a second.
     assert loaded.phases[0].seconds == pytest.approx(5 * 4 * 1000 / 2)
+
+
+def test_the_parents_of_constant_messages_are_counted_unless_they_are_baselines() -> None:
+    space = {
+        "backbone": {"name": "resnet18", "stem": "small"},
+        "attention": {"name": "se", "reduction": [8, 16]},
+        "connections": {"dimensions": {"channel": [True, False]}, "message": ["sender", "constant"]},
+    }
+    settings: dict[str, Any] = {"space": space, "fidelities": [PROXY], "final": {"seeds": [7, 8]}}
+    seen = foresee(**settings, baselines=False)
+    assert [(phase.name, phase.trainings) for phase in seen.phases] == [
+        ("proxy parents", 2),
+        ("proxy", 5),
+        ("final parents", 2),
+        ("final", 2),
+    ]
+    among = foresee(**settings, baselines=["vanilla se"]).phases
+    assert [(phase.name, phase.trainings) for phase in among[:2]] == [("proxy parents", 1), ("proxy", 6)]
+    assert not any("parents" in phase.name for phase in foresee(fidelities=[PROXY]).phases)

@@ -160,6 +160,8 @@ def test_the_authors_way_to_start_is_another_architecture_and_ours_is_not() -> N
     assert plain.id == ours.id != authors.id
     assert vanilla_of(Architecture.parse(written | {"init": "authors", "connections": {}})).id == authors.id
     assert Architecture.parse(authors.to_dict()) == authors
+    assert Architecture.parse(authors.written_out()) == authors
+    assert "init" not in ours.written_out()
 
 
 def test_a_list_of_edges_is_read_from_yaml_and_from_json_alike() -> None:

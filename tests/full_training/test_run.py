@@ -176,6 +176,7 @@ def test_a_network_with_constant_messages_trains_its_parent_first(tmp_path: Path
     ]
 
 
+@pytest.mark.slow
 def test_a_parent_that_is_trained_is_not_trained_again_after_an_interruption(tmp_path: Path) -> None:
     path = write_files(tmp_path, epochs=1)
     path.write_text(yaml.safe_dump({**CONNECTED, "connections": {"message": "constant"}}))

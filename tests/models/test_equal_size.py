@@ -74,6 +74,7 @@ def test_where_the_attention_cannot_grow_as_much_the_difference_says_what_is_mis
     assert found.difference == -(64 * 128 + 128 * 256 + 256 * 512 + 7)
 
 
+@pytest.mark.slow
 def test_kinds_and_blocks_that_differ_stay_and_share_a_reduction_in_each_stage() -> None:
     blocks = [
         {"name": "se", "reduction": 8},

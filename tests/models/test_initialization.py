@@ -214,10 +214,10 @@ def saturated(written: dict[str, Any]) -> float:
 
 
 def test_the_released_mnasnet_saturates_its_gates_and_more_so_connected() -> None:
-    """Measured: 0.61 and 0.79 here, with images of 32 pixels; 0.51 and 0.80 with the released code's own 224."""
+    """Measured: 0.61 and 0.75 here, with images of 32 pixels; 0.51 and 0.80 with the released code's own 224."""
     vanilla, connected = (saturated(authors("mnasnet1_0", None, how)) for how in (None, RELEASED_SE))
-    assert vanilla == pytest.approx(0.61, abs=0.15)
-    assert connected == pytest.approx(0.79, abs=0.12)
+    assert vanilla == pytest.approx(0.61, abs=0.1)
+    assert connected == pytest.approx(0.75, abs=0.1)
     assert saturated(authors("mnasnet1_0", None, RELEASED_SE, init="ours")) == 0
 
 
@@ -234,10 +234,11 @@ def test_the_released_mnasnet_draws_linear_layers_around_one_hundredth_with_devi
     assert all((p == 0).all() for name, p in model.named_parameters() if name.endswith("fc1.bias"))
 
 
+@pytest.mark.slow
 def test_the_released_mobilenet_draws_linear_layers_with_deviation_one_hundredth() -> None:
     model = build_model(authors("mobilenet_v2", {"name": "se", "reduction": 2}, {"function": "learned"}), 100)
     for part in (r"attention\..*fc\d\.weight", r"connections\..*match\.fc\.weight", r"classifier\.1\.weight"):
-        assert all(deviation == pytest.approx(0.01, rel=0.1) for deviation in deviations(model, part))
+        assert all(deviation == pytest.approx(0.01, rel=0.15) for deviation in deviations(model, part))
 
 
 def test_the_released_resnet_loses_gcs_zero_and_draws_its_layers_as_convolutions() -> None:
@@ -267,17 +268,16 @@ def test_the_released_mix_is_drawn_as_a_convolution_of_one_output() -> None:
 def test_the_released_cbam_resnet_has_no_gradient_in_the_space_of_a_receiver(init: str, dead: bool) -> None:
     model = build_model(authors("resnet18", {"name": "cbam"}, {"function": "learned"}, init), CLASSES)
     nn.functional.cross_entropy(model(torch.randn(4, 3, 32, 32)), torch.arange(4)).backward()
-    gradients = {
-        name: p.grad for name, p in model.named_parameters() if ".spatial." in name and "layer1_0." not in name
-    }
-    own = [g for name, g in gradients.items() if name.endswith(("conv.weight", "function.weight", "edges.weight"))]
-    norms = [g for name, g in gradients.items() if name.startswith("connections.") and ".function.norm." in name]
-    assert len(own) == 14
-    assert len(norms) == 14
-    assert all(g is not None and bool((g == 0).all()) is dead for g in (*own, *norms))
+    silent = r"attention\.(?!layer1_0).*\.spatial\.conv\.weight|connections\..*\.spatial\..*"
+    gradients = {name: p.grad for name, p in model.named_parameters() if re.fullmatch(silent, name)}
+    assert len(gradients) == 7 * 5  # the convolution, the two weights of the mix, and the norm of each receiver
+    assert {g is not None and not g.any() for g in gradients.values()} == {dead}
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "mnasnet0_5", "mobilenet_v2"])
+LIGHT = [pytest.param(name, marks=pytest.mark.slow) for name in ("mnasnet0_5", "mobilenet_v2")]
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", *LIGHT])
 def test_released_parameters_of_equal_name_start_equal_whatever_the_connections(backbone: str) -> None:
     cbam = {"name": "cbam"}
     one, other = (
@@ -291,7 +291,6 @@ def test_released_parameters_of_equal_name_start_equal_whatever_the_connections(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("backbone", ["resnet18", "mobilenet_v2"])
-def test_every_kind_starts_as_the_authors_draw_it(kind: str, backbone: str) -> None:
-    written = spec(kind, {"name": backbone, "width": 0.25}, function="learned") | {"init": "authors"}
+def test_every_kind_starts_as_the_authors_draw_it(kind: str) -> None:
+    written = spec(kind, {"name": "resnet18", "width": 0.125}, function="learned") | {"init": "authors"}
     assert all(torch.isfinite(value).all() for value in built(written).state_dict().values())

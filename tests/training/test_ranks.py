@@ -28,6 +28,7 @@ from dcasearch.training.optimizer import make_optimizer
 from dcasearch.training.ranks import ALONE
 from tests.training.pair import Pair, pair
 from tests.training.support import CONNECTED, curve, learning, make_assignment, run
+from tests.training.test_session import constant_after, constants_of
 
 CPU = torch.device("cpu")
 PLAIN = Recipe.model_validate({"momentum": 0, "weight_decay": 0, "dropout": 0.0, "label_smoothing": 0.1})
@@ -256,6 +257,16 @@ def test_fewer_ranks_go_on_with_every_image_counted(
     alone = run(assignment(), tmp_path / "first")
     assert alone.images == together[0].images
     assert alone.history[0].train_loss == pytest.approx(together[0].history[0].train_loss, rel=0.1)
+
+
+@pytest.mark.slow
+def test_ranks_measure_constant_messages_on_all_images_together(two: Pair, tmp_path: Path) -> None:
+    made = constant_after(tmp_path / "first", epochs=1)
+    first, second = two.run(train, made, folders(tmp_path))
+    assert curve(first) == curve(second)
+    shared = constants_of(first, tmp_path / "first")
+    alone = constants_of(run(constant_after(tmp_path / "alone", epochs=1), tmp_path / "alone"), tmp_path / "alone")
+    torch.testing.assert_close(shared, alone, rtol=1e-4, atol=1e-6)
 
 
 def diverge(ranks: Ranks) -> str:

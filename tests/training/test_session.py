@@ -301,6 +301,7 @@ def test_constant_messages_are_the_trained_parents_over_the_unaugmented_training
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_network_with_constant_messages_starts_from_scratch_and_not_from_its_parent(tmp_path: Path) -> None:
     assignment = constant_after(tmp_path, epochs=1)
     training = Session(assignment, artifacts=tmp_path, threads=1, device="cpu")
@@ -309,6 +310,7 @@ def test_a_network_with_constant_messages_starts_from_scratch_and_not_from_its_p
     assert all(torch.equal(value, drawn[name]) for name, value in started.items() if ".control." not in name)
 
 
+@pytest.mark.slow
 def test_constant_messages_outlive_an_interruption(tmp_path: Path) -> None:
     for part in ("whole", "halves"):
         (tmp_path / part).mkdir()
@@ -327,6 +329,7 @@ def test_a_constant_message_without_a_parent_is_refused_with_what_to_do(tmp_path
         Session(assignment, artifacts=tmp_path, threads=1, device="cpu")
 
 
+@pytest.mark.slow
 def test_a_network_that_mixes_images_is_measured_in_the_mixed_order_and_again_from_its_weights(tmp_path: Path) -> None:
     assignment = make_assignment({**CONNECTED, "connections": {"message": "shuffled"}}, epochs=1)
     evaluation = train(assignment, tmp_path)
