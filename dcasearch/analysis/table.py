@@ -37,13 +37,13 @@ class Reached:
     """Trainings in all."""
 
     def __str__(self) -> str:
-        """Return e.g. `6 to 9`, `not reached`, or `8 (1 of 3 seeds; the others did not reach it)`."""
+        """Return e.g. `6 to 9`, `not reached`, or `8 (1 of 3 seeds, the others not)`."""
         if not self.epochs:
             return "not reached"
         low, high = self.epochs[0], self.epochs[-1]
         said = str(low) if low == high else f"{low} to {high}"
         if len(self.epochs) < self.seeds:
-            said += f" ({len(self.epochs)} of {self.seeds} seeds; the others did not reach it)"
+            said += f" ({len(self.epochs)} of {self.seeds} seeds, the others not)"
         return said
 
 

@@ -6,25 +6,31 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table as Shown
 
 from dcasearch.analysis.table import Table
 from dcasearch.analysis.words import DIFFERENCES_OF_A_TABLE, verdict
 from dcasearch.cli.tables import make_table
-from dcasearch.report.rows import cells_of, sentence_of
+from dcasearch.report.rows import Cells, cells_of, epochs_of, sentence_of
 
 
 def print_table(console: Console, table: Table) -> None:
     """Print the rows of a list as `report` shows them."""
-    cells = cells_of(table)
+    console.print(_shown(cells_of(table)))
+    for effect in table.effects:
+        console.print(sentence_of(effect, table.headline.unit_of_differences))
+    console.print(DIFFERENCES_OF_A_TABLE, style="dim")
+    if (epochs := epochs_of(table)) is not None:
+        console.print(_shown(epochs))
+
+
+def _shown(cells: Cells) -> Shown:
     shown = make_table(*cells.columns)
     for n in cells.words:
         shown.columns[n].justify = "left"
     for row in cells.rows:
         shown.add_row(*row)
-    console.print(shown)
-    for effect in table.effects:
-        console.print(sentence_of(effect, table.headline.unit_of_differences))
-    console.print(DIFFERENCES_OF_A_TABLE, style="dim")
+    return shown
 
 
 def plain_table(table: Table) -> dict[str, Any]:

@@ -344,7 +344,7 @@ class Study(Frozen):
     fidelities: tuple[Fidelity, ...] = Field(min_length=1, strict=False)
     baselines: bool | Annotated[tuple[str, ...], Field(strict=False)] = True
     """Plain backbone, vanilla attention and the all-blocks chain, at every fidelity, before sampling; or some of
-    them by name, e.g. `[plain, vanilla se]`."""
+    them by name, e.g. `[plain, vanilla se]`. Of a list of architectures: its rows without connections, by label."""
     enqueue: tuple[dict[str, Any], ...] = Field(default=(), strict=False)
     """Parameters of the user's own configurations, tried first; what is not given is sampled."""
     on_duplicate: Literal["replay", "new_seed"] = "replay"

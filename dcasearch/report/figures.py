@@ -60,7 +60,7 @@ def figures_of(standing: Standing) -> Iterator[Figure]:
     import matplotlib
 
     with matplotlib.rc_context(STYLE):
-        for draw in (_best_so_far, _against_the_next, _ledger, _candidates, _costs):
+        for draw in (_rows, _best_so_far, _against_the_next, _ledger, _candidates, _costs):
             yield from draw(standing)
 
 
@@ -96,7 +96,7 @@ def _value(trial: Trial) -> float:
 def _best_so_far(standing: Standing) -> Iterator[Figure]:
     fidelity = standing.fidelities[0]
     complete = _complete(fidelity)
-    if len(complete) < 2:
+    if len(complete) < 2 or standing.table is not None:  # nobody looks for a leader among the rows of a table
         return
     metric, direction = _first(fidelity)
     better = max if direction == "maximize" else min
@@ -188,11 +188,29 @@ def _ledger(standing: Standing) -> Iterator[Figure]:
     yield _figure("ledger", "The ledger", text, canvas)
 
 
+def _rows(standing: Standing) -> Iterator[Figure]:
+    table = standing.table
+    rows = [] if table is None else [row for row in table.rows if table.headline.name in row.values]
+    if table is None or len(rows) < 2:
+        return
+    canvas, [axes] = _canvas(7.2, 1.0 + 0.34 * len(rows))
+    for place, row in enumerate(rows):
+        values = list(row.values[table.headline.name].values())
+        colour = BLUE if row.row.role == "connected" else ORANGE
+        axes.scatter(values, [place] * len(values), s=26, color=colour, alpha=0.55, linewidths=0)
+        axes.plot([statistics.fmean(values)] * 2, [place - 0.28, place + 0.28], color=colour, linewidth=2.5)
+    axes.set_yticks(range(len(rows)), [row.row.label for row in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlabel(table.headline.axis)
+    text = "Each dot a seed, each bar a mean; connected rows in blue. The table says which differences are resolved."
+    yield _figure("rows", "The rows", text, canvas)
+
+
 def _candidates(standing: Standing) -> Iterator[Figure]:
     last = standing.fidelities[-1]
     candidates = list(standing.finals) or [*([last.leader] if last.leader else []), *last.baselines]
     candidates = [candidate for candidate in candidates if candidate.trained]
-    if len(candidates) < 2:
+    if len(candidates) < 2 or (standing.table is not None and not standing.finals):  # `_rows` shows them
         return
     canvas, [axes] = _canvas(7.2, 1.0 + 0.38 * len(candidates))
     for place, candidate in enumerate(candidates):

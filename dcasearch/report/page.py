@@ -16,7 +16,7 @@ from dcasearch.analysis.words import DIFFERENCES_OF_A_TABLE, cells
 from dcasearch.metrics import METRICS
 from dcasearch.report.figures import Figure, figures_of
 from dcasearch.report.readings import Reading
-from dcasearch.report.rows import cells_of, sentence_of
+from dcasearch.report.rows import cells_of, epochs_of, sentence_of, summary_of
 from dcasearch.store import Store
 from dcasearch.trial import State
 
@@ -119,11 +119,12 @@ def render(
         study=study,
         database=database,
         objectives=", ".join(f"{way} {METRICS[metric].axis}" for metric, way in study.objectives.items()),
-        summary=_summary(standing),
+        summary=_summary(standing) if standing.table is None else summary_of(standing.table),
         table=None if standing.table is None else cells_of(standing.table),
+        epochs=None if standing.table is None else epochs_of(standing.table),
         effects=_effects(standing),
         how_to_read=DIFFERENCES_OF_A_TABLE,
-        tables=[(f.name, f.score, *_table(_compared(f))) for f in _begun(standing)],
+        tables=[(f.name, f.score, *_table(_compared(f))) for f in _begun(standing) if not _is_listed(standing, f)],
         finals=_table(standing.finals),
         legends=standing.legend,
         powers=[cells(power) for power in standing.powers],
@@ -142,6 +143,11 @@ def render(
         winner=standing.winner,
         finished=bool(standing.finals) or (study.final is None and bool(last.counts.get(State.COMPLETE))),
     )
+
+
+def _is_listed(standing: Standing, fidelity: FidelityStanding) -> bool:
+    """Return whether the table of a list's rows already says what a comparison with the leader would say."""
+    return standing.table is not None and standing.table.fidelity == fidelity.name
 
 
 def _effects(standing: Standing) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from dataclasses import dataclass
 
 from dcasearch.analysis.effects import Effect
@@ -23,21 +24,17 @@ class Cells:
 
 
 def cells_of(table: Table) -> Cells:
-    """Return the rows in the list's order, one column a fact.
-
-    A table in which no row has a reference, or no goal is known, lacks those columns.
-    """
+    """Return the rows in the list's order, one column a fact; a table in which no row has a reference compares none."""
     others = [metric.heading for metric in table.others]
     compared = any(row.against for row in table.rows)
-    goals = any(row.reached for row in table.rows)
     columns = ["", "params", "multiply-adds", table.headline.heading, *others, "seeds"]
-    columns += ["difference", "to", "which is"] * compared + ["goal", "epochs to it"] * goals
-    words = [0, *(n for n, column in enumerate(columns) if column in ("to", "which is", "epochs to it"))]
-    rows = tuple(tuple(_cells(table, row, compared=compared, goals=goals)) for row in table.rows)
-    return Cells(tuple(columns), rows, tuple(words))
+    columns += ["difference", "to", "which is"] * compared
+    words = (0, *(n for n, column in enumerate(columns) if column in ("to", "which is")))
+    rows = tuple(tuple(_cells(table, row, compared=compared)) for row in table.rows)
+    return Cells(tuple(columns), rows, words)
 
 
-def _cells(table: Table, row: TableRow, *, compared: bool, goals: bool) -> list[str]:
+def _cells(table: Table, row: TableRow, *, compared: bool) -> list[str]:
     metric = table.headline
     values = list(row.values.get(metric.name, {}).values())
     told = [
@@ -45,7 +42,7 @@ def _cells(table: Table, row: TableRow, *, compared: bool, goals: bool) -> list[
         for other in table.others
     ]
     seeds = ", ".join(map(str, row.values.get(metric.name, {})))
-    cells = [row.row.label, f"{row.params / 1e6:.2f}M", f"{row.macs / 1e9:.3f}G"]
+    cells = [row.row.label, f"{row.params / 1e6:.2f}M", _multiply_adds(row.macs)]
     if not values:
         cells += [row.failure or NOT_TRAINED, *told, ""]
     else:
@@ -53,10 +50,31 @@ def _cells(table: Table, row: TableRow, *, compared: bool, goals: bool) -> list[
         cells += [f"{statistics.fmean(values):{metric.digits}}{margin}", *told, seeds]
     if compared:
         cells += [in_numbers(row.difference), row.against or "", verdict(row.difference, metric)]
-    if goals:
-        reached = row.reached
-        cells += ["", ""] if reached is None else [f"{reached.goal:{metric.digits}}", str(reached)]
     return cells
+
+
+def _multiply_adds(macs: int) -> str:
+    """Return e.g. `4.092G`, or `9.24M` of a small network."""
+    return f"{macs / 1e9:.3f}G" if macs >= 1e8 else f"{macs / 1e6:.2f}M"
+
+
+def epochs_of(table: Table) -> Cells | None:
+    """Return after how many epochs each trained row reached its goal; None where no goal is known."""
+    metric = table.headline
+    rows = [
+        (row.row.label, f"{row.reached.goal:{metric.digits}}", str(row.reached))
+        for row in table.rows
+        if row.reached is not None
+    ]
+    return Cells(("", f"goal, {metric.heading}", "epochs to it"), tuple(rows), (0, 2)) if rows else None
+
+
+def summary_of(table: Table) -> str:
+    """Return in one sentence what the table says; no difference that is not resolved counts."""
+    trained = sum(bool(row.values) for row in table.rows)
+    words = Counter(verdict(row.difference, table.headline) for row in table.rows if row.difference is not None)
+    told = ", ".join(f"{count} {word}" for word, count in words.items()) or "none yet"
+    return f"{trained} of {len(table.rows)} rows are trained at fidelity {table.fidelity}. Differences: {told}."
 
 
 def sentence_of(effect: Effect, unit: str) -> str:

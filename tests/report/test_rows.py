@@ -45,7 +45,19 @@ def test_the_page_of_a_space_of_choices_has_no_such_table(tmp_path: Path) -> Non
 
 def test_a_report_asks_for_another_accuracy_to_reach(store: Store, tmp_path: Path) -> None:
     page, *_ = write_report(store, "tiny", tmp_path / "report", reach=79.05)
-    rows = cells(page.read_text(encoding="utf-8").split("<h2>The table</h2>")[1])
-    assert rows[0][-2:] == ["goal", "epochs to it"]
-    assert rows[2][-2:] == ["79.05", "2 to 3"]
-    assert rows[1][-2:] == ["79.05", "not reached"]
+    rows = cells(page.read_text(encoding="utf-8").split("<h3>How long it took</h3>")[1])
+    assert rows[:3] == [
+        ["", "goal, top-1 %", "epochs to it"],
+        ["plain", "79.05", "not reached"],
+        ["SE", "79.05", "2 to 3"],
+    ]
+
+
+def test_the_summary_counts_what_is_resolved(store: Store) -> None:
+    standing = standing_of(store, "tiny")
+    said = "4 of 4 rows are trained at fidelity table. Differences: 1 better, 1 not resolved, 1 worse."
+    assert said in render(standing, [], store.url)
+
+
+def test_a_leader_is_not_compared_where_the_table_compares(store: Store) -> None:
+    assert "<h2>At each fidelity</h2>" not in render(standing_of(store, "tiny"), [], store.url)
