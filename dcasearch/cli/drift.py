@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dcasearch.cli.arguments import Storage
 from dcasearch.cli.console import make_console
 from dcasearch.cli.contributions import Device, OfStudy, Out, Root, Specs, keep_for, print_reading
+
+if TYPE_CHECKING:
+    import torch
+    from rich.console import Console
+
+    from dcasearch.interpretation.drift_comparison import Watched
+    from dcasearch.interpretation.images import Images
+    from dcasearch.interpretation.subjects import Subject
 
 
 def drift(
@@ -33,12 +42,9 @@ def drift(
     vanilla network and the controls as further --spec. Writes drift.svg and drift.png. Needs captum.
     """
     from dcasearch.files import write_whole
-    from dcasearch.interpretation.drift import tracks_of
-    from dcasearch.interpretation.drift_comparison import VARIANTS, Watched
     from dcasearch.interpretation.drift_reading import draw_figure, reading_of
-    from dcasearch.interpretation.images import images_of, made_with, sample
+    from dcasearch.interpretation.images import images_of, made_with
     from dcasearch.interpretation.subjects import load_subjects
-    from dcasearch.interpretation.untrained import untrained
     from dcasearch.report.readings import to_json
     from dcasearch.training.network import choose_device
 
@@ -46,19 +52,9 @@ def drift(
     where = choose_device(device)
     subjects = load_subjects(spec, device=where)
     shown = images_of(subjects, data, root)
-    watched = []
-    for subject in subjects:
-        loader = sample(shown, subject, images, where)
-        for variant in VARIANTS:
-            if variant == "trained":
-                model = subject.model
-            elif variant == "untrained" or subject.model.network.edges:
-                trained_coefficients = variant != "untrained"
-                model = untrained(subject, loader, seed=seed, with_coefficients=trained_coefficients)
-            else:
-                continue
-            console.print(f"looking at {subject.name}, {variant}")
-            watched.append(Watched(name=subject.name, variant=variant, tracks=tuple(tracks_of(model, loader))))
+    watched = [
+        each for subject in subjects for each in _watched(console, subject, shown, count=images, seed=seed, where=where)
+    ]
     drawn = draw_figure(watched)
     count = watched[0].tracks[0].images
     made = {**made_with(where), "seed of the untrained networks": str(seed)}
@@ -72,3 +68,21 @@ def drift(
         write_whole(out / "drift.png", drawn.png)
         console.print(f"{out}: drift.svg, drift.png")
     keep_for(console, reading, study, storage)
+
+
+def _watched(
+    console: Console, subject: Subject, shown: Images, *, count: int, seed: int, where: torch.device
+) -> Iterator[Watched]:
+    """Look at a network, then at its untrained ones; only a connected network has coefficients to keep."""
+    from dcasearch.interpretation.drift import tracks_of
+    from dcasearch.interpretation.drift_comparison import VARIANTS, Watched
+    from dcasearch.interpretation.images import sample
+    from dcasearch.interpretation.untrained import untrained
+
+    model = subject.model.to(where)
+    loader = sample(shown, subject, count, where)
+    for variant in VARIANTS if model.network.edges else VARIANTS[:2]:
+        console.print(f"looking at {subject.name}, {variant}")
+        if variant != "trained":
+            model = untrained(subject, loader, seed=seed, with_coefficients=variant != "untrained")
+        yield Watched(name=subject.name, variant=variant, tracks=tuple(tracks_of(model, loader)))

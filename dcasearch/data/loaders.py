@@ -273,6 +273,7 @@ def open_part(
     batch_size: int,
     artifacts: Place | None,
     device: torch.device,
+    mixed: bool = False,
 ) -> Loader:
     """Return all images of one part of an opened data set, as they are measured.
 
@@ -284,12 +285,19 @@ def open_part(
         batch_size: images of a batch.
         artifacts: as for `open_loaders`.
         device: where the batches are wanted.
+        mixed: as for `open_loaders`.
 
     Raises:
         DataError: the data is broken, or was prepared at a smaller resolution.
     """
     factory = _Factory(
-        data, resolution=resolution, batch_size=batch_size, artifacts=artifacts, device=device, dataset=dataset
+        data,
+        resolution=resolution,
+        batch_size=batch_size,
+        artifacts=artifacts,
+        device=device,
+        dataset=dataset,
+        mixed=mixed,
     )
     return factory.evaluation(Chosen(part, np.arange(len(part.labels))))
 

@@ -75,7 +75,14 @@ def evaluate(
     _check_colours(said, preprocessing, str(data))
     where, plain = choose_device(device), preprocessing.model_dump(mode="json")
     loader = open_part(
-        found.dataset, found.part, opened, resolution=side, batch_size=batch_size, artifacts=None, device=where
+        found.dataset,
+        found.part,
+        opened,
+        resolution=side,
+        batch_size=batch_size,
+        artifacts=None,
+        device=where,
+        mixed=said.build().network.mixes_images,
     )
     measurement = _measured(load_model(spec).to(where), loader, where, key=_key(said, found, side, plain), plain=plain)
     return measurement if storage is None else record(said, measurement, storage)

@@ -30,6 +30,7 @@ def test_a_network_without_connections_has_nothing_to_read(tmp_path: Path, dcase
     assert "no network has a connection" in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("simulated")
 def test_a_reading_of_a_study_is_in_its_report(
     dcasearch: Command, write_study: Callable[..., Path], tmp_path: Path

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 import dcasearch
-from dcasearch.data import Preprocessing, Source, preprocessing_of
+from dcasearch.architecture import Architecture
+from dcasearch.data import Loader, Preprocessing, Source, open_part, preprocessing_of
 from dcasearch.errors import DataError, StorageError, UserError
 from dcasearch.export import Foreign, Spec, evaluate, export_foreign
 from dcasearch.models import build_model, cost
@@ -56,6 +58,24 @@ def test_a_spec_is_measured_on_the_images_that_its_data_set_keeps_for_it(spec_fi
     assert measured.values == expected
     assert (measured.key.split, measured.key.classes, measured.key.resolution) == ("test", 10, RESOLUTION)
     assert measured.images == len(dcasearch.data.open_set(DATA).test.labels)
+
+
+def test_images_come_mixed_where_a_message_is_that_of_another_image(
+    of_folder: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def opened(*arguments: Any, mixed: bool = False, **settings: Any) -> Loader:
+        asked.append(mixed)
+        return open_part(*arguments, mixed=mixed, **settings)
+
+    monkeypatch.setattr("dcasearch.export.evaluating.open_part", opened)
+    shuffled = ARCHITECTURE.to_dict() | {"connections": {"message": "shuffled"}}
+    made, images = of_folder
+    evaluate(made, images)
+    monkeypatch.setattr("dcasearch.export.spec.Spec.build", lambda spec: Architecture.parse(shuffled))
+    evaluate(made, images)
+    assert asked == [False, True]
 
 
 def test_the_package_offers_it_at_its_door() -> None:

@@ -61,6 +61,7 @@ def test_every_measure_goes_from_each_spot_to_the_next(few: int) -> None:
             assert step.low <= step.value <= step.high <= 1.0001
 
 
+@pytest.mark.slow
 def test_batches_make_no_difference(few: int) -> None:
     model = tiny("cbam")
     whole, halves = tracks_of(model, Batches(batch())), tracks_of(model, Batches(batch()[:31], batch()[31:]))

@@ -82,7 +82,12 @@ def test_after_the_block_the_network_has_no_hook_and_nothing_is_seen() -> None:
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def rows() -> list[Any]:
+    """Every kind; two of three are slow."""
+    return [pytest.param(kind, marks=[pytest.mark.slow] if n % 3 else []) for n, kind in enumerate(KINDS)]
+
+
+@pytest.mark.parametrize("kind", rows())
 def test_observing_changes_nothing_and_misses_no_block_of_any_kind(kind: str) -> None:
     model = tiny(kind, function="learned")
     with torch.no_grad():
