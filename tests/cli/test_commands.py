@@ -31,6 +31,10 @@ NAMES = [
     "export",
     "gpu-check",
     "gradcam",
+    "contributions",
+    "drift",
+    "ablate",
+    "evaluate",
     "report",
     "replay",
     "retry",
@@ -43,9 +47,17 @@ NAMES = [
     "dashboard",
     "db",
     "data",
+    "paper",
 ]
-GROUPS = [("db", "upgrade"), ("data", "prepare"), ("data", "verify")]
-COMMANDS = [(name,) for name in NAMES if name not in ("db", "data")] + GROUPS
+GROUPS = [
+    ("db", "upgrade"),
+    ("data", "prepare"),
+    ("data", "verify"),
+    ("paper", "tables"),
+    ("paper", "figure1"),
+    ("paper", "import"),
+]
+COMMANDS = [(name,) for name in NAMES if name not in ("db", "data", "paper")] + GROUPS
 
 
 def test_help_lists_the_commands_and_only_those_that_work(dcasearch: Command) -> None:
