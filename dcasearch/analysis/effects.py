@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from dcasearch.analysis.contrasts import BySeed, Term, contrast, slope
 from dcasearch.analysis.power import Difference, Power
 from dcasearch.architecture import BACKBONES, Network
+from dcasearch.architecture.specification import ParameterInit
 from dcasearch.space import ListedSpace, Row
 
-OURS = "ours"
+OURS: ParameterInit = "ours"
 """The initial values that are this package's own."""
 DEPTHS = 3
 """Depths below which no trend is told: two make a difference, not a trend."""
@@ -140,21 +141,20 @@ def _initial_values(space: ListedSpace, known: Mapping[str, BySeed]) -> Iterator
     by_id = {row.architecture.id: row for row in space.rows}
     for row in space.rows:
         network = row.architecture.network
-        twin = by_id.get(replace(network, init=OURS).id)
-        pairs = [(r, space.reference(r)) for r in (row, twin) if r is not None]
-        (ours, theirs), *same = pairs
-        if network.init == OURS or not same or theirs is None or same[0][1] is None:
+        twin, reference = by_id.get(replace(network, init=OURS).id), space.reference(row)
+        its_reference = None if twin is None else space.reference(twin)
+        if network.init == OURS or twin is None or reference is None or its_reference is None:
             continue
-        other, others_reference = same[0]
-        rows = (ours, theirs, other, others_reference)
+        rows = (row, reference, twin, its_reference)
         if all(known[r.label] for r in rows):
+            difference, its_difference = (f"{a.label} − {b.label}" for a, b in (rows[:2], rows[2:]))
             yield _Planned(
-                name=f"initial values in {ours.label} − {theirs.label}",
+                name=f"initial values in {difference}",
                 rows=rows,
-                said=f"({ours.label} − {theirs.label}) − ({other.label} − {others_reference.label})",
+                said=f"({difference}) − ({its_difference})",
                 terms=(
-                    Term(1.0, known[ours.label], known[theirs.label]),
-                    Term(-1.0, known[other.label], known[others_reference.label]),
+                    Term(1.0, known[row.label], known[reference.label]),
+                    Term(-1.0, known[twin.label], known[its_reference.label]),
                 ),
                 rising="greater under the released initial values",
                 falling="smaller under the released initial values",
