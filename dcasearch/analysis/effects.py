@@ -141,39 +141,20 @@ def _initial_values(space: ListedSpace, known: Mapping[str, BySeed]) -> Iterator
     by_id = {row.architecture.id: row for row in space.rows}
     for row in space.rows:
         network = row.architecture.network
-<<<<<<< HEAD
-        twin = by_id.get(replace(network, init=OURS).id)
-        if network.init == OURS or twin is None:
-            continue
-        reference, twins_reference = space.reference(row), space.reference(twin)
-        if reference is None or twins_reference is None:
-            continue
-        rows = (row, reference, twin, twins_reference)
-=======
         twin, reference = by_id.get(replace(network, init=OURS).id), space.reference(row)
         its_reference = None if twin is None else space.reference(twin)
         if network.init == OURS or twin is None or reference is None or its_reference is None:
             continue
         rows = (row, reference, twin, its_reference)
->>>>>>> lists
         if all(known[r.label] for r in rows):
             difference, its_difference = (f"{a.label} − {b.label}" for a, b in (rows[:2], rows[2:]))
             yield _Planned(
-<<<<<<< HEAD
-                name=f"initial values in {row.label} − {reference.label}",
-                rows=rows,
-                said=f"({row.label} − {reference.label}) − ({twin.label} − {twins_reference.label})",
-                terms=(
-                    Term(1.0, known[row.label], known[reference.label]),
-                    Term(-1.0, known[twin.label], known[twins_reference.label]),
-=======
                 name=f"initial values in {difference}",
                 rows=rows,
                 said=f"({difference}) − ({its_difference})",
                 terms=(
                     Term(1.0, known[row.label], known[reference.label]),
                     Term(-1.0, known[twin.label], known[its_reference.label]),
->>>>>>> lists
                 ),
                 rising="greater under the released initial values",
                 falling="smaller under the released initial values",

@@ -124,15 +124,9 @@ def _trainings(study: Study, store: Store) -> tuple[dict[str, dict[int, Evaluati
     trials = store.trials(study.name, last)
     ended = [t for t in trials if t.state is State.COMPLETE]
     roles = [r for r in store.roles(study.name) if (r.role, r.fidelity) == ("baseline", last)]
-<<<<<<< HEAD
-    failed = [t for t in trials if t.state is State.FAILED] + [r for r in roles if r.failure]
-    ids = [*(trial.evaluation for trial in ended), *(role.evaluation for role in roles)]
-    records = store.evaluations(id for id in ids if id is not None)
-=======
     failed: list[Trial | Role] = [*(t for t in trials if t.state is State.FAILED), *(r for r in roles if r.failure)]
     held: list[Trial | Role] = [*ended, *roles]
     records = store.evaluations(item.evaluation for item in held if item.evaluation is not None)
->>>>>>> lists
     found: dict[str, dict[int, Evaluation]] = {}
     for record in records.values():
         found.setdefault(record.key.architecture_id, {})[record.key.seed] = record
