@@ -6,7 +6,7 @@ starts, where every parent makes a meaning of its own: then the study's own alon
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -102,7 +102,7 @@ class _Reader:
         ids = {t.evaluation or "" for t in trials}
         ids |= {r.evaluation for r in self._roles if (r.fidelity, r.role) == (fidelity.name, role) and r.evaluation}
         own = self._store.measured(ids)
-        like = self._meaning(fidelity, protocol, next(iter(own), None))
+        like = self._meaning(fidelity, protocol, _usual(own))
         if like is not None:
             own |= self._store.measured_like(like, fidelity.epochs)
         headline = TASKS[self._study.task].headline.name
@@ -124,3 +124,11 @@ class _Reader:
             self._study, fidelity, baselines[0].architecture, 0, data_fingerprint=self._data.fingerprint
         )
         return replace(assignment.key, protocol=protocol)
+
+
+def _usual(keys: Iterable[EvaluationKey]) -> EvaluationKey | None:
+    """Return a key of the meaning that most have: controls are measured, and warm starts begin, in their own way."""
+    by_meaning: dict[str, list[EvaluationKey]] = {}
+    for key in keys:
+        by_meaning.setdefault(key.fidelity, []).append(key)
+    return max(by_meaning.values(), key=len)[0] if by_meaning else None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from dcasearch.analysis.standing import load_study_of
-from dcasearch.architecture import Architecture, vanilla_of
+from dcasearch.architecture import Architecture, Network, vanilla_of
 from dcasearch.architecture.kinds.declaration import NO_ATTENTION
 from dcasearch.config.study import Study
 from dcasearch.errors import UserError, nearest
@@ -70,10 +70,19 @@ def panels_of(store: Store, studies: Sequence[str] = (), fidelity: str | None = 
     for study in loaded:
         for name in {one.name for one in study.fidelities} | {FINAL}:
             if name == (fidelity or study.fidelities[-1].name):
-                for key, value in _values(store, study, name):
-                    alike = (key.data, key.fidelity, key.protocol)
-                    found.setdefault(alike, _Measured(study, name)).add(study.name, key, value)
-    return [panel for measured in found.values() if (panel := measured.panel(store)).points]
+                values = list(_values(store, study, name))
+                # Controls and warm starts have keys of their own, but a study compares all of its networks.
+                ways = {(key.data, key.fidelity, key.protocol) for key, _ in values}
+                measured = next((found[way] for way in ways if way in found), _Measured(study, name))
+                found |= dict.fromkeys(ways, measured)
+                measured.add(study.name, values, _labels(store, study, name))
+    return [panel for measured in dict.fromkeys(found.values()) if (panel := measured.panel(store)).points]
+
+
+def _labels(store: Store, study: Study, fidelity: str) -> dict[str, str]:
+    """Return what a list of architectures calls its networks, by their ids."""
+    level = study.fidelities[-1].name if fidelity == FINAL else fidelity
+    return {trial.architecture_id: trial.label for trial in store.trials(study.name, level) if trial.label is not None}
 
 
 def _check(studies: Iterable[Study], fidelity: str | None) -> None:
@@ -101,12 +110,15 @@ class _Measured:
     def __init__(self, study: Study, fidelity: str) -> None:
         self._study, self._fidelity = study, fidelity
         self._names: dict[str, None] = {}
+        self._labels: dict[str, str] = {}
         self._values: dict[str, dict[int, float]] = {}
 
-    def add(self, study: str, key: EvaluationKey, value: float) -> None:
-        """Take one training."""
+    def add(self, study: str, values: Iterable[tuple[EvaluationKey, float]], labels: Mapping[str, str]) -> None:
+        """Take a study's trainings, and what it calls its networks."""
         self._names[study] = None
-        self._values.setdefault(key.architecture_id, {})[key.seed] = value
+        self._labels |= labels
+        for key, value in values:
+            self._values.setdefault(key.architecture_id, {})[key.seed] = value
 
     def panel(self, store: Store) -> Panel:
         """Return the points, plain networks before vanilla before connected ones."""
@@ -118,7 +130,14 @@ class _Measured:
         networks = {id: store.get_architecture(id) for id in self._values}
         several = len({one.network.backbone for one in networks.values()}) > 1
         points = [
-            _point(networks[id], values, fidelity.resolution, classes, several) for id, values in self._values.items()
+            _point(
+                networks[id],
+                values,
+                fidelity.resolution,
+                classes,
+                self._labels.get(id) or _label(networks[id], several),
+            )
+            for id, values in self._values.items()
         ]
         order: list[Form] = ["plain", "vanilla", "connected"]
         points.sort(key=lambda point: (order.index(point.form), point.params, point.id))
@@ -126,21 +145,33 @@ class _Measured:
         return Panel(f"{', '.join(self._names)}: {self._fidelity}", axis, points)
 
 
-def _point(architecture: Architecture, values: dict[int, float], resolution: int, classes: int, several: bool) -> Point:
-    from dcasearch.models import cost
+def _kinds(network: Network) -> tuple[str, ...]:
+    return tuple(sorted({node.kind for node in network.nodes} - {NO_ATTENTION}))
 
-    network = architecture.network
-    kinds = tuple(sorted({node.kind for node in network.nodes} - {NO_ATTENTION}))
-    form: Form = "connected" if network.edges else "vanilla" if kinds else "plain"
+
+def _label(architecture: Architecture, several: bool) -> str:
+    """Return a short name; with several backbones each network's has its own."""
+    network, kinds = architecture.network, _kinds(architecture.network)
     name = "+".join(map(label_of, kinds))
     if network.edges:
         name = f"{name} {'/'.join(sorted({edge.function for edge in network.edges}))}"
+    messages = {edge.message for edge in network.edges} - {"sender"}
+    if messages:
+        name = f"{name}, {'/'.join(sorted(messages))} message"
     backbone = network.backbone[0]
+    return f"{name} {backbone}" if several and kinds else name or backbone
+
+
+def _point(architecture: Architecture, values: dict[int, float], resolution: int, classes: int, label: str) -> Point:
+    from dcasearch.models import cost
+
+    network, kinds = architecture.network, _kinds(architecture.network)
+    form: Form = "connected" if network.edges else "vanilla" if kinds else "plain"
     return Point(
         id=architecture.id,
         form=form,
         kinds=kinds,
-        label=f"{name} {backbone}" if several and kinds else name or backbone,
+        label=label,
         params=cost(architecture, resolution, classes).params,
         value=statistics.fmean(values.values()),
         seeds=len(values),
@@ -154,7 +185,7 @@ def printed_panels() -> list[Panel]:
     vanilla: dict[tuple[str, ...], str] = {}
     for row in paper_tables()[0].rows:
         network = row.architecture.network
-        backbone, kinds = network.backbone[0], tuple(sorted({node.kind for node in network.nodes} - {NO_ATTENTION}))
+        backbone, kinds = network.backbone[0], _kinds(network)
         label = row.name.rpartition("-")[0] or row.name
         if not network.edges:
             vanilla[backbone, *kinds] = row.id

@@ -52,6 +52,16 @@ def test_trainings_that_were_not_measured_alike_stand_in_panels_of_their_own(sto
     assert [one.title for one in panels_of(store, ["two"])] == ["two: full"]
 
 
+def test_a_control_stands_beside_the_networks_of_its_study_though_its_key_is_another(store: Store) -> None:
+    put_study(store)
+    control = Architecture.parse({**VANILLA.to_dict(), "connections": {"message": "shuffled"}})
+    train(store, VANILLA, [70.0])
+    put_trial(store, control, record(store, control, 69.0, beside="mixed"), 1)
+    named = {"architecture": "one FC"}
+    put_trial(store, CONNECTED, record(store, CONNECTED, 71.0, beside="parent"), 2, params=named)
+    assert {point.label for point in panel(store).points} == {"SE", "SE direct, shuffled message", "one FC"}
+
+
 def test_final_trainings_are_asked_for_by_name(store: Store) -> None:
     put_study(store)
     train(store, VANILLA, [70.0])
