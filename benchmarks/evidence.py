@@ -1,4 +1,4 @@
-"""Plain, vanilla and connected networks on CIFAR-10, paired by seed; goes on over as many short visits as it takes.
+"""Plain, vanilla, connected and placebo networks on CIFAR-10, paired by seed; goes on over as many short visits as it takes.
 
 A pair trains with equal seeds on one kind of device: equal initial parameters where names are equal, and equal batches.
 One line is appended for each training that ended. The same command goes on with what is missing, seed by seed, begins
@@ -35,9 +35,11 @@ from dcasearch.executors.worker import end_with_parent
 from dcasearch.training import Assignment, evaluate
 
 FOLDER = Path(__file__).parent / "tables"
-KINDS = ("plain", "vanilla", "connected")
-"""Without attention; with it; with it connected: the paper's chain in every dimension that the attention has."""
-COMPARISONS = (("connected", "vanilla"), ("vanilla", "plain"))
+CONNECTIONS: Mapping[str, Mapping[str, Any]] = {"connected": {}, "placebo": {"message": "own"}}
+"""The paper's chain in every dimension that the attention has; the same where each block's message is its own G."""
+KINDS = ("plain", "vanilla", *CONNECTIONS)
+"""Without attention; with it; with it connected; connected without a message, at equal parameters and multiply-adds."""
+COMPARISONS = (("connected", "vanilla"), ("vanilla", "plain"), ("connected", "placebo"))
 FIRST_GUESS = 120.0
 """Seconds of a training of which none has ended yet."""
 
@@ -116,8 +118,8 @@ def architecture(table: Table, key: Key) -> Architecture:
     written: dict[str, Any] = {"backbone": table.backbones[backbone]}
     if kind != "plain":
         written["attention"] = table.attentions[attention]
-    if kind == "connected":
-        written["connections"] = {}
+    if kind in CONNECTIONS:
+        written["connections"] = CONNECTIONS[kind]
     return Architecture.parse(written)
 
 
