@@ -1,4 +1,4 @@
-"""Plain, vanilla, connected and placebo networks on CIFAR-10, paired by seed; goes on over as many short visits as it takes.
+"""Plain, vanilla, connected and placebo networks on CIFAR-10, paired by seed; goes on over many short visits.
 
 A pair trains with equal seeds on one kind of device: equal initial parameters where names are equal, and equal batches.
 One line is appended for each training that ended. The same command goes on with what is missing, seed by seed, begins

@@ -32,7 +32,7 @@ def test_every_network_of_the_tables_can_be_built_and_twenty_seeds_are_the_end()
         for key in keys:
             SCRIPT["architecture"](table, key)
     assert {key[3] for key in SCRIPT["wanted"](CIFAR10)} == set(range(20))
-    assert {key[2] for key in SCRIPT["wanted"](CIFAR10)} == {"plain", "vanilla", "connected"}
+    assert {key[2] for key in SCRIPT["wanted"](CIFAR10)} == {"plain", "vanilla", "connected", "placebo"}
 
 
 def test_a_pair_has_one_seed_and_one_model_of_device() -> None:
