@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,11 @@ VARIABLES = {"IMAGENET_ROOT": "imagenet", "CIFAR10_ROOT": "cifar10"}
 PAPER = ROOT / "search_spaces" / "paper"
 TABLES = sorted(path for path in PAPER.glob("*.yaml") if not path.stem.endswith("_small"))
 """The lists of the paper's tables, each with a small variant beside it."""
+
+
+def with_slow(paths: list[Path]) -> list[Any]:
+    """Mark the space that takes seconds to walk."""
+    return [pytest.param(path, marks=pytest.mark.slow if path.stem == "any_attention" else []) for path in paths]
 
 
 def read(path: Path) -> Space:
@@ -51,12 +57,12 @@ def test_a_study_s_head_says_what_it_costs_and_what_to_expect(path: Path) -> Non
     assert any(word in head for word in ("costs", "minutes", "hours"))
 
 
-@pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", with_slow(SPACES), ids=lambda path: path.stem)
 def test_a_space_makes_architectures(path: Path) -> None:
     dry_run(read(path))
 
 
-@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", with_slow(STUDIES), ids=lambda path: path.stem)
 def test_a_study_makes_architectures(path: Path) -> None:
     loaded = load_study(path, VARIABLES)
     assert loaded.missing_variables == set()

@@ -153,6 +153,7 @@ def workers(bench: Bench) -> list[psutil.Process]:
     return [process for process in family if "spawn_main" in " ".join(process.cmdline())]
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_lost_and_its_job_goes_on_from_the_checkpoint(bench: Bench, tmp_path: Path) -> None:
     assignment, killed = make_assignment(seed=11), list[int]()
     before = {p.pid for p in workers(bench)} if bench.name == "local" else set()
@@ -251,6 +252,7 @@ def simplest(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[...
     return run
 
 
+@pytest.mark.slow
 def test_a_study_with_one_worker_has_the_same_ledger_everywhere_to_the_last_bit(
     bench: Bench, tmp_path: Path, write_study: Callable[..., Path], simplest: Callable[..., Rows]
 ) -> None:
@@ -291,6 +293,7 @@ def test_time_that_is_over_ends_a_run_at_once_and_its_job_goes_on_from_the_check
     assert len(after) == len(before) + 1
 
 
+@pytest.mark.slow
 def test_two_jobs_run_at_once(bench: Bench, tmp_path: Path) -> None:
     meeting = Meeting(2)
     work = Listed([make_assignment(seed=seed, epochs=10_000) for seed in (15, 16)], meeting.on_epoch)

@@ -32,6 +32,7 @@ def begun(artifacts: Path) -> Iterator[tuple[SpawnProcess, Connection]]:
         process.kill()
 
 
+@pytest.mark.slow
 def test_a_worker_whose_driver_is_gone_with_words_unread_ends_without_a_traceback(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,15 +37,15 @@ EVERYTHING: dict[str, Any] = {
     "schedule": {"warmup_epochs": 0.5},
     "augmentation": {"crop": "random_resized"},
 }
-OPTIONS: list[dict[str, Any]] = [
+OPTIONS: list[Any] = [
     {"accumulate": 3},
-    {"mixup": 0.2},
-    {"cutmix": 1.0},
+    pytest.param({"mixup": 0.2}, marks=pytest.mark.slow),
+    pytest.param({"cutmix": 1.0}, marks=pytest.mark.slow),
     {"mixup": 0.2, "cutmix": 1.0, "label_smoothing": 0.1},
     {"ema": 0.5},
     {"clip_norm": 0.5},
-    {"channels_last": False},
-    {"schedule": {"warmup_epochs": 0.5}},
+    pytest.param({"channels_last": False}, marks=pytest.mark.slow),
+    pytest.param({"schedule": {"warmup_epochs": 0.5}}, marks=pytest.mark.slow),
 ]
 
 
