@@ -16,7 +16,7 @@ quickstart: .venv/.run  ## a real study on real images, to an exported model (ab
 	$(BIN)/dcasearch export quickstart --out best.yaml --weights best.safetensors
 	$(BIN)/dcasearch verify best.yaml
 
-test: .venv/.dev  ## the tests (about 7 minutes on 2 cores)
+test: .venv/.dev  ## the tests (about 8 minutes on 2 cores)
 	$(BIN)/python -m pytest -q -n 2
 
 test-all: .venv/.dev  ## all of them: kills, compile, browser too; prints its time
