@@ -31,7 +31,7 @@ def ablate(
     spec: Exported,
     data: Annotated[str | None, typer.Option(help="Folder of the data; digits needs none.")] = None,
     toggle: Annotated[
-        list[str] | None, typer.Option(help="A kind of part to toggle, again for each; by default all. See below.")
+        list[str] | None, typer.Option(help="A kind of part to toggle, again for each; by default all of those above.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=3, help="Trainings of each network, with fresh seeds.")] = 5,
     margin: Annotated[
