@@ -386,5 +386,6 @@ def _weights(study: Study, space: Space) -> int:
 
 
 def _copies(study: Study) -> int:
-    """Return the copies of the parameters in a checkpoint: weights, momentum and perhaps their average."""
-    return 3 if any(fidelity.recipe.ema for fidelity in study.fidelities) else 2
+    """Return the copies of the parameters in a checkpoint: weights, what the optimiser keeps, perhaps their average."""
+    recipes = [fidelity.recipe for fidelity in study.fidelities]
+    return max(1 + (2 if recipe.optimizer == "adamw" else 1) + (recipe.ema is not None) for recipe in recipes)

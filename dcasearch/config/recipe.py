@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from dcasearch.architecture.specification import ClassifierInit, Frozen
 
@@ -16,11 +16,29 @@ class Schedule(Frozen):
 
     name: Literal["cosine", "step"] = "cosine"
     warmup_epochs: Number = 0.0
-    """Linear from 0."""
+    """Linear from `warmup_start`."""
+    warmup_steps: NonNegativeInt = 0
+    """The same in optimiser steps; one of the two."""
+    warmup_start: Annotated[float, Field(ge=0, lt=1, strict=False)] = 0.0
+    """Share of the learning rate that the warm-up's first step has; 0: one increment, since a step at zero is lost."""
     every: PositiveInt = 30
     """step only: epochs between two drops."""
+    drops: tuple[PositiveInt, ...] = Field(default=(), strict=False)
+    """step only: epochs after which the learning rate drops, e.g. [16, 22], in place of `every`."""
     factor: Annotated[PositiveFloat, Field(strict=False)] = 0.1
     """step only: what a drop multiplies by."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.warmup_epochs and self.warmup_steps:
+            raise ValueError("warmup_epochs and warmup_steps say the same thing; leave out one of them")
+        if self.warmup_start and not (self.warmup_epochs or self.warmup_steps):
+            raise ValueError("warmup_start needs warmup_epochs or warmup_steps")
+        if self.drops and self.name != "step":
+            raise ValueError(f"drops belong to name: step, not to {self.name}")
+        if list(self.drops) != sorted(set(self.drops)):
+            raise ValueError(f"drops must rise: {', '.join(map(str, self.drops))}")
+        return self
 
 
 class Augmentation(Frozen):
@@ -45,8 +63,11 @@ class Recipe(Frozen):
     accumulate: PositiveInt = 1
     """Micro-batches that each device makes of its part of a batch, one after another, before the one optimiser step;
     BatchNorm sees each by itself."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
     momentum: Number = 0.9
+    """Of adamw: the decay of the mean gradient (β₁); β₂ is 0.999."""
     nesterov: bool = True
+    """sgd only."""
     weight_decay: Number = 1e-4
     decay_exempt: tuple[Literal["bias", "norm", "depthwise", "connection"], ...] = Field(default=(), strict=False)
     """Parameters without weight decay: biases, BatchNorm, depth-wise convolutions, α and mixing weights."""
@@ -84,6 +105,12 @@ class Recipe(Frozen):
         undrawn where maps have one pixel: it is what was in memory.
         """
         return self.channels_last and not (device == "cpu" and self.precision == "bf16")
+
+    @model_validator(mode="after")
+    def _decays(self) -> Self:
+        if self.optimizer == "adamw" and self.momentum >= 1:
+            raise ValueError(f"momentum {self.momentum:g} is β₁ of adamw, which must be below 1")
+        return self
 
     @model_validator(mode="after")
     def _graphs(self) -> Self:

@@ -22,6 +22,12 @@ if TYPE_CHECKING:  # it calls this module
 _FREE = ("lr", "fused", "foreach", "initial_lr", "params")
 """Settings of an optimiser that change from step to step, or from one device or version of torch to another."""
 
+_KEPT = ("momentum_buffer", "exp_avg", "exp_avg_sq")
+"""What SGD and AdamW keep of each parameter, in its shape."""
+
+_MARKS = {"momentum", "betas"}
+"""Settings that SGD alone has, and AdamW alone."""
+
 
 class Unfit(ValueError):
     """A checkpoint that no training may go on from, or not this one; the message says why."""
@@ -84,15 +90,17 @@ class Fit:
         if [group["params"] for group in groups] != [group["params"] for group in self.groups]:
             raise Unfit("the optimiser has other parameters")
         for group, own in zip(groups, self.groups, strict=True):
+            if group.keys() & _MARKS != own.keys() & _MARKS:
+                raise Unfit("the optimiser is another one")
             # An older torch knows fewer settings.
             for name in sorted((group.keys() & own.keys()) - {*_FREE}):
                 if group[name] != own[name]:
                     raise Unfit(f"the optimiser's {name} is {group[name]}, the recipe's {own[name]}")
         for number, state in found["state"].items():
-            momentum = state.get("momentum_buffer")
             if not 0 <= number < len(self.parameters):
                 raise Unfit("the optimiser has other parameters")
-            if momentum is not None and _shape(momentum) != self.parameters[number]:
+            kept = (_shape(value) for name, value in state.items() if name in _KEPT)
+            if any(shape not in (None, self.parameters[number]) for shape in kept):
                 raise Unfit(f"the optimiser's state of parameter {number} has another shape")
 
 

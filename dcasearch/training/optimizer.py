@@ -1,4 +1,4 @@
-"""SGD with weight decay on what the recipe does not exempt."""
+"""The optimiser of a recipe, with weight decay on what the recipe does not exempt."""
 
 from __future__ import annotations
 
@@ -13,23 +13,33 @@ from dcasearch.models.connections import Incoming
 from dcasearch.models.functions import Function
 from dcasearch.models.layers import BatchNorm, Convolution
 
+_SECOND_MOMENT = 0.999
+"""AdamW's β₂, as its paper and PyTorch have it."""
 
-def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """Return SGD over two groups of parameters, with and without weight decay; the learning rate is set per step.
 
-    On a GPU a step is one fused kernel; the CPU keeps PyTorch's own choice.
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Return the recipe's optimiser over the parameters that learn, with and without weight decay.
+
+    AdamW is Loshchilov and Hutter's (2019, https://arxiv.org/abs/1711.05101). The learning rate is set per step. On a
+    GPU a step is one fused kernel; the CPU keeps PyTorch's own choice.
     """
-    exempt = [p for module in model.modules() for p in _exempt(module, recipe.decay_exempt)]
-    known = {id(parameter) for parameter in exempt}
-    decayed = [parameter for parameter in model.parameters() if id(parameter) not in known]
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    free = {id(p) for module in model.modules() for p in _exempt(module, recipe.decay_exempt)}
+    decayed = [parameter for parameter in learning if id(parameter) not in free]
+    exempt = [p for module in model.modules() for p in _exempt(module, recipe.decay_exempt) if p.requires_grad]
     groups: list[dict[str, Any]] = [{"params": decayed}, {"params": exempt, "weight_decay": 0.0}]
+    groups = [group for group in groups if group["params"]]
+    fused = True if learning[0].is_cuda else None
+    if recipe.optimizer == "adamw":
+        betas = (recipe.momentum, _SECOND_MOMENT)
+        return torch.optim.AdamW(groups, lr=recipe.lr, betas=betas, weight_decay=recipe.weight_decay, fused=fused)
     return torch.optim.SGD(
-        [group for group in groups if group["params"]],
+        groups,
         lr=recipe.lr,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov and recipe.momentum > 0,
         weight_decay=recipe.weight_decay,
-        fused=True if next(model.parameters()).is_cuda else None,
+        fused=fused,
     )
 
 

@@ -192,6 +192,22 @@ def test_a_training_goes_on_from_its_own_checkpoint_of_either_format(
     assert first_step(TASK, tmp_path) == "epoch 2: interrupted after 1 batches"
 
 
+def adam(content: dict[str, Any]) -> None:
+    """Put what AdamW keeps of two numbers into the place of the first parameter's momentum."""
+    content["optimizer"]["state"][0] = {"step": torch.tensor(1.0), "exp_avg": torch.ones(2)}
+
+
+@pytest.mark.parametrize("change", [adam, lambda c: c["optimizer"]["param_groups"][0].update(betas=(0.9, 0.999))])
+def test_a_checkpoint_of_another_optimizer_is_set_aside(
+    change: Change, content: dict[str, Any], fit: Fit, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    changed = copy_of(content)
+    change(changed)
+    with caplog.at_level(logging.WARNING):
+        assert read_checkpoint(put(changed, TASK, tmp_path, old=False), fit.check) is None
+    assert "the optimiser" in caplog.text
+
+
 def test_a_beginning_that_is_another_trainings_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     short, long, other = (
         make_assignment(recipe=STEP, epochs=1),

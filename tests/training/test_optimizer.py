@@ -1,5 +1,8 @@
+from typing import Literal
+
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from dcasearch.architecture import Architecture
@@ -86,6 +89,38 @@ def test_the_recipe_reaches_the_optimizer(model: nn.Module) -> None:
 
 def test_without_momentum_there_is_no_nesterov(model: nn.Module) -> None:
     assert make_optimizer(model, Recipe(momentum=0)).param_groups[0]["nesterov"] is False
+
+
+def test_adamw_has_the_recipes_decay_and_momentum(model: nn.Module) -> None:
+    recipe = Recipe(optimizer="adamw", momentum=0.8, weight_decay=0.01, decay_exempt=("bias",))
+    optimizer = make_optimizer(model, recipe)
+    assert isinstance(optimizer, torch.optim.AdamW)
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.01, 0.0]
+    assert {group["betas"] for group in optimizer.param_groups} == {(0.8, 0.999)}
+
+
+def test_adamw_needs_a_momentum_below_one() -> None:
+    with pytest.raises(ValidationError, match="momentum 1 is β₁ of adamw, which must be below 1"):
+        Recipe(optimizer="adamw", momentum=1.0)
+
+
+def test_a_step_is_adamw() -> None:
+    layer = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(layer.weight, 2.0)
+    optimizer = make_optimizer(layer, Recipe(optimizer="adamw", weight_decay=0.1))
+    set_learning_rate(optimizer, 0.5)
+    layer.weight.grad = torch.full((1, 1), 3.0)
+    optimizer.step()
+    assert layer.weight.item() == pytest.approx(2.0 * (1 - 0.5 * 0.1) - 0.5, rel=1e-6)  # the first step is the rate
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_what_is_frozen_has_no_place_in_the_optimizer(name: Literal["sgd", "adamw"]) -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    model[0].requires_grad_(False)
+    optimizer = make_optimizer(model, Recipe(optimizer=name, decay_exempt=("bias",)))
+    grouped = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    assert grouped == {id(parameter) for parameter in model[1].parameters()}
 
 
 def test_a_step_is_sgd_with_nesterov_and_decay() -> None:

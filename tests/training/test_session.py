@@ -44,6 +44,7 @@ OPTIONS: list[Any] = [
     {"mixup": 0.2, "cutmix": 1.0, "label_smoothing": 0.1},
     {"ema": 0.5},
     {"clip_norm": 0.5},
+    {"optimizer": "adamw", "lr": 0.01, "schedule": {"name": "step", "drops": [1], "warmup_steps": 3}},
     pytest.param({"channels_last": False}, marks=pytest.mark.slow),
     pytest.param({"schedule": {"warmup_epochs": 0.5}}, marks=pytest.mark.slow),
 ]
