@@ -30,7 +30,25 @@ def whole(architecture: Any, resolution: int, classes: int) -> Cost:
         return measure(build_model(architecture, classes), torch.empty(1, 3, resolution, resolution))
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: "-".join(str(row[name]) for name in sorted(row)))
+def rows() -> list[Any]:
+    """Every row; half of them are slow."""
+    return [
+        pytest.param(
+            row,
+            id="-".join(str(row[name]) for name in sorted(row)),
+            marks=[pytest.mark.slow] if number % 2 else [],
+        )
+        for number, row in enumerate(ROWS)
+    ]
+
+
+def test_every_option_is_among_the_rows_that_are_not_slow() -> None:
+    kept = [row.values[0] for row in rows() if not row.marks]
+    for name in ROWS[0]:
+        assert {row[name] for row in kept} == {row[name] for row in ROWS}
+
+
+@pytest.mark.parametrize("row", rows())
 def test_the_sum_over_components_equals_the_whole_network(row: dict[str, Any]) -> None:
     written = spec(
         row["kind"],

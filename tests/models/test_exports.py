@@ -104,7 +104,7 @@ def params() -> list[Any]:
         pytest.param(
             row,
             id="-".join(row[axis] for axis in ("tool", "kind", "function", "topology", "message", "mode")),
-            marks=[] if number % 8 == 0 and row["tool"] != "compile" else [pytest.mark.slow],
+            marks=[] if number % 12 == 0 and row["tool"] != "compile" else [pytest.mark.slow],
         )
         for number, row in enumerate(ROWS)
     ]

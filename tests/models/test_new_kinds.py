@@ -43,8 +43,18 @@ def test_a_dimension_of_its_own_connects_by_every_function(function: str, monkey
     assert_trains(stages(*ROWS, function=FUNCTIONS[function], alpha={"shape": "channel"}))
 
 
-@pytest.mark.parametrize("resize", ["average", "max", "conv"])
-@pytest.mark.parametrize("topology", ["chain", "dense"])
+@pytest.mark.parametrize(
+    ("resize", "topology"),
+    [
+        ("average", "dense"),
+        ("max", "chain"),
+        ("conv", "dense"),
+        *(
+            pytest.param(*row, marks=pytest.mark.slow)
+            for row in [("average", "chain"), ("max", "dense"), ("conv", "chain")]
+        ),
+    ],
+)
 def test_rows_are_resized_along_their_own_axis(resize: str, topology: str, monkeypatch: pytest.MonkeyPatch) -> None:
     enter(monkeypatch, "tall", "whole")
     matching = MATCHINGS["fc2_bn_inner"]
@@ -114,8 +124,18 @@ def test_messages_flow_between_blocks_and_ends_of_stages_by_every_function(
     assert_trains(beside(function=FUNCTIONS[function]))
 
 
-@pytest.mark.parametrize("topology", ["dense", "tree"])
-@pytest.mark.parametrize("attention", ["cbam", "sk", "ge_theta_2"])
+@pytest.mark.parametrize(
+    ("attention", "topology"),
+    [
+        ("cbam", "dense"),
+        ("sk", "tree"),
+        ("ge_theta_2", "dense"),
+        *(
+            pytest.param(*row, marks=pytest.mark.slow)
+            for row in [("cbam", "tree"), ("sk", "dense"), ("ge_theta_2", "tree")]
+        ),
+    ],
+)
 def test_every_form_of_message_reaches_the_end_of_a_stage_and_leaves_it(
     attention: str, topology: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

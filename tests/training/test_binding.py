@@ -133,7 +133,9 @@ FORGED: dict[str, Change] = {
 }
 
 
-@pytest.mark.parametrize("old", [True, False], ids=["old format", "signed"])
+@pytest.mark.parametrize(
+    "old", [pytest.param(True, marks=pytest.mark.slow, id="old format"), pytest.param(False, id="signed")]
+)
 @pytest.mark.parametrize("forged", FORGED)
 def test_a_forged_checkpoint_is_set_aside(
     forged: str, old: bool, content: dict[str, Any], fit: Fit, tmp_path: Path, caplog: pytest.LogCaptureFixture
