@@ -99,9 +99,10 @@ def _row(sheet: Image.Image, draw: ImageDraw.ImageDraw, look: Look, top: int) ->
     ]
     if look.target != look.predicted:
         lines.append((f"explained: {subject.class_name(look.target)}", _FAINT, 13))
+    lines = [(part, ink, size) for text, ink, size in lines for part in wrapped(text, size, _LABEL - 2 * _GAP)]
     y = top + _CELL // 2 - 11 * len(lines)
     for text, ink, size in lines:
-        draw.text((_GAP, y), _fitted(text, size, _LABEL - 2 * _GAP), ink, _font(size))
+        draw.text((_GAP, y), text, ink, _font(size))
         y += 22
     cells = [_shown(look.picture, shown_size(look.picture)), *(overlay(look, stage) for stage in look.maps)]
     if look.picture.box is not None:
@@ -131,6 +132,18 @@ def _say(image: Image.Image, text: str) -> None:
     left, top, right, bottom = draw.textbbox(centre, text, font, anchor="mm")
     draw.rectangle((left - 4, top - 4, right + 4, bottom + 4), _PAPER)
     draw.text(centre, text, _INK, font, anchor="mm")
+
+
+def wrapped(text: str, size: int, width: int) -> list[str]:
+    """Return a text in lines of at most so many pixels; a word that is wider by itself is cut."""
+    font, lines = _font(size), [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(_fitted(word, size, width))
+    return [line for line in lines if line]
 
 
 def _fitted(text: str, size: int, width: int) -> str:

@@ -84,3 +84,23 @@ def test_a_trial_that_is_not_there_is_a_user_error(store: Store, tmp_path: Path)
     with pytest.raises(UserError, match="trial 7 of fidelity 'proxy' does not exist or is not complete"):
         export_winner(store, "tiny", tmp_path / "best.yaml", trial=7)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_row_of_a_list_is_exported_with_its_label(tmp_path: Path) -> None:
+    rows = [
+        {"label": "plain", "backbone": SMALL["backbone"]},
+        {"label": "SE (ours)", "backbone": SMALL["backbone"], "attention": SMALL["attention"]},
+    ]
+    fidelity = {name: value for name, value in WARM.items() if name not in ("trials", "initialize")}
+    study = make_study(
+        space={"architectures": rows},
+        artifacts=str(tmp_path),
+        sampler={"name": "grid"},
+        fidelities=[fidelity],
+        baselines=False,
+    )
+    store = Store.open(f"sqlite:///{tmp_path}/study.db", create=True)
+    loaded = LoadedStudy(study, read_space(study.space), tmp_path / "study.yaml", frozenset())
+    study_room.run(loaded, store, Trains(tmp_path), lambda event: None)
+    labels = [export_winner(store, "tiny", tmp_path / "best.yaml", trial=n).provenance["label"] for n in (0, 1)]
+    assert sorted(labels) == ["SE (ours)", "plain"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dcasearch.interpretation.contact_sheet import contact_sheet, overlay, save_all, shown_size
+from dcasearch.interpretation.contact_sheet import contact_sheet, overlay, save_all, shown_size, wrapped
 from dcasearch.interpretation.looking import Look, Picture, look
 from dcasearch.interpretation.subjects import load_subjects
 
@@ -74,3 +74,18 @@ def test_all_is_written(looks: list[list[Look]], tmp_path: Path) -> None:
 def test_pictures_are_drawn_neither_huge_nor_tiny() -> None:
     for size, expected in (((64, 32), (224, 112)), ((300, 200), (300, 200)), ((1000, 4000), (112, 448))):
         assert shown_size(Picture("x", np.zeros((*size, 3), np.uint8))) == expected
+
+
+def test_words_that_are_too_long_for_a_line_go_on_in_the_next_and_none_is_lost() -> None:
+    words = "connected cbam (channel, spatial)"
+    lines = wrapped(words, 15, 184)
+    assert len(lines) == 2
+    assert " ".join(lines) == words
+    assert wrapped(words, 15, 1000) == [words]
+
+
+def test_a_single_word_that_is_too_long_is_cut() -> None:
+    [one, other] = wrapped("a " + 60 * "b", 15, 184)
+    assert one == "a"
+    assert other.startswith("bbb")
+    assert other.endswith("…")
