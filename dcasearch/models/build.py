@@ -85,6 +85,10 @@ class DCANet(nn.Module):
         self._trunk(images, kept)
         return kept
 
+    def drop_head(self) -> None:
+        """Let go of the parameters that only the logits need; `features` still works, `forward` does not any more."""
+        cast(Backbone, self.backbone).drop_head()
+
     def _trunk(self, images: Tensor, kept: dict[str, Tensor] | None = None) -> Tensor:
         """Return the last stage's map; put each stage's into `kept`. Without `kept` a map is freed once it is used."""
         x = cast(Backbone, self.backbone).stem(images)

@@ -106,6 +106,9 @@ class Backbone(Protocol):
     def head(self, x: Tensor) -> Tensor:
         """Return the logits (B, classes)."""
 
+    def drop_head(self) -> None:
+        """Let go of every parameter and buffer that `head` alone uses; `head` cannot be called any more."""
+
     def draw_classifier(self, layer: nn.Linear, generator: torch.Generator) -> None:
         """Draw the classifier's initial parameters from torchvision's distribution."""
 

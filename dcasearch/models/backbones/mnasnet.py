@@ -108,6 +108,12 @@ class MnasNet(nn.Module):
             x = layer(x)
         return self.classifier(x.mean([2, 3]))
 
+    def drop_head(self) -> None:
+        """Let go of the last 1x1 convolution, its BatchNorm and the classifier."""
+        for n in range(_AFTER_STACKS, len(self.layers)):
+            self.layers[n] = nn.Identity()
+        self.classifier = nn.Sequential()
+
     def draw_classifier(self, layer: nn.Linear, generator: torch.Generator) -> None:
         """Draw a uniform distribution: torchvision's where it asks for it or has as many classes as ImageNet.
 

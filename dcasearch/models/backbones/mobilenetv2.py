@@ -78,6 +78,10 @@ class MobileNetV2(torchvision_mobilenetv2.MobileNetV2):
         """Widen, pool and classify."""
         return self.classifier(torch.flatten(F.adaptive_avg_pool2d(self.features[-1](x), 1), 1))
 
+    def drop_head(self) -> None:
+        """Let go of the last 1x1 convolution and the classifier."""
+        self.features[-1], self.classifier = nn.Identity(), nn.Sequential()
+
     def draw_classifier(self, layer: nn.Linear, generator: torch.Generator) -> None:
         """Draw torchvision's distribution for it."""
         nn.init.normal_(layer.weight, 0.0, 0.01, generator=generator)

@@ -126,6 +126,10 @@ class ResNet(torchvision_resnet.ResNet):
         """Pool and classify."""
         return self.fc(torch.flatten(self.avgpool(x), 1))
 
+    def drop_head(self) -> None:
+        """Let go of fc."""
+        self.fc = nn.Identity()  # type: ignore[assignment]  # torchvision names the type of its own layer
+
     def draw_classifier(self, layer: nn.Linear, generator: torch.Generator) -> None:
         """Draw nn.Linear's own distribution."""
         bound = 1 / math.sqrt(layer.in_features)

@@ -76,8 +76,8 @@ class Precision:
     """How well a detector finds the objects of some images."""
 
     numbers: Mapping[str, float]
-    """By name of `NUMBERS`, in percent. A number over objects of one size is left out where no image has such an object:
-    nobody knows it."""
+    """By name of `NUMBERS`, in percent. A number over objects of one size is left out where no image has such an
+    object."""
     classes: Mapping[str, float] = field(default_factory=dict)
     """`ap` of each class by its name; without the classes that no image shows."""
 
