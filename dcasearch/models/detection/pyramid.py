@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self, cast
 
 from torch import Tensor, nn
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, FeaturePyramidNetwork, LastLevelP6P7
 
+from dcasearch.models.backbones import Backbone
 from dcasearch.models.build import DCANet
+from dcasearch.models.layers import BatchNorm
 
 
 class PyramidBackbone(nn.Module):
@@ -17,7 +19,16 @@ class PyramidBackbone(nn.Module):
     torchvision's detectors take as a backbone.
     """
 
-    def __init__(self, network: DCANet, channels: int, scales: tuple[int, ...], extra: ExtraFPNBlock | None) -> None:
+    def __init__(
+        self,
+        network: DCANet,
+        channels: int,
+        scales: tuple[int, ...],
+        extra: ExtraFPNBlock | None,
+        *,
+        frozen_stages: int | None = None,
+        fixed_statistics: bool = False,
+    ) -> None:
         """Take the network over; its classifier is dropped.
 
         Args:
@@ -25,6 +36,9 @@ class PyramidBackbone(nn.Module):
             channels: of every map.
             scales: pixels of the image per pixel of a map, rising, e.g. (8, 16, 32).
             extra: makes further maps.
+            frozen_stages: the stem and so many stages after it learn nothing, with their attention and connections,
+                and stay in evaluation mode; None: the stem learns too.
+            fixed_statistics: BatchNorm keeps the network's running statistics; its weights and biases still learn.
 
         Raises:
             ValueError: the network has no map of one of the scales.
@@ -39,12 +53,50 @@ class PyramidBackbone(nn.Module):
         self.network, self.out_channels = network, channels
         self._names = [stages[scale].name for scale in scales]
         self.fpn = FeaturePyramidNetwork([stages[scale].channels for scale in scales], channels, extra)
+        frozen = [] if frozen_stages is None else parts_before(network, frozen_stages)
+        for part in frozen:
+            part.requires_grad_(False)
+        norms = [module for module in network.modules() if isinstance(module, BatchNorm)] if fixed_statistics else []
+        self._held = (*frozen, *norms)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all modules; those that are frozen or have fixed statistics stay in evaluation mode."""
+        super().train(mode)
+        for module in self._held:
+            module.eval()
+        return self
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return the maps by name, finest first."""
         maps = self.network.features(images)
         pyramid: dict[str, Tensor] = self.fpn({name: maps[name] for name in self._names})
         return pyramid
+
+
+def parts_before(network: DCANet, stages: int) -> list[nn.Module]:
+    """Return the modules that make up the stem and the first stages, with their attention and connections.
+
+    Args:
+        network: without its head.
+        stages: how many, 0 for the stem alone.
+
+    Raises:
+        ValueError: the network has fewer stages.
+    """
+    numbers = sorted({node.layout.stage for node in network.network.nodes})
+    if not 0 <= stages <= len(numbers):
+        raise ValueError(f"{stages} stages cannot be frozen: the network has {len(numbers)}")
+    first = set(numbers[:stages])
+    blocks = [host for host in cast(Backbone, network.backbone).blocks() if isinstance(host, nn.Module)]
+    within = {id(module) for block in blocks for module in block.modules()}
+    # The stem: what holds parameters or buffers itself and is in no block.
+    parts = [m for m in network.backbone.modules() if id(m) not in within and not list(m.children())]
+    hosts = iter(blocks)
+    for name, node in zip(network.names, network.network.nodes, strict=True):
+        host = None if node.after_stage else next(hosts)
+        if node.layout.stage in first:
+            parts += [module for module in (host, network.attention[name], network.connections[name]) if module]
+    return parts
 
 
 def coarser(network: DCANet, channels: int, source: Literal["C5", "P5"]) -> LastLevelP6P7:

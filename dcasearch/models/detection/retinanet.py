@@ -41,6 +41,10 @@ class RetinaNetSettings:
     """β of the boxes' loss; None: L1."""
     detections: int = 300
     """Most of an image."""
+    frozen_stages: int | None = None
+    """The stem and so many stages learn nothing; None: everything learns."""
+    fixed_statistics: bool = False
+    """Whether BatchNorm keeps the network's running statistics."""
 
 
 def retinanet(network: DCANet, classes: int, settings: RetinaNetSettings) -> RetinaNet:
@@ -60,7 +64,14 @@ def retinanet(network: DCANet, classes: int, settings: RetinaNetSettings) -> Ret
     if not 1 <= settings.convolutions <= 4:
         raise ValueError(f"a head of RetinaNet has 1 to 4 convolutions, not {settings.convolutions}")
     extra = coarser(network, settings.channels, settings.p6)
-    backbone = PyramidBackbone(network, settings.channels, SCALES, extra)
+    backbone = PyramidBackbone(
+        network,
+        settings.channels,
+        SCALES,
+        extra,
+        frozen_stages=settings.frozen_stages,
+        fixed_statistics=settings.fixed_statistics,
+    )
     sizes = tuple(tuple(int(settings.anchor * 2**level * octave) for octave in _OCTAVES) for level in range(5))
     anchors = AnchorGenerator(sizes, (_ASPECTS,) * len(sizes))  # type: ignore[no-untyped-call]  # no types here
     per_place = anchors.num_anchors_per_location()[0]

@@ -49,6 +49,15 @@ def measured(model: nn.Module, shown: Pictures) -> dict[str, float]:
     return meter.compute()
 
 
+def mirrored(picture: tuple[Tensor, dict[str, Tensor]], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return a picture, or its mirror image by a fair coin."""
+    if torch.rand((), generator=generator) < 0.5:
+        return picture
+    image, target = picture
+    x1, y1, x2, y2 = target["boxes"].unbind(1)
+    return image.flip(2), {**target, "boxes": torch.stack([SIDE - x2, y1, SIDE - x1, y2], 1)}
+
+
 def train(model: nn.Module, shown: Pictures) -> None:
     optimizer, steps = make_optimizer(model, RECIPE), len(shown) // BATCH
     generator = torch.Generator().manual_seed(0)
@@ -56,7 +65,7 @@ def train(model: nn.Module, shown: Pictures) -> None:
     for epoch in range(EPOCHS):
         order = torch.randperm(len(shown), generator=generator).tolist()
         for step in range(steps):
-            batch = [shown[n] for n in order[step * BATCH : (step + 1) * BATCH]]
+            batch = [mirrored(shown[n], generator) for n in order[step * BATCH : (step + 1) * BATCH]]
             how: dict[str, Any] = {"steps_per_epoch": steps, "epochs": EPOCHS, "peak": RECIPE.lr}
             set_learning_rate(optimizer, learning_rate(epoch * steps + step, schedule=RECIPE.schedule, **how))
             optimizer.zero_grad()

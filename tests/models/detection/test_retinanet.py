@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchvision.models.detection import retinanet_resnet50_fpn
 
 from dcasearch.models import build_model
-from dcasearch.models.detection import PyramidBackbone, RetinaNetSettings, retinanet
+from dcasearch.models.detection import RetinaNetSettings, retinanet
 from dcasearch.models.detection.retinanet import SmoothL1Head
 
 SE: dict[str, Any] = {"attention": {"name": "se"}, "connections": {"function": "direct"}}
@@ -120,12 +120,12 @@ def test_a_beta_of_one_is_torchs_smooth_l1_of_the_mean_over_images() -> None:
     assert loss.item() == pytest.approx(F.smooth_l1_loss(said[0], torch.zeros(1, 4), reduction="sum").item() / 2)
 
 
-def test_a_network_without_a_map_of_a_scale_is_refused() -> None:
-    with pytest.raises(ValueError, match="no map of scale 16, only of 1, 2, 4, 8; use the imagenet stem"):
-        detector({"name": "resnet18", "width": 0.25, "stem": "small"})
-
-
-def test_a_pyramid_has_a_map_of_each_scale_and_the_coarser_ones() -> None:
-    network = build_model({"backbone": BACKBONES[0], **SE})
-    maps = PyramidBackbone(network, 16, (4, 8, 16, 32), None)(torch.zeros(1, 3, 64, 64))
-    assert [tuple(map_.shape) for map_ in maps.values()] == [(1, 16, side, side) for side in (16, 8, 4, 2)]
+def test_what_the_settings_freeze_is_frozen() -> None:
+    model = detector(BACKBONES[0], RetinaNetSettings(**{**vars(SMALL), "frozen_stages": 1, "fixed_statistics": True}))
+    frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
+    assert frozen
+    assert all(
+        name.startswith(("backbone.network.backbone.conv1", "backbone.network.backbone.bn1")) or "layer1" in name
+        for name in frozen
+    )
+    assert not any(m.training for m in model.train().modules() if isinstance(m, nn.BatchNorm2d))
