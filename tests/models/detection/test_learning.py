@@ -16,7 +16,7 @@ from dcasearch.training.optimizer import make_optimizer, set_learning_rate
 from dcasearch.training.schedule import learning_rate
 from dcasearch.training.tasks.average_precision import DetectionMeter
 
-SIDE, BATCH, EPOCHS = 128, 4, 16
+SIDE, BATCH, EPOCHS = 128, 4, 24
 NAMES = tuple(sorted(OBJECTS)[:3])
 RECIPE = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-4, batch_size=BATCH, schedule=Schedule(name="cosine"))
 SETTINGS = RetinaNetSettings(min_size=SIDE, max_size=SIDE, channels=64, convolutions=2, anchor=16, detections=100)
