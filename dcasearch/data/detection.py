@@ -65,7 +65,8 @@ def resized(size: tuple[int, int], resolution: int, longest: int) -> tuple[int, 
 class _Place(NamedTuple):
     """One image of an epoch."""
 
-    index: int
+    image: int
+    """Its index in the part."""
     mirrored: bool
 
 
@@ -94,10 +95,10 @@ class _Pictures(Dataset[_Item]):
         self._part, self._resolution, self._longest = part, resolution, longest
 
     def __getitem__(self, place: _Place) -> _Item:
-        path = self._part.path(place.index)
+        path = self._part.path(place.image)
         try:
             with open_image(path) as image:
-                self._check(image, place.index)
+                self._check(image, place.image)
                 return _Seen(place, self._pixels(decode(image), place.mirrored))
         except Unreadable as error:
             return _Broken(path, str(error))

@@ -67,7 +67,8 @@ def test_images_and_objects_come_in_the_order_of_their_ids(tmp_path: Path) -> No
     assert objects.boxes.tolist() == [[1, 2, 6.5, 6], [2, 2, 7.5, 6], [3, 2, 8.5, 6]]
     assert objects.labels.tolist() == [0, 1, 0]
     assert objects.areas.tolist() == [9.5] * 3
-    assert (objects.boxes.dtype, objects.labels.dtype) == (np.float32, np.int64)
+    assert objects.boxes.dtype == np.float32
+    assert objects.labels.dtype == np.int64
 
 
 def test_what_is_read_does_not_depend_on_the_order_of_the_file(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from dcasearch.data import detection
 from dcasearch.data.batches import Share
 from dcasearch.data.coco import CocoFiles, CocoPart, read_coco
 from dcasearch.data.detection import DetectionBatch, DetectionLoader, longest_side, moved, resized
-from dcasearch.data.images import Corrupt
+from dcasearch.data.images import Corrupt, open_image
 from dcasearch.data.shapes_coco import write_coco
 from dcasearch.errors import DataError, UserError
+from dcasearch.training.tasks.average_precision import DetectionMeter
 
 COUNT = 10
 
@@ -184,15 +185,22 @@ def test_an_epoch_from_a_later_batch_on_is_the_rest_of_the_whole(
 ) -> None:
     whole = list(loader(part, batch_size=3).epoch(1))
     read: list[str] = []
-    original = detection.open_image
-    monkeypatch.setattr(detection, "open_image", lambda path: read.append(path) or original(path))
+
+    def opened(path: str) -> Image.Image:
+        read.append(path)
+        return open_image(path)
+
+    monkeypatch.setattr(detection, "open_image", opened)
     assert_equal(list(loader(part, batch_size=3).epoch(1, first_batch=1)), whole[1:])
     assert len(read) == 6
 
 
 def test_the_shares_of_all_ranks_are_the_batches_of_one(part: CocoPart) -> None:
     shares = [list(loader(part, share=Share(rank, 3)).epoch(1)) for rank in range(3)]
-    joined = [tuple(map(sum, zip(*parts, strict=True), ([], []))) for parts in zip(*shares, strict=True)]
+    joined = []
+    for parts in zip(*shares, strict=True):
+        images = [image for part_images, _ in parts for image in part_images]
+        joined.append((images, [target for _, part_targets in parts for target in part_targets]))
     assert_equal(joined, list(loader(part).epoch(1)))
 
 
@@ -226,3 +234,12 @@ def test_an_image_of_another_size_is_unreadable_since_its_boxes_would_be_elsewhe
 def test_more_ranks_than_images_of_a_batch_are_refused(part: CocoPart) -> None:
     with pytest.raises(UserError, match="5 ranks cannot share 4 images"):
         loader(part, share=Share(0, 5))
+
+
+def test_the_boxes_of_evaluation_found_again_have_an_average_precision_of_100(part: CocoPart) -> None:
+    pytest.importorskip("faster_coco_eval")
+    meter = DetectionMeter(part.category_names)
+    for _, targets in loader(part, resolution=37, seed=None).epoch(1):
+        found = [{**target, "scores": torch.ones(len(target["labels"]))} for target in targets]
+        meter.update(found, targets)
+    assert meter.compute()["ap"] == pytest.approx(100)
