@@ -28,7 +28,7 @@ def made(boxes: int = 3) -> Content:
             {"id": 3, "file_name": "a.png", "width": 40, "height": 30},
         ],
         "annotations": [
-            {"id": n, "image_id": 7, "category_id": (20, 10)[n % 2], "bbox": [n % 20, 2, 5.5, 4], "area": 9.5}
+            {"id": n, "image_id": 7, "category_id": (20, 10)[n % 2], "bbox": [n % 20, 2, 5.5, 4], "area": n + 0.5}
             for n in range(1, boxes + 1)
         ],
         "categories": [{"id": 20, "name": "dog"}, {"id": 10, "name": "eel"}],
@@ -66,7 +66,7 @@ def test_images_and_objects_come_in_the_order_of_their_ids(tmp_path: Path) -> No
     objects = part.objects_of(1)
     assert objects.boxes.tolist() == [[1, 2, 6.5, 6], [2, 2, 7.5, 6], [3, 2, 8.5, 6]]
     assert objects.labels.tolist() == [0, 1, 0]
-    assert objects.areas.tolist() == [9.5] * 3
+    assert objects.areas.tolist() == [1.5, 2.5, 3.5]
     assert objects.boxes.dtype == np.float32
     assert objects.labels.dtype == np.int64
 
@@ -76,6 +76,7 @@ def test_what_is_read_does_not_depend_on_the_order_of_the_file(tmp_path: Path) -
     first, second = (read_coco(written(tmp_path / n, content)) for n, content in (("a", made()), ("b", mixed)))
     assert first.fingerprint() == second.fingerprint()
     assert first.objects.boxes.tolist() == second.objects.boxes.tolist()
+    assert first.objects.areas.tolist() == second.objects.areas.tolist()
 
 
 def test_drawn_pictures_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_crowds_are_kept_marked_and_told(tmp_path: Path) -> None:
 def test_without_an_area_the_area_of_the_box_counts(tmp_path: Path) -> None:
     content = made()
     del content["annotations"][0]["area"]
-    assert read_coco(written(tmp_path, content)).objects.areas.tolist() == [22, 9.5, 9.5]
+    assert read_coco(written(tmp_path, content)).objects.areas.tolist() == [22, 2.5, 3.5]
 
 
 def test_a_box_that_leaves_its_image_by_up_to_one_pixel_is_clipped(tmp_path: Path) -> None:

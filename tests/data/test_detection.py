@@ -52,6 +52,18 @@ def wide(tmp_path: Path) -> CocoPart:
     return read_coco(CocoFiles(path, tmp_path / "train"))
 
 
+def annotated(wide: CocoPart, annotations: list[dict[str, Any]]) -> CocoPart:
+    """Return the wide picture with other objects."""
+    content = {
+        "images": [{"id": 4, "file_name": "a.png", "width": 60, "height": 20}],
+        "annotations": annotations,
+        "categories": [{"id": 5, "name": "dog"}],
+    }
+    path = wide.folder / "other.json"
+    path.write_text(json.dumps(content))
+    return read_coco(CocoFiles(path, wide.folder))
+
+
 def loader(part: CocoPart, *, max_corrupt: float = 1.0, **changes: Any) -> DetectionLoader:
     options: dict[str, Any] = {"resolution": 48, "batch_size": 4, "seed": 0, "device": torch.device("cpu"), **changes}
     return DetectionLoader(part, np.arange(len(part)), corrupt=Corrupt(len(part), max_corrupt), **options)
@@ -153,15 +165,19 @@ def test_boxes_of_evaluation_can_be_put_back_to_the_original_image(wide: CocoPar
 
 
 def test_an_image_without_boxes_is_trained_on(wide: CocoPart) -> None:
-    content = {
-        "images": [{"id": 4, "file_name": "a.png", "width": 60, "height": 20}],
-        "annotations": [],
-        "categories": [{"id": 1, "name": "dog"}],
-    }
-    path = wide.folder / "empty.json"
-    path.write_text(json.dumps(content))
-    (((_,), (target,)),) = loader(read_coco(CocoFiles(path, wide.folder))).epoch(1)
+    (((_,), (target,)),) = loader(annotated(wide, [])).epoch(1)
     assert (target["boxes"].shape, target["labels"].shape) == ((0, 4), (0,))
+
+
+def test_a_box_that_loses_its_area_by_rounding_is_left_out_of_training(wide: CocoPart) -> None:
+    thin = annotated(wide, [{"id": 1, "image_id": 4, "category_id": 5, "bbox": [0.001, 2, 1e-8, 10]}])
+    assert len(thin.objects_of(0).labels) == 1
+    counts = set()
+    for epoch in range(1, 11):
+        ((_, (target,)),) = loader(thin).epoch(epoch)
+        assert (target["boxes"][:, 2:] > target["boxes"][:, :2]).all()
+        counts.add((len(target["boxes"]), len(target["labels"])))
+    assert counts == {(0, 0), (1, 1)}  # mirrored, it is near 60, where a float is less exact
 
 
 def test_an_epoch_depends_on_seed_and_number_alone(part: CocoPart) -> None:
