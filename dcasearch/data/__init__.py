@@ -3,7 +3,8 @@
 `sets` says what a data set is, `digits`, `shapes`, `cifar10` and `folders` are the known ones, `split` holds out and
 subsets, `classes` leaves classes out, `loaders` turns a protocol into loaders: from `memory` for small sets, from
 `files` for folders and for what `preparing` made of them (`prepared`: its index, `shards`: its pixels); `views` is what
-is seen of an image. `scratch` and `staging` are what a node keeps.
+is seen of an image. `scratch` and `staging` are what a node keeps. `coco` (its faults: `coco_faults`) reads images with
+boxes, and `detection` makes batches of them.
 """
 
 from dcasearch.data import cifar10, digits, folders, shapes  # noqa: F401  # importing them fills DATASETS
