@@ -49,6 +49,20 @@ def where(drawn: NDArray[np.int64], colour: tuple[int, int, int]) -> NDArray[np.
     return equal
 
 
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The words that are written into pictures, in order."""
+    words: list[str] = []
+    write = ImageDraw.ImageDraw.multiline_text
+
+    def keep(self: ImageDraw.ImageDraw, xy: tuple[float, float], text: str, *rest: Any) -> None:
+        words.append(text)
+        write(self, xy, text, *rest)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "multiline_text", keep)
+    return words
+
+
 @pytest.mark.parametrize("grey", GREYS)
 def test_a_found_box_has_the_colour_of_its_class_and_a_dark_edge_on_any_ground(grey: int) -> None:
     drawn = pixels(detected((2, 0.9, 100, 100, 200, 200), grey=grey))
@@ -126,6 +140,9 @@ def test_weak_boxes_are_not_drawn_and_the_strongest_come_first() -> None:
     assert strongest(one.found) == [2, 1, 3]
     assert strongest(one.found, least_score=0.5, most=2) == [2, 1]
     assert strongest(one.found, least_score=0.0) == [2, 1, 3, 0]
+    ties = detected(*[(1, 0.5 + 0.1 * (n % 3), 0, 0, 9, 9) for n in range(99)])
+    assert strongest(ties.found, most=99) == [*range(2, 99, 3), *range(1, 99, 3), *range(0, 99, 3)]
+    assert len(strongest(ties.found)) == 20
     assert not where(pixels(detected((1, 0.2, 50, 50, 90, 90))), colour_of(1)).any()
     assert where(pixels(detected((1, 0.2, 50, 50, 90, 90)), least_score=0.1), colour_of(1)).any()
 
@@ -149,15 +166,7 @@ def test_a_picture_without_boxes_says_so() -> None:
     ],
     ids=["neither", "missed", "weak"],
 )
-def test_what_a_picture_without_boxes_says(one: Detected, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[str] = []
-    write = ImageDraw.ImageDraw.multiline_text
-
-    def keep(self: ImageDraw.ImageDraw, xy: tuple[float, float], text: str, *rest: Any) -> None:
-        written.append(text)
-        write(self, xy, text, *rest)
-
-    monkeypatch.setattr(ImageDraw.ImageDraw, "multiline_text", keep)
+def test_what_a_picture_without_boxes_says(one: Detected, words: str, written: list[str]) -> None:
     draw_boxes(one, NAMES)
     assert [" ".join(text.split()) for text in written] == [words]
 
@@ -174,8 +183,9 @@ def test_a_box_of_zero_area_and_one_beyond_the_picture_are_drawn() -> None:
     assert where(drawn, colour_of(2))[200:203].any()
 
 
-def test_background_has_a_name_and_a_label_that_is_no_class_is_an_error() -> None:
-    assert where(pixels(detected((0, 0.9, 100, 100, 200, 200))), colour_of(0)).any()
+def test_a_label_names_class_and_score_and_one_of_no_class_is_an_error(written: list[str]) -> None:
+    draw_boxes(detected((0, 0.9, 0, 0, 9, 9), (1, 0.875, 0, 0, 9, 9), (3, 0.5, 0, 0, 9, 9)), NAMES)
+    assert written == ["background 0.90", "circle 0.88", "triangle 0.50"]
     for label in (-1, 4):
         with pytest.raises(ValueError, match="none of the 3 classes"):
             draw_boxes(detected((label, 0.9, 0, 0, 9, 9)), NAMES)
@@ -190,6 +200,9 @@ def test_a_sheet_has_four_pictures_in_a_row_in_their_order() -> None:
     assert SIDE < one.width < 1.2 * SIDE
     first, second = sheet[sheet.shape[0] // 2 - 150], sheet[-200]
     assert [(first == grey).all(1).sum() for grey in greys] == [SIDE] * 4 + [0]
+    at = [int(np.argmax((first == grey).all(1))) for grey in greys[:4]]
+    assert at == sorted(at)
+    assert np.diff(at).min() > SIDE
     assert [(second == grey).all(1).sum() for grey in greys] == [0] * 4 + [SIDE]
 
 
