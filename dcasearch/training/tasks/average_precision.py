@@ -4,8 +4,8 @@ Computed by faster-coco-eval, which an extra brings; the numbers are those of py
 100.
 
 - `ap` is the mean over ten IoU thresholds (0.50, 0.55 … 0.95) and all classes, `ap50` and `ap75` are at one threshold.
-- `ap_small`, `ap_medium`, `ap_large` count objects of an area below 32², up to 96² and above, in pixels of the original
-  image.
+- `ap_small`, `ap_medium`, `ap_large` count objects of an area up to 32², from 32² to 96² and from 96², in pixels of the
+  original image. COCO counts an object of exactly 32² or 96² in both sizes.
 - `ar1`, `ar10`, `ar100` are the recall with so many detections an image at most, `ar_small` … with 100.
 """
 

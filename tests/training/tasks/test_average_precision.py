@@ -68,6 +68,56 @@ def test_a_mistake_of_higher_score_halves_the_precision() -> None:
     assert (last["ap"], last["ar1"]) == pytest.approx((100, 100))
 
 
+@pytest.mark.parametrize(("height", "thresholds"), [(4.999, 0), (5, 1), (5.001, 1), (5.499, 1), (5.5, 2), (5.501, 2)])
+def test_a_box_finds_an_object_at_the_thresholds_that_its_iou_reaches(height: float, thresholds: int) -> None:
+    """The IoU is a tenth of the height; of the ten thresholds the first are 0.50 and 0.55."""
+    got = numbers({0: objects((0, 0, 10, 10))}, {0: found((0, 0, 10, height, 0.9))})
+    assert got["ap"] == pytest.approx(10 * thresholds)
+    assert got["ap50"] == pytest.approx(100 if thresholds else 0)
+    assert got["ap75"] == 0
+
+
+@pytest.mark.parametrize(("wrong", "recalls"), [(0, (100, 100, 100)), (1, (0, 100, 100)), (9, (0, 100, 100))])
+def test_recall_counts_the_1_10_and_100_detections_of_highest_score(wrong: int, recalls: tuple[float, ...]) -> None:
+    got = after_mistakes(wrong)
+    assert (got["ar1"], got["ar10"], got["ar100"]) == pytest.approx(recalls)
+
+
+def test_what_stands_tenth_or_hundredth_counts_and_what_comes_after_does_not() -> None:
+    assert [after_mistakes(wrong)["ar10"] for wrong in (9, 10)] == pytest.approx([100, 0])
+    assert [after_mistakes(wrong)["ar100"] for wrong in (99, 100)] == pytest.approx([100, 0])
+    assert [after_mistakes(wrong)["ap"] for wrong in (99, 100)] == pytest.approx([1, 0])
+
+
+def after_mistakes(wrong: int) -> Mapping[str, float]:
+    """Return the numbers of an object that is found after so many mistakes of higher score."""
+    mistakes = [(20, 20, 30, 30, 0.9)] * wrong
+    return numbers({0: objects((0, 0, 10, 10))}, {0: found(*mistakes, (0, 0, 10, 10, 0.5))})
+
+
+@pytest.mark.parametrize(
+    ("side", "sizes"),
+    [
+        (31.99, {"small"}),
+        (32, {"small", "medium"}),
+        (32.01, {"medium"}),
+        (95.99, {"medium"}),
+        (96, {"medium", "large"}),
+        (96.01, {"large"}),
+    ],
+)
+def test_an_object_of_exactly_32_or_96_pixels_squared_is_of_both_sizes(side: float, sizes: set[str]) -> None:
+    got = numbers({0: objects((0, 0, side, side))}, {0: found((0, 0, side, side, 0.9))})
+    for number in ("ap", "ar"):
+        assert {size for size in ("small", "medium", "large") if f"{number}_{size}" in got} == sizes
+    assert all(value == pytest.approx(100) for value in got.values())
+
+
+def test_background_that_is_found_is_no_mistake() -> None:
+    said = {0: found((0, 0, 10, 10, 0.99), (0, 0, 10, 10, 0.9), labels=[0, 1])}
+    assert numbers({0: objects((0, 0, 10, 10))}, said)["ap"] == pytest.approx(100)
+
+
 def test_an_object_that_is_found_twice_is_found_once() -> None:
     got = numbers({0: objects((0, 0, 10, 10))}, {0: found((0, 0, 10, 10, 0.9), (0, 0, 10, 10, 0.95))})
     assert got["ap"] == pytest.approx(100)
@@ -102,6 +152,11 @@ def test_each_class_has_its_own_ap_and_one_that_no_image_shows_has_none() -> Non
     got = precision_of(truth, {0: found((0, 0, 10, 10, 0.9))}, NAMES)
     assert got.classes == pytest.approx({"circle": 100, "triangle": 0})
     assert got.numbers["ap"] == pytest.approx(50)
+
+
+def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    numbers({0: objects((0, 0, 10, 10))}, {0: found((0, 0, 10, 10, 0.9))})
+    assert capfd.readouterr() == ("", "")
 
 
 def test_images_without_objects_alone_have_no_number() -> None:
