@@ -71,10 +71,10 @@ def _of_a_row(value_1C11: Tensor, width: int) -> Tensor:
     return value_1C11.expand(-1, -1, -1, width).contiguous(memory_format=torch.channels_last)
 
 
-def full_batches(images: int, batch_size: int) -> int:
-    """Return the batches of a training epoch.
+def count_batches(images: int, batch_size: int, *, training: bool) -> int:
+    """Return the batches of an epoch: in evaluation as many as all images need, in training the full ones.
 
-    An incomplete last batch is left out, since BatchNorm needs more than a few images (the next epoch's order
-    brings its images in); a part smaller than one batch is one batch.
+    In training an incomplete last batch is left out, since BatchNorm needs more than a few images (the next epoch's
+    order brings its images in); a part smaller than one batch is one batch.
     """
-    return max(1, images // batch_size)
+    return max(1, images // batch_size) if training else -(-images // batch_size)

@@ -27,7 +27,7 @@ _LARGEST = 2**63
 """Integers are stored in 64 bits."""
 
 LACKING = "entries without a key that they need"
-MISTYPED = "entries with a value of another type"
+IMPOSSIBLE = "entries with a value that its key cannot have"
 INFINITE = "entries with a number that is not finite"
 NO_ENTRIES = "sections without entries"
 SAME_ID = "{} with the id of another one"
@@ -161,34 +161,34 @@ _Check: TypeAlias = Callable[[Any], str | None]
 
 def _number(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return MISTYPED
+        return IMPOSSIBLE
     return None if abs(value) < _LARGEST or (isinstance(value, float) and math.isfinite(value)) else INFINITE
 
 
 def _whole(value: Any) -> str | None:
-    return _number(value) or (None if abs(value) < _LARGEST and value == int(value) else MISTYPED)
+    return _number(value) or (None if abs(value) < _LARGEST and value == int(value) else IMPOSSIBLE)
 
 
 def _id(value: Any) -> str | None:
-    return _whole(value) if isinstance(value, int) else MISTYPED
+    return _whole(value) if isinstance(value, int) else IMPOSSIBLE
 
 
 def _text(value: Any) -> str | None:
-    return None if isinstance(value, str) and value else MISTYPED
+    return None if isinstance(value, str) and value else IMPOSSIBLE
 
 
 def _extent(value: Any) -> str | None:
     if not isinstance(value, list) or len(value) != 4:
-        return MISTYPED
+        return IMPOSSIBLE
     return next((fault for fault in map(_number, value) if fault is not None), None)
 
 
 def _area(value: Any) -> str | None:
-    return _number(value) or (None if value >= 0 else MISTYPED)
+    return _number(value) or (None if value >= 0 else IMPOSSIBLE)
 
 
 def _flag(value: Any) -> str | None:
-    return None if value in (0, 1) else MISTYPED
+    return None if value in (0, 1) else IMPOSSIBLE
 
 
 _NEEDED: dict[str, dict[str, _Check]] = {
@@ -235,7 +235,7 @@ def read_sections(content: Mapping[str, list[Any]], faults: Faults) -> Sections:
 def _fault_of(entry: Any, section: str) -> tuple[str, str] | None:
     """Return the first fault of an entry and its key."""
     if not isinstance(entry, dict):
-        return MISTYPED, ""
+        return IMPOSSIBLE, ""
     for key, check in _NEEDED[section].items():
         kind = check(entry[key]) if key in entry else LACKING
         if kind is not None:

@@ -10,7 +10,6 @@ H and W are an image's height and width in the batch; k is the number of its box
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
@@ -22,9 +21,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.transforms.v2 import functional
 
-from dcasearch.data.batches import WHOLE, Share, full_batches
+from dcasearch.data.batches import WHOLE, Share, count_batches
 from dcasearch.data.coco import CocoPart
-from dcasearch.data.files import leave_group
+from dcasearch.data.files import START_METHOD, Broken, leave_group
 from dcasearch.data.images import Corrupt, Unreadable, decode, open_image
 from dcasearch.data.seeds import derived_seed
 from dcasearch.data.split import Indices
@@ -78,14 +77,7 @@ class _Seen(NamedTuple):
     """Uint8, shape (3, H, W)."""
 
 
-class _Broken(NamedTuple):
-    """Stands for an image that could not be read."""
-
-    path: str
-    reason: str
-
-
-_Item: TypeAlias = _Seen | _Broken
+_Item: TypeAlias = _Seen | Broken
 
 
 class _Pictures(Dataset[_Item]):
@@ -101,7 +93,7 @@ class _Pictures(Dataset[_Item]):
                 self._check(image, place.image)
                 return _Seen(place, self._pixels(decode(image), place.mirrored))
         except Unreadable as error:
-            return _Broken(path, str(error))
+            return Broken(path, str(error))
 
     def _check(self, image: Image.Image, index: int) -> None:
         width, height = self._part.sizes[index].tolist()
@@ -126,9 +118,7 @@ class _Batches(Sampler[list[_Place]]):
         self.epoch = self.first_batch = 0
 
     def __len__(self) -> int:
-        if self._seed is None:
-            return -(-len(self._indices) // self._batch_size)
-        return full_batches(len(self._indices), self._batch_size)
+        return count_batches(len(self._indices), self._batch_size, training=self._seed is not None)
 
     def __iter__(self) -> Iterator[list[_Place]]:
         places = self._places()
@@ -199,8 +189,7 @@ class DetectionLoader:
             _Pictures(part, resolution, longest_side(resolution) if longest is None else longest),
             batch_sampler=self._batches,
             num_workers=workers,
-            # Said, since the processes of a process that was itself spawned would be spawned too and import torch anew.
-            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
+            multiprocessing_context=START_METHOD if workers else None,
             collate_fn=_as_it_is,
             persistent_workers=workers > 0,
             pin_memory=device.type == "cuda",
@@ -227,7 +216,7 @@ class DetectionLoader:
             images: list[Tensor] = []
             targets: list[Target] = []
             for item in items:
-                if isinstance(item, _Broken):
+                if isinstance(item, Broken):
                     self._corrupt.add(item.path, item.reason)
                     continue
                 images.append(item.pixels.to(self._device, non_blocking=True).float().div_(255))

@@ -17,27 +17,27 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 from torchvision.transforms.v2 import functional
 
-from dcasearch.data.batches import WHOLE, Batch, Normalize, Share, full_batches
+from dcasearch.data.batches import WHOLE, Batch, Normalize, Share, count_batches
 from dcasearch.data.images import Corrupt, Unreadable, decode, open_image
 from dcasearch.data.seeds import derived_seed
 from dcasearch.data.sets import FilePart, PreparedPart
 from dcasearch.data.split import Indices
 from dcasearch.data.views import Transform
 
-_START_METHOD = "fork" if sys.platform == "linux" else None
+START_METHOD = "fork" if sys.platform == "linux" else None
 """Of loader processes. Said, since those of a process that was itself spawned would be spawned too: each would import
 torch anew, for seconds, in every training."""
 
 
 @dataclass(frozen=True)
-class _Broken:
+class Broken:
     """Stands for an image that could not be read."""
 
     path: str
     reason: str
 
 
-_Item: TypeAlias = tuple[Tensor, int] | _Broken
+_Item: TypeAlias = tuple[Tensor, int] | Broken
 """Pixels as uint8, and label."""
 _Place: TypeAlias = tuple[int, int]
 """Epoch and index."""
@@ -60,7 +60,7 @@ class _Files(Dataset[_Item]):
                 pixels = functional.horizontal_flip(pixels)
             return pixels, int(self._part.labels[index])
         except Unreadable as error:
-            return _Broken(self._part.name_of(index), str(error))
+            return Broken(self._part.name_of(index), str(error))
         finally:
             torch.default_generator.set_state(state)
 
@@ -82,9 +82,7 @@ class _Batches(Sampler[list[_Place]]):
         self.epoch = self.first_batch = 0
 
     def __len__(self) -> int:
-        if self._seed is None:
-            return -(-len(self._indices) // self._batch_size)
-        return full_batches(len(self._indices), self._batch_size)
+        return count_batches(len(self._indices), self._batch_size, training=self._seed is not None)
 
     def __iter__(self) -> Iterator[list[_Place]]:
         order = self._indices
@@ -106,9 +104,9 @@ class _Collated:
 
     images: Tensor
     labels: Tensor
-    broken: list[_Broken]
+    broken: list[Broken]
 
-    def __reduce__(self) -> tuple[Callable[..., _Collated], tuple[Tensor, list[int], list[_Broken]]]:
+    def __reduce__(self) -> tuple[Callable[..., _Collated], tuple[Tensor, list[int], list[Broken]]]:
         # Labels travel as numbers: each tensor costs both processes a connection.
         return _collated, (self.images, self.labels.tolist(), self.broken)
 
@@ -117,7 +115,7 @@ class _Collated:
         return _Collated(self.images.pin_memory(), self.labels.pin_memory(), self.broken)
 
 
-def _collated(images: Tensor, labels: list[int], broken: list[_Broken]) -> _Collated:
+def _collated(images: Tensor, labels: list[int], broken: list[Broken]) -> _Collated:
     return _Collated(images, torch.tensor(labels, dtype=torch.int64), broken)
 
 
@@ -128,8 +126,8 @@ class _Collate:
     channels_last: bool
 
     def __call__(self, items: list[_Item]) -> _Collated:
-        broken = [item for item in items if isinstance(item, _Broken)]
-        good = [item for item in items if not isinstance(item, _Broken)]
+        broken = [item for item in items if isinstance(item, Broken)]
+        good = [item for item in items if not isinstance(item, Broken)]
         return _collated(self._batch([image for image, _ in good]), [label for _, label in good], broken)
 
     def _batch(self, images: list[Tensor]) -> Tensor:
@@ -166,7 +164,7 @@ class FileLoader:
             _Files(part, transform, seed or 0),
             batch_sampler=self._batches,
             num_workers=workers,
-            multiprocessing_context=_START_METHOD if workers else None,
+            multiprocessing_context=START_METHOD if workers else None,
             collate_fn=_Collate(channels_last),
             persistent_workers=workers > 0,
             pin_memory=device.type == "cuda",

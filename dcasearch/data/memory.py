@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dcasearch.config.recipe import Augmentation
 from dcasearch.data.augment import augment, draw, resize
-from dcasearch.data.batches import WHOLE, Batch, Normalize, Share, full_batches, to_device
+from dcasearch.data.batches import WHOLE, Batch, Normalize, Share, count_batches, to_device
 from dcasearch.data.seeds import derived_seed
 from dcasearch.data.sets import Pixels
 from dcasearch.data.split import Indices
@@ -62,7 +62,7 @@ class MemoryTraining:
         self._batch_size, self._share = batch_size, share
 
     def __len__(self) -> int:
-        return full_batches(len(self._indices), self._batch_size)
+        return count_batches(len(self._indices), self._batch_size, training=True)
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
         """Yield the batches of one epoch."""
@@ -86,7 +86,7 @@ class MemoryEvaluation:
         self._resolution, self._batch_size, self._share = resolution, batch_size, share
 
     def __len__(self) -> int:
-        return -(-len(self._indices) // self._batch_size)
+        return count_batches(len(self._indices), self._batch_size, training=False)
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
         """Yield every image; all epochs are alike."""

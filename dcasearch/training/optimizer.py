@@ -24,9 +24,9 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     GPU a step is one fused kernel; the CPU keeps PyTorch's own choice.
     """
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    free = {id(p) for module in model.modules() for p in _exempt(module, recipe.decay_exempt)}
-    decayed = [parameter for parameter in learning if id(parameter) not in free]
     exempt = [p for module in model.modules() for p in _exempt(module, recipe.decay_exempt) if p.requires_grad]
+    known = {id(parameter) for parameter in exempt}
+    decayed = [parameter for parameter in learning if id(parameter) not in known]
     groups: list[dict[str, Any]] = [{"params": decayed}, {"params": exempt, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
     fused = True if learning[0].is_cuda else None

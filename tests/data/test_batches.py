@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from dcasearch.data.batches import Normalize, Share, full_batches
+from dcasearch.data.batches import Normalize, Share, count_batches
 
 
 @pytest.mark.parametrize("images", [0, 1, 7, 15, 16])
@@ -12,8 +12,12 @@ def test_shares_are_contiguous_and_differ_by_at_most_one_image(images: int, worl
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
-def test_an_epoch_is_its_full_batches_or_one_smaller_one() -> None:
-    assert [full_batches(images, 4) for images in (3, 4, 7, 8)] == [1, 1, 1, 2]
+def test_a_training_epoch_is_its_full_batches_or_one_smaller_one() -> None:
+    assert [count_batches(images, 4, training=True) for images in (3, 4, 7, 8)] == [1, 1, 1, 2]
+
+
+def test_an_evaluation_has_a_batch_for_the_rest_too() -> None:
+    assert [count_batches(images, 4, training=False) for images in (3, 4, 7, 8)] == [1, 1, 2, 2]
 
 
 @pytest.mark.parametrize("kind", [torch.uint8, torch.float32])

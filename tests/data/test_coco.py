@@ -205,13 +205,14 @@ ERRORS: dict[str, tuple[Callable[[Content], Any], str]] = {
     "huge": (put("annotations", "bbox", [10**400, 1, 2, 3]), "not finite: 1 (annotations[0]: bbox)"),
     "no key": (drop("annotations", "bbox"), "entries without a key that they need: 1 (annotations[0]: bbox)"),
     "no id": (drop("images", "id"), "entries without a key that they need: 1 (images[0]: id)"),
-    "three numbers": (put("annotations", "bbox", [1, 2, 3]), "of another type: 1 (annotations[0]: bbox)"),
-    "text": (put("annotations", "category_id", "dog"), "of another type: 1 (annotations[0]: category_id)"),
-    "broken pixels": (put("images", "width", 40.5), "of another type: 1 (images[0]: width)"),
-    "true": (put("images", "id", True), "of another type: 1 (images[0]: id)"),
-    "no flag": (put("annotations", "iscrowd", 2), "of another type: 1 (annotations[0]: iscrowd)"),
-    "no name": (put("categories", "name", ""), "of another type: 1 (categories[0]: name)"),
-    "no entry": (lambda content: content["annotations"].append(None), "of another type: 1 (annotations[3])"),
+    "three numbers": (put("annotations", "bbox", [1, 2, 3]), "its key cannot have: 1 (annotations[0]: bbox)"),
+    "text": (put("annotations", "category_id", "dog"), "its key cannot have: 1 (annotations[0]: category_id)"),
+    "broken pixels": (put("images", "width", 40.5), "its key cannot have: 1 (images[0]: width)"),
+    "true": (put("images", "id", True), "its key cannot have: 1 (images[0]: id)"),
+    "negative area": (put("annotations", "area", -1), "its key cannot have: 1 (annotations[0]: area)"),
+    "no flag": (put("annotations", "iscrowd", 2), "its key cannot have: 1 (annotations[0]: iscrowd)"),
+    "no name": (put("categories", "name", ""), "its key cannot have: 1 (categories[0]: name)"),
+    "no entry": (lambda content: content["annotations"].append(None), "its key cannot have: 1 (annotations[3])"),
     "no image": (lambda content: content.update(images=[]), "sections without entries: 1 (images)"),
     "no category": (lambda content: content.update(categories=[]), "sections without entries: 1 (categories)"),
 }
@@ -233,7 +234,7 @@ def test_an_entry_that_cannot_be_read_makes_no_other_faults(tmp_path: Path) -> N
     put("images", "width", "wide")(content)
     put("categories", "name", 5)(content)
     kinds = [fault.kind for fault in faults_of(written(tmp_path, content)) if fault.is_error]
-    assert kinds == ["entries with a value of another type"]
+    assert kinds == ["entries with a value that its key cannot have"]
 
 
 def test_all_errors_are_told_at_once_with_their_first_places(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from torchvision.ops.poolers import initLevelMapper
 
 from dcasearch.models.build import DCANet
-from dcasearch.models.detection.pyramid import PyramidBackbone
+from dcasearch.models.detection.pyramid import PyramidBackbone, PyramidSettings
 
 SCALES = (4, 8, 16, 32)
 """Of the stages that the pyramid takes; the RPN sees one of 64 too."""
@@ -57,15 +57,9 @@ STAGES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class CascadeSettings:
+class CascadeSettings(PyramidSettings):
     """What differs between cascades; the defaults are torchvision's of `fasterrcnn_resnet50_fpn`, in three stages."""
 
-    min_size: int = 800
-    """Pixels of the shorter side of an image."""
-    max_size: int = 1333
-    """Most pixels of the longer side."""
-    channels: int = 256
-    """Of the pyramid."""
     hidden: int = 1024
     """Width of the two layers of each stage's head."""
     anchor: int = 32
@@ -83,10 +77,6 @@ class CascadeSettings:
     """Of two detections of a class that overlap by a higher IoU, the better one is kept."""
     detections: int = 100
     """Most of an image."""
-    frozen_stages: int | None = None
-    """The stem and so many stages learn nothing; None: everything learns."""
-    fixed_statistics: bool = False
-    """Whether BatchNorm keeps the network's running statistics."""
 
 
 def cascade_rcnn(network: DCANet, classes: int, settings: CascadeSettings) -> GeneralizedRCNN:
@@ -103,14 +93,7 @@ def cascade_rcnn(network: DCANet, classes: int, settings: CascadeSettings) -> Ge
     Raises:
         ValueError: the network has no map of one of the scales.
     """
-    backbone = PyramidBackbone(
-        network,
-        settings.channels,
-        SCALES,
-        LastLevelMaxPool(),
-        frozen_stages=settings.frozen_stages,
-        fixed_statistics=settings.fixed_statistics,
-    )
+    backbone = PyramidBackbone(network, SCALES, settings, LastLevelMaxPool())
     maps = [stage.name for stage in network.pyramid if stage.scale in SCALES]
     return GeneralizedRCNN(
         backbone,

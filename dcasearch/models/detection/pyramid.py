@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, Self, cast
 
 from torch import Tensor, nn
@@ -12,36 +13,47 @@ from dcasearch.models.build import DCANet
 from dcasearch.models.layers import BatchNorm
 
 
+@dataclass(frozen=True, kw_only=True)
+class PyramidSettings:
+    """What every detector has: the size of its images, its pyramid, and which part of the network learns."""
+
+    min_size: int = 800
+    """Pixels of the shorter side of an image."""
+    max_size: int = 1333
+    """Most pixels of the longer side."""
+    channels: int = 256
+    """Of every map of the pyramid."""
+    frozen_stages: int | None = None
+    """The stem and so many stages after it learn nothing, with their attention and connections, and stay in evaluation
+    mode; None: the stem learns too."""
+    fixed_statistics: bool = False
+    """Whether BatchNorm keeps the network's running statistics; its weights and biases still learn."""
+
+
 class PyramidBackbone(nn.Module):
     """A network without its classifier, and a pyramid of its last maps of each scale. Images (B, 3, H, W) -> maps.
 
-    The maps are (B, channels, H / s, W / s), finest first, by name; with `extra` there are two coarser ones. It is what
+    The maps are (B, channels, H / s, W / s), finest first, by name; with `extra` there are coarser ones. It is what
     torchvision's detectors take as a backbone.
     """
 
     def __init__(
         self,
         network: DCANet,
-        channels: int,
         scales: tuple[int, ...],
-        extra: ExtraFPNBlock | None,
-        *,
-        frozen_stages: int | None = None,
-        fixed_statistics: bool = False,
+        settings: PyramidSettings,
+        extra: ExtraFPNBlock | None = None,
     ) -> None:
         """Take the network over; its classifier is dropped.
 
         Args:
             network: is changed.
-            channels: of every map.
             scales: pixels of the image per pixel of a map, rising, e.g. (8, 16, 32).
+            settings: of the pyramid.
             extra: makes further maps.
-            frozen_stages: the stem and so many stages after it learn nothing, with their attention and connections,
-                and stay in evaluation mode; None: the stem learns too.
-            fixed_statistics: BatchNorm keeps the network's running statistics; its weights and biases still learn.
 
         Raises:
-            ValueError: the network has no map of one of the scales.
+            ValueError: the network has no map of one of the scales, or fewer stages than are to be frozen.
         """
         super().__init__()
         stages = {stage.scale: stage for stage in network.pyramid}
@@ -50,14 +62,14 @@ class PyramidBackbone(nn.Module):
             has = ", ".join(map(str, stages))
             raise ValueError(f"the network has no map of scale {missing[0]}, only of {has}; use the imagenet stem")
         network.drop_head()
-        self.network, self.out_channels = network, channels
+        self.network, self.out_channels = network, settings.channels
         self._names = [stages[scale].name for scale in scales]
-        self.fpn = FeaturePyramidNetwork([stages[scale].channels for scale in scales], channels, extra)
-        frozen = [] if frozen_stages is None else parts_before(network, frozen_stages)
+        self.fpn = FeaturePyramidNetwork([stages[scale].channels for scale in scales], settings.channels, extra)
+        frozen = [] if settings.frozen_stages is None else first_parts(network, settings.frozen_stages)
         for part in frozen:
             part.requires_grad_(False)
-        norms = [module for module in network.modules() if isinstance(module, BatchNorm)] if fixed_statistics else []
-        self._held = (*frozen, *norms)
+        norms = [module for module in network.modules() if isinstance(module, BatchNorm)]
+        self._held = (*frozen, *norms) if settings.fixed_statistics else tuple(frozen)
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode of all modules; those that are frozen or have fixed statistics stay in evaluation mode."""
@@ -73,7 +85,7 @@ class PyramidBackbone(nn.Module):
         return pyramid
 
 
-def parts_before(network: DCANet, stages: int) -> list[nn.Module]:
+def first_parts(network: DCANet, stages: int) -> list[nn.Module]:
     """Return the modules that make up the stem and the first stages, with their attention and connections.
 
     Args:
@@ -89,7 +101,7 @@ def parts_before(network: DCANet, stages: int) -> list[nn.Module]:
     first = set(numbers[:stages])
     blocks = [host for host in cast(Backbone, network.backbone).blocks() if isinstance(host, nn.Module)]
     within = {id(module) for block in blocks for module in block.modules()}
-    # The stem: what holds parameters or buffers itself and is in no block.
+    # The stem: the layers that are in no block, since the network has no head any more.
     parts = [m for m in network.backbone.modules() if id(m) not in within and not list(m.children())]
     hosts = iter(blocks)
     for name, node in zip(network.names, network.network.nodes, strict=True):

@@ -13,7 +13,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.retinanet import RetinaNet, RetinaNetHead, RetinaNetRegressionHead
 
 from dcasearch.models.build import DCANet
-from dcasearch.models.detection.pyramid import PyramidBackbone, coarser
+from dcasearch.models.detection.pyramid import PyramidBackbone, PyramidSettings, coarser
 
 SCALES = (8, 16, 32)
 """Of the stages that the pyramid takes; P6 and P7 are of 64 and 128."""
@@ -22,15 +22,12 @@ _ASPECTS = (0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetinaNetSettings:
-    """What differs between RetinaNets; the defaults are torchvision's `retinanet_resnet50_fpn`."""
+class RetinaNetSettings(PyramidSettings):
+    """What differs between RetinaNets; the defaults are torchvision's `retinanet_resnet50_fpn`.
 
-    min_size: int = 800
-    """Pixels of the shorter side of an image."""
-    max_size: int = 1333
-    """Most pixels of the longer side."""
-    channels: int = 256
-    """Of the pyramid and of the heads."""
+    The heads have as many channels as the pyramid.
+    """
+
     convolutions: int = 4
     """Of each head, before its output; at most 4."""
     anchor: int = 32
@@ -41,10 +38,6 @@ class RetinaNetSettings:
     """β of the boxes' loss; None: L1."""
     detections: int = 300
     """Most of an image."""
-    frozen_stages: int | None = None
-    """The stem and so many stages learn nothing; None: everything learns."""
-    fixed_statistics: bool = False
-    """Whether BatchNorm keeps the network's running statistics."""
 
 
 def retinanet(network: DCANet, classes: int, settings: RetinaNetSettings) -> RetinaNet:
@@ -64,14 +57,7 @@ def retinanet(network: DCANet, classes: int, settings: RetinaNetSettings) -> Ret
     if not 1 <= settings.convolutions <= 4:
         raise ValueError(f"a head of RetinaNet has 1 to 4 convolutions, not {settings.convolutions}")
     extra = coarser(network, settings.channels, settings.p6)
-    backbone = PyramidBackbone(
-        network,
-        settings.channels,
-        SCALES,
-        extra,
-        frozen_stages=settings.frozen_stages,
-        fixed_statistics=settings.fixed_statistics,
-    )
+    backbone = PyramidBackbone(network, SCALES, settings, extra)
     sizes = tuple(tuple(int(settings.anchor * 2**level * octave) for octave in _OCTAVES) for level in range(5))
     anchors = AnchorGenerator(sizes, (_ASPECTS,) * len(sizes))  # type: ignore[no-untyped-call]  # no types here
     per_place = anchors.num_anchors_per_location()[0]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from torch import nn
 
 from dcasearch.models import DCANet, build_model
-from dcasearch.models.detection import PyramidBackbone
+from dcasearch.models.detection import PyramidBackbone, PyramidSettings
 
 SE: dict[str, Any] = {"attention": {"name": "se"}, "connections": {"function": "direct"}}
 BACKBONES: list[dict[str, Any]] = [
@@ -20,6 +21,10 @@ SCALES = (4, 8, 16, 32)
 
 def network(backbone: dict[str, Any] = BACKBONES[0], **architecture: Any) -> DCANet:
     return build_model({"backbone": backbone, **SE, **architecture})
+
+
+def pyramid_of(model: DCANet, scales: tuple[int, ...] = SCALES, **settings: Any) -> PyramidBackbone:
+    return PyramidBackbone(model, scales, PyramidSettings(channels=16, **settings))
 
 
 def step(pyramid: PyramidBackbone) -> None:
@@ -38,18 +43,18 @@ def changed(pyramid: PyramidBackbone) -> set[str]:
 
 
 def test_it_has_a_map_of_each_scale() -> None:
-    maps = PyramidBackbone(network(), 16, SCALES, None)(torch.zeros(1, 3, 64, 64))
+    maps = pyramid_of(network(), SCALES)(torch.zeros(1, 3, 64, 64))
     assert [tuple(map_.shape) for map_ in maps.values()] == [(1, 16, side, side) for side in (16, 8, 4, 2)]
 
 
 def test_a_network_without_a_map_of_a_scale_is_refused() -> None:
     small = network({"name": "resnet18", "width": 0.25, "stem": "small"})
     with pytest.raises(ValueError, match="no map of scale 16, only of 1, 2, 4, 8; use the imagenet stem"):
-        PyramidBackbone(small, 16, (8, 16, 32), None)
+        pyramid_of(small, (8, 16, 32))
 
 
 def test_everything_learns_where_nothing_is_frozen() -> None:
-    pyramid = PyramidBackbone(network(), 16, SCALES, None)
+    pyramid = pyramid_of(network(), SCALES)
     stem = {"network.backbone.conv1.weight", "network.backbone.bn1.weight", "network.backbone.bn1.running_mean"}
     assert changed(pyramid) >= stem
 
@@ -61,7 +66,7 @@ def test_frozen_stages_do_not_change_in_training_and_the_next_one_does(stages: i
     ends = [model.names.index(stage.block.replace(".", "_")) for stage in model.stages[:stages]]
     frozen = set(model.names[: max(ends, default=-1) + 1])
     assert bool(frozen) == bool(stages)
-    pyramid = PyramidBackbone(model, 16, (8, 16, 32), None, frozen_stages=stages)
+    pyramid = pyramid_of(model, (8, 16, 32), frozen_stages=stages)
     moved = changed(pyramid)
     attention = {name.split(".")[2] for name in moved if name.startswith("network.attention.")}
     assert attention == set(model.names) - frozen
@@ -73,13 +78,13 @@ def test_frozen_stages_do_not_change_in_training_and_the_next_one_does(stages: i
 
 def test_attention_after_a_frozen_stage_is_frozen_with_it() -> None:
     model = network(stage_attention={"name": "bam"})
-    pyramid = PyramidBackbone(model, 16, (8, 16, 32), None, frozen_stages=1)
+    pyramid = pyramid_of(model, (8, 16, 32), frozen_stages=1)
     ends = {name.split(".")[2] for name in changed(pyramid) if name.startswith("network.attention.stage")}
     assert ends == {"stage2", "stage3"}
 
 
 def test_fixed_statistics_stay_through_train_and_the_affine_learns() -> None:
-    pyramid = PyramidBackbone(network(), 16, SCALES, None, frozen_stages=1, fixed_statistics=True)
+    pyramid = pyramid_of(network(), SCALES, frozen_stages=1, fixed_statistics=True)
     moved = changed(pyramid.eval().train())
     assert not any("running" in name for name in moved)
     assert "network.backbone.layer2.0.bn1.weight" in moved
@@ -91,4 +96,12 @@ def test_fixed_statistics_stay_through_train_and_the_affine_learns() -> None:
 
 def test_more_stages_than_there_are_cannot_be_frozen() -> None:
     with pytest.raises(ValueError, match="5 stages cannot be frozen: the network has 4"):
-        PyramidBackbone(network(), 16, SCALES, None, frozen_stages=5)
+        pyramid_of(network(), SCALES, frozen_stages=5)
+
+
+def test_a_copy_is_frozen_too_and_holds_its_own_modules() -> None:
+    pyramid = pyramid_of(network(), frozen_stages=1, fixed_statistics=True)
+    other = copy.deepcopy(pyramid).train()
+    assert not any("running" in name for name in changed(other))
+    pyramid.network.train()
+    assert not other.network.backbone.bn1.training
