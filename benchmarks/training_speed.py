@@ -35,6 +35,7 @@ from dcasearch.training import Assignment, Session
 from dcasearch.training import session as room
 from dcasearch.training.network import TrainedNetwork, make_network
 from dcasearch.training.optimizer import make_optimizer
+from dcasearch.training.tasks import learning_task
 
 
 @dataclass(frozen=True)
@@ -142,16 +143,18 @@ def compare(name: str, proxy: Proxy, turns: int, threads: int, artifacts: Path) 
     # Where the first trial has been, e.g. in whatever is imported on first use, no second one is slow again.
     startup = start_up(assignment_of(proxy, 2, {"function": "weighted"}), artifacts, threads)
     recipe, loaders, clock = assignment.fidelity.recipe, training._loaders, Clock()
-    network = make_network(assignment.architecture, recipe, outputs=loaders.classes, seed=0, device=torch.device("cpu"))
+    task = learning_task(assignment.task, recipe)
+    built = task.build(assignment.architecture, loaders.classes, resolution=assignment.fidelity.resolution)
+    network = make_network(built, task, device=torch.device("cpu"))
     optimizer = make_optimizer(network.model, recipe)
     train, held = list(loaders.train.epoch(1)), list(loaders.each.epoch(0))
-    original, measuring = Session._until_interrupted, room.measure
+    original, measuring = Session._until_interrupted, room.metered
     seconds: list[tuple[float, float]] = []
     steps: list[float] = []
     with (
         mock.patch.object(Session, "_until_interrupted", lambda self, batches: clock.batches(original(self, batches))),
         mock.patch.object(room, "train_epoch", clock.timed("training", room.train_epoch)),
-        mock.patch.object(room, "measure", clock.timed("measuring", measuring)),
+        mock.patch.object(room, "metered", clock.timed("measuring", measuring)),
         mock.patch.object(room, "save_checkpoint", clock.timed("checkpoint", room.save_checkpoint)),
     ):
         training.next()

@@ -7,7 +7,9 @@ from typing import Any
 
 from dcasearch.architecture import BACKBONES, Architecture
 from dcasearch.architecture.layouts import TORCHVISION_CLASSES
-from dcasearch.config.study import Data, Fidelity
+from dcasearch.config.detector import Detector
+from dcasearch.config.starts import Start
+from dcasearch.config.study import SHAPES_WITH_BOXES, Data, Fidelity
 from dcasearch.evaluation import EvaluationKey, EvaluationProtocol, fingerprint
 from dcasearch.metrics import CLASSIFICATION
 
@@ -22,7 +24,7 @@ crop does not need more."""
 EVALUATION_ORDER = 1
 """Of the images that a network with `message: shuffled` is measured on (`dcasearch.data.split.mixed_order`): rises with
 a change of it. Other networks are measured in the stored order, which is not in their keys."""
-_CLASSES = {"digits": 10, "shapes": 8, "cifar10": 10, "imagenet": TORCHVISION_CLASSES}
+_CLASSES = {"digits": 10, "shapes": 8, SHAPES_WITH_BOXES: 3, "cifar10": 10, "imagenet": TORCHVISION_CLASSES}
 """Of the data sets whose number of classes is known by name."""
 
 
@@ -40,6 +42,10 @@ class Assignment:
     """Of parameters, batch order, augmentation and dropout."""
     task: str = CLASSIFICATION.name
     """What is learned, an entry of `dcasearch.metrics.TASKS`."""
+    detector: Detector | None = None
+    """What stands on the network, where the task is detection."""
+    start: Start | None = None
+    """An exported network whose weights the network under the detector begins with."""
     parent: Assignment | None = None
     """A training that has to end before this one. It is the vanilla network's that this one starts from: what they have
     in common is loaded, the rest drawn. Where a message is constant, this one starts from scratch, and the messages
@@ -75,6 +81,10 @@ class Assignment:
         }
         if self.task != CLASSIFICATION.name:  # left out, so that records made before there were others stay
             meaning["task"] = self.task
+        if self.detector is not None:
+            meaning["detector"] = self.detector.meaning()
+        if self.start is not None:
+            meaning["start"] = self.start.sha256
         if self.parent is not None:
             meaning["parent"] = self.parent.key.id
         if self.architecture.network.mixes_images:

@@ -48,6 +48,8 @@ class Epoch:
     device: str = ""
     """Device type that values and seconds are from, e.g. `cpu` or `NVIDIA H100`; where a training went on elsewhere
     within the epoch, where it ended. Empty in records that do not know it."""
+    of_classes: Mapping[str, float] = field(default_factory=dict)
+    """The headline metric of each class by its name, where the task measures it."""
 
     @classmethod
     def of_score(cls, score: float, seconds: float, device: str) -> Self:
@@ -67,7 +69,8 @@ class Epoch:
     def flat(self) -> dict[str, int | float | str]:
         """Return the epoch as one flat mapping: how records, checkpoints and events hold it."""
         head = {"epoch": self.epoch, "train_loss": self.train_loss}
-        return {**head, **self.values, "seconds": self.seconds, "device": self.device}
+        of_classes = {"of_classes": json.dumps(dict(self.of_classes))} if self.of_classes else {}
+        return {**head, **self.values, "seconds": self.seconds, "device": self.device, **of_classes}
 
     @classmethod
     def from_flat(cls, entry: Mapping[str, Any]) -> Self:
@@ -84,10 +87,11 @@ class Epoch:
             values=values,
             seconds=entry["seconds"],
             device=entry.get("device", ""),
+            of_classes=json.loads(entry.get("of_classes", "{}")),
         )
 
 
-_OF_EVERY_EPOCH = ("epoch", "train_loss", "seconds", "device")
+_OF_EVERY_EPOCH = ("epoch", "train_loss", "seconds", "device", "of_classes")
 """Names in a flat epoch that are no metrics."""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from dcasearch.config.recipe import Recipe
+from dcasearch.config.starts import read_start
 from dcasearch.config.study import Fidelity, Pruner, Sampler, Study
 from dcasearch.data import DataInfo
 from dcasearch.errors import StudyChanged
@@ -34,6 +35,8 @@ def meaning_of(study: Study, space: Space, data: DataInfo) -> dict[str, Any]:
     }
     if study.task != CLASSIFICATION.name:  # which studies of before did not say
         meaning["task"] = study.task
+    if study.detector is not None:
+        meaning["detector"] = study.detector.meaning()
     if study.constraints or any(map(is_cost, study.objectives)):
         meaning["resolution of params and macs"] = study.fidelities[-1].resolution
     meaning["seed of sampled trials"] = study.fidelities[0].seeds[0]
@@ -42,6 +45,10 @@ def meaning_of(study: Study, space: Space, data: DataInfo) -> dict[str, Any]:
             meaning[f"fidelities.{fidelity.name}.initialize"] = fidelity.initialize.model_dump(
                 mode="json", exclude_defaults=True, exclude={"max_parents"}
             )
+        if fidelity.initialize.specs:
+            starts = map(read_start, fidelity.initialize.specs)
+            weights = {start.architecture_id: start.sha256 for start in starts}
+            meaning[f"fidelities.{fidelity.name}.initialize"] = {"name": "exported", "weights": weights}
         for name in ("kind", "resolution", "epochs", "train_fraction"):
             meaning[f"fidelities.{fidelity.name}.{name}"] = getattr(fidelity, name)
         if fidelity.promote is not None and fidelity.race is not None:

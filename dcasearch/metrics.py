@@ -6,6 +6,7 @@ code that measures it. This module imports no torch.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -109,6 +110,11 @@ def _share(name: str, label: str) -> Metric:
     )
 
 
+def _precision(name: str, label: str) -> Metric:
+    """Return one of COCO's numbers, a percentage that counts no images, so its noise is not binomial."""
+    return dataclasses.replace(_share(name, label), share=False)
+
+
 for _metric in (
     _share("top1", "top-1"),
     _share("top5", "top-5"),
@@ -116,6 +122,18 @@ for _metric in (
     Metric(name="params", label="parameters", known="before training", lowest=0, computed_by=_COUNTED),
     Metric(name="macs", label="multiply-adds", known="before training", lowest=0, computed_by=_COUNTED),
     Metric(name="score", label="score", known="without training", direction="maximize", digits=".6g"),
+    _precision("ap", "AP"),
+    _precision("ap50", "AP50"),
+    _precision("ap75", "AP75"),
+    _precision("ap_small", "AP small"),
+    _precision("ap_medium", "AP medium"),
+    _precision("ap_large", "AP large"),
+    _precision("ar1", "AR1"),
+    _precision("ar10", "AR10"),
+    _precision("ar100", "AR100"),
+    _precision("ar_small", "AR small"),
+    _precision("ar_medium", "AR medium"),
+    _precision("ar_large", "AR large"),
 ):
     register_metric(_metric)
 
@@ -135,6 +153,8 @@ class TaskMetrics:
     """`module:class`, a `dcasearch.training.tasks.LearningTask`; imported when something is trained."""
     outputs: int | None = None
     """Outputs of the network; None: one per class."""
+    finds_boxes: bool = False
+    """Whether it learns from images with boxes, so that a study names a detector; else from images with a label."""
 
     @property
     def headline(self) -> Metric:
@@ -171,6 +191,20 @@ CLASSIFICATION = register_task(
         implementation="dcasearch.training.tasks.classification:Classification",
     )
 )
+
+
+DETECTION = register_task(
+    TaskMetrics(
+        name="detection",
+        metrics=(
+            *("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"),
+            *("ar1", "ar10", "ar100", "ar_small", "ar_medium", "ar_large"),
+        ),
+        implementation="dcasearch.training.tasks.detection:Detection",
+        finds_boxes=True,
+    )
+)
+"""COCO's twelve numbers, in COCO's order. A number over objects of one size is there where such objects are."""
 
 
 def headline_of(names: Iterable[str]) -> Metric:

@@ -7,19 +7,22 @@ from datetime import datetime
 from typing import get_args
 
 from dcasearch.config.document import KeyPath, Report
-from dcasearch.config.study import Fidelity, Promotion, Race, Resources, ScoreName, Study
+from dcasearch.config.study import SHAPES_WITH_BOXES, Fidelity, Promotion, Race, Resources, ScoreName, Study
 from dcasearch.errors import nearest
 from dcasearch.metrics import CLASSIFICATION, METRICS, SCORE, TASKS, is_cost
 
-DATA_SETS = ("digits", "shapes", "cifar10", "imagefolder", "imagenet")
+WITH_BOXES = ("coco", SHAPES_WITH_BOXES)
+"""Data sets whose images have boxes; those of all others have one label."""
+DATA_SETS = ("digits", "shapes", "cifar10", "imagefolder", "imagenet", *WITH_BOXES)
 """Registered in `dcasearch.data`; a test holds the two equal."""
-WITHOUT_ROOT = ("digits", "shapes")
+WITHOUT_ROOT = ("digits", "shapes", SHAPES_WITH_BOXES)
 """Data sets that need no folder."""
 
 
 def check_study(study: Study, report: Report) -> None:
     """Report every way in which a study's parts do not fit together."""
-    for path, message in [*_data(study), *_goals(study), *_fidelities(study), *_final(study), *_execution(study)]:
+    parts = (_data, _task, _goals, _fidelities, _final, _execution)
+    for path, message in [found for part in parts for found in part(study)]:
         report(path, message)
 
 
@@ -33,6 +36,43 @@ def _data(study: Study) -> Iterator[tuple[KeyPath, str]]:
     for n, wanted in enumerate(classes):
         if wanted in classes[:n]:
             yield ("data", "classes", n), f"'{wanted}' stands twice"
+
+
+def _task(study: Study) -> Iterator[tuple[KeyPath, str]]:
+    """Yield what belongs to another task."""
+    task, known = TASKS[study.task], study.data.name in DATA_SETS
+    if task.finds_boxes:
+        yield from _of_detection(study)
+    elif study.detector is not None:
+        yield ("detector",), f"belongs to task: detection, not to {task.name}"
+    if known and (study.data.name in WITH_BOXES) != task.finds_boxes:
+        names = [name for name in DATA_SETS if (name in WITH_BOXES) == task.finds_boxes]
+        shown = ", ".join("shapes" if name == SHAPES_WITH_BOXES else name for name in names)
+        yield ("data", "name"), f"'{study.data.name}' is not for task {task.name}; write one of {shown}"
+
+
+def _of_detection(study: Study) -> Iterator[tuple[KeyPath, str]]:
+    detector = study.detector
+    if detector is None:
+        yield ("task",), "detection needs a `detector`, e.g. detector: {name: retinanet}"
+    if study.data.classes is not None:
+        yield ("data", "classes"), "chooses among images with one label; leave it out"
+    for n, fidelity in enumerate(study.fidelities):
+        path = ("fidelities", n)
+        for name, default in _NOT_OF_DETECTION.items():
+            if fidelity.kind == "training" and getattr(fidelity.recipe, name) != default:
+                yield (*path, "recipe", name), "is for images with one label, not for task detection; leave it out"
+        if fidelity.kind == "training" and fidelity.recipe.augmentation.crop != "none":
+            message = "images with boxes are not cropped; write augmentation: {crop: none}"
+            yield (*path, "recipe", "augmentation", "crop"), message
+        shared = study.executor.resources.get(fidelity.name, Resources())
+        if detector is not None and detector.bn == "sync" and (study.executor.name != "ray" or shared.gpu < 1):
+            message = f"sync needs GPUs (executor ray, resources.{fidelity.name}.gpu), PyTorch has it for no CPU"
+            yield ("detector", "bn"), message
+
+
+_NOT_OF_DETECTION = {"label_smoothing": 0.0, "mixup": 0.0, "cutmix": 0.0, "compile": False, "dropout": None}
+"""Fields of a recipe that a detector makes no use of, with their defaults."""
 
 
 def _goals(study: Study) -> Iterator[tuple[KeyPath, str]]:
@@ -69,7 +109,8 @@ def _fidelities(study: Study) -> Iterator[tuple[KeyPath, str]]:
         if names.index(fidelity.name) != n:
             yield (*path, "name"), f"'{fidelity.name}' is the name of two fidelities"
         yield from _first(study, fidelity, path) if n == 0 else _later(study, fidelity, path)
-        yield from _score(study, fidelity, path) if fidelity.kind == "zero_cost" else _training(fidelity, path)
+        is_score = fidelity.kind == "zero_cost"
+        yield from _score(study, fidelity, path) if is_score else _training(study, fidelity, path)
         if len(set(fidelity.seeds)) < len(fidelity.seeds):
             yield (*path, "seeds"), "hold a seed twice: that is one training, not two"
 
@@ -164,12 +205,14 @@ def _score(study: Study, fidelity: Fidelity, path: KeyPath) -> Iterator[tuple[Ke
         yield ("executor", "resources", fidelity.name), "a score is computed by one process; ranks: 1"
 
 
-def _training(fidelity: Fidelity, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+def _training(study: Study, fidelity: Fidelity, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     if fidelity.pruner.name != "none" and fidelity.pruner.min_epochs >= fidelity.epochs:
         yield (*path, "pruner"), f"has no rung: min_epochs {fidelity.pruner.min_epochs} of {fidelity.epochs} epochs"
     for name in ("score", "batches"):
         if getattr(fidelity, name) not in (None, 1):
             yield (*path, name), "belongs to `kind: zero_cost`"
+    if fidelity.initialize.name == "exported" and not TASKS[study.task].finds_boxes:
+        yield (*path, "initialize"), "exported gives a detector its network; it belongs to task: detection"
 
 
 def _final(study: Study) -> Iterator[tuple[KeyPath, str]]:

@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from dcasearch.architecture.specification import Frozen
+from dcasearch.config.detector import Detector
 from dcasearch.config.numbers import Human
 from dcasearch.config.recipe import Recipe
 from dcasearch.errors import nearest
@@ -68,6 +69,8 @@ def _classes(written: object) -> int | tuple[str, ...]:
     )
 
 
+SHAPES_WITH_BOXES = "shapes_boxes"
+"""What the data set `shapes` is called under task detection."""
 Classes = Annotated[
     int | tuple[str, ...],
     BeforeValidator(
@@ -82,7 +85,7 @@ class Data(Frozen):
     """A data set and how much of train is held out for the search."""
 
     name: str
-    """digits, shapes, cifar10, imagefolder or imagenet."""
+    """digits, shapes, cifar10, imagefolder or imagenet; for task detection shapes or coco."""
     root: str | None = None
     """Folder of the data, or what `dcasearch data prepare` made of it; digits and shapes need none."""
     classes: Classes | None = None
@@ -167,8 +170,9 @@ ScoreName = Literal["synflow", "naswot", "grad_norm", "snip", "zico"]
 class Initialization(Frozen):
     """What the trainings of a fidelity start from."""
 
-    name: Literal["scratch", "vanilla"] = "scratch"
-    """vanilla: the weights of the same network without connections, which is trained first, once per seed."""
+    name: Literal["scratch", "vanilla", "exported"] = "scratch"
+    """vanilla: the weights of the same network without connections, which is trained first, once per seed. exported,
+    of a detector alone: the network that it stands on has the weights of the exported spec of its architecture."""
     epochs: PositiveInt | None = None
     """vanilla only: of that parent's training; else as many as the fidelity has."""
     recipe: Recipe | None = None
@@ -177,11 +181,19 @@ class Initialization(Frozen):
     """vanilla only: a space with more distinct parents is trained from scratch, parent's epochs and own together."""
     allow_jump: bool = False
     """vanilla only: train functions too that cannot start as their parent (softmax, learned, concat)."""
+    specs: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """exported only: paths of exported specs, one of each architecture of the space."""
 
     @model_validator(mode="after")
-    def _only_vanilla(self) -> Self:
-        if self.name == "scratch" and self.model_dump(exclude_defaults=True):
-            raise ValueError("scratch has no options; they belong to vanilla")
+    def _own_options(self) -> Self:
+        written = self.model_dump(exclude_defaults=True).keys() - {"name"}
+        if self.name == "scratch" and written:
+            raise ValueError("scratch has no options; they belong to vanilla and exported")
+        others = written - {"specs"} if self.name == "exported" else written & {"specs"}
+        if others:
+            raise ValueError(f"{self.name} has no option {', '.join(sorted(others))}")
+        if self.name == "exported" and not self.specs:
+            raise ValueError("exported needs `specs`: the paths of exported specs, one of each architecture")
         return self
 
 
@@ -217,7 +229,7 @@ class Fidelity(Frozen):
         Initialization,
         BeforeValidator(_initialization, json_schema_input_type=Literal["scratch", "vanilla"] | Initialization),
     ] = Initialization()
-    """`scratch`, `vanilla`, or `{name: vanilla, epochs: 8, …}`."""
+    """`scratch`, `vanilla`, `{name: vanilla, epochs: 8, …}`, or `{name: exported, specs: [a.yaml, …]}`."""
 
     @property
     def race(self) -> Race | None:
@@ -233,7 +245,7 @@ class Fidelity(Frozen):
     @property
     def parent(self) -> Fidelity | None:
         """How the vanilla parents are trained that this fidelity's networks start from; None from scratch."""
-        if self.initialize.name == "scratch":
+        if self.initialize.name != "vanilla":
             return None
         changes = {
             "epochs": self.initialize.epochs or self.epochs,
@@ -337,6 +349,8 @@ class Study(Frozen):
     data: Data
     task: TaskName = CLASSIFICATION.name
     """What the networks learn, and so which metrics are measured."""
+    detector: Detector | None = None
+    """task detection only: what stands on every network, e.g. `{name: retinanet, preset: paper}`."""
     objectives: dict[MetricName, Direction] = Field(default_factory=lambda: CLASSIFICATION.objective, min_length=1)
     """Default: the first metric of the task. The first objective leads."""
     constraints: dict[CostName, Bound] = Field(default_factory=dict)
@@ -364,10 +378,16 @@ class Study(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _as_the_task_has_it(cls, written: Any) -> Any:
-        """Fill in what the task decides: the objective and the pruners' metric, where they are not written."""
+        """Fill in what the task decides: the objective and the pruners' metric, where they are not written.
+
+        `shapes` with boxes are other pictures than those with a label, so they have another name from here on.
+        """
         task = TASKS.get(written["task"]) if isinstance(written, Mapping) and written.get("task") in TASKS else None
         if task is None or task is CLASSIFICATION:
             return written
+        data = written.get("data")
+        if task.finds_boxes and isinstance(data, Mapping) and data.get("name") == "shapes":
+            written = {**written, "data": {**data, "name": SHAPES_WITH_BOXES}}
         fidelities = written.get("fidelities")
         if isinstance(fidelities, list | tuple):
             fidelities = [_with_metric(fidelity, task.headline.name) for fidelity in fidelities]

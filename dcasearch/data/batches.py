@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
-Batch: TypeAlias = tuple[Tensor, Tensor]
-"""Normalised float images, shape (batch, 3, R, R), and int64 labels, shape (batch,), both on the device.
-Empty where none of its images can be read."""
+Batch: TypeAlias = tuple[Any, Any]
+"""Inputs and targets, both on the device; empty where none of the images can be read. Of images with one label:
+normalised floats, shape (batch, 3, R, R), and int64 labels, shape (batch,). Of images with boxes: a `DetectionBatch`
+(`dcasearch.data.detection`)."""
 
 
 @dataclass(frozen=True)

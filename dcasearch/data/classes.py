@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dcasearch.config.study import Data
+from dcasearch.data.boxes import BoxedPart
 from dcasearch.data.sets import DataSet, FilePart, MemoryPart, Part, Pixels, PreparedPart, open_whole
 from dcasearch.data.split import Indices
 from dcasearch.errors import DataError, nearest
@@ -74,6 +75,8 @@ def _restrict(dataset: DataSet, classes: tuple[str, ...]) -> DataSet:
 
 def _restricted(part: Part, numbers: Indices) -> Part:
     """Return the images of a part whose new class is not -1."""
+    if isinstance(part, BoxedPart):
+        raise DataError("classes are chosen among images with one label, not among boxes", ("data", "classes"))
     kept = np.flatnonzero(numbers >= 0)
     labels = numbers[kept]
     groups = None if part.groups is None else part.groups[kept]

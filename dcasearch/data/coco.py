@@ -17,10 +17,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from dcasearch.data import coco_faults
+from dcasearch.data.boxes import BoxedPart, ShownObjects, strata
 from dcasearch.data.coco_faults import SECTIONS, Fault, Faults, Sections
-from dcasearch.data.images import Unreadable, open_image
+from dcasearch.data.images import Unreadable, decode, open_image
+from dcasearch.data.sets import DATASETS, IMAGENET_MEAN, IMAGENET_STD, DataSet
 from dcasearch.errors import DataError
 from dcasearch.evaluation import fingerprint
 
@@ -42,20 +45,6 @@ class CocoFiles:
     """The folder."""
 
 
-@dataclass(frozen=True, eq=False)
-class CocoObjects:
-    """What one image shows; k objects in the order of their ids."""
-
-    boxes: NDArray[np.float32]
-    """Shape (k, 4): x1, y1, x2, y2 in pixels of the image; x2 > x1 and y2 > y1."""
-    labels: NDArray[np.int64]
-    """Shape (k,): categories from 0, in the order of their ids."""
-    areas: NDArray[np.float64]
-    """Shape (k,): of the object's outline where the file says it, else of its box, in square pixels."""
-    crowd: NDArray[np.bool_]
-    """Shape (k,): a box around many objects. It is no target, and detections on it are no mistakes."""
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CocoPart:
     """The n images of one part, in the order of their ids, and their m objects."""
@@ -68,7 +57,7 @@ class CocoPart:
     """Shape (n, 2): width, height."""
     first: NDArray[np.int64]
     """Shape (n + 1,): objects first[i] to first[i + 1] are those of image i."""
-    objects: CocoObjects
+    objects: ShownObjects
     """Of all images."""
     category_names: tuple[str, ...]
     category_ids: NDArray[np.int64]
@@ -78,28 +67,31 @@ class CocoPart:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def path(self, index: int) -> str:
+    def name_of(self, index: int) -> str:
         """Return where an image lies."""
         return str(self.folder / self.names[index])
 
-    def objects_of(self, index: int) -> CocoObjects:
+    def read(self, index: int) -> Image.Image:
+        """Return an image in RGB.
+
+        Raises:
+            Unreadable: it cannot be read, or is of another size than its annotations say: its boxes would be elsewhere.
+        """
+        with open_image(self.name_of(index)) as image:
+            width, height = self.sizes[index].tolist()
+            if image.size != (width, height):
+                raise Unreadable(f"is {image.width}×{image.height}, and its annotations say {width}×{height}")
+            return decode(image)
+
+    def objects_of(self, index: int) -> ShownObjects:
         """Return the objects of an image."""
         rows = slice(int(self.first[index]), int(self.first[index + 1]))
         of = self.objects
-        return CocoObjects(of.boxes[rows], of.labels[rows], of.areas[rows], of.crowd[rows])
+        return ShownObjects(of.boxes[rows], of.labels[rows], of.areas[rows], of.crowd[rows])
 
     def strata(self) -> NDArray[np.int64]:
-        """Return a class per image to stratify a split by, shape (n,): the category that the image shows most often.
-
-        Of equally frequent categories it is the first. Images without objects are a class of their own, the last one.
-        """
-        classes = len(self.category_names)
-        image = np.repeat(np.arange(len(self)), np.diff(self.first))
-        found, counts = np.unique(image * classes + self.objects.labels, return_counts=True)
-        strata = np.full(len(self), classes, dtype=np.int64)
-        ascending = np.lexsort((-found, counts))  # the last one written stays
-        strata[found[ascending] // classes] = found[ascending] % classes
-        return strata
+        """Return a class per image to stratify a split by (`boxes.strata`)."""
+        return strata(self.objects.labels, self.first, len(self.category_names))
 
     def fingerprint(self) -> str:
         """Return what identifies names, sizes and objects; neither the folder's place nor the pixels are in it."""
@@ -120,6 +112,26 @@ class Coco:
     def fingerprint(self) -> str:
         """Return what identifies both parts."""
         return fingerprint({"train": self.train.fingerprint(), "val": self.val.fingerprint()})
+
+
+@DATASETS.register("coco")
+def open_coco_set(root: Path | None) -> DataSet:
+    """Return COCO's images with boxes, or others in its layout; its validation images stand for a test part too.
+
+    Raises:
+        DataError: with all errors of both parts, or the expected layout.
+    """
+    found = open_coco(root)
+    train, val = (BoxedPart(part, part.strata()) for part in (found.train, found.val))
+    return DataSet(
+        fingerprint=found.fingerprint(),
+        classes=found.train.category_names,
+        train=train,
+        val=val,
+        test=val,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+    )
 
 
 def layout(root: Path | None) -> dict[str, CocoFiles]:
@@ -292,7 +304,7 @@ def _assembled(folder: Path, sections: Sections, clipped: coco_faults.Clipped, n
         ids=images.ids[by_id],
         sizes=images.sizes[by_id],
         first=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        objects=CocoObjects(
+        objects=ShownObjects(
             clipped.boxes[chosen],
             np.searchsorted(category_ids, annotations.categories[chosen]).astype(np.int64),
             annotations.areas[chosen],

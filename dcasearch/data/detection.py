@@ -21,10 +21,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.transforms.v2 import functional
 
+from dcasearch.config.detector import longest_side
 from dcasearch.data.batches import WHOLE, Share, count_batches
-from dcasearch.data.coco import CocoPart
+from dcasearch.data.boxes import Pictures
 from dcasearch.data.files import START_METHOD, Broken, leave_group
-from dcasearch.data.images import Corrupt, Unreadable, decode, open_image
+from dcasearch.data.images import Corrupt, Unreadable
 from dcasearch.data.seeds import derived_seed
 from dcasearch.data.split import Indices
 from dcasearch.errors import UserError
@@ -39,14 +40,6 @@ as width and height, and `scale` float32 (2,), the original pixels per pixel of 
 DetectionBatch: TypeAlias = tuple[list[Tensor], list[Target]]
 """Images as floats in 0..1, each of shape (3, H, W), and their targets, both on the device. Both lists are empty where
 none of the images can be read."""
-
-_LONG, _SHORT = 1333, 800
-"""COCO's usual limits of the longer and the shorter side, in pixels."""
-
-
-def longest_side(resolution: int) -> int:
-    """Return the limit of the longer side for a resolution of the shorter one: 1333 for 800, and in proportion."""
-    return max(resolution, resolution * _LONG // _SHORT)
 
 
 def resized(size: tuple[int, int], resolution: int, longest: int) -> tuple[int, int]:
@@ -80,25 +73,17 @@ class _Seen(NamedTuple):
 _Item: TypeAlias = _Seen | Broken
 
 
-class _Pictures(Dataset[_Item]):
+class _Read(Dataset[_Item]):
     """Reads one image, resizes it and mirrors it."""
 
-    def __init__(self, part: CocoPart, resolution: int, longest: int) -> None:
-        self._part, self._resolution, self._longest = part, resolution, longest
+    def __init__(self, pictures: Pictures, resolution: int, longest: int) -> None:
+        self._pictures, self._resolution, self._longest = pictures, resolution, longest
 
     def __getitem__(self, place: _Place) -> _Item:
-        path = self._part.path(place.image)
         try:
-            with open_image(path) as image:
-                self._check(image, place.image)
-                return _Seen(place, self._pixels(decode(image), place.mirrored))
+            return _Seen(place, self._pixels(self._pictures.read(place.image), place.mirrored))
         except Unreadable as error:
-            return Broken(path, str(error))
-
-    def _check(self, image: Image.Image, index: int) -> None:
-        width, height = self._part.sizes[index].tolist()
-        if image.size != (width, height):  # else its boxes would be elsewhere
-            raise Unreadable(f"is {image.width}×{image.height}, and its annotations say {width}×{height}")
+            return Broken(self._pictures.name_of(place.image), str(error))
 
     def _pixels(self, image: Image.Image, mirrored: bool) -> Tensor:
         size = resized(image.size, self._resolution, self._longest)
@@ -149,7 +134,7 @@ class DetectionLoader:
 
     def __init__(
         self,
-        part: CocoPart,
+        pictures: Pictures,
         indices: Indices,
         *,
         resolution: int,
@@ -165,8 +150,8 @@ class DetectionLoader:
         """Take the images of a part.
 
         Args:
-            part: from `coco`.
-            indices: which of its images, shape (n,).
+            pictures: of a part.
+            indices: which of them, shape (n,).
             resolution: pixels of the shorter side.
             batch_size: images of a batch, of all ranks together.
             seed: of order and flips; None for evaluation.
@@ -182,11 +167,11 @@ class DetectionLoader:
         """
         if share.world > min(batch_size, len(indices)):
             raise UserError(f"{share.world} ranks cannot share {min(batch_size, len(indices))} images of a batch")
-        self._part, self._device, self._corrupt = part, device, corrupt
+        self._pictures, self._device, self._corrupt = pictures, device, corrupt
         self._is_training = seed is not None
         self._batches = _Batches(indices, batch_size, seed, share, flip)
         self._loader = DataLoader(
-            _Pictures(part, resolution, longest_side(resolution) if longest is None else longest),
+            _Read(pictures, resolution, longest_side(resolution) if longest is None else longest),
             batch_sampler=self._batches,
             num_workers=workers,
             multiprocessing_context=START_METHOD if workers else None,
@@ -226,14 +211,14 @@ class DetectionLoader:
     def _target(self, seen: _Seen) -> Target:
         """Return what an image shows, on the device."""
         index, mirrored = seen.place
-        objects = self._part.objects_of(index)
-        original = self._part.sizes[index]
+        objects = self._pictures.objects_of(index)
+        original = self._pictures.sizes[index]
         height, width = seen.pixels.shape[1:]
         boxes = moved(objects.boxes, original, (width, height), mirrored=mirrored)
         target = {
             "boxes": torch.from_numpy(boxes),
             "labels": torch.from_numpy(objects.labels + 1),
-            "image_id": torch.tensor(int(self._part.ids[index])),
+            "image_id": torch.tensor(int(self._pictures.ids[index])),
         }
         if self._is_training:
             kept = torch.from_numpy(~objects.crowd) & (target["boxes"][:, 2:] > target["boxes"][:, :2]).all(dim=1)

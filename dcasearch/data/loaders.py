@@ -12,6 +12,7 @@ from dcasearch.artifacts import Place
 from dcasearch.config.recipe import Augmentation, Recipe
 from dcasearch.config.study import Data
 from dcasearch.data.batches import WHOLE, Loader, Normalize, Share
+from dcasearch.data.boxes import BoxedPart
 from dcasearch.data.classes import open_set
 from dcasearch.data.files import FileLoader
 from dcasearch.data.images import Corrupt
@@ -73,9 +74,14 @@ class Loaders:
     """Evaluated after every epoch but the last."""
     final: Loader
     """Evaluated after the last epoch."""
-    classes: int
+    class_names: tuple[str, ...]
     corrupt: Corrupt
     """Unreadable images met so far."""
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return len(self.class_names)
 
 
 class _Factory:
@@ -140,7 +146,11 @@ class _Factory:
             self.corrupt.add(path, reason)
         return Images(pixels, part.labels, indices, self._normalize, self._device)
 
-    def _files(self, part: FilePart | PreparedPart, indices: Indices, transform: Transform, seed: int | None) -> Loader:
+    def _files(
+        self, part: FilePart | PreparedPart | BoxedPart, indices: Indices, transform: Transform, seed: int | None
+    ) -> Loader:
+        if isinstance(part, BoxedPart):
+            raise UserError(f"the images of {self._data.name} have boxes and no label; they are for task detection")
         if isinstance(part, PreparedPart):
             if self._resolution > part.size:
                 raise DataError(
@@ -214,7 +224,7 @@ def open_loaders(
         train=factory.training(subset(parts.train, train_fraction), recipe.augmentation, seed),
         each=each,
         final=each if parts.final is parts.each else factory.evaluation(parts.final),
-        classes=len(factory.dataset.classes),
+        class_names=factory.dataset.classes,
         corrupt=factory.corrupt,
     )
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dcasearch.config.study import Data
+from dcasearch.data.boxes import BoxedPart
 from dcasearch.data.preprocessing import Source
 from dcasearch.data.shards import Shards
 from dcasearch.data.split import Indices
@@ -92,7 +93,7 @@ class PreparedPart:
         return self.shards.read(int(self.rows[index]))
 
 
-Part: TypeAlias = MemoryPart | FilePart | PreparedPart
+Part: TypeAlias = MemoryPart | FilePart | PreparedPart | BoxedPart
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -12,20 +12,19 @@ import torch
 from torch import nn
 
 from dcasearch import __version__
-from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Data
-from dcasearch.data import DATASETS, Batch, HeldOut, Loader, Preprocessing, Split, open_held_out, open_part
+from dcasearch.data import DATASETS, Batch, HeldOut, Loader, Preprocessing, Split, open_held_out
 from dcasearch.data import preprocessing_of as prepared_by
 from dcasearch.errors import DataError, UserError
 from dcasearch.evaluation import fingerprint
-from dcasearch.export.model_files import load_model
+from dcasearch.export.model_files import load_model, task_of
 from dcasearch.export.spec import Spec, load_spec
 from dcasearch.measurement import Measurement, MeasurementKey
 from dcasearch.metrics import TASKS
 from dcasearch.store import Store, exists
 from dcasearch.training.network import choose_device
 from dcasearch.training.provenance import device_name
-from dcasearch.training.tasks import learning_task, measure
+from dcasearch.training.tasks import LearningTask, measure
 
 _SHOWN = 3
 """Classes that an error names."""
@@ -74,25 +73,32 @@ def evaluate(
     _check_classes(said, found, str(data))
     _check_colours(said, preprocessing, str(data))
     where, plain = choose_device(device), preprocessing.model_dump(mode="json")
-    loader = open_part(
+    task = task_of(said)
+    loader = task.open_part(
         found.dataset,
         found.part,
         opened,
         resolution=side,
         batch_size=batch_size,
-        artifacts=None,
         device=where,
         mixed=said.build().network.mixes_images,
     )
-    measurement = _measured(load_model(spec).to(where), loader, where, key=_key(said, found, side, plain), plain=plain)
+    network, key = load_model(spec).to(where), _key(said, found, side, plain)
+    measurement = _measured(task, network, loader, where, key=key, plain=plain)
     return measurement if storage is None else record(said, measurement, storage)
 
 
 def _measured(
-    model: nn.Module, loader: Loader, device: torch.device, *, key: MeasurementKey, plain: Mapping[str, Any]
+    task: LearningTask,
+    model: nn.Module,
+    loader: Loader,
+    device: torch.device,
+    *,
+    key: MeasurementKey,
+    plain: Mapping[str, Any],
 ) -> Measurement:
     started, counted = time.perf_counter(), _Counted(loader)
-    values = measure(learning_task(key.task, Recipe()), model, counted, classes=key.classes, device=device)
+    values = measure(task, model, counted, classes=key.classes, device=device)
     return Measurement(
         key=key,
         preprocessing=plain,

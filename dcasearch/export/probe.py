@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -30,10 +31,26 @@ def probe_batch(seed: int, images: int, resolution: int) -> Tensor:
 
 
 @torch.no_grad()
-def ask(model: nn.Module, resolution: int, seed: int = SEED, images: int = IMAGES) -> Probe:
-    """Return what a network on the CPU answers in evaluation mode; its mode is put back afterwards."""
+def ask(
+    model: nn.Module,
+    resolution: int,
+    seed: int = SEED,
+    images: int = IMAGES,
+    answers: Callable[[nn.Module, Tensor], Tensor] | None = None,
+) -> Probe:
+    """Return what a network on the CPU answers in evaluation mode; its mode is put back afterwards.
+
+    Args:
+        model: the network.
+        resolution: pixels per side of the images.
+        seed: of the images.
+        images: how many.
+        answers: returns a network's answers to images, shape (images, n); None: the network's outputs.
+    """
     training = model.training
-    logits = model.eval()(probe_batch(seed, images, resolution))
+    model.eval()
+    batch = probe_batch(seed, images, resolution)
+    logits = model(batch) if answers is None else answers(model, batch)
     model.train(training)
     return Probe(
         seed=seed,

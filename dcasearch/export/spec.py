@@ -18,6 +18,7 @@ from pydantic import (
 
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.specification import Frozen
+from dcasearch.config.detector import Detector
 from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Classes, Data
 from dcasearch.data import Preprocessing
@@ -160,7 +161,10 @@ class Baseline(Frozen):
 
 
 class Probe(Frozen):
-    """What the network answers, on the CPU in fp32 and evaluation mode, to images made from a seed (`probe.py`)."""
+    """What the network answers, on the CPU in fp32 and evaluation mode, to images made from a seed (`probe.py`).
+
+    Of a detector the logits are its raw outputs, before boxes are chosen.
+    """
 
     seed: int
     images: int = Field(ge=1, le=64)
@@ -186,17 +190,20 @@ class Spec(Frozen):
     architecture: dict[str, Any]
     task: str = CLASSIFICATION.name
     """What the network has learned."""
+    detector: Detector | None = None
+    """What stands on the network, where the task is detection."""
     num_classes: PositiveInt
-    """Outputs of the network."""
+    """Outputs of the network; of a detector its classes, without background."""
     class_names: tuple[str, ...] | None = Field(default=None, strict=False)
     """In the order of the outputs; None where they were not known."""
     resolution: PositiveInt
     """Pixels per side."""
     preprocessing: Preprocessing | None = None
-    """What happens to an image before the network sees it; None in specs of older versions, which did not say it."""
+    """What happens to an image before the network sees it; None of a detector, which does it by itself, and in specs of
+    older versions, which did not say it."""
     parameters: int
     macs: int
-    """Multiply-adds for one image."""
+    """Multiply-adds for one image. Of a detector both are of the network that it stands on, as a classifier."""
     weights: Weights
     evaluation: Id | None = None
     """The one of `metrics` that the weights come from; None where they were imported, not trained here."""
@@ -225,6 +232,11 @@ class Spec(Frozen):
                 f"needs {missing}: a trained network has all of {', '.join(said)}, an imported one has none"
             )
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_absent_detector(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain: dict[str, Any] = serialize(self)
+        return plain if self.detector is not None else {n: value for n, value in plain.items() if n != "detector"}
 
     def build(self) -> Architecture:
         """Return the architecture; ArchitectureError where it can have no network."""

@@ -16,10 +16,10 @@ from torch import nn
 from dcasearch.architecture import Architecture
 from dcasearch.data import describe
 from dcasearch.errors import ArchitectureError, DataError, DcasearchError, UserError
-from dcasearch.export.model_files import load_weights, weights_of
+from dcasearch.export.model_files import build_network, load_weights, task_of, weights_of
 from dcasearch.export.probe import TOLERANCE, ask, difference
 from dcasearch.export.spec import Spec, load_spec
-from dcasearch.models import build_model, cost
+from dcasearch.models import cost
 from dcasearch.training import evaluate_weights, sha256_of
 
 POINTS = 0.1
@@ -81,7 +81,7 @@ def check_here(path: str | Path, data_root: str | None = None) -> list[Check]:
         *_sizes(spec, architecture),
     ]
     try:
-        model = load_weights(build_model(architecture, spec.num_classes), weights)
+        model = load_weights(build_network(spec), weights)
     except UserError as error:
         return [*checks, Check("weights fit the network", "every tensor", str(error), False)]
     return [*checks, _logits(spec, model), *_accuracy(spec, architecture, weights, data_root)]
@@ -98,7 +98,7 @@ def _sizes(spec: Spec, architecture: Architecture) -> Iterator[Check]:
 
 
 def _logits(spec: Spec, model: nn.Module) -> Check:
-    got = ask(model, spec.resolution, spec.probe.seed, spec.probe.images)
+    got = ask(model, spec.resolution, spec.probe.seed, spec.probe.images, task_of(spec).answers)
     off = difference(spec.probe, got)
     return Check("logits", f"within {TOLERANCE:g} of the largest", f"{off:.1e} off", off <= TOLERANCE)
 
@@ -124,7 +124,14 @@ def _accuracy(spec: Spec, architecture: Architecture, weights: Path, data_root: 
         return
     device = "cuda" if torch.cuda.is_available() else "cpu"
     values = evaluate_weights(
-        architecture, weights, data, measured.protocol, resolution=spec.resolution, device=device, task=spec.task
+        architecture,
+        weights,
+        data,
+        measured.protocol,
+        resolution=spec.resolution,
+        device=device,
+        task=spec.task,
+        detector=spec.detector,
     )
     got = values[metric.name]
     images = found.test_images if measured.protocol == "test" else found.validation_images

@@ -54,6 +54,7 @@ def export_winner(store: Store, name: str, path: Path, weights: Path | None = No
             data=study.data,
             source=_source(record, study),
             task=study.task,
+            detector=study.detector,
             fidelity=fidelity,
         ),
         artifacts=open_artifacts(study.artifacts),

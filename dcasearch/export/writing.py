@@ -16,6 +16,8 @@ from dcasearch import __version__
 from dcasearch.analysis.power import Power, difference
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import Place, local_copy, remove_leftovers
+from dcasearch.config.detector import Detector
+from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Data, Fidelity
 from dcasearch.data import Source, preprocessing_of
 from dcasearch.errors import UserError
@@ -25,8 +27,8 @@ from dcasearch.export.probe import ask
 from dcasearch.export.spec import SCHEMA_VERSION, Baseline, DataSpec, Measured, Spec, TrainingSpec, Weights, to_yaml
 from dcasearch.files import replacing
 from dcasearch.metrics import CLASSIFICATION
-from dcasearch.models import build_model
 from dcasearch.training import sha256_of
+from dcasearch.training.tasks import learning_task
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -60,6 +62,8 @@ class Exported:
     """What the data set says of its images and classes; without it the spec has no preprocessing."""
     task: str = CLASSIFICATION.name
     """What the network has learned."""
+    detector: Detector | None = None
+    """What stands on the network, where the task is detection."""
     fidelity: Fidelity | None = None
     """What `evaluation` was trained at."""
 
@@ -92,14 +96,16 @@ def export(
     """
     target = weights_beside(path, weights)
     with _trained_weights(exported.evaluation, artifacts) as stored:
-        model = load_weights(build_model(exported.architecture, exported.num_classes), stored)
+        task = learning_task(exported.task, Recipe(), exported.detector)
+        built = task.build(exported.architecture, exported.num_classes, resolution=exported.resolution)
+        model = load_weights(built, stored)
         said = {
             **_network(exported),
             "weights": Weights(file=target.name, sha256=sha256_of(stored)),
             "metrics": tuple(map(_measured, winner)),
             "baselines": tuple(_compare(winner, baselines, powers)),
             "provenance": _provenance(provenance, exported.evaluation),
-            "probe": ask(model, exported.resolution),
+            "probe": ask(model, exported.resolution, answers=task.answers),
         }
         spec = Spec.model_validate(said)
         write_files(path, target, stored, spec)
@@ -117,15 +123,18 @@ def weights_beside(path: Path, weights: Path | None) -> Path:
 def _network(exported: Exported) -> dict[str, Any]:
     """Return the fields of a spec that say what the network is, what it sees and how it was trained."""
     source, fidelity = exported.source, exported.fidelity
+    # A detector resizes and normalises by itself.
+    prepared = None if source is None or exported.detector else preprocessing_of(source, exported.resolution)
     return {
         "schema_version": SCHEMA_VERSION,
         "id": exported.architecture.id,
         "architecture": exported.architecture.written_out(),
         "task": exported.task,
+        "detector": exported.detector,
         "num_classes": exported.num_classes,
         "class_names": None if source is None else source.class_names,
         "resolution": exported.resolution,
-        "preprocessing": None if source is None else preprocessing_of(source, exported.resolution),
+        "preprocessing": prepared,
         "parameters": exported.cost.params,
         "macs": exported.cost.macs,
         "evaluation": exported.evaluation.key.id,

@@ -48,13 +48,14 @@ class Stepping:
     def __init__(self, bench: Bench, spec: Spec, recipe: Recipe, batch: int, resolution: int | None = None) -> None:
         architecture = Architecture.parse(spec)
         self.batch, self._recipe = batch, recipe
-        self._network = make_network(architecture, recipe, outputs=_CLASSES, seed=0, device=bench.device)
+        self._task, side = learning_task(CLASSIFICATION.name, recipe), resolution or bench.sizes.resolution
+        network = self._task.build(architecture, _CLASSES, resolution=side)
+        self._network = make_network(network, self._task, device=bench.device)
         self._optimizer = make_optimizer(self._network.model, recipe)
-        self._task = learning_task(CLASSIFICATION.name, recipe)
         self._tensors = _tensors(
             bench,
             batch,
-            resolution or bench.sizes.resolution,
+            side,
             channels_last=recipe.in_channels_last(bench.device.type),
         )
 

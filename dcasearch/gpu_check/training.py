@@ -42,7 +42,9 @@ _WAITS = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchroniz
 
 
 def _network(bench: Bench, recipe: Recipe, spec: Spec) -> tuple[TrainedNetwork, torch.optim.Optimizer]:
-    network = make_network(Architecture.parse(spec), recipe, outputs=_CLASSES, seed=0, device=bench.device)
+    task = learning_task(CLASSIFICATION.name, recipe)
+    built = task.build(Architecture.parse(spec), _CLASSES, resolution=bench.sizes.resolution)
+    network = make_network(built, task, device=bench.device)
     return network, make_optimizer(network.model, recipe)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dcasearch.architecture import Architecture, started_as_vanilla, vanilla_of
 from dcasearch.assignment import Assignment
+from dcasearch.config.starts import start_of
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.evaluation import EvaluationProtocol
 
@@ -43,7 +44,9 @@ def assignment_of(
             protocol=study.data.protocol,
             seed=seed,
             task=study.task,
+            detector=study.detector,
         )
+    specs = fidelity.initialize.specs
     return Assignment(
         architecture=architecture if parent is None or constants else started_as_vanilla(architecture),
         fidelity=fidelity,
@@ -52,5 +55,7 @@ def assignment_of(
         protocol=protocol,
         seed=seed,
         task=study.task,
+        detector=study.detector,
+        start=start_of(specs, architecture.id) if specs else None,
         parent=parent,
     )

@@ -223,7 +223,8 @@ def _plain(values: Mapping[str, PlainValue]) -> dict[str, PlainValue | str]:
 
 
 def _epoch_of(entry: Mapping[str, Any]) -> Epoch:
-    return Epoch.from_flat({n: v if n in ("epoch", "device") or v is None else float(v) for n, v in entry.items()})
+    as_it_is = ("epoch", "device", "of_classes")
+    return Epoch.from_flat({n: v if n in as_it_is or v is None else float(v) for n, v in entry.items()})
 
 
 def _curve(evaluation: Evaluation) -> list[dict[str, int | float | str]]:

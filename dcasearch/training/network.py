@@ -11,18 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from dcasearch.architecture import Architecture
 from dcasearch.config.recipe import Recipe
 from dcasearch.errors import UserError
-from dcasearch.models import DCANet, build_model
 from dcasearch.models.layers import BatchNorm
 from dcasearch.training.average import MovingAverage
 from dcasearch.training.ranks import ALONE, Ranks
+from dcasearch.training.tasks import LearningTask
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -30,13 +30,13 @@ class TrainedNetwork:
     """A model with what the recipe wraps around it; all of them share the model's parameters."""
 
     model: nn.Module
-    forward: Callable[[Tensor], Tensor]
+    forward: Callable[..., Any]
     """What training calls: the model or its compiled form, with gradients that are those of all ranks."""
     ema: MovingAverage | None
     """Moving average of parameters and buffers."""
     device: torch.device
     precision: str
-    local: Callable[[Tensor], Tensor] | None = None
+    local: Callable[..., Any] | None = None
     """What measuring calls where it is not `forward`: no gradients, nothing to exchange."""
     shared: DistributedDataParallel | None = None
     """What exchanges gradients with the other ranks, where there are any."""
@@ -58,7 +58,7 @@ class TrainedNetwork:
         return self.model if self.ema is None else self.ema.module
 
     @property
-    def evaluated_forward(self) -> Callable[[Tensor], Tensor]:
+    def evaluated_forward(self) -> Callable[..., Any]:
         """What measuring calls."""
         if self.ema is not None:
             return self.ema.module
@@ -66,23 +66,19 @@ class TrainedNetwork:
 
 
 def make_network(
-    architecture: Architecture,
-    recipe: Recipe,
+    network: nn.Module,
+    task: LearningTask,
     *,
-    outputs: int,
-    seed: int,
     device: torch.device,
     ranks: Ranks = ALONE,
     parent: Mapping[str, Tensor] | None = None,
-    prepare: Callable[[DCANet], None] | None = None,
+    prepare: Callable[[nn.Module], None] | None = None,
 ) -> TrainedNetwork:
-    """Return an architecture's network, drawn from the seed, with the recipe's techniques applied.
+    """Return a network with the techniques of the task's recipe applied.
 
     Args:
-        architecture: what to build.
-        recipe: what to apply.
-        outputs: width of the classifier.
-        seed: of the parameters.
+        network: from the task's `build`; is changed.
+        task: its recipe says what to apply.
         device: where it computes.
         ranks: this process among those that train together.
         parent: parameters and buffers of the same network without connections, which take the place of the drawn ones.
@@ -92,14 +88,14 @@ def make_network(
         UserError: the recipe asks for dropout and the backbone has no such layer, or for synchronised BatchNorm on
             the CPU.
     """
-    network = build_model(architecture, num_classes=outputs, seed=seed, classifier_init=recipe.classifier_init)
+    recipe = task.recipe
     if parent is not None:
         _start_from(network, parent)
     _override(network, recipe)
     network.to(device)
     if prepare is not None:
         prepare(network)
-    model = _synchronized(network, device, ranks) if recipe.sync_batchnorm else network
+    model = _synchronized(network, device, ranks) if task.synchronizes else network
     if recipe.in_channels_last(device.type):
         model = model.to(memory_format=torch.channels_last)
     ema = None if recipe.ema is None else MovingAverage(model, recipe.ema)
@@ -118,7 +114,7 @@ def make_network(
 
 def _start_from(model: nn.Module, parent: Mapping[str, Tensor]) -> None:
     missing, unexpected = model.load_state_dict(parent, strict=False)
-    wrong = [name for name in missing if not name.startswith("connections.")] + unexpected
+    wrong = [name for name in missing if "connections" not in name.split(".")] + unexpected
     if wrong:
         raise RuntimeError(f"the parent is another network: {', '.join(wrong[:5])}")
 
@@ -138,25 +134,32 @@ def _override(model: nn.Module, recipe: Recipe) -> None:
 
 def _synchronized(model: nn.Module, device: torch.device, ranks: Ranks) -> nn.Module:
     if device.type == "cpu":
-        raise UserError("recipe.sync_batchnorm: true needs GPUs, PyTorch has it for no CPU; leave it out")
+        raise UserError(
+            "BatchNorm over ranks (recipe.sync_batchnorm, detector.bn: sync) needs GPUs, PyTorch has it for no CPU"
+        )
     if ranks.world == 1:
         return model
     converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]  # no types
     return converted
 
 
-def _compiled(model: nn.Module, recipe: Recipe) -> Callable[[Tensor], Tensor]:
+def _compiled(model: nn.Module, recipe: Recipe) -> Callable[..., Any]:
     if not recipe.compile:
         return model
     # PyTorch's name for CUDA graphs; on the CPU this mode is the default one.
     return torch.compile(model, mode="reduce-overhead") if recipe.cuda_graphs else torch.compile(model)
 
 
-def _fed(forward: Callable[[Tensor], Tensor], recipe: Recipe, device: torch.device) -> Callable[[Tensor], Tensor]:
+def _fed(forward: Callable[..., Any], recipe: Recipe, device: torch.device) -> Callable[..., Any]:
     """Return what gives a network its images in the memory format of its weights where the format matters."""
     if recipe.channels_last == recipe.in_channels_last(device.type):
         return forward
-    return lambda images_BCHW: forward(images_BCHW.contiguous())  # a loader's crop may have left them channels_last
+
+    def fed(images: Any, *targets: Any) -> Any:
+        # A loader's crop may have left a batch channels_last; a list of images has no such format.
+        return forward(images.contiguous() if isinstance(images, Tensor) else images, *targets)
+
+    return fed
 
 
 def _shared(model: nn.Module, device: torch.device) -> DistributedDataParallel:

@@ -9,7 +9,7 @@ from functools import partial
 
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dcasearch.artifacts import Place
 from dcasearch.assignment import Assignment
@@ -17,7 +17,7 @@ from dcasearch.data import Batch, Loader, describe, root_of, stage
 from dcasearch.errors import DataError, Preempted, TrialFailure, UserError
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.metrics import METRICS
-from dcasearch.models import DCANet, build_model, set_constants
+from dcasearch.models import DCANet, set_constants
 from dcasearch.models.controls import UNMEASURED
 from dcasearch.training.binding import Fit
 from dcasearch.training.checkpoint import (
@@ -46,8 +46,8 @@ from dcasearch.training.optimizer import load_optimizer, make_optimizer
 from dcasearch.training.provenance import device_name, provenance
 from dcasearch.training.ranks import ALONE, Ranks
 from dcasearch.training.schedule import learning_rate
-from dcasearch.training.tasks import learning_task, measure
-from dcasearch.training.weights import parent_weights, save_weights, weights_name
+from dcasearch.training.tasks import learning_task, metered
+from dcasearch.training.weights import parent_weights, save_weights, start_weights, weights_name
 
 
 class _Interruption(Exception):
@@ -128,7 +128,7 @@ class Session:
         assignment, fidelity = self._assignment, self._assignment.fidelity
         check_data(assignment)
         self._device, self._recipe = device, fidelity.recipe
-        self._learning = learning_task(assignment.task, self._recipe)
+        self._learning = learning_task(assignment.task, self._recipe, assignment.detector)
         self._loaders = self._learning.open(
             assignment.data,
             assignment.protocol,
@@ -142,12 +142,11 @@ class Session:
         )
         saved = self._ranks.from_first(self._saved() if self._ranks.first else None)
         parent = self._parent() if saved is None else None
+        start = self._start() if saved is None else None
         measured = saved is None and assignment.architecture.network.has_constants
         self._network = make_network(
-            assignment.architecture,
-            self._recipe,
-            outputs=self._learning.width(self._loaders.classes),
-            seed=assignment.seed,
+            self._build(seed=assignment.seed, start=start),
+            self._learning,
             device=device,
             ranks=self._ranks,
             parent=parent if assignment.starts_from_parent else None,
@@ -157,7 +156,19 @@ class Session:
         if saved is not None:
             self._resume(parse_checkpoint(saved, device))
 
-    def _measure_constants(self, parent: Mapping[str, Tensor], network: DCANet) -> None:
+    def _build(self, seed: int = 0, start: Mapping[str, Tensor] | None = None) -> nn.Module:
+        assignment, classes = self._assignment, self._loaders.classes
+        resolution = assignment.fidelity.resolution
+        return self._learning.build(assignment.architecture, classes, resolution=resolution, seed=seed, start=start)
+
+    def _start(self) -> Mapping[str, Tensor] | None:
+        """Return the exported weights that the network under a detector begins with, read by the first rank."""
+        if self._assignment.start is None:
+            return None
+        content = self._ranks.from_first(start_weights(self._assignment.start) if self._ranks.first else None)
+        return None if content is None else safetensors.torch.load(content)
+
+    def _measure_constants(self, parent: Mapping[str, Tensor], network: nn.Module) -> None:
         """Set a network's constant messages to the parent's mean ones over the training images of all ranks."""
         assignment, fidelity = self._assignment, self._assignment.fidelity
         if assignment.parent is None:
@@ -171,6 +182,8 @@ class Session:
             device=self._device,
             share=self._ranks.share,
         )
+        if not isinstance(network, DCANet):
+            raise UserError("message: constant is for classifiers, not for detectors")
         set_constants(network, parent, (images for images, _ in loader.epoch(0)), total=self._ranks.sum)
 
     def _saved(self) -> bytes | None:
@@ -190,8 +203,7 @@ class Session:
 
     def _check(self, epochs: int, checkpoint: Checkpoint) -> None:
         """Raise Unfit where a checkpoint is not of this training, or of its beginning of so many epochs."""
-        model = build_model(self._assignment.architecture, num_classes=self._learning.width(self._loaders.classes))
-        Fit.of(model, self._recipe, epochs=epochs, steps=len(self._loaders.train)).check(checkpoint)
+        Fit.of(self._build(), self._recipe, epochs=epochs, steps=len(self._loaders.train)).check(checkpoint)
 
     def _resume(self, checkpoint: Checkpoint) -> None:
         self._network.model.load_state_dict(checkpoint.model)
@@ -225,7 +237,7 @@ class Session:
         before = 0.0 if self._middle is None else self._middle.seconds
         started = time.perf_counter() - before
         try:
-            trained, measured = self._epoch(epoch, lambda: time.perf_counter() - started)
+            trained, metrics, of_classes = self._epoch(epoch, lambda: time.perf_counter() - started)
             self._share_unreadable()
         except TrialFailure as failure:
             raise TrialFailure(failure.kind, f"epoch {epoch}: {failure}") from failure
@@ -233,20 +245,21 @@ class Session:
             Epoch(
                 epoch=epoch,
                 train_loss=trained.loss,
-                values=measured,
+                values=metrics,
                 seconds=time.perf_counter() - started,
                 device=device_name(self._device),
+                of_classes=of_classes,
             )
         )
         self._images.append(trained.images)
         self._middle = None
         self._save()
 
-    def _epoch(self, epoch: int, seconds: Callable[[], float]) -> tuple[Trained, dict[str, float]]:
+    def _epoch(self, epoch: int, seconds: Callable[[], float]) -> tuple[Trained, dict[str, float], Mapping[str, float]]:
         with epoch_random_state(self._assignment.seed, epoch, self._device, self._ranks.rank):
             progress = self._progress()
             try:
-                return self._train(epoch, progress), self._measure(epoch)
+                return self._train(epoch, progress), *self._measure(epoch)
             except _Interruption:
                 own = RankState(progress.loss.cpu(), progress.images, random_state(self._device))
                 self._middle = MidEpoch(progress.batches, seconds(), tuple(self._ranks.gather(own)))
@@ -298,11 +311,12 @@ class Session:
             if self._ranks.any(self._interrupted()):
                 raise _Interruption
 
-    def _measure(self, epoch: int) -> dict[str, float]:
+    def _measure(self, epoch: int) -> tuple[dict[str, float], Mapping[str, float]]:
+        """Return the metrics, and the headline metric of each class where the task has it."""
         self._ranks.share_buffers(self._network.evaluated)
         last = epoch == self._assignment.fidelity.epochs
         loader: Loader = self._loaders.final if last else self._loaders.each
-        metrics = measure(
+        meter = metered(
             self._learning,
             self._network.evaluated,
             self._until_interrupted(loader.epoch(0)),
@@ -311,6 +325,7 @@ class Session:
             forward=self._network.evaluated_forward,
             autocast=self._network.autocast(),
         )
+        metrics = meter.compute()
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise TrialFailure(
@@ -318,7 +333,7 @@ class Session:
                     f"the evaluation {METRICS[name].label} is {value} though the training loss is finite: BatchNorm's "
                     "running statistics may lag behind, which a larger recipe.bn_momentum cures",
                 )
-        return metrics
+        return metrics, self._learning.of_classes(meter, self._loaders.class_names)
 
     def _save(self) -> None:
         if not self._ranks.first:

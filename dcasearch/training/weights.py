@@ -12,13 +12,14 @@ from torch import nn
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import Place, local_copy, read_bytes, size_of, write_atomically
 from dcasearch.assignment import Assignment
+from dcasearch.config.detector import Detector
 from dcasearch.config.recipe import Recipe
+from dcasearch.config.starts import Start
 from dcasearch.config.study import Data
 from dcasearch.data import describe
 from dcasearch.errors import StorageError
 from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.metrics import CLASSIFICATION
-from dcasearch.models import build_model
 from dcasearch.training.tasks import learning_task, measure
 
 
@@ -72,6 +73,20 @@ def parent_weights(assignment: Assignment, artifacts: Place) -> bytes:
     return content
 
 
+def start_weights(start: Start) -> bytes:
+    """Return the file of an exported network's weights.
+
+    Raises:
+        StorageError: it is not there, or is not what the spec was exported with.
+    """
+    content = read_bytes(Path(start.weights))
+    if content is None:
+        raise StorageError(f"{start.weights}, which this training starts from, is not there: do all nodes share it?")
+    if hashlib.sha256(content).hexdigest() != start.sha256:
+        raise StorageError(f"{start.weights} is not the file that its spec was exported with: its SHA-256 differs")
+    return content
+
+
 def sha256_of(path: Place) -> str:
     """Return a file's SHA-256 in hexadecimal."""
     with local_copy(path) as local, local.open("rb") as file:
@@ -89,6 +104,7 @@ def evaluate_weights(
     artifacts: Place | None = None,
     device: str = "cpu",
     task: str = CLASSIFICATION.name,
+    detector: Detector | None = None,
 ) -> dict[str, float]:
     """Measure trained weights on the images that a protocol's numbers come from; return the metrics by name.
 
@@ -102,7 +118,8 @@ def evaluate_weights(
         batch_size: equal to the training's, equal floats.
         artifacts: where decoded images of small sets are kept.
         device: where to compute.
-        assignment: what the network has learned.
+        task: what the network has learned.
+        detector: what stands on the network, where the task is detection.
 
     Raises:
         DataError: the data is missing or broken.
@@ -110,8 +127,8 @@ def evaluate_weights(
     """
     where = torch.device(device)
     classes = describe(data).classes
-    learning = learning_task(task, Recipe())
-    model = build_model(architecture, num_classes=learning.width(classes))
+    learning = learning_task(task, Recipe(), detector)
+    model = learning.build(architecture, classes, resolution=resolution)
     with local_copy(weights) as local:
         model.load_state_dict(load_file(local))
     batches = learning.open_evaluation(

@@ -61,7 +61,7 @@ def test_images_and_objects_come_in_the_order_of_their_ids(tmp_path: Path) -> No
     assert part.names == ("a.png", "b.png")
     assert part.ids.tolist() == [3, 7]
     assert part.sizes.tolist() == [[40, 30], [40, 30]]
-    assert part.path(1) == str(tmp_path / "train" / "b.png")
+    assert part.name_of(1) == str(tmp_path / "train" / "b.png")
     assert (part.category_names, part.category_ids.tolist()) == (("eel", "dog"), [10, 20])
     objects = part.objects_of(1)
     assert objects.boxes.tolist() == [[1, 2, 6.5, 6], [2, 2, 7.5, 6], [3, 2, 8.5, 6]]
@@ -288,7 +288,7 @@ def test_an_image_may_lie_in_a_folder_below(tmp_path: Path) -> None:
     files = written(tmp_path, content)
     (files.images / "more").mkdir()
     (files.images / "b.png").rename(files.images / "more" / "b.png")
-    assert read_coco(files).path(1) == str(files.images / "more" / "b.png")
+    assert read_coco(files).name_of(1) == str(files.images / "more" / "b.png")
 
 
 def test_strata_are_the_categories_that_images_show_most(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from dcasearch.data import detection
+from dcasearch.config.detector import longest_side
+from dcasearch.data import coco
 from dcasearch.data.batches import Share
 from dcasearch.data.coco import CocoFiles, CocoPart, read_coco
-from dcasearch.data.detection import DetectionBatch, DetectionLoader, longest_side, moved, resized
+from dcasearch.data.detection import DetectionBatch, DetectionLoader, moved, resized
 from dcasearch.data.images import Corrupt, open_image
 from dcasearch.data.shapes_coco import write_coco
 from dcasearch.errors import DataError, UserError
@@ -206,7 +207,7 @@ def test_an_epoch_from_a_later_batch_on_is_the_rest_of_the_whole(
         read.append(path)
         return open_image(path)
 
-    monkeypatch.setattr(detection, "open_image", opened)
+    monkeypatch.setattr(coco, "open_image", opened)
     assert_equal(list(loader(part, batch_size=3).epoch(1, first_batch=1)), whole[1:])
     assert len(read) == 6
 
@@ -234,15 +235,15 @@ def test_the_number_of_processes_changes_nothing(part: CocoPart) -> None:
 
 
 def test_an_unreadable_image_is_skipped_and_named_once(wide: CocoPart, caplog: pytest.LogCaptureFixture) -> None:
-    Path(wide.path(0)).write_bytes(b"")
+    Path(wide.name_of(0)).write_bytes(b"")
     batches = loader(wide)
     with caplog.at_level(logging.WARNING):
         assert list(batches.epoch(1)) == list(batches.epoch(2)) == [([], [])]
-    assert [wide.path(0) in record.getMessage() for record in caplog.records] == [True]
+    assert [wide.name_of(0) in record.getMessage() for record in caplog.records] == [True]
 
 
 def test_an_image_of_another_size_is_unreadable_since_its_boxes_would_be_elsewhere(wide: CocoPart) -> None:
-    Image.new("RGB", (20, 60)).save(wide.path(0))
+    Image.new("RGB", (20, 60)).save(wide.name_of(0))
     with pytest.raises(DataError, match="is 20×60, and its annotations say 60×20"):
         list(loader(wide, max_corrupt=0).epoch(1))
 

@@ -69,7 +69,7 @@ def test_images_come_mixed_where_a_message_is_that_of_another_image(
         asked.append(mixed)
         return open_part(*arguments, mixed=mixed, **settings)
 
-    monkeypatch.setattr("dcasearch.export.evaluating.open_part", opened)
+    monkeypatch.setattr("dcasearch.training.tasks.base.open_part", opened)
     shuffled = ARCHITECTURE.to_dict() | {"connections": {"message": "shuffled"}}
     made, images = of_folder
     evaluate(made, images)

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from dcasearch.architecture import Architecture
 from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Data, Fidelity
 from dcasearch.data import describe
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.training import Assignment, evaluate
+from dcasearch.training.network import TrainedNetwork, make_network
 from dcasearch.training.tasks import LearningTask, learning_task
 
 CONNECTED: dict[str, Any] = {
@@ -57,3 +60,10 @@ def run(assignment: Assignment, artifacts: Path, report: Callable[[Epoch], bool]
 def curve(evaluation: Evaluation) -> list[tuple[float, ...]]:
     """What a training measured, without its seconds."""
     return [(e.epoch, e.train_loss, dict(e.values)) for e in evaluation.history]
+
+
+def network_of(architecture: Architecture, recipe: Recipe, *, seed: int = 0, **options: Any) -> TrainedNetwork:
+    """Return a classifier of ten classes as a session makes it, on the CPU."""
+    task = learning(recipe)
+    built = task.build(architecture, 10, resolution=32, seed=seed)
+    return make_network(built, task, device=torch.device("cpu"), **options)

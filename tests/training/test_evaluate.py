@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -224,7 +225,7 @@ def test_a_training_that_diverges_fails_with_its_epoch(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "kind"), [(torch.OutOfMemoryError("CUDA out of memory"), "oom"), (ZeroDivisionError(), "bug")]
 )
-@pytest.mark.parametrize("place", ["make_network", "train_epoch", "measure", "save_weights"])
+@pytest.mark.parametrize("place", ["make_network", "train_epoch", "metered", "save_weights"])
 def test_whatever_goes_wrong_in_a_training_is_a_trial_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, kind: str, place: str
 ) -> None:
@@ -265,7 +266,8 @@ def test_the_threads_are_the_tasks_and_are_put_back(
         return Trained(loss=1.0, images=1)
 
     monkeypatch.setattr(room, "train_epoch", train_epoch)
-    monkeypatch.setattr(room, "measure", lambda *_, **__: {"loss": 1.0, "top1": 0.0, "top5": 0.0})
+    meter = Mock(compute=lambda: {"loss": 1.0, "top1": 0.0, "top5": 0.0})
+    monkeypatch.setattr(room, "metered", lambda *_, **__: meter)
     assignment = make_assignment(epochs=1, train_fraction=0.01)
     try:
         evaluate(assignment, artifacts=tmp_path, report=lambda epoch: True, threads=before + 1, device="cpu")

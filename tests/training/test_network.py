@@ -8,16 +8,14 @@ from dcasearch.architecture import Architecture, started_as_vanilla
 from dcasearch.config.recipe import Recipe
 from dcasearch.errors import UserError
 from dcasearch.training import network
-from dcasearch.training.network import TrainedNetwork, make_network
-from tests.training.support import CONNECTED, VANILLA
+from dcasearch.training.network import TrainedNetwork
+from tests.training.support import CONNECTED, VANILLA, network_of
 
 CPU = torch.device("cpu")
 
 
 def make(architecture: dict[str, Any] = CONNECTED, seed: int = 0, **recipe: Any) -> TrainedNetwork:
-    return make_network(
-        Architecture.parse(architecture), Recipe.model_validate(recipe), outputs=10, seed=seed, device=CPU
-    )
+    return network_of(Architecture.parse(architecture), Recipe.model_validate(recipe), seed=seed)
 
 
 def test_parameters_of_equal_name_start_equal_whatever_the_connections() -> None:
@@ -111,7 +109,7 @@ def test_a_network_that_starts_from_its_vanilla_parent_computes_what_that_does(f
     connected = started_as_vanilla(Architecture.parse({**CONNECTED, "connections": {"function": function}}))
     recipe = Recipe()
     state = parent.state_dict()
-    child = make_network(connected, recipe, outputs=10, seed=0, device=CPU, parent=state).model.eval()
+    child = network_of(connected, recipe, parent=state).model.eval()
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(child(images), parent(images), rtol=0.0, atol=tolerance)
 
@@ -119,7 +117,7 @@ def test_a_network_that_starts_from_its_vanilla_parent_computes_what_that_does(f
 def test_the_average_of_a_network_that_starts_from_its_parent_starts_there_too() -> None:
     state = make(VANILLA, seed=3).model.state_dict()
     architecture = Architecture.parse(CONNECTED)
-    child = make_network(architecture, Recipe(ema=0.9), outputs=10, seed=0, device=CPU, parent=state)
+    child = network_of(architecture, Recipe(ema=0.9), parent=state)
     average = child.evaluated.state_dict()
     assert all(torch.equal(average[name], value) for name, value in state.items())
 
@@ -129,7 +127,7 @@ def test_another_networks_weights_are_no_parent() -> None:
     other = make({"backbone": {"name": "mobilenet_v2", "width": 0.1}}).model.state_dict()  # has no attention
     for state in (wider, other):
         with pytest.raises(RuntimeError):
-            make_network(Architecture.parse(CONNECTED), Recipe(), outputs=10, seed=0, device=CPU, parent=state)
+            network_of(Architecture.parse(CONNECTED), Recipe(), parent=state)
 
 
 def test_gradients_in_bf16_on_the_cpu_are_those_of_the_network_also_on_maps_of_one_pixel() -> None:

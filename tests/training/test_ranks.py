@@ -23,11 +23,11 @@ from dcasearch.training import Assignment, Ranks, Session, evaluate_weights
 from dcasearch.training.checkpoint import checkpoint_path, parse_checkpoint, read_checkpoint
 from dcasearch.training.failures import as_trial_failures
 from dcasearch.training.loop import train_epoch
-from dcasearch.training.network import TrainedNetwork, make_network
+from dcasearch.training.network import TrainedNetwork
 from dcasearch.training.optimizer import make_optimizer
 from dcasearch.training.ranks import ALONE
 from tests.training.pair import Pair, pair
-from tests.training.support import CONNECTED, curve, learning, make_assignment, run
+from tests.training.support import CONNECTED, curve, learning, make_assignment, network_of, run
 from tests.training.test_session import constant_after, constants_of
 
 CPU = torch.device("cpu")
@@ -51,7 +51,7 @@ def two() -> Iterator[Pair]:
 
 
 def make(ranks: Ranks = ALONE, *, frozen: bool = False) -> TrainedNetwork:
-    made = make_network(Architecture.parse(CONNECTED), PLAIN, outputs=10, seed=0, device=CPU, ranks=ranks)
+    made = network_of(Architecture.parse(CONNECTED), PLAIN, ranks=ranks)
     if frozen:
         for module in made.model.modules():
             if isinstance(module, _BatchNorm):
@@ -338,5 +338,5 @@ def test_more_ranks_than_images_are_refused(
 
 def test_synchronised_batch_norm_needs_a_gpu() -> None:
     recipe = Recipe(sync_batchnorm=True)
-    with pytest.raises(UserError, match=r"recipe\.sync_batchnorm: true needs GPUs"):
-        make_network(Architecture.parse(CONNECTED), recipe, outputs=10, seed=0, device=CPU)
+    with pytest.raises(UserError, match=r"recipe\.sync_batchnorm, .* needs GPUs"):
+        network_of(Architecture.parse(CONNECTED), recipe)

@@ -23,11 +23,10 @@ from torchvision.ops import MultiScaleRoIAlign, batched_nms, clip_boxes_to_image
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from torchvision.ops.poolers import initLevelMapper
 
+from dcasearch.config.detector import CascadeSettings, longest_side
 from dcasearch.models.build import DCANet
-from dcasearch.models.detection.pyramid import PyramidBackbone, PyramidSettings
+from dcasearch.models.detection.pyramid import PyramidBackbone
 
-SCALES = (4, 8, 16, 32)
-"""Of the stages that the pyramid takes; the RPN sees one of 64 too."""
 _ASPECTS = (0.5, 1.0, 2.0)
 _POOLED = 7
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -56,30 +55,7 @@ STAGES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class CascadeSettings(PyramidSettings):
-    """What differs between cascades; the defaults are torchvision's of `fasterrcnn_resnet50_fpn`, in three stages."""
-
-    hidden: int = 1024
-    """Width of the two layers of each stage's head."""
-    anchor: int = 32
-    """Pixels per side of the RPN's anchors on the finest map; each coarser map doubles it. A region of seven times as
-    many is pooled from the map of scale 16."""
-    proposals: int = 1000
-    """Most of the RPN for an image, in evaluation, and most of a map before that; in training both are 2000."""
-    regions: int = 512
-    """Of an image, drawn for the loss of each stage; at most a quarter has objects."""
-    smooth_l1: float = 1 / 9
-    """β of the stages' loss of boxes; the RPN's is 1/9."""
-    score: float = 0.05
-    """A detection scores more."""
-    nms: float = 0.5
-    """Of two detections of a class that overlap by a higher IoU, the better one is kept."""
-    detections: int = 100
-    """Most of an image."""
-
-
-def cascade_rcnn(network: DCANet, classes: int, settings: CascadeSettings) -> GeneralizedRCNN:
+def cascade_rcnn(network: DCANet, classes: int, settings: CascadeSettings, resolution: int) -> GeneralizedRCNN:
     """Return a detector: list of images (3, H, W) in 0..1 and targets -> losses by name; images alone -> detections.
 
     The losses are the RPN's two and, with the stage's number, `loss_classifier_1` and `loss_box_reg_1`, weighted.
@@ -89,22 +65,23 @@ def cascade_rcnn(network: DCANet, classes: int, settings: CascadeSettings) -> Ge
         network: with maps of scales 4, 8, 16 and 32; is taken over, and its classifier is dropped.
         classes: without background; labels count from 1.
         settings: of the detector.
+        resolution: pixels of the shorter side that images are resized to.
 
     Raises:
         ValueError: the network has no map of one of the scales.
     """
-    backbone = PyramidBackbone(network, SCALES, settings, LastLevelMaxPool())
-    maps = [stage.name for stage in network.pyramid if stage.scale in SCALES]
+    backbone = PyramidBackbone(network, settings, LastLevelMaxPool())
+    maps = [stage.name for stage in network.pyramid if stage.scale in settings.scales]
     return GeneralizedRCNN(
         backbone,
         _proposer(settings),
         CascadeHeads(maps, classes, settings),
-        GeneralizedRCNNTransform(settings.min_size, settings.max_size, list(_MEAN), list(_STD)),
+        GeneralizedRCNNTransform(resolution, longest_side(resolution), list(_MEAN), list(_STD)),
     )
 
 
 def _proposer(settings: CascadeSettings) -> RegionProposalNetwork:
-    sizes = tuple((settings.anchor * 2**level,) for level in range(len(SCALES) + 1))
+    sizes = tuple((settings.anchor * 2**level,) for level in range(len(settings.scales) + 1))
     anchors = AnchorGenerator(sizes, (_ASPECTS,) * len(sizes))  # type: ignore[no-untyped-call]  # no types here
     most = {"training": 2000, "testing": settings.proposals}
     return RegionProposalNetwork(
@@ -153,7 +130,7 @@ class CascadeHeads(nn.Module):
         """Make the stages.
 
         Args:
-            maps: names of the pyramid's maps of `SCALES`.
+            maps: names of the pyramid's maps, finest first.
             classes: without background.
             settings: of the detector.
         """
@@ -161,7 +138,7 @@ class CascadeHeads(nn.Module):
         self.settings = settings
         # Set, not inferred from the first images as torchvision would: of small padded images it infers wrong scales.
         self.pool = MultiScaleRoIAlign(list(maps), output_size=_POOLED, sampling_ratio=2)
-        self.pool.scales = [1 / scale for scale in SCALES]  # type: ignore[assignment]  # None until it is inferred
+        self.pool.scales = [1 / scale for scale in settings.scales]  # type: ignore[assignment]  # None until it is inferred
         self.pool.map_levels = initLevelMapper(2, 5, canonical_scale=7 * settings.anchor)
         self.stages = nn.ModuleList(_stage(stage, classes, settings) for stage in STAGES)
 
@@ -184,7 +161,7 @@ class CascadeHeads(nn.Module):
         if targets is None:
             raise ValueError("training needs targets")
         losses: dict[str, Tensor] = {}
-        for number, (stage, how) in enumerate(zip(self._heads(), STAGES, strict=True), start=1):
+        for number, (stage, how) in enumerate(zip(self.heads(), STAGES, strict=True), start=1):
             regions = sample(stage, proposals, targets)
             boxes = [region.boxes for region in regions]
             logits, offsets = self.predict(stage, maps, boxes, sizes)
@@ -196,7 +173,8 @@ class CascadeHeads(nn.Module):
             proposals = [box[region.proposed] for box, region in zip(better, regions, strict=True)]
         return [], losses
 
-    def _heads(self) -> Iterator[RoIHeads]:
+    def heads(self) -> Iterator[RoIHeads]:
+        """Yield the stages."""
         return (cast(RoIHeads, stage) for stage in self.stages)
 
     def predict(
@@ -211,7 +189,7 @@ class CascadeHeads(nn.Module):
         Each stage's logits are of its own regions, which are the boxes that the stage before has refined.
         """
         said = []
-        for stage in self._heads():
+        for stage in self.heads():
             logits, offsets = self.predict(stage, maps, boxes, sizes)
             said.append(logits)
             boxes = refined(stage, offsets, boxes, sizes)

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, Self, cast
 
 from torch import Tensor, nn
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, FeaturePyramidNetwork, LastLevelP6P7
 
+from dcasearch.config.detector import PyramidSettings
 from dcasearch.models.backbones import Backbone
 from dcasearch.models.build import DCANet
 from dcasearch.models.layers import BatchNorm
-
-
-@dataclass(frozen=True, kw_only=True)
-class PyramidSettings:
-    """What every detector has: the size of its images, its pyramid, and which part of the network learns."""
-
-    min_size: int = 800
-    """Pixels of the shorter side of an image."""
-    max_size: int = 1333
-    """Most pixels of the longer side."""
-    channels: int = 256
-    """Of every map of the pyramid."""
-    frozen_stages: int | None = None
-    """The stem and so many stages after it learn nothing, with their attention and connections, and stay in evaluation
-    mode; None: the stem learns too."""
-    fixed_statistics: bool = False
-    """Whether BatchNorm keeps the network's running statistics; its weights and biases still learn."""
 
 
 class PyramidBackbone(nn.Module):
@@ -40,7 +23,6 @@ class PyramidBackbone(nn.Module):
     def __init__(
         self,
         network: DCANet,
-        scales: tuple[int, ...],
         settings: PyramidSettings,
         extra: ExtraFPNBlock | None = None,
     ) -> None:
@@ -48,8 +30,7 @@ class PyramidBackbone(nn.Module):
 
         Args:
             network: is changed.
-            scales: pixels of the image per pixel of a map, rising, e.g. (8, 16, 32).
-            settings: of the pyramid.
+            settings: of the pyramid; their scales say which maps it takes.
             extra: makes further maps.
 
         Raises:
@@ -57,6 +38,7 @@ class PyramidBackbone(nn.Module):
         """
         super().__init__()
         stages = {stage.scale: stage for stage in network.pyramid}
+        scales = settings.scales
         missing = [scale for scale in scales if scale not in stages]
         if missing:
             has = ", ".join(map(str, stages))
@@ -69,7 +51,7 @@ class PyramidBackbone(nn.Module):
         for part in frozen:
             part.requires_grad_(False)
         norms = [module for module in network.modules() if isinstance(module, BatchNorm)]
-        self._held = (*frozen, *norms) if settings.fixed_statistics else tuple(frozen)
+        self._held = (*frozen, *norms) if settings.bn == "eval" else tuple(frozen)
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode of all modules; those that are frozen or have fixed statistics stay in evaluation mode."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,35 +10,15 @@ from torch import Tensor
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.retinanet import RetinaNet, RetinaNetHead, RetinaNetRegressionHead
 
+from dcasearch.config.detector import RetinaNetSettings, longest_side
 from dcasearch.models.build import DCANet
-from dcasearch.models.detection.pyramid import PyramidBackbone, PyramidSettings, coarser
+from dcasearch.models.detection.pyramid import PyramidBackbone, coarser
 
-SCALES = (8, 16, 32)
-"""Of the stages that the pyramid takes; P6 and P7 are of 64 and 128."""
 _OCTAVES = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
 _ASPECTS = (0.5, 1.0, 2.0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class RetinaNetSettings(PyramidSettings):
-    """What differs between RetinaNets; the defaults are torchvision's `retinanet_resnet50_fpn`.
-
-    The heads have as many channels as the pyramid.
-    """
-
-    convolutions: int = 4
-    """Of each head, before its output; at most 4."""
-    anchor: int = 32
-    """Pixels per side of the smallest anchor, on the finest map; each coarser map doubles it."""
-    p6: Literal["C5", "P5"] = "P5"
-    """What the map after the pyramid's coarsest one is made of."""
-    smooth_l1: float | None = None
-    """β of the boxes' loss; None: L1."""
-    detections: int = 300
-    """Most of an image."""
-
-
-def retinanet(network: DCANet, classes: int, settings: RetinaNetSettings) -> RetinaNet:
+def retinanet(network: DCANet, classes: int, settings: RetinaNetSettings, resolution: int) -> RetinaNet:
     """Return a detector: list of images (3, H, W) in 0..1 and targets -> losses by name; images alone -> detections.
 
     New parameters are drawn by torchvision, from the global generator.
@@ -50,14 +28,13 @@ def retinanet(network: DCANet, classes: int, settings: RetinaNetSettings) -> Ret
         classes: without background; labels count from 1. Label 0, the background, has an output too, as in torchvision:
             training teaches it to say no, an untrained detector may find it.
         settings: of the detector.
+        resolution: pixels of the shorter side that images are resized to.
 
     Raises:
-        ValueError: the network has no map of one of the scales, or there are more than four convolutions.
+        ValueError: the network has no map of one of the scales.
     """
-    if not 1 <= settings.convolutions <= 4:
-        raise ValueError(f"a head of RetinaNet has 1 to 4 convolutions, not {settings.convolutions}")
     extra = coarser(network, settings.channels, settings.p6)
-    backbone = PyramidBackbone(network, SCALES, settings, extra)
+    backbone = PyramidBackbone(network, settings, extra)
     sizes = tuple(tuple(int(settings.anchor * 2**level * octave) for octave in _OCTAVES) for level in range(5))
     anchors = AnchorGenerator(sizes, (_ASPECTS,) * len(sizes))  # type: ignore[no-untyped-call]  # no types here
     per_place = anchors.num_anchors_per_location()[0]
@@ -69,8 +46,8 @@ def retinanet(network: DCANet, classes: int, settings: RetinaNetSettings) -> Ret
     return RetinaNet(  # type: ignore[no-untyped-call]  # torchvision has no types here
         backbone,
         num_classes=classes + 1,
-        min_size=settings.min_size,
-        max_size=settings.max_size,
+        min_size=resolution,
+        max_size=longest_side(resolution),
         anchor_generator=anchors,
         head=head,
         detections_per_img=settings.detections,

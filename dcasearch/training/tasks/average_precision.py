@@ -17,25 +17,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
 
 from dcasearch.errors import UserError
+from dcasearch.metrics import DETECTION
 
-NUMBERS = (
-    "ap",
-    "ap50",
-    "ap75",
-    "ap_small",
-    "ap_medium",
-    "ap_large",
-    "ar1",
-    "ar10",
-    "ar100",
-    "ar_small",
-    "ar_medium",
-    "ar_large",
-)
+NUMBERS = DETECTION.metrics
 """In COCO's order."""
 _UNKNOWN = -1.0
 """What COCO writes where no object counts."""
@@ -173,7 +162,7 @@ def _percent(stats: NDArray[np.float64], of_classes: NDArray[np.float64], class_
 class DetectionMeter:
     """Accumulates detections over batches, each image once, and computes COCO's numbers of all of them.
 
-    An image that comes twice (a rank's padding) counts once, as it came last.
+    Several ranks that measure together each have a meter, and each gets the numbers of the images of all.
     """
 
     def __init__(self, class_names: Sequence[str]) -> None:
@@ -181,29 +170,52 @@ class DetectionMeter:
         self._class_names = tuple(class_names)
         self._truth: dict[int, Objects] = {}
         self._found: dict[int, Found] = {}
+        self._precision: Precision | None = None
 
     def update(self, outputs: Detections, targets: Targets) -> None:
         """Add a batch: what the detector found in each image, and what the image shows."""
+        self._precision = None
         for output, target in zip(outputs, targets, strict=True):
             image = int(target["image_id"])
-            scale = target.get("scale", torch.ones(2)).detach().cpu().double().repeat(2).numpy()
-            boxes = _array(target["boxes"]) * scale
-            sides = boxes[:, 2:] - boxes[:, :2]
-            areas = _array(target["area"]) if "area" in target else sides[:, 0] * sides[:, 1]
-            labels = target["labels"].cpu().numpy()
-            crowd = target["iscrowd"].cpu().numpy().astype(bool) if "iscrowd" in target else np.zeros(len(labels), bool)
-            self._truth[image] = Objects(boxes, labels, areas, crowd)
-            self._found[image] = Found(
-                _array(output["boxes"]) * scale, output["labels"].cpu().numpy(), _array(output["scores"])
-            )
+            self._truth[image] = objects_of(target)
+            self._found[image] = found_of(output, target)
 
     def precision(self) -> Precision:
-        """Return the numbers, and those of each class."""
-        return precision_of(self._truth, self._found, self._class_names)
+        """Return the numbers, and those of each class; where there are ranks, all of them have to ask."""
+        if self._precision is None:
+            parts: list[Any] = [(self._truth, self._found)]
+            if dist.is_available() and dist.is_initialized():
+                parts = [None] * dist.get_world_size()
+                dist.all_gather_object(parts, (self._truth, self._found))
+            truth = {image: objects for part, _ in parts for image, objects in part.items()}
+            found = {image: objects for _, part in parts for image, objects in part.items()}
+            self._precision = precision_of(truth, found, self._class_names)
+        return self._precision
 
     def compute(self) -> dict[str, float]:
         """Return the numbers of everything added, by name, in percent."""
         return dict(self.precision().numbers)
+
+
+def objects_of(target: Mapping[str, Tensor]) -> Objects:
+    """Return what an image shows, in pixels of the original image."""
+    boxes = _array(target["boxes"]) * _scale(target)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    areas = _array(target["area"]) if "area" in target else sides[:, 0] * sides[:, 1]
+    labels = target["labels"].cpu().numpy()
+    crowd = target["iscrowd"].cpu().numpy().astype(bool) if "iscrowd" in target else np.zeros(len(labels), bool)
+    return Objects(boxes, labels, areas, crowd)
+
+
+def found_of(output: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Found:
+    """Return what a detector says of the image of a target, in pixels of the original image."""
+    boxes = _array(output["boxes"]) * _scale(target)
+    return Found(boxes, output["labels"].cpu().numpy(), _array(output["scores"]))
+
+
+def _scale(target: Mapping[str, Tensor]) -> NDArray[np.float64]:
+    scale: NDArray[np.float64] = target.get("scale", torch.ones(2)).detach().cpu().double().repeat(2).numpy()
+    return scale
 
 
 def _array(values: Tensor) -> NDArray[np.float64]:

@@ -1,23 +1,27 @@
-"""What a task gives to the session that trains it, and the measurement of a network on it."""
+"""What a task gives to whoever trains, measures or rebuilds a network of it, and the measurement itself."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from dcasearch.architecture import Architecture
 from dcasearch.artifacts import Place
+from dcasearch.config.detector import Detector
 from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Data
-from dcasearch.data import Batch, Loader, Loaders, Share, open_evaluation, open_loaders, open_unaugmented
+from dcasearch.data import Batch, Loader, Loaders, Share, open_evaluation, open_loaders, open_part, open_unaugmented
 from dcasearch.data.batches import WHOLE
+from dcasearch.data.sets import DataSet, Part
 from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.metrics import TASKS, TaskMetrics
 from dcasearch.metrics import imported as named
+from dcasearch.models import build_model
 from dcasearch.training.mixing import Mix
 
 
@@ -32,15 +36,56 @@ class Meter(Protocol):
 
 
 class LearningTask(ABC):
-    """What is learned: where batches come from, what the network's outputs cost, what is measured.
+    """What is learned: the network, where batches come from, what the network's outputs cost, what is measured.
 
     A session owns the rest: checkpoints, resuming, interruption, ranks, seeds and reporting. It knows that a batch has
     inputs and targets, and asks the task for its size and its parts.
     """
 
-    def __init__(self, metrics: TaskMetrics, recipe: Recipe) -> None:
-        """Take the task's entry in the table, and the recipe of a training."""
-        self.metrics, self.recipe = metrics, recipe
+    def __init__(self, metrics: TaskMetrics, recipe: Recipe, detector: Detector | None = None) -> None:
+        """Take the task's entry in the table, the recipe of a training, and the detector where the task has one."""
+        self.metrics, self.recipe, self.detector = metrics, recipe, detector
+
+    @property
+    def synchronizes(self) -> bool:
+        """Whether BatchNorm's statistics are those of all ranks of a training."""
+        return self.recipe.sync_batchnorm
+
+    def build(
+        self,
+        architecture: Architecture,
+        classes: int,
+        *,
+        resolution: int,
+        seed: int = 0,
+        start: Mapping[str, Tensor] | None = None,
+    ) -> nn.Module:
+        """Return the network that is trained: an architecture's own, with its classifier, unless a task says otherwise.
+
+        Args:
+            architecture: what to build.
+            classes: of the data.
+            resolution: pixels per side of the images.
+            seed: of the parameters.
+            start: parameters and buffers that the network under a detector begins with.
+
+        Raises:
+            ValueError: `start` is given and there is no detector.
+        """
+        if start is not None:
+            raise ValueError(f"task {self.metrics.name} starts from no exported network")
+        how = self.recipe.classifier_init
+        return build_model(architecture, num_classes=self.width(classes), seed=seed, classifier_init=how)
+
+    def answers(self, network: nn.Module, images: Tensor) -> Tensor:
+        """Return what a rebuilt network must answer too, shape (batch, n): logits unless a task says otherwise.
+
+        Args:
+            network: in evaluation mode.
+            images: shape (batch, 3, R, R).
+        """
+        logits: Tensor = network(images)
+        return logits
 
     def open(
         self,
@@ -114,6 +159,29 @@ class LearningTask(ABC):
             mixed=mixed,
         )
 
+    def open_part(
+        self,
+        dataset: DataSet,
+        part: Part,
+        data: Data,
+        *,
+        resolution: int,
+        batch_size: int,
+        device: torch.device,
+        mixed: bool = False,
+    ) -> Loader:
+        """Return all images of one part of an opened data set; `mixed` as for `open_loaders`."""
+        return open_part(
+            dataset,
+            part,
+            data,
+            resolution=resolution,
+            batch_size=batch_size,
+            artifacts=None,
+            device=device,
+            mixed=mixed,
+        )
+
     def width(self, classes: int) -> int:
         """Return the number of the network's outputs for data of so many classes."""
         return self.metrics.width(classes)
@@ -134,6 +202,10 @@ class LearningTask(ABC):
     def meter(self, classes: int, device: torch.device) -> Meter:
         """Return a new meter on the device of the outputs."""
 
+    def of_classes(self, meter: Any, names: Sequence[str]) -> Mapping[str, float]:
+        """Return the headline metric of each class of a meter, by the class's name, where the task has it."""
+        return {}
+
     def size(self, batch: Batch) -> int:
         """Return the images of a batch."""
         return len(batch[1])
@@ -143,18 +215,17 @@ class LearningTask(ABC):
         return list(zip(*(part.tensor_split(count) for part in batch), strict=True))
 
 
-def learning_task(name: str, recipe: Recipe) -> LearningTask:
-    """Return the task of that name for trainings with a recipe.
+def learning_task(name: str, recipe: Recipe, detector: Detector | None = None) -> LearningTask:
+    """Return the task of that name for trainings with a recipe, of a detector where the task has one.
 
     Raises:
         UserError: no such task.
     """
     metrics = TASKS[name]
-    task: LearningTask = named(metrics.implementation)(metrics, recipe)
+    task: LearningTask = named(metrics.implementation)(metrics, recipe, detector)
     return task
 
 
-@torch.no_grad()
 def measure(
     task: LearningTask,
     model: nn.Module,
@@ -162,15 +233,30 @@ def measure(
     *,
     classes: int,
     device: torch.device,
-    forward: Callable[[Tensor], Any] | None = None,
+    forward: Callable[..., Any] | None = None,
     autocast: AbstractContextManager[object] | None = None,
 ) -> dict[str, float]:
-    """Return a network's metrics by name, in evaluation mode; its mode is put back afterwards.
+    """Return a network's metrics by name; arguments as for `metered`."""
+    return metered(task, model, batches, classes=classes, device=device, forward=forward, autocast=autocast).compute()
+
+
+@torch.no_grad()
+def metered(
+    task: LearningTask,
+    model: nn.Module,
+    batches: Iterable[Batch],
+    *,
+    classes: int,
+    device: torch.device,
+    forward: Callable[..., Any] | None = None,
+    autocast: AbstractContextManager[object] | None = None,
+) -> Meter:
+    """Return a meter that has seen a network's outputs, in evaluation mode; the mode is put back afterwards.
 
     Args:
         task: what is measured.
         model: the network.
-        batches: normalised images and targets on the device.
+        batches: inputs and targets on the device.
         classes: of the data.
         device: of the network.
         forward: what is called in place of the model, e.g. its compiled form.
@@ -188,4 +274,4 @@ def measure(
             outputs = called(inputs)
         meter.update(outputs, targets)
     model.train(training)
-    return meter.compute()
+    return meter

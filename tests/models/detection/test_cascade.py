@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dcasearch.config.detector import CascadeSettings
 from dcasearch.models import build_model
-from dcasearch.models.detection import CascadeSettings, build_detector
+from dcasearch.models.detection import build_detector
 from dcasearch.models.detection.cascade import (
     STAGES,
     CascadeHeads,
@@ -21,9 +21,7 @@ from dcasearch.models.detection.cascade import (
 )
 
 SE: dict[str, Any] = {"attention": {"name": "se"}, "connections": {"function": "direct"}}
-SMALL = CascadeSettings(
-    min_size=64, max_size=64, channels=16, hidden=16, anchor=16, regions=32, proposals=50, detections=20
-)
+SMALL = CascadeSettings(channels=16, hidden=16, anchor=16, regions=32, proposals=50, detections=20)
 RESNET: dict[str, Any] = {"name": "resnet18", "width": 0.25}
 BACKBONES: list[dict[str, Any]] = [RESNET, {"name": "mobilenet_v2", "width": 0.25}, {"name": "mnasnet0_5"}]
 MAPS = ["stage1", "stage2", "stage3", "stage4"]
@@ -39,7 +37,7 @@ def batch() -> tuple[list[Tensor], list[dict[str, Tensor]]]:
 
 def detector(backbone: dict[str, Any] = RESNET, settings: CascadeSettings = SMALL, **architecture: Any) -> nn.Module:
     network = build_model({"backbone": backbone, **architecture})
-    return build_detector(network, name="cascade_rcnn", classes=3, settings=settings)
+    return build_detector(network, settings, classes=3, resolution=64)
 
 
 def heads(settings: CascadeSettings = SMALL, classes: int = 2) -> CascadeHeads:
@@ -89,7 +87,7 @@ def test_an_image_without_objects_trains_a_cascade(empty: tuple[int, ...]) -> No
 
 
 def test_what_the_settings_of_a_cascade_freeze_is_frozen() -> None:
-    model = detector(settings=replace(SMALL, frozen_stages=1, fixed_statistics=True), **SE).train()
+    model = detector(settings=SMALL.model_copy(update={"frozen_stages": 1, "bn": "eval"}), **SE).train()
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
     assert any(name.startswith("backbone.network.attention.layer1") for name in frozen)
     assert not any("layer2" in name for name in frozen)
@@ -105,7 +103,7 @@ def test_a_stage_has_the_object_from_its_own_overlap_on() -> None:
     """The proposals overlap the object by 0.55, 0.65 and 0.75."""
     target = {"boxes": torch.tensor([[0.0, 0, 10, 10]]), "labels": torch.tensor([2])}
     proposals = torch.tensor([[0, 0, 10, 5.5], [0, 0, 10, 6.5], [0, 0, 10, 7.5]])
-    model = heads(replace(SMALL, regions=100))
+    model = heads(SMALL.model_copy(update={"regions": 100}))
     labels = [sample(stage, [proposals], [target])[0].labels.tolist() for stage in model.stages]
     assert labels == [[2, 2, 2, 2], [0, 2, 2, 2], [0, 0, 2, 2]]
 
@@ -180,7 +178,7 @@ def test_the_losses_of_the_stages_are_weighted() -> None:
 
     The other region is the object itself, which has no loss of boxes.
     """
-    model = heads(replace(SMALL, smooth_l1=1.0)).train()
+    model = heads(SMALL.model_copy(update={"smooth_l1": 1.0})).train()
     for stage in model.stages:
         for layer in (stage.box_predictor.cls_score, stage.box_predictor.bbox_pred):
             nn.init.zeros_(layer.weight)
@@ -198,7 +196,7 @@ def test_the_losses_of_the_stages_are_weighted() -> None:
 
 def test_a_score_is_of_the_mean_of_the_logits_each_of_its_own_regions() -> None:
     """The first two stages move the box; each says what its bias is, plus what it sees in its own region."""
-    model = heads(replace(SMALL, score=0.0)).eval()
+    model = heads(SMALL.model_copy(update={"score": 0.0})).eval()
     with torch.no_grad():
         for stage in model.stages:
             nn.init.zeros_(stage.box_predictor.bbox_pred.weight)

@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dcasearch.config.detector import RetinaNetSettings
 from dcasearch.config.recipe import Recipe, Schedule
 from dcasearch.data.shapes_drawing import OBJECTS, draw_picture
 from dcasearch.models import build_model
-from dcasearch.models.detection import RetinaNetSettings, retinanet
+from dcasearch.models.detection import retinanet
 from dcasearch.training.optimizer import make_optimizer, set_learning_rate
 from dcasearch.training.schedule import learning_rate
 from dcasearch.training.tasks.average_precision import DetectionMeter
@@ -19,7 +20,7 @@ from dcasearch.training.tasks.average_precision import DetectionMeter
 SIDE, BATCH, EPOCHS = 128, 4, 24
 NAMES = tuple(sorted(OBJECTS)[:3])
 RECIPE = Recipe(optimizer="adamw", lr=1e-3, weight_decay=1e-4, batch_size=BATCH, schedule=Schedule(name="cosine"))
-SETTINGS = RetinaNetSettings(min_size=SIDE, max_size=SIDE, channels=64, convolutions=2, anchor=16, detections=100)
+SETTINGS = RetinaNetSettings(channels=64, convolutions=2, anchor=16, detections=100)
 Pictures = list[tuple[Tensor, dict[str, Tensor]]]
 
 
@@ -79,7 +80,7 @@ def train(model: nn.Module, shown: Pictures) -> None:
 def test_retinanet_learns_drawn_shapes(connections: dict[str, Any] | None, drawn: tuple[Pictures, Pictures]) -> None:
     written = {"backbone": {"name": "resnet18", "width": 0.25}, "attention": {"name": "se"}, "connections": connections}
     torch.manual_seed(0)
-    model = retinanet(build_model(written), len(NAMES), SETTINGS)
+    model = retinanet(build_model(written), len(NAMES), SETTINGS, SIDE)
     assert measured(model, drawn[1])["ap50"] < 10
     train(model, drawn[0])
     after = measured(model, drawn[1])

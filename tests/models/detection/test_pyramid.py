@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from dcasearch.config.detector import PyramidSettings
 from dcasearch.models import DCANet, build_model
-from dcasearch.models.detection import PyramidBackbone, PyramidSettings
+from dcasearch.models.detection import PyramidBackbone
 
 SE: dict[str, Any] = {"attention": {"name": "se"}, "connections": {"function": "direct"}}
 BACKBONES: list[dict[str, Any]] = [
@@ -24,7 +25,11 @@ def network(backbone: dict[str, Any] = BACKBONES[0], **architecture: Any) -> DCA
 
 
 def pyramid_of(model: DCANet, scales: tuple[int, ...] = SCALES, **settings: Any) -> PyramidBackbone:
-    return PyramidBackbone(model, scales, PyramidSettings(channels=16, **settings))
+    class Settings(PyramidSettings):
+        pass
+
+    Settings.scales = scales
+    return PyramidBackbone(model, Settings(channels=16, **settings))
 
 
 def step(pyramid: PyramidBackbone) -> None:
@@ -84,7 +89,7 @@ def test_attention_after_a_frozen_stage_is_frozen_with_it() -> None:
 
 
 def test_fixed_statistics_stay_through_train_and_the_affine_learns() -> None:
-    pyramid = pyramid_of(network(), SCALES, frozen_stages=1, fixed_statistics=True)
+    pyramid = pyramid_of(network(), SCALES, frozen_stages=1, bn="eval")
     moved = changed(pyramid.eval().train())
     assert not any("running" in name for name in moved)
     assert "network.backbone.layer2.0.bn1.weight" in moved
@@ -100,7 +105,7 @@ def test_more_stages_than_there_are_cannot_be_frozen() -> None:
 
 
 def test_a_copy_is_frozen_too_and_holds_its_own_modules() -> None:
-    pyramid = pyramid_of(network(), frozen_stages=1, fixed_statistics=True)
+    pyramid = pyramid_of(network(), frozen_stages=1, bn="eval")
     other = copy.deepcopy(pyramid).train()
     assert not any("running" in name for name in changed(other))
     pyramid.network.train()

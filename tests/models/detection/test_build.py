@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,19 +7,20 @@ import torch
 from torch import nn
 from torchvision.models.detection import fasterrcnn_resnet50_fpn, retinanet_resnet50_fpn
 
+from dcasearch.config.detector import CascadeSettings, RetinaNetSettings
 from dcasearch.models import build_model
-from dcasearch.models.detection import CASCADES, RETINANETS, CascadeSettings, RetinaNetSettings, build_detector
+from dcasearch.models.detection import build_detector
 
 SMALL: dict[str, Any] = {
-    "retinanet": RetinaNetSettings(min_size=64, max_size=64, channels=16, convolutions=2),
-    "cascade_rcnn": CascadeSettings(min_size=64, max_size=64, channels=16, hidden=16),
+    "retinanet": RetinaNetSettings(channels=16, convolutions=2),
+    "cascade_rcnn": CascadeSettings(channels=16, hidden=16),
 }
 CONNECTED: dict[str, Any] = {"attention": {"name": "se"}, "connections": {"function": "direct"}}
 
 
-def detector(name: Any, seed: int = 0, settings: Any = None, **architecture: Any) -> nn.Module:
+def detector(settings: Any, seed: int = 0, resolution: int = 64, **architecture: Any) -> nn.Module:
     network = build_model({"backbone": {"name": "resnet18", "width": 0.25}, **architecture})
-    return build_detector(network, name=name, classes=3, settings=settings or SMALL[name], seed=seed)
+    return build_detector(network, settings, classes=3, resolution=resolution, seed=seed)
 
 
 def own(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -32,10 +32,10 @@ def own(model: nn.Module) -> dict[str, torch.Tensor]:
 def test_a_detectors_own_parameters_are_drawn_from_its_seed(name: str) -> None:
     torch.manual_seed(1)
     state = torch.get_rng_state()
-    vanilla = own(detector(name))
+    vanilla = own(detector(SMALL[name]))
     assert torch.equal(torch.get_rng_state(), state)
     torch.manual_seed(2)
-    connected, other = own(detector(name, **CONNECTED)), own(detector(name, seed=1))
+    connected, other = own(detector(SMALL[name], **CONNECTED)), own(detector(SMALL[name], seed=1))
     assert vanilla.keys() == connected.keys()
     assert all(torch.equal(value, connected[key]) for key, value in vanilla.items())
     weights = [key for key, value in vanilla.items() if value.dim() > 1]
@@ -47,32 +47,23 @@ def test_a_detectors_own_parameters_are_drawn_from_its_seed(name: str) -> None:
 def test_a_detector_takes_the_networks_parameters_over(name: str) -> None:
     network = build_model({"backbone": {"name": "resnet18", "width": 0.25}, **CONNECTED}, seed=7)
     before = {key: value.clone() for key, value in network.state_dict().items() if not key.startswith("backbone.fc.")}
-    model = build_detector(network, name=name, classes=3, settings=SMALL[name])  # type: ignore[arg-type]
+    model = build_detector(network, SMALL[name], classes=3, resolution=64)
     after = model.get_submodule("backbone.network").state_dict()
     assert before.keys() == after.keys()  # and no classifier is left
     assert all(torch.equal(value, after[key]) for key, value in before.items())
 
 
-def test_settings_of_another_detector_are_refused() -> None:
-    with pytest.raises(ValueError, match="CascadeSettings are no settings of retinanet"):
-        detector("retinanet", settings=SMALL["cascade_rcnn"])
-    with pytest.raises(ValueError, match="RetinaNetSettings are no settings of cascade_rcnn"):
-        detector("cascade_rcnn", settings=SMALL["retinanet"])
-
-
 def test_a_detector_without_classes_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one class, not 0"):
-        build_detector(
-            build_model({"backbone": {"name": "resnet18"}}), name="retinanet", classes=0, settings=SMALL["retinanet"]
-        )
+        build_detector(build_model({"backbone": {"name": "resnet18"}}), SMALL["retinanet"], classes=0, resolution=64)
 
 
 def test_the_papers_retinanet() -> None:
-    paper = RETINANETS["paper"]
-    assert (paper.min_size, paper.max_size, paper.channels, paper.convolutions, paper.anchor) == (800, 1333, 256, 4, 32)
+    paper = RetinaNetSettings(preset="paper")
+    assert (paper.channels, paper.convolutions, paper.anchor) == (256, 4, 32)
     assert (paper.p6, paper.smooth_l1, paper.detections) == ("C5", 0.11, 100)
-    assert (paper.frozen_stages, paper.fixed_statistics) == (1, True)
-    model: Any = detector("retinanet", settings=replace(paper, channels=16))
+    assert (paper.frozen_stages, paper.bn) == (1, "eval")
+    model: Any = detector(paper.model_copy(update={"channels": 16}))
     assert model.backbone.fpn.extra_blocks.use_P5 is False
     assert (model.proposal_matcher.high_threshold, model.proposal_matcher.low_threshold) == (0.5, 0.4)
     assert (model.score_thresh, model.nms_thresh, model.topk_candidates, model.detections_per_img) == (
@@ -86,10 +77,10 @@ def test_the_papers_retinanet() -> None:
 
 
 def test_the_papers_cascade() -> None:
-    paper = CASCADES["paper"]
-    assert (paper.min_size, paper.max_size, paper.channels, paper.hidden, paper.anchor) == (800, 1333, 256, 1024, 32)
-    assert (paper.frozen_stages, paper.fixed_statistics) == (1, True)
-    model: Any = detector("cascade_rcnn", settings=replace(paper, channels=16, hidden=16))
+    paper = CascadeSettings(preset="paper")
+    assert (paper.channels, paper.hidden, paper.anchor) == (256, 1024, 32)
+    assert (paper.frozen_stages, paper.bn) == (1, "eval")
+    model: Any = detector(paper.model_copy(update={"channels": 16, "hidden": 16}))
     rpn = model.rpn
     assert rpn.anchor_generator.sizes == ((32,), (64,), (128,), (256,), (512,))
     assert (rpn.proposal_matcher.high_threshold, rpn.proposal_matcher.low_threshold, rpn.nms_thresh) == (0.7, 0.3, 0.7)
@@ -103,20 +94,14 @@ def test_the_papers_cascade() -> None:
     assert (paper.score, paper.nms, paper.detections) == (0.05, 0.5, 100)
 
 
-def test_released_and_paper_are_one_detector() -> None:
-    """The released configurations drop the learning rate at other epochs, which is the recipe's."""
-    assert RETINANETS["released"] == RETINANETS["paper"]
-    assert CASCADES["released"] == CASCADES["paper"]
-
-
 def test_torchvisions_settings_are_its_own_defaults() -> None:
     theirs: Any = retinanet_resnet50_fpn(weights=None, weights_backbone=None)
-    ours: Any = detector("retinanet", settings=replace(RETINANETS["torchvision"], channels=16))
+    ours: Any = detector(RetinaNetSettings(channels=16), resolution=800)
     for name in ("score_thresh", "nms_thresh", "topk_candidates", "detections_per_img"):
         assert getattr(ours, name) == getattr(theirs, name)
     assert ours.anchor_generator.sizes == theirs.anchor_generator.sizes
     two: Any = fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None)
-    three: Any = detector("cascade_rcnn", settings=replace(CASCADES["torchvision"], channels=16, hidden=16))
+    three: Any = detector(CascadeSettings(channels=16, hidden=16), resolution=800)
     assert three.rpn.anchor_generator.sizes == two.rpn.anchor_generator.sizes
     assert (three.rpn._pre_nms_top_n, three.rpn._post_nms_top_n) == (two.rpn._pre_nms_top_n, two.rpn._post_nms_top_n)
     assert three.rpn.nms_thresh == two.rpn.nms_thresh
