@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+
+from dcasearch.config.document import KeyPath
+from dcasearch.config.starts import read_start
 from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.data import DataInfo, describe
-from dcasearch.errors import ConfigError, DataError, Problem
+from dcasearch.errors import ConfigError, DataError, Problem, UserError
 from dcasearch.space import LoadedStudy
 
 _MULTIPLE = 8
@@ -36,9 +41,48 @@ def described(loaded: LoadedStudy) -> DataInfo:
         for number, fidelity in enumerate(loaded.study.fidelities)
         if info.prepared is not None and fidelity.resolution > info.prepared
     ]
+    problems += [_problem(loaded, path, message) for path, message in (*_boxes(loaded.study, info), *_starts(loaded))]
     if problems:
         raise ConfigError(problems)
     return info
+
+
+def _boxes(study: Study, info: DataInfo) -> Iterator[tuple[KeyPath, str]]:
+    """Yield what cannot be measured since no image shows it."""
+    wanted: dict[KeyPath, str] = {("objectives", name): name for name in study.objectives}
+    for n, fidelity in enumerate(study.fidelities):
+        if fidelity.pruner.name != "none":
+            wanted["fidelities", n, "pruner", "metric"] = fidelity.pruner.metric
+    for part, sizes in info.sizes.items():
+        if part == "test" and study.final is None:
+            continue
+        if not sizes:
+            yield ("data",), f"no {part} image has a box, so nothing can be measured"
+            continue
+        for path, name in wanted.items():
+            size = name.rpartition("_")[2]
+            if size in ("small", "medium", "large") and size not in sizes:
+                has = " and ".join(other for other in ("small", "medium", "large") if other in sizes)
+                yield path, f"{name} cannot be measured: the {part} images show no {size} objects, only {has} ones"
+
+
+def _starts(loaded: LoadedStudy) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the exported specs that are missing, and networks that have none."""
+    for n, fidelity in enumerate(loaded.study.fidelities):
+        if not fidelity.initialize.specs:
+            continue
+        path, found = ("fidelities", n, "initialize", "specs"), set[str]()
+        for k, spec in enumerate(fidelity.initialize.specs):
+            try:
+                found.add(read_start(spec).architecture_id)
+            except UserError as error:
+                yield (*path, k), str(error)
+                return
+        for point in islice(loaded.space.walk(), len(found) + 1):
+            if point.architecture.id not in found:
+                known = ", ".join(sorted(found))
+                yield path, f"no spec is of the network {point.architecture.id} of the space, only of {known}"
+                return
 
 
 def advice(study: Study, info: DataInfo) -> str | None:

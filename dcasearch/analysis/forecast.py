@@ -32,8 +32,8 @@ _BYTES = 4
 _RECENT = 50
 """Trainings that the speed is measured from."""
 _IMAGENET = (1000, 1_281_167)
-_KNOWN = {"cifar10": (10, 50_000)}
-"""Classes and train images of the sets that are always the same."""
+_KNOWN = {"cifar10": (10, 50_000), "coco": (80, 118_287)}
+"""Classes and train images that are assumed where a set is not there; of `coco` those of train2017."""
 
 
 @dataclass(frozen=True)
@@ -358,7 +358,7 @@ def _speed(study: Study, store: Store | None, classes: int, known: DeviceSpeed |
         return _Speed(measured, "this study's own trainings so far")
     if study.throughput is not None:
         return _Speed(study.throughput, "`throughput` of the YAML")
-    if known is not None:
+    if known is not None and study.detector is None:  # a classifier's speed says nothing of a detector's heads
         return _Speed(known.macs_per_second, known.basis, known.loaded_per_second)
     return _Speed(None, "no training of this study is stored yet and the YAML gives no `throughput`")
 

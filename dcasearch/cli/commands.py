@@ -98,20 +98,23 @@ def check(
     from dcasearch.store import Store, exists, storage_of
 
     console = make_console()
+    data, missing = None, None
+    if not loaded.missing_variables:
+        try:
+            data = described(loaded)  # the data may not have what the YAML asks for, which is a mistake too
+        except DataError as error:
+            missing = error
     console.print(f"{study}: no mistakes found")
     for variable in sorted(loaded.missing_variables):
         console.print(f"warning: {variable} is not set; `run` needs it", style="yellow")
     for note in loaded.notes:
         console.print(f"warning: {note}", style="yellow")
-    data = None
-    if not loaded.missing_variables:
-        try:
-            data = described(loaded)
-            print_data(console, loaded.study, data)
-            for danger in dangers(loaded.study, data):
-                console.print(f"warning: {danger}", style="yellow")
-        except DataError as error:
-            console.print(f"warning: {error}", style="yellow")
+    if missing is not None:
+        console.print(f"warning: {missing}", style="yellow")
+    if data is not None:
+        print_data(console, loaded.study, data)
+        for danger in dangers(loaded.study, data):
+            console.print(f"warning: {danger}", style="yellow")
     store = None
     if not loaded.missing_variables and exists(url := storage or storage_of(loaded.study)):
         store = Store.open(url)

@@ -75,6 +75,8 @@ def print_data(console: Console, study: Study, data: DataInfo) -> None:
         f"Data: {study.data.name}{some}{prepared}: {data.classes:,} classes, {data.train_images:,} images to train on, "
         f"{data.validation_images:,} to compare on, {data.test_images:,} for the test; fingerprint {data.fingerprint}"
     )
+    for note in data.notes:
+        console.print(f"note: {note}")
     if (hint := advice(study, data)) is not None:
         console.print(f"hint: {hint}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from dcasearch.architecture.specification import Frozen
 
@@ -109,5 +109,13 @@ class CascadeSettings(PyramidSettings):
     """Most of an image."""
 
 
-Detector: TypeAlias = Annotated[RetinaNetSettings | CascadeSettings, Field(discriminator="name")]
-"""The known detectors; `name` says which one."""
+def _with_name(written: object) -> object:
+    return {"name": written} if isinstance(written, str) else written
+
+
+_Settings: TypeAlias = Annotated[RetinaNetSettings | CascadeSettings, Field(discriminator="name")]
+Detector: TypeAlias = Annotated[
+    _Settings,
+    BeforeValidator(_with_name, json_schema_input_type=Literal["retinanet", "cascade_rcnn"] | _Settings),
+]
+"""The known detectors; `name` says which one. A name alone is the detector with torchvision's settings."""

@@ -78,19 +78,26 @@ def _message(model: type[BaseModel], detail: Mapping[str, Any]) -> str:
 def _fields(model: type[BaseModel], path: KeyPath) -> list[str]:
     """Return the known keys at a path into a model."""
     here: type[BaseModel] = model
+    others: list[type[BaseModel]] = []
     for part in path:
         field = here.model_fields.get(str(part))
-        if field is not None:
-            here = _model_in(field.annotation) or here
+        named = [other for other in others if part == _name_of(other)]
+        if named:  # pydantic names the form of a union that was meant
+            here, others = named[0], []
+        elif field is not None:
+            found = _models_in(field.annotation)
+            here, others = (found[0] if found else here), found
     return list(here.model_fields)
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the first model inside an annotation such as `tuple[Fidelity, ...]` or `Final | None`."""
+def _name_of(model: type[BaseModel]) -> Any:
+    """Return what tells a model from the others of its union: the default of its `name`."""
+    field = model.model_fields.get("name")
+    return None if field is None else field.default
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models inside an annotation such as `tuple[Fidelity, ...]` or `Final | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for part in get_args(annotation):
-        found = _model_in(part)
-        if found is not None:
-            return found
-    return None
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]

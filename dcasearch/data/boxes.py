@@ -64,6 +64,23 @@ class BoxedPart:
         return self.pictures.name_of(index)
 
 
+_SMALL, _LARGE = 32**2, 96**2
+"""Square pixels of the original image: up to `_SMALL` an object is small to COCO, from `_LARGE` on large; an object of
+exactly such an area is in both sizes."""
+
+
+def sizes_of(pictures: Pictures, indices: Indices) -> frozenset[str]:
+    """Return which of COCO's sizes some images show: `small`, `medium`, `large`; crowds do not count."""
+    shown = [pictures.objects_of(int(index)) for index in indices]
+    areas = np.concatenate([objects.areas[~objects.crowd] for objects in shown]) if shown else np.empty(0)
+    there = {
+        "small": areas <= _SMALL,
+        "medium": (areas >= _SMALL) & (areas <= _LARGE),
+        "large": areas >= _LARGE,
+    }
+    return frozenset(name for name, found in there.items() if found.any())
+
+
 def strata(labels: NDArray[np.int64], first: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
     """Return a class per image to stratify a split by, shape (n,): the category that the image shows most often.
 

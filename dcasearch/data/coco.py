@@ -131,6 +131,7 @@ def open_coco_set(root: Path | None) -> DataSet:
         test=val,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
+        notes=tuple(f"{part.folder.name}: {note}" for part in (found.train, found.val) for note in part.notes),
     )
 
 

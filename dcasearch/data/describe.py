@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from dcasearch.config.study import Data
+from dcasearch.data.boxes import BoxedPart, sizes_of
 from dcasearch.data.classes import open_set
-from dcasearch.data.loaders import parts_of
+from dcasearch.data.loaders import Chosen, parts_of
 from dcasearch.data.preprocessing import Source
 from dcasearch.data.sets import FilePart, PreparedPart, open_whole
 from dcasearch.evaluation import fingerprint
@@ -32,6 +36,11 @@ class DataInfo:
     channels: int = 3
     source: Source | None = None
     """What it says of its images and classes."""
+    notes: tuple[str, ...] = ()
+    """What was mended in its files, and what is worth knowing, a sentence each."""
+    sizes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Of images with boxes: which of COCO's sizes (`small`, `medium`, `large`) objects have, in `validation` and
+    `test`."""
 
 
 def describe(data: Data) -> DataInfo:
@@ -58,4 +67,15 @@ def describe(data: Data) -> DataInfo:
         encoded=sum(len(part.labels) for part in known if isinstance(part, FilePart)),
         prepared=dataset.train.size if isinstance(dataset.train, PreparedPart) else None,
         source=dataset.source,
+        notes=dataset.notes,
+        sizes=_sizes(parts.each, Chosen(dataset.test, np.arange(len(dataset.test.labels)))),
     )
+
+
+def _sizes(validation: Chosen, test: Chosen) -> dict[str, frozenset[str]]:
+    chosen = {"validation": validation, "test": test}
+    return {
+        name: sizes_of(one.part.pictures, one.indices)
+        for name, one in chosen.items()
+        if isinstance(one.part, BoxedPart)
+    }

@@ -112,6 +112,8 @@ class DataSet:
     std: tuple[float, float, float]
     size: int | None = None
     """Pixels per side of every image; None: they differ."""
+    notes: tuple[str, ...] = ()
+    """What was mended in its files, and what is worth knowing, a sentence each."""
 
     @property
     def source(self) -> Source:

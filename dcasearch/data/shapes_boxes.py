@@ -32,7 +32,7 @@ _FIRST_SEED = {"train": 0, "test": 1_000_000}
 
 @dataclass(frozen=True)
 class DrawnPictures:
-    """The pictures of one part; they are drawn once in a process, when the first is wanted."""
+    """The pictures of one part; each is drawn once in a process, when it is wanted."""
 
     name: str
 
@@ -51,7 +51,7 @@ class DrawnPictures:
 
     def objects_of(self, index: int) -> ShownObjects:
         """Return the objects of an image."""
-        drawing = _drawn(self.name)[index]
+        drawing = _drawn(self.name, index)
         sides = (drawing.boxes[:, 2:] - drawing.boxes[:, :2]).astype(np.float64)
         labels = np.array([CLASSES.index(name) for name in drawing.classes], dtype=np.int64)
         return ShownObjects(drawing.boxes, labels, sides[:, 0] * sides[:, 1], np.zeros(len(labels), np.bool_))
@@ -62,7 +62,7 @@ class DrawnPictures:
 
     def read(self, index: int) -> Image.Image:
         """Return an image."""
-        return Image.fromarray(_drawn(self.name)[index].pixels)
+        return Image.fromarray(_drawn(self.name, index).pixels)
 
 
 @DATASETS.register(SHAPES_WITH_BOXES)
@@ -97,8 +97,8 @@ def _wanted(seed: int) -> tuple[NDArray[np.int64], int]:
     return labels, random.randint(2**31)
 
 
-@lru_cache(maxsize=2)
-def _drawn(name: str) -> tuple[Drawing, ...]:
-    """Return the pictures of a part."""
-    wanted = map(_wanted, _seeds(name))
-    return tuple(draw_picture(seed, SIDE, tuple(CLASSES[label] for label in labels)) for labels, seed in wanted)
+@lru_cache(maxsize=sum(IMAGES.values()))
+def _drawn(name: str, index: int) -> Drawing:
+    """Return a picture of a part."""
+    labels, seed = _wanted(_seeds(name)[index])
+    return draw_picture(seed, SIDE, tuple(CLASSES[label] for label in labels))
