@@ -12,7 +12,7 @@ import pytest
 from dcasearch.config import load_yaml
 from dcasearch.config.study import Study
 from dcasearch.models import cost
-from dcasearch.paper.rows import PaperTable, paper_tables
+from dcasearch.paper.rows import PaperTable, detection_table, paper_tables
 from dcasearch.space import ListedSpace, Row, Space, load_study, read_space, size
 
 ROOT = Path(__file__).parents[1]
@@ -20,8 +20,12 @@ SPACES = sorted((ROOT / "search_spaces").rglob("*.yaml"))
 STUDIES = sorted((ROOT / "studies").rglob("*.yaml"))
 VARIABLES = {"IMAGENET_ROOT": "imagenet", "CIFAR10_ROOT": "cifar10"}
 PAPER = ROOT / "search_spaces" / "paper"
-TABLES = sorted(path for path in PAPER.glob("*.yaml") if not path.stem.endswith("_small"))
-"""The lists of the paper's tables, each with a small variant beside it."""
+DETECTORS = {"retinanet": PAPER / "table7_retinanet.yaml", "cascade_rcnn": PAPER / "table7_cascade.yaml"}
+"""By detector the list of its backbones in the paper's table 7."""
+TABLES = sorted(
+    path for path in PAPER.glob("*.yaml") if not path.stem.endswith("_small") and path not in DETECTORS.values()
+)
+"""The lists of the paper's other tables, each with a small variant beside it."""
 
 
 def with_slow(paths: list[Path]) -> list[Any]:
@@ -95,6 +99,12 @@ def test_a_table_of_the_paper_has_all_its_rows(table: PaperTable) -> None:
     assert not [row.name for row in known if row.architecture.id not in held]
 
 
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_table_7_of_the_paper_has_its_rows_of_a_detector_and_no_other_ones(detector: str) -> None:
+    held = [row.architecture.id for row in rows(DETECTORS[detector]).values()]
+    assert held == [row.architecture.id for row in detection_table().rows if row.detector == detector]
+
+
 def test_the_functions_of_table_2_are_all_and_concat_beside_them() -> None:
     found = {
         e.function for row in rows(PAPER / "table2_functions.yaml").values() for e in row.architecture.network.edges
@@ -107,7 +117,7 @@ def test_the_init_study_crosses_initial_values_with_what_is_connected() -> None:
     assert crossed == {(role, init) for role in ("plain", "vanilla", "connected") for init in ("ours", "authors")}
 
 
-@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*TABLES, *DETECTORS.values()], ids=lambda path: path.stem)
 def test_every_table_has_the_plain_backbone_and_vanilla_attention_among_its_rows(path: Path) -> None:
     assert {row.role for row in rows(path).values()} == {"plain", "vanilla", "connected"}
 

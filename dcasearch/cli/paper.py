@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from dcasearch.paper.tables import FilledTable, Line
+    from dcasearch.paper.accuracy import Reached
+    from dcasearch.paper.tables import DetectionLine, FilledDetection, FilledTable, Line
     from dcasearch.store import Store
 
 paper = typer.Typer(help="The paper's tables and figures, beside what is built and trained here.", no_args_is_help=True)
@@ -33,6 +36,13 @@ _UNUSED = (
     "unused: parameters of the connection that the authors' first block owns. Nothing sends to it. They are in the "
     "printed count and are not built here"
 )
+_PRECISION = (
+    "AP: COCO's average precision in percent, the mean over IoU 0.5 to 0.95; AP50 and AP75: at IoU 0.5 and 0.75; "
+    "small, medium, large: of objects below 32², from 32² to 96² and above 96² pixels. Measured on COCO's validation "
+    "images, whose shorter side is resized to 800 pixels"
+)
+_DETECTORS = {"retinanet": "RetinaNet", "cascade_rcnn": "Cascade R-CNN"}
+_PRECISION_HEADS = ("AP", "AP50", "AP75", "AP\nsmall", "AP\nmedium", "AP\nlarge")
 
 
 @paper.callback()
@@ -42,27 +52,33 @@ def _paper() -> None:
 
 @paper.command()
 def tables(
-    table: Annotated[int | None, typer.Option(min=1, max=6, help="One table; else all.")] = None,
+    table: Annotated[int | None, typer.Option(min=1, max=7, help="One table; else all.")] = None,
     storage: Database = None,
     csv: Annotated[Path | None, typer.Option(help="Also write the tables to this CSV file.")] = None,
 ) -> None:
-    """Print tables 1 to 6: the paper's parameters, GFLOPs and accuracies, with ours beside them.
+    """Print tables 1 to 7: the paper's parameters, GFLOPs, accuracies and average precisions, with ours beside them.
 
-    Ours are counted on the network that is built; accuracies are those of the database.
+    Parameters and GFLOPs of ours are counted on the network that is built. Accuracies and average precisions of ours
+    are those of the database.
     """
-    from dcasearch.paper.rows import paper_tables
+    from dcasearch.paper.rows import detection_table, paper_tables
 
     console = make_console()
-    chosen = [one for one in paper_tables() if table in (None, one.number)]
     store = _read(storage, console)
     from dcasearch.paper.accuracy import reached
-    from dcasearch.paper.tables import fill, write_csv
+    from dcasearch.paper.tables import fill, fill_detection, write_csv
 
+    filled: list[FilledTable | FilledDetection] = []
     known = {} if store is None else reached(store)
-    filled = []
-    for one in chosen:
-        filled.append(fill(one, known))
-        print_table(console, filled[-1])
+    for one in paper_tables():
+        if table in (None, one.number):
+            of_networks = fill(one, known)
+            print_table(console, of_networks)
+            filled.append(of_networks)
+    if table in (None, detection_table().number):
+        of_detectors = fill_detection(detection_table(), {})
+        print_detection(console, of_detectors)
+        filled.append(of_detectors)
     if csv is not None:
         write_csv(filled, csv)
         console.print(f"{csv}")
@@ -124,10 +140,51 @@ def print_table(console: Console, table: FilledTable) -> None:
         legend.append(_UNUSED)
     if not all(line.same_params and line.same_gflops for line in table.lines):
         legend.append("≠: ours does not round to the printed figure")
+    _print_below(console, legend, table.notes)
+
+
+def print_detection(console: Console, table: FilledDetection) -> None:
+    """Print table 7 with its footnotes: two lines a row, as printed and ours."""
+    from rich.table import Table
+
+    console.print(f"\nTable {table.number}. {table.title}")
+    shown = Table(box=None, padding=(0, 2 if console.width >= _WIDE else 1, 0, 0), header_style="dim")
+    shown.add_column("\nbackbone", no_wrap=True)
+    shown.add_column("", no_wrap=True)
+    for head in _PRECISION_HEADS:
+        shown.add_column(head if "\n" in head else f"\n{head}", justify="right", no_wrap=True)
+    shown.add_column("\nnotes")
+    for detector, lines in groupby(table.lines, lambda line: line.row.detector):
+        shown.add_row(_DETECTORS[detector])
+        for line in lines:
+            shown.add_row(*_as_printed(line))
+            shown.add_row(*_ours(line))
+    console.print(shown)
+    _print_below(console, [_PRECISION, *table.remarks], table.notes)
+
+
+def _as_printed(line: DetectionLine) -> tuple[str, ...]:
+    from dcasearch.paper.rows import PRECISIONS
+
+    values = (f"{line.row.printed[metric]:.1f}" for metric in PRECISIONS)
+    return (f"  {line.row.name}", "paper", *values, ", ".join(map(str, line.notes)))
+
+
+def _ours(line: DetectionLine) -> tuple[str, ...]:
+    from dcasearch.paper.rows import PRECISIONS
+    from dcasearch.paper.tables import NOT_TRAINED
+
+    if not line.reached:
+        return "", NOT_TRAINED
+    return ("", "ours", *(line.reached[0].shown(metric, digits=1) for metric in PRECISIONS))
+
+
+def _print_below(console: Console, legend: Sequence[str], notes: Sequence[str]) -> None:
+    """Print what stands below a table."""
     width = min(console.width, 120)
     for text in legend:
         console.print(textwrap.fill(text, width))
-    for number, note in enumerate(table.notes, 1):
+    for number, note in enumerate(notes, 1):
         console.print(textwrap.fill(f"{number}. {note}", width, subsequent_indent=" " * len(f"{number}. ")))
 
 
@@ -151,7 +208,7 @@ def _cells(line: Line, *, wide: bool) -> tuple[str, ...]:
 
     printed, counts = line.row.printed, line.counts
     name, accuracy = line.row.name, f"{printed.top1:.2f} / {printed.top5:.2f}"
-    ours = line.reached[0].shown if line.reached else NOT_TRAINED
+    ours = _accuracy(line.reached[0]) if line.reached else NOT_TRAINED
     if not wide:
         name = _broken(name) if len(name) > _NARROW_NAME else name
         accuracy, ours = (cell.replace(" / ", "\n").replace("trained ", "trained\n") for cell in (accuracy, ours))
@@ -166,6 +223,11 @@ def _cells(line: Line, *, wide: bool) -> tuple[str, ...]:
         ours,
         ", ".join(map(str, line.notes)),
     )
+
+
+def _accuracy(ours: Reached) -> str:
+    """Return the means over the seeds, top-1 before top-5."""
+    return " / ".join(ours.shown(metric, digits=2) for metric in ("top1", "top5"))
 
 
 def _broken(name: str) -> str:

@@ -1,35 +1,82 @@
-"""What a database knows of the accuracy of the paper's networks on ImageNet-1k's validation images. No torch."""
+"""What a database knows of the paper's networks: accuracies on ImageNet-1k's validation images. No torch."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from dcasearch.config.study import Fidelity, Study
-from dcasearch.store import Store
+from dcasearch.metrics import CLASSIFICATION, METRICS
+from dcasearch.store import Store, StoredStudy
 from dcasearch.trial import State
 
-DATA, CLASSES, RESOLUTION, IMAGES = "imagenet", 1000, 224, 50_000
-"""What the paper measures on."""
 _READABLE = 0.999
 """Share of the images that a measurement must have read: a set may hold a few damaged files."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reached:
-    """The accuracy of one architecture: of its trainings in one setting, or of one file of weights."""
+class Benchmark:
+    """What a table of the paper measures on."""
 
-    top1: tuple[float, ...]
-    """Percent, one value per seed; of a file of weights one."""
-    top5: tuple[float, ...]
+    task: str
+    data: str
+    """Name of the data set in a study."""
+    classes: int
+    resolution: int
+    """Pixels per side."""
+    images: int
+    """Validation images."""
+    metrics: tuple[str, ...]
+    """The first leads: a footnote tells how far it varies over the seeds."""
+
+
+IMAGENET = Benchmark(
+    task=CLASSIFICATION.name,
+    data="imagenet",
+    classes=1000,
+    resolution=224,
+    images=50_000,
+    metrics=("top1", "top5"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reached:
+    """The values of one network: of its trainings in one setting, or of one file of weights."""
+
+    values: Mapping[str, tuple[float, ...]]
+    """Percent by metric, one value per seed; of a file of weights one. A metric that a training lacks is left out."""
     how: str
     """A sentence for a footnote."""
 
     @property
-    def shown(self) -> str:
-        """The mean over the seeds, top-1 before top-5."""
-        return f"{statistics.fmean(self.top1):.2f} / {statistics.fmean(self.top5):.2f}"
+    def seeds(self) -> int:
+        """Number of trainings."""
+        return max(map(len, self.values.values()))
+
+    def mean(self, metric: str) -> float | None:
+        """Return the mean over the seeds; None where the metric was not measured."""
+        return statistics.fmean(self.values[metric]) if metric in self.values else None
+
+    def shown(self, metric: str, *, digits: int) -> str:
+        """Return the mean with so many decimals; empty where the metric was not measured."""
+        mean = self.mean(metric)
+        return "" if mean is None else f"{mean:.{digits}f}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """The trainings of one network in one setting, and where they are from."""
+
+    study: Study
+    architecture_id: str
+    epochs: int
+    reached: Reached
+
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 def reached(store: Store) -> Mapping[str, tuple[Reached, ...]]:
@@ -38,55 +85,93 @@ def reached(store: Store) -> Mapping[str, tuple[Reached, ...]]:
     A training counts if it saw all classes of ImageNet at 224 pixels, and if it was measured on the validation images:
     its protocol is `paper`, or `test` for a study's final trainings. Results of `dcasearch evaluate` follow.
     """
-    found: dict[str, list[tuple[tuple[int, int], Reached]]] = {}
+    found = dict(longest_first((one.architecture_id, one) for one in trained(store, IMAGENET)))
+    for id, one in _measured(store):
+        found[id] = (*found.get(id, ()), one)
+    return found
+
+
+def longest_first(found: Iterable[tuple[Key, Trained]]) -> Mapping[Key, tuple[Reached, ...]]:
+    """Return by key what was reached; the trainings of most epochs, then of most seeds, come first."""
+    of_key: dict[Key, list[Trained]] = {}
+    for key, one in found:
+        of_key.setdefault(key, []).append(one)
+    for ones in of_key.values():
+        ones.sort(key=lambda one: (-one.epochs, -one.reached.seeds))
+    return {key: tuple(one.reached for one in ones) for key, ones in of_key.items()}
+
+
+def trained(store: Store, benchmark: Benchmark) -> Iterator[Trained]:
+    """Yield the trainings that ended and that were measured as a benchmark is, from all studies of a database."""
+    expected = (benchmark.task, benchmark.data, benchmark.classes)
     for stored in store.studies():
         study = Study.model_validate_json(stored.resolved)
-        if study.data.name == DATA and stored.meaning.get("data.classes") == CLASSES:
-            for fidelity in filter(_like_the_papers, study.fidelities):
-                for id, epochs, one in _trained(store, study, fidelity):
-                    found.setdefault(id, []).append(((-epochs, -len(one.top1)), one))
-    trained = {id: [one for _, one in sorted(ones, key=lambda one: one[0])] for id, ones in found.items()}
-    for id, one in _measured(store):
-        trained.setdefault(id, []).append(one)
-    return {id: tuple(ones) for id, ones in trained.items()}
+        if (study.task, study.data.name, stored.meaning.get("data.classes")) == expected:
+            protocols = [name for name in _IMAGES if _is_whole(stored, name, benchmark)]
+            for fidelity in study.fidelities:
+                if _like_the_papers(fidelity, benchmark):
+                    yield from _trainings(store, study, fidelity, benchmark, protocols)
 
 
-def _like_the_papers(fidelity: Fidelity) -> bool:
-    return fidelity.kind == "training" and fidelity.resolution == RESOLUTION and fidelity.train_fraction == 1.0
+_IMAGES: Mapping[str, str] = {"paper": "data.validation_images", "test": "data.test_images"}
+"""By protocol how a study's meaning calls the number of the images that were measured on."""
 
 
-def _trained(store: Store, study: Study, fidelity: Fidelity) -> Iterator[tuple[str, int, Reached]]:
-    """Yield the architecture ids of a fidelity's trainings that ended, with the epochs and what they reached."""
+def _is_whole(stored: StoredStudy, protocol: str, benchmark: Benchmark) -> bool:
+    """Return whether a study has the benchmark's images; a study that does not say so has them."""
+    images = stored.meaning.get(_IMAGES[protocol])
+    return images is None or bool(images >= _READABLE * benchmark.images)
+
+
+def _like_the_papers(fidelity: Fidelity, benchmark: Benchmark) -> bool:
+    whole = fidelity.resolution == benchmark.resolution and fidelity.train_fraction == 1.0
+    return fidelity.kind == "training" and whole
+
+
+def _trainings(
+    store: Store, study: Study, fidelity: Fidelity, benchmark: Benchmark, protocols: Collection[str]
+) -> Iterator[Trained]:
+    """Yield what the networks of a fidelity reached whose trainings ended."""
     trials = store.trials(study.name, fidelity.name)
     ids = {trial.evaluation for trial in trials if trial.state is State.COMPLETE and trial.evaluation}
     roles = [role for role in store.roles(study.name) if role.fidelity == fidelity.name and role.role != "parent"]
     ids |= {role.evaluation for role in roles if role.evaluation}
     settings: dict[tuple[str, str], dict[int, Mapping[str, float]]] = {}
     for key, values in store.measured(ids).items():
-        if key.protocol in ("paper", "test"):
+        if key.protocol in protocols:
             settings.setdefault((key.architecture_id, key.protocol), {})[key.seed] = values
     for (id, protocol), by_seed in settings.items():
         seeds = sorted(by_seed)
-        top1, top5 = (tuple(by_seed[seed][metric] for seed in seeds) for metric in ("top1", "top5"))
-        yield id, fidelity.epochs, Reached(top1=top1, top5=top5, how=_how(study, fidelity, protocol, seeds, top1))
+        known = [metric for metric in benchmark.metrics if all(metric in by_seed[seed] for seed in seeds)]
+        values_of = {metric: tuple(by_seed[seed][metric] for seed in seeds) for metric in known}
+        lead = benchmark.metrics[0]
+        how = f"{_how(study, fidelity, protocol)}; {_over(seeds, lead, values_of[lead])}."
+        yield Trained(
+            study=study, architecture_id=id, epochs=fidelity.epochs, reached=Reached(values=values_of, how=how)
+        )
 
 
-def _how(study: Study, fidelity: Fidelity, protocol: str, seeds: list[int], top1: tuple[float, ...]) -> str:
-    """Return how an accuracy came about, in words."""
+def _how(study: Study, fidelity: Fidelity, protocol: str) -> str:
+    """Return how trainings came about, in words."""
     held_out = f", without {study.data.validation_fraction:.0%} of train" if protocol == "test" else ""
     begun = "" if fidelity.parent is None else ", from the trained vanilla network"
+    return f"Trained here: study {study.name}, {fidelity.name}, {fidelity.epochs} epochs{held_out}{begun}"
+
+
+def _over(seeds: list[int], metric: str, values: tuple[float, ...]) -> str:
+    """Return which seeds there are and how far a metric varies over them, in words."""
     if len(seeds) == 1:
-        over = f"one seed, {seeds[0]}"
-    else:
-        over = f"mean of seeds {', '.join(map(str, seeds))}; standard deviation of top-1 {statistics.stdev(top1):.2f}"
-    return f"Trained here: study {study.name}, {fidelity.name}, {fidelity.epochs} epochs{held_out}{begun}; {over}."
+        return f"one seed, {seeds[0]}"
+    spread = f"standard deviation of {METRICS[metric].label} {statistics.stdev(values):.2f}"
+    return f"mean of seeds {', '.join(map(str, seeds))}; {spread}"
 
 
 def _measured(store: Store) -> Iterator[tuple[str, Reached]]:
     """Yield the results of `dcasearch evaluate` on a validation set like ImageNet-1k's, the newest first."""
+    expected = (IMAGENET.classes, IMAGENET.resolution, "validation")
     for one in reversed(store.measurements()):
         key = one.key
-        whole = one.images >= _READABLE * IMAGES
-        if (key.classes, key.resolution, key.split) == (CLASSES, RESOLUTION, "validation") and whole:
+        if (key.classes, key.resolution, key.split) == expected and one.images >= _READABLE * IMAGENET.images:
             how = f"Not trained here: weights {key.weights_sha256[:8]}, measured on {one.images:,} images."
-            yield key.architecture_id, Reached(top1=(one.values["top1"],), top5=(one.values["top5"],), how=how)
+            values = {metric: (one.values[metric],) for metric in IMAGENET.metrics}
+            yield key.architecture_id, Reached(values=values, how=how)

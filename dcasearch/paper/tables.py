@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import csv
-import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dcasearch.architecture import Architecture
 from dcasearch.paper.accuracy import Reached
 from dcasearch.paper.counts import Counts, count
-from dcasearch.paper.rows import PaperRow, PaperTable
+from dcasearch.paper.rows import PRECISIONS, DetectionRow, DetectionTable, PaperRow, PaperTable
 
 NOT_TRAINED = "not trained here"
 _FITTED = (
@@ -43,11 +42,34 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class FilledTable:
-    """One table of the paper, with ours beside it."""
+    """One of the tables 1 to 6, with ours beside it."""
 
     number: int
     title: str
     lines: tuple[Line, ...]
+    notes: tuple[str, ...]
+    """Its footnotes; the first is number 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionLine:
+    """One row of table 7, filled."""
+
+    row: DetectionRow
+    reached: tuple[Reached, ...]
+    notes: tuple[int, ...]
+    """Numbers of its footnotes, from 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilledDetection:
+    """Table 7, with ours beside it."""
+
+    number: int
+    title: str
+    lines: tuple[DetectionLine, ...]
+    remarks: tuple[str, ...]
+    """Sentences that concern every row."""
     notes: tuple[str, ...]
     """Its footnotes; the first is number 1."""
 
@@ -57,21 +79,45 @@ def fill(
     reached: Mapping[str, Sequence[Reached]],
     counted: Callable[[Architecture], Counts] | None = None,
 ) -> FilledTable:
-    """Return a table with ours beside it.
+    """Return one of the tables 1 to 6 with ours beside it.
 
     Args:
         table: as printed.
         reached: by architecture id, see `dcasearch.paper.accuracy.reached`.
         counted: how a network is counted; None: on the network that is built.
     """
-    notes: dict[str, int] = {}
-    lines = []
-    for row in table.rows:
-        ours = tuple(reached.get(row.architecture.id, ()))
-        numbers = tuple(sorted(notes.setdefault(note, len(notes) + 1) for note in _notes(row, ours)))
-        counts = (counted or _counted)(row.architecture)
-        lines.append(Line(row=row, counts=counts, reached=ours, notes=numbers))
-    return FilledTable(number=table.number, title=table.title, lines=tuple(lines), notes=tuple(notes))
+    ours = [tuple(reached.get(row.architecture.id, ())) for row in table.rows]
+    numbers, notes = _numbered(_notes(row, of_row) for row, of_row in zip(table.rows, ours, strict=True))
+    lines = tuple(
+        Line(row=row, counts=(counted or _counted)(row.architecture), reached=of_row, notes=of_line)
+        for row, of_row, of_line in zip(table.rows, ours, numbers, strict=True)
+    )
+    return FilledTable(number=table.number, title=table.title, lines=lines, notes=notes)
+
+
+def fill_detection(table: DetectionTable, detected: Mapping[tuple[str, str], Sequence[Reached]]) -> FilledDetection:
+    """Return table 7 with ours beside it.
+
+    Args:
+        table: as printed.
+        detected: by detector and by the architecture id of its backbone.
+    """
+    ours = [tuple(detected.get((row.detector, row.architecture.id), ())) for row in table.rows]
+    numbers, notes = _numbered(
+        [*row.notes, *(one.how for one in of_row)] for row, of_row in zip(table.rows, ours, strict=True)
+    )
+    lines = tuple(
+        DetectionLine(row=row, reached=of_row, notes=of_line)
+        for row, of_row, of_line in zip(table.rows, ours, numbers, strict=True)
+    )
+    return FilledDetection(number=table.number, title=table.title, lines=lines, remarks=table.remarks, notes=notes)
+
+
+def _numbered(notes: Iterable[Iterable[str]]) -> tuple[list[tuple[int, ...]], tuple[str, ...]]:
+    """Return for each row the numbers of its footnotes, and all footnotes; rows with an equal footnote share it."""
+    known: dict[str, int] = {}
+    numbers = [tuple(sorted(known.setdefault(note, len(known) + 1) for note in of_row)) for of_row in notes]
+    return numbers, tuple(known)
 
 
 def _notes(row: PaperRow, ours: Sequence[Reached]) -> Iterator[str]:
@@ -91,28 +137,28 @@ def _counted(architecture: Architecture) -> Counts:
 _COUNTS: dict[str, Counts] = {}
 
 
-def write_csv(tables: Sequence[FilledTable], path: Path) -> None:
-    """Write filled tables as one CSV file, a line a row; accuracies of ours are means over their seeds."""
+def write_csv(tables: Sequence[FilledTable | FilledDetection], path: Path) -> None:
+    """Write filled tables as one CSV file, a line a row; values of ours are means over their seeds.
+
+    The columns are those of the tables that are written. What a table does not have is empty.
+    """
+    records = [record for table in tables for record in _records(table)]
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, _COLUMNS)
+        writer = csv.DictWriter(file, list(dict.fromkeys(column for record in records for column in record)))
         writer.writeheader()
-        writer.writerows(_record(table, line) for table in tables for line in table.lines)
+        writer.writerows(records)
 
 
-_COLUMNS = (
-    *("table", "row", "network", "architecture_id"),
-    *("paper_params_millions", "params", "unused_params", "paper_gflops", "gflops", "multiply_adds"),
-    *("paper_top1", "top1", "paper_top5", "top5", "trainings", "evidence", "notes"),
-)
+def _records(table: FilledTable | FilledDetection) -> list[dict[str, object]]:
+    if isinstance(table, FilledTable):
+        return [_record(table, line) for line in table.lines]
+    return [_detection_record(table, line) for line in table.lines]
 
 
 def _record(table: FilledTable, line: Line) -> dict[str, object]:
-    row, counts, ours = line.row, line.counts, line.reached[0] if line.reached else None
+    row, counts = line.row, line.counts
     return {
-        "table": table.number,
-        "row": row.id,
-        "network": row.name,
-        "architecture_id": row.architecture.id,
+        **_head(row),
         "paper_params_millions": f"{row.printed.params:.2f}",
         "params": counts.params,
         "unused_params": counts.unused,
@@ -120,10 +166,34 @@ def _record(table: FilledTable, line: Line) -> dict[str, object]:
         "gflops": f"{counts.operations / 1e9:.6f}",
         "multiply_adds": counts.macs,
         "paper_top1": row.printed.top1,
-        "top1": "" if ours is None else statistics.fmean(ours.top1),
+        "top1": _mean(line.reached, "top1"),
         "paper_top5": row.printed.top5,
-        "top5": "" if ours is None else statistics.fmean(ours.top5),
-        "trainings": 0 if ours is None else len(ours.top1),
+        "top5": _mean(line.reached, "top5"),
+        "trainings": line.reached[0].seeds if line.reached else 0,
         "evidence": row.evidence,
         "notes": " ".join(table.notes[number - 1] for number in line.notes),
     }
+
+
+def _detection_record(table: FilledDetection, line: DetectionLine) -> dict[str, object]:
+    row = line.row
+    values: dict[str, object] = {}
+    for metric in PRECISIONS:
+        values |= {f"paper_{metric}": row.printed[metric], metric: _mean(line.reached, metric)}
+    return {
+        **_head(row),
+        "detector": row.detector,
+        **values,
+        "trainings": line.reached[0].seeds if line.reached else 0,
+        "notes": " ".join([*table.remarks, *(table.notes[number - 1] for number in line.notes)]),
+    }
+
+
+def _head(row: PaperRow | DetectionRow) -> dict[str, object]:
+    return {"table": row.table, "row": row.id, "network": row.name, "architecture_id": row.architecture.id}
+
+
+def _mean(reached: Sequence[Reached], metric: str) -> float | str:
+    """Return the mean of what stands in the table; empty where nothing does."""
+    mean = reached[0].mean(metric) if reached else None
+    return "" if mean is None else mean

@@ -7,17 +7,18 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from dcasearch.cli.paper import print_table
-from dcasearch.paper import paper_tables, row_of
+from dcasearch.cli.paper import print_detection, print_table
+from dcasearch.paper import detection_table, paper_tables, row_of
 from dcasearch.paper.accuracy import Reached
 from dcasearch.paper.counts import Counts
-from dcasearch.paper.tables import FilledTable, fill
+from dcasearch.paper.rows import PRECISIONS
+from dcasearch.paper.tables import FilledTable, fill, fill_detection
 from dcasearch.store import Store
 from tests.cli.conftest import Command
 from tests.cli.test_start_up import imported_by
 from tests.paper.samples import put_study, train
 
-LONG = Reached(top1=(77.123,), top5=(93.456,), how="Trained here: so.")
+LONG = Reached(values={"top1": (77.123,), "top5": (93.456,)}, how="Trained here: so.")
 
 
 def filled(number: int) -> FilledTable:
@@ -44,6 +45,38 @@ def test_a_table_fits_the_terminal_and_breaks_no_number(number: int, width: int)
     assert shown.count("not trained") == len(table.lines) - sum(bool(line.reached) for line in table.lines)
     assert "77.12" in shown
     assert f"\n{len(table.notes)}. " in shown
+
+
+@pytest.mark.parametrize("width", [120, 80])
+def test_table_7_fits_the_terminal_and_has_ours_below_the_printed_values(width: int) -> None:
+    console = Console(width=width, highlight=False, markup=False, soft_wrap=True)
+    table = detection_table()
+    ours = Reached(values=dict.fromkeys(PRECISIONS, (41.0, 41.4)), how="Trained here: so.")
+    last = table.rows[-1]
+    filled = fill_detection(table, {(last.detector, last.architecture.id): [ours]})
+    with console.capture() as capture:
+        print_detection(console, filled)
+    lines = [line.rstrip() for line in capture.get().splitlines()]
+    assert max(map(len, lines)) <= width
+    cells = [line.split() for line in lines]
+    for row in table.rows:
+        assert [row.name, "paper", *(f"{row.printed[metric]:.1f}" for metric in PRECISIONS)] in [
+            line[:8] for line in cells
+        ]
+    assert cells.count(["not", "trained", "here"]) == 5
+    printed = next(n for n, line in enumerate(cells) if line[:1] == [last.name])
+    assert cells[printed + 1] == ["ours", *["41.2"] * 6]
+    assert [line for line in lines if line in ("RetinaNet", "Cascade R-CNN")] == ["RetinaNet", "Cascade R-CNN"]
+    assert f"{len(filled.notes)}. Trained here: so." in lines
+
+
+def test_table_7_is_printed_without_a_database(dcasearch: Command, tmp_path: Path) -> None:
+    done = dcasearch("paper", "tables", "--table", 7, "--csv", tmp_path / "t7.csv")
+    assert done.code == 0
+    assert done.out.count("not trained here") == 6
+    assert "DCA-GC-ResNet50" in done.out
+    assert len((tmp_path / "t7.csv").read_text().splitlines()) == 7
+    assert "Table 1." not in done.out
 
 
 def test_a_table_shows_ours_beside_the_printed_figures(dcasearch: Command) -> None:

@@ -45,6 +45,27 @@ def test_the_released_code_ran_other_numbers_than_the_text_says(text: str, relea
     assert (said["nesterov"], ran["nesterov"]) == (True, False)
 
 
+def test_the_paper_s_recipes_for_detectors_have_the_paper_s_numbers() -> None:
+    retinanet, cascade = recipe("retinanet"), recipe("cascade")
+    assert cascade == retinanet.model_copy(update={"lr": 0.02})
+    assert (retinanet.lr, retinanet.batch_size, retinanet.momentum, retinanet.nesterov) == (0.01, 16, 0.9, False)
+    assert (retinanet.weight_decay, retinanet.clip_norm, retinanet.decay_exempt) == (1e-4, 35, ())
+    schedule = retinanet.schedule
+    assert (schedule.name, schedule.drops, schedule.factor) == ("step", (18, 22), 0.1)
+    assert (schedule.warmup_steps, schedule.warmup_start) == (500, 1 / 3)
+    assert (retinanet.augmentation.crop, retinanet.augmentation.flip) == ("none", True)
+    assert {load_recipe(name).epochs for name in ("retinanet", "cascade")} == {24}
+
+
+@pytest.mark.parametrize("text", ["retinanet", "cascade"])
+def test_the_released_configurations_of_detectors_drop_the_learning_rate_earlier(text: str) -> None:
+    said, ran = recipe(text), recipe(f"{text}_released")
+    assert ran.schedule.drops == (16, 22)
+    assert ran == said.model_copy(update={"schedule": ran.schedule})
+    assert ran.schedule == said.schedule.model_copy(update={"drops": (16, 22)})
+    assert load_recipe(f"{text}_released").epochs == 24
+
+
 @pytest.mark.parametrize("name", recipe_names())
 def test_a_shipped_recipe_s_head_says_what_it_costs_and_what_to_expect(name: str) -> None:
     text = (Path(recipe_module.__file__).parent / "recipes" / f"{name}.yaml").read_text()
@@ -55,11 +76,13 @@ def test_a_shipped_recipe_s_head_says_what_it_costs_and_what_to_expect(name: str
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_every_number_of_a_shipped_recipe_for_imagenet_is_in_its_file(name: str) -> None:
+def test_every_number_of_a_shipped_recipe_for_imagenet_or_coco_is_in_its_file(name: str) -> None:
     if name != "small":
         said = {"lr", "batch_size", "momentum", "nesterov", "weight_decay", "decay_exempt", "schedule", "precision"}
         assert said < shipped_recipes()[name].keys()
-        assert shipped_recipes()[name]["augmentation"].keys() == Augmentation.model_fields.keys()
+        augmentation = shipped_recipes()[name]["augmentation"]
+        unused = {"area", "aspect"} if augmentation["crop"] == "none" else set()
+        assert augmentation.keys() == Augmentation.model_fields.keys() - unused
 
 
 def test_a_recipe_is_loaded_with_its_length(tmp_path: Path) -> None:
@@ -119,7 +142,7 @@ def test_a_recipe_may_be_written_whole() -> None:
     [
         (
             "lite",
-            "fidelities.1.recipe: 'lite' is not a recipe; did you mean 'light'? Known: light, light_rel",
+            "fidelities.1.recipe: 'lite' is not a recipe; did you mean 'light'? Known: cascade, cascade_rel",
         ),
         ({"base": "resnett"}, "fidelities.1.recipe.base: 'resnett' is not a recipe; did you mean 'resnet'?"),
         (["light"], "fidelities.1.recipe: '['light']' is not a recipe"),

@@ -12,11 +12,23 @@ from dcasearch.trial import Role, State, Trial
 from tests.support import make_study
 
 
-def put_study(store: Store, name: str = "paper", *, classes: int = 1000, data: str = "imagenet", **full: Any) -> None:
-    """Store a study whose last fidelity is like the paper's trainings, but for what `full` says."""
+def put_study(
+    store: Store,
+    name: str = "paper",
+    *,
+    classes: int = 1000,
+    data: str = "imagenet",
+    images: int | None = None,
+    **full: Any,
+) -> None:
+    """Store a study whose last fidelity is like the paper's trainings, but for what `full` says.
+
+    `images` are the validation images; None: the study does not say how many there are.
+    """
     fidelity = {"name": "full", "trials": 5, "resolution": 224, "epochs": 100, **full}
     study = make_study(name=name, data={"name": data, "root": "data"}, fidelities=[fidelity])
-    store.put_study(name, {"data.classes": classes}, study.model_dump_json())
+    counted = {} if images is None else {"data.validation_images": images}
+    store.put_study(name, {"data.classes": classes, **counted}, study.model_dump_json())
 
 
 def record(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
 from dcasearch.errors import UserError
 from dcasearch.models import cost
-from dcasearch.paper import paper_tables, row_of
+from dcasearch.paper import detection_table, paper_tables, row_of
+from dcasearch.paper.rows import PRECISIONS
 from tests.models.test_paper import PRINTED_AGAIN, WITHOUT_CODE
 from tests.models.test_paper import ROWS as ARCHITECTURES
 
@@ -85,3 +87,45 @@ def test_the_counts_that_the_notes_name_are_those_of_the_networks_at_equal_reduc
     note = " ".join(row_of("t4_2fc_r8").notes)
     for r, unused in ((8, 11619), (4, 21955)):
         assert f"{(_params(f't4_2fc_r{r}', attention={'name': 'se'}) + unused) / 1e6:.2f}M (r={r})" in note
+
+
+SEVENTH = detection_table()
+
+
+def test_table_7_has_two_detectors_with_three_backbones_of_table_1_each() -> None:
+    backbones = {(row.detector, row.name): row.architecture.id for row in SEVENTH.rows}
+    of_table_1 = {
+        ("retinanet", "ResNet50"): "t1_resnet50",
+        ("retinanet", "SE-ResNet50"): "t1_se_resnet50",
+        ("retinanet", "DCA-SE-ResNet50"): "t1_dca_se_resnet50",
+        ("cascade_rcnn", "ResNet50"): "t1_resnet50",
+        ("cascade_rcnn", "GC-ResNet50"): "t1_gc_resnet50",
+        ("cascade_rcnn", "DCA-GC-ResNet50"): "t1_dca_gc_resnet50",
+    }
+    assert backbones == {key: row_of(id).architecture.id for key, id in of_table_1.items()}
+    assert len({row.id for row in SEVENTH.rows}) == 6
+    assert all(row.table == SEVENTH.number == 7 and row.id.startswith("t7_") for row in SEVENTH.rows)
+
+
+def test_every_detector_has_six_precisions_that_are_ordered_as_precisions_are() -> None:
+    for row in SEVENTH.rows:
+        assert tuple(row.printed) == PRECISIONS
+        assert row.printed["ap"] < row.printed["ap75"] < row.printed["ap50"]
+        assert row.printed["ap_small"] < row.printed["ap_medium"] < row.printed["ap_large"]
+
+
+def test_a_connected_detector_is_printed_above_the_vanilla_one_and_that_above_the_plain_one() -> None:
+    gains = [
+        [round(row.printed["ap"] - before.printed["ap"], 1) for before, row in pairwise(rows)]
+        for rows in (SEVENTH.rows[:3], SEVENTH.rows[3:])
+    ]
+    assert gains == [[1.2, 0.3], [0.5, 0.3]]
+
+
+def test_table_7_says_where_text_and_released_code_differ() -> None:
+    remarks = " ".join(SEVENTH.remarks)
+    assert "18 and 22 in the text" in remarks
+    assert "16 and 22 in all six released configurations" in remarks
+    assert "resumed" in remarks
+    assert "30.90M" in " ".join(SEVENTH.rows[2].notes)
+    assert "two layers" in " ".join(SEVENTH.rows[5].notes)
