@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dcasearch.config import load_yaml
+from dcasearch.config import load_recipe, load_yaml
 from dcasearch.config.study import Study
 from dcasearch.models import cost
 from dcasearch.paper.rows import PaperTable, detection_table, paper_tables
@@ -18,7 +18,7 @@ from dcasearch.space import ListedSpace, Row, Space, load_study, read_space, siz
 ROOT = Path(__file__).parents[1]
 SPACES = sorted((ROOT / "search_spaces").rglob("*.yaml"))
 STUDIES = sorted((ROOT / "studies").rglob("*.yaml"))
-VARIABLES = {"IMAGENET_ROOT": "imagenet", "CIFAR10_ROOT": "cifar10"}
+VARIABLES = {"IMAGENET_ROOT": "imagenet", "CIFAR10_ROOT": "cifar10", "COCO_ROOT": "coco"}
 PAPER = ROOT / "search_spaces" / "paper"
 DETECTORS = {"retinanet": PAPER / "table7_retinanet.yaml", "cascade_rcnn": PAPER / "table7_cascade.yaml"}
 """By detector the list of its backbones in the paper's table 7."""
@@ -103,6 +103,17 @@ def test_a_table_of_the_paper_has_all_its_rows(table: PaperTable) -> None:
 def test_table_7_of_the_paper_has_its_rows_of_a_detector_and_no_other_ones(detector: str) -> None:
     held = [row.architecture.id for row in rows(DETECTORS[detector]).values()]
     assert held == [row.architecture.id for row in detection_table().rows if row.detector == detector]
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_a_study_of_table_7_has_the_paper_s_settings(detector: str) -> None:
+    study: Study = load_study(ROOT / "studies" / "paper" / DETECTORS[detector].name, VARIABLES).study
+    assert study.detector is not None
+    assert (study.task, study.detector.name, study.detector.preset) == ("detection", detector, "paper")
+    (fidelity,) = study.fidelities
+    assert (study.data.name, study.data.protocol, fidelity.resolution, fidelity.epochs) == ("coco", "paper", 800, 24)
+    assert fidelity.recipe == load_recipe(DETECTORS[detector].stem.removeprefix("table7_")).recipe
+    assert len(fidelity.initialize.specs) == len(rows(DETECTORS[detector]))
 
 
 def test_the_functions_of_table_2_are_all_and_concat_beside_them() -> None:

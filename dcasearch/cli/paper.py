@@ -65,7 +65,7 @@ def tables(
 
     console = make_console()
     store = _read(storage, console)
-    from dcasearch.paper.accuracy import reached
+    from dcasearch.paper.accuracy import detected, reached
     from dcasearch.paper.tables import fill, fill_detection, write_csv
 
     filled: list[FilledTable | FilledDetection] = []
@@ -76,7 +76,7 @@ def tables(
             print_table(console, of_networks)
             filled.append(of_networks)
     if table in (None, detection_table().number):
-        of_detectors = fill_detection(detection_table(), {})
+        of_detectors = fill_detection(detection_table(), {} if store is None else detected(store))
         print_detection(console, of_detectors)
         filled.append(of_detectors)
     if csv is not None:

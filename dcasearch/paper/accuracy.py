@@ -1,4 +1,4 @@
-"""What a database knows of the paper's networks: accuracies on ImageNet-1k's validation images. No torch."""
+"""The accuracies of the paper's networks on ImageNet-1k and the precisions of its detectors on COCO. No torch."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from dcasearch.config.detector import Detector
+from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Fidelity, Study
-from dcasearch.metrics import CLASSIFICATION, METRICS
+from dcasearch.metrics import CLASSIFICATION, DETECTION, METRICS
+from dcasearch.paper.rows import PRECISIONS
 from dcasearch.store import Store, StoredStudy
 from dcasearch.trial import State
 
@@ -25,7 +28,7 @@ class Benchmark:
     """Name of the data set in a study."""
     classes: int
     resolution: int
-    """Pixels per side."""
+    """Pixels per side; of detection those of the shorter side."""
     images: int
     """Validation images."""
     metrics: tuple[str, ...]
@@ -39,6 +42,14 @@ IMAGENET = Benchmark(
     resolution=224,
     images=50_000,
     metrics=("top1", "top5"),
+)
+COCO = Benchmark(
+    task=DETECTION.name,
+    data="coco",
+    classes=80,
+    resolution=800,
+    images=5_000,
+    metrics=PRECISIONS,
 )
 
 
@@ -89,6 +100,16 @@ def reached(store: Store) -> Mapping[str, tuple[Reached, ...]]:
     for id, one in _measured(store):
         found[id] = (*found.get(id, ()), one)
     return found
+
+
+def detected(store: Store) -> Mapping[tuple[str, str], tuple[Reached, ...]]:
+    """Return by detector and by the architecture id of its backbone what was reached, in the order of `reached`.
+
+    A training counts if it saw all images of COCO with its 80 classes, with a shorter side of 800 pixels, and if it was
+    measured on the validation images, as in `reached`.
+    """
+    found = ((one.study.detector, one) for one in trained(store, COCO))
+    return longest_first(((detector.name, one.architecture_id), one) for detector, one in found if detector is not None)
 
 
 def longest_first(found: Iterable[tuple[Key, Trained]]) -> Mapping[Key, tuple[Reached, ...]]:
@@ -154,8 +175,28 @@ def _trainings(
 def _how(study: Study, fidelity: Fidelity, protocol: str) -> str:
     """Return how trainings came about, in words."""
     held_out = f", without {study.data.validation_fraction:.0%} of train" if protocol == "test" else ""
-    begun = "" if fidelity.parent is None else ", from the trained vanilla network"
-    return f"Trained here: study {study.name}, {fidelity.name}, {fidelity.epochs} epochs{held_out}{begun}"
+    begun = _BEGUN[fidelity.initialize.name]
+    trained = f"Trained here: study {study.name}, {fidelity.name}, {fidelity.epochs} epochs"
+    if study.detector is None:
+        return f"{trained}{held_out}{begun}"
+    begun = begun or ", from random weights"  # the paper's detectors begin with networks that know ImageNet
+    return f"{trained}{_drops(fidelity.recipe)}, {_settings(study.detector)}{held_out}{begun}"
+
+
+_BEGUN = {"scratch": "", "vanilla": ", from the trained vanilla network", "exported": ", from exported weights"}
+
+
+def _drops(recipe: Recipe) -> str:
+    """Return when the learning rate drops, in words: the paper's text and its released code differ in this."""
+    drops = recipe.schedule.drops
+    return f" with drops after {' and '.join(map(str, drops))}" if drops else ""
+
+
+def _settings(detector: Detector) -> str:
+    """Return a detector's preset, and every setting that differs from it, in words."""
+    ours, preset = detector.model_dump(), type(detector)(preset=detector.preset).model_dump()
+    others = ", ".join(f"{name} {value}" for name, value in ours.items() if value != preset[name])
+    return f"preset {detector.preset}" + (f" but {others}" if others else "")
 
 
 def _over(seeds: list[int], metric: str, values: tuple[float, ...]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dcasearch.architecture import Architecture
+from dcasearch.config import load_recipe
 from dcasearch.evaluation import Epoch, Evaluation, EvaluationKey, EvaluationProtocol, fingerprint
 from dcasearch.store import Store
 from dcasearch.trial import Role, State, Trial
@@ -42,13 +43,45 @@ def record(
     beside: str = "",
 ) -> str:
     """Store one training and return its id; its top-5 is halfway to 100%. `beside` makes a key of its own."""
+    values = {"loss": 1.0, "top1": top1, "top5": (top1 + 100) / 2}
+    return record_values(store, architecture, values, study=study, seed=seed, protocol=protocol, beside=beside)
+
+
+def record_values(
+    store: Store,
+    architecture: Architecture,
+    values: Mapping[str, float],
+    *,
+    study: str = "paper",
+    seed: int = 0,
+    protocol: EvaluationProtocol = "paper",
+    beside: str = "",
+) -> str:
+    """Store one training that measured these values, and return its id."""
     store.put_architecture(architecture)
     meaning = fingerprint([study, f"full{beside}"])
     key = EvaluationKey(architecture_id=architecture.id, fidelity=meaning, data="d" * 16, protocol=protocol, seed=seed)
-    values = {"loss": 1.0, "top1": top1, "top5": (top1 + 100) / 2}
     epoch = Epoch(epoch=1, train_loss=1.0, values=values, seconds=1.0)
     store.record(Evaluation(key=key, history=(epoch,), seconds=1.0, images=1, device="cpu"))
     return key.id
+
+
+def put_detection(
+    store: Store, name: str = "paper", *, meaning: Mapping[str, int] | None = None, **changes: Any
+) -> None:
+    """Store a study of RetinaNets whose fidelity is like the paper's trainings, but for what `changes` say.
+
+    `data`, `detector` and `full`, the fidelity, are changed key by key.
+    """
+    fidelity = {"name": "full", "trials": 5, "resolution": 800, "epochs": 24, "recipe": load_recipe("retinanet").recipe}
+    written = {
+        "data": {"name": "coco", "root": "coco", **changes.get("data", {})},
+        "detector": {"name": "retinanet", "preset": "paper", **changes.get("detector", {})},
+        "fidelities": [{**fidelity, **changes.get("full", {})}],
+    }
+    study = make_study(name=name, task="detection", **written)
+    counted = {"data.classes": 80, "data.validation_images": 5_000, "data.test_images": 5_000, **(meaning or {})}
+    store.put_study(name, counted, study.model_dump_json())
 
 
 def put_trial(store: Store, architecture: Architecture, evaluation: str, number: int, **changes: Any) -> None:
