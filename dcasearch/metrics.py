@@ -37,6 +37,8 @@ class Metric:
     highest: float = math.inf
     digits: str = ".4g"
     """Format of a value in a view."""
+    beside_headline: bool = False
+    """Whether views show it in a column beside the headline metric of its task."""
     share: bool = False
     """Whether it is the percentage of evaluation images that are right: then its sampling noise is binomial."""
     computed_by: str = ""
@@ -106,13 +108,14 @@ def _share(name: str, label: str) -> Metric:
         lowest=0,
         highest=100,
         digits=".2f",
+        beside_headline=True,
         share=True,
     )
 
 
-def _precision(name: str, label: str) -> Metric:
+def _precision(name: str, label: str, *, beside_headline: bool = False) -> Metric:
     """Return one of COCO's numbers, a percentage that counts no images, so its noise is not binomial."""
-    return dataclasses.replace(_share(name, label), share=False)
+    return dataclasses.replace(_share(name, label), share=False, beside_headline=beside_headline)
 
 
 for _metric in (
@@ -123,8 +126,8 @@ for _metric in (
     Metric(name="macs", label="multiply-adds", known="before training", lowest=0, computed_by=_COUNTED),
     Metric(name="score", label="score", known="without training", direction="maximize", digits=".6g"),
     _precision("ap", "AP"),
-    _precision("ap50", "AP50"),
-    _precision("ap75", "AP75"),
+    _precision("ap50", "AP50", beside_headline=True),
+    _precision("ap75", "AP75", beside_headline=True),
     _precision("ap_small", "AP small"),
     _precision("ap_medium", "AP medium"),
     _precision("ap_large", "AP large"),

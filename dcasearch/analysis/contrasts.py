@@ -49,7 +49,7 @@ def contrast(power: Power, terms: Sequence[Term], comparisons: int = 1) -> Diffe
     headline = power.headline
     enough = headline.noise is not None and len(shared) >= ENOUGH
     best, margin = headline.paired or headline.noise, None
-    if best is not None or power.images is not None:
+    if best is not None or (metric.share and power.images is not None):
         measured = 0.0 if best is None else _squares(terms) * best.sd**2 / len(shared)
         margin = Error(measured, math.inf if best is None else best.df, known).margin(comparisons)
         if enough:
@@ -61,6 +61,7 @@ def contrast(power: Power, terms: Sequence[Term], comparisons: int = 1) -> Diffe
         images_known=power.images is not None,
         comparisons=comparisons,
         digits=metric.digits,
+        seeds_alone=not metric.share,
     )
 
 

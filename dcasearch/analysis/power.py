@@ -31,6 +31,7 @@ LEGEND = "± is the 95% margin of a difference, by seeds and images, for all row
 SEEDS_UNKNOWN = (
     "'+ seeds': fewer than three seeds each say too little of their noise; ± lacks it, and nothing is resolved."
 )
+SEEDS_ALONE = "The metric is no share of images, so ± is by seeds alone, on these images."
 IMAGES_UNKNOWN = "This database lacks image counts, so no difference can be resolved; `run` adds them."
 
 
@@ -53,7 +54,7 @@ class Difference:
     value: float
     """In the metric's unit; percentages differ by points."""
     margin: float | None
-    """Half-width of the interval in the same unit; None: neither seeds nor images are known."""
+    """Half-width of the interval in the same unit; None: nothing is known of seeds and images."""
     seeds_known: bool
     """False: fewer than three seeds each, so the margin lacks the pair's own noise, perhaps all of the seeds' part."""
     images_known: bool
@@ -62,6 +63,8 @@ class Difference:
     """Number of comparisons that the margin holds for at once."""
     digits: str = ".2f"
     """Format of the value."""
+    seeds_alone: bool = False
+    """The metric is no share of images, so what other images would say is not in the margin."""
 
     @property
     def resolved(self) -> bool:
@@ -200,7 +203,7 @@ def difference(
     noise = power.headline.noise
     enough = noise is not None and min(map(len, groups)) >= ENOUGH
     margin = None
-    if noise is not None or power.images is not None:
+    if noise is not None or (metric.share and power.images is not None):
         margin = Error(*_seeds_part(power.headline, groups), known).margin(comparisons)
         if enough:
             margin = max(margin, own_margin(groups, known, comparisons))
@@ -211,6 +214,7 @@ def difference(
         images_known=power.images is not None,
         comparisons=comparisons,
         digits=metric.digits,
+        seeds_alone=not metric.share,
     )
 
 
@@ -231,6 +235,8 @@ def legend(differences: Sequence[Difference]) -> tuple[str, ...]:
     lines = [LEGEND]
     if any(not difference.seeds_known and difference.margin is not None for difference in differences):
         lines.append(SEEDS_UNKNOWN)
+    if any(difference.seeds_alone for difference in differences):
+        lines.append(SEEDS_ALONE)
     if any(not difference.images_known for difference in differences):
         lines.append(IMAGES_UNKNOWN)
     return tuple(lines)

@@ -196,9 +196,11 @@ def against(leader: Compared | None, others: Sequence[Compared], power: Power | 
 
 
 def others_of(candidate: Compared) -> tuple[Metric, ...]:
-    """Return the further shares that views show beside the headline metric: top-5 beside top-1."""
+    """Return the metrics that views show beside the headline metric: top-5 beside top-1."""
     return tuple(
-        METRICS[name] for name in candidate.values if METRICS[name].share and METRICS[name] is not candidate.headline
+        METRICS[name]
+        for name in candidate.values
+        if METRICS[name].beside_headline and METRICS[name] is not candidate.headline
     )
 
 
