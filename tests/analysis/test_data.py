@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from dcasearch.analysis.data import advice, dangers, described, proposed_size
 from dcasearch.data.preparing import prepare
@@ -77,3 +78,50 @@ def test_a_training_batch_of_one_image_is_told_before_any_trial(
     assert [note.startswith("proxy: a training batch of one") for note in dangers(loaded.study, described(loaded))] == (
         [True] if told else []
     )
+
+
+DETECTING: dict[str, Any] = {
+    "task": "detection",
+    "data": {"name": "shapes_boxes"},
+    "detector": {"name": "retinanet"},
+    "space": {"backbone": {"name": "resnet18", "width": 0.25}, "attention": {"name": "se"}, "connections": {}},
+    "objectives": {"ap": "maximize"},
+}
+CUT: dict[str, Any] = {**PROXY, "recipe": {"augmentation": {"crop": "none"}}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "fidelity", "said"),
+    [
+        ({"objectives": {"ap_large": "maximize"}}, {}, "objectives.ap_large: ap_large cannot be measured: the valid"),
+        ({}, {"pruner": {"name": "median", "metric": "ar_large"}}, "fidelities.0.pruner.metric: ar_large cannot be"),
+    ],
+    ids=["objective", "pruner"],
+)
+def test_a_number_over_objects_that_no_image_shows_is_told_where_it_stands(
+    write_study: WriteStudy, changes: dict[str, Any], fidelity: dict[str, Any], said: str
+) -> None:
+    study = write_study(**{**DETECTING, "fidelities": [{**CUT, **fidelity}], **changes})
+    with pytest.raises(ConfigError) as refused:
+        described(load_study(study))
+    assert said in str(refused.value)
+    assert "images show no large objects, only small and medium ones" in str(refused.value)
+
+
+def test_numbers_over_objects_that_are_shown_are_fine(write_study: WriteStudy) -> None:
+    study = write_study(**{**DETECTING, "fidelities": [CUT], "objectives": {"ap_small": "maximize"}})
+    assert described(load_study(study)).classes == 3
+
+
+def test_an_exported_start_that_is_missing_or_of_another_network_is_told(
+    write_study: WriteStudy, tmp_path: Path
+) -> None:
+    (tmp_path / "a.safetensors").write_bytes(b"")
+    weights = {"file": "a.safetensors", "sha256": "0" * 64}
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump({"id": "0123456789abcdef", "weights": weights}))
+    for name, said in (("a", "no spec is of the network"), ("b", "cannot be read")):
+        specs = {"name": "exported", "specs": [str(tmp_path / f"{name}.yaml")]}
+        study = write_study(**{**DETECTING, "fidelities": [{**CUT, "initialize": specs}]})
+        with pytest.raises(ConfigError, match=said) as refused:
+            described(load_study(study))
+        assert "fidelities.0.initialize.specs" in str(refused.value)

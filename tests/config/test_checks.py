@@ -24,7 +24,81 @@ def racing(promote: dict[str, Any] | None = None, **changes: Any) -> dict[str, A
     return {"fidelities": [FIRST, later]}
 
 
+NO_CROP: dict[str, Any] = {"augmentation": {"crop": "none"}}
+
+
+def detecting(recipe: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """A study of detectors."""
+    parts = {"task": "detection", "data": {"name": "shapes"}, "detector": {"name": "retinanet"}}
+    return {**parts, "fidelities": [{**FIRST, "recipe": {**NO_CROP, **(recipe or {})}}], **changes}
+
+
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "detection without a detector": (
+        detecting(detector=None),
+        "task: detection needs a `detector`, e.g. detector: {name: retinanet}",
+    ),
+    "a detector of a classifier": (
+        {"detector": {"name": "retinanet"}},
+        "detector: belongs to task: detection, not to classification",
+    ),
+    "a key of another detector": (
+        detecting(detector={"name": "cascade_rcnn", "convolutions": 2}),
+        "detector.convolutions: 'convolutions' is not a known key; did you mean 'detections'? Known: anchor, bn, chan",
+    ),
+    "an unknown detector": (
+        detecting(detector={"name": "yolo"}),
+        "detector: input tag 'yolo' found using 'name' does not match any of the expected tags: 'retinanet', 'cascade",
+    ),
+    "images with a label for a detector": (
+        detecting(data={"name": "digits"}),
+        "data.name: 'digits' is not for task detection; write one of coco, shapes",
+    ),
+    "images with boxes for a classifier": (
+        {"data": {"name": "coco", "root": "x"}},
+        "data.name: 'coco' is not for task classification; write one of digits, shapes, cifar10, imagefolder, imagen",
+    ),
+    "coco without a root": (detecting(data={"name": "coco"}), "data: coco needs a root: the folder that holds it"),
+    "classes of boxes": (
+        detecting(data={"name": "shapes", "classes": 2}),
+        "data.classes: chooses among images with one label; leave it out",
+    ),
+    "mixup of images with boxes": (
+        detecting({"mixup": 0.2}),
+        "fidelities.0.recipe.mixup: is for images with one label, not for task detection; leave it out",
+    ),
+    "cropped images with boxes": (
+        detecting({"augmentation": {"crop": "pad"}}),
+        "fidelities.0.recipe.augmentation.crop: images with boxes are not cropped; write augmentation: {crop: none}",
+    ),
+    "statistics over GPUs without any": (
+        detecting(detector={"name": "retinanet", "bn": "sync"}),
+        "detector.bn: sync needs GPUs (executor ray, resources.proxy.gpu), PyTorch has it for no CPU",
+    ),
+    "top-1 of a detector": (
+        detecting(objectives={"top1": "maximize"}),
+        "objectives.top1: is not measured by task detection; Known: ap, ap50",
+    ),
+    "a score of a detector": (
+        detecting(fidelities=[ZERO, {**LATER, "recipe": NO_CROP}]),
+        "fidelities.0.kind: scores are of classifiers, not of task detection; leave this fidelity out",
+    ),
+    "an exported start of a classifier": (
+        {"fidelities": [{**FIRST, "initialize": {"name": "exported", "specs": ["a.yaml"]}}]},
+        "fidelities.0.initialize: exported gives a detector its network; it belongs to task: detection",
+    ),
+    "an exported start without specs": (
+        detecting(fidelities=[{**FIRST, "recipe": NO_CROP, "initialize": "exported"}]),
+        "fidelities.0.initialize: value error, exported needs `specs`: the paths of exported specs, one of each",
+    ),
+    "epochs of an exported start": (
+        detecting(
+            fidelities=[
+                {**FIRST, "recipe": NO_CROP, "initialize": {"name": "exported", "specs": ["a.yaml"], "epochs": 2}}
+            ]
+        ),
+        "fidelities.0.initialize: value error, exported has no option epochs",
+    ),
     "a race and a pruner": (
         racing(pruner={"name": "median"}),
         "fidelities.1.pruner: a race compares whole trainings, pruned ones have no end",
@@ -208,3 +282,19 @@ def test_a_race_that_names_no_seeds_has_the_first_ones_after_those_that_chose_it
     middle = {**LATER, "name": "middle", "seeds": [2, 4]}
     study = good(fidelities=[FIRST, middle, racing()["fidelities"][1], {**LATER, "name": "last"}])
     assert [fidelity.all_seeds for fidelity in study.fidelities] == [(0,), (2, 4), (5, 6, 7, 8), (0,)]
+
+
+def test_shapes_with_boxes_have_a_name_of_their_own_and_the_objective_is_average_precision() -> None:
+    study = good(**detecting())
+    assert (study.data.name, study.objectives) == ("shapes_boxes", {"ap": "maximize"})
+    assert good(**detecting(data={"name": "shapes_boxes"})) == study
+    assert good(data={"name": "shapes"}).data.name == "shapes"
+
+
+def test_a_detectors_name_alone_is_the_detector_as_torchvision_has_it() -> None:
+    assert good(**detecting(detector="retinanet")) == good(**detecting())
+
+
+def test_statistics_over_the_gpus_of_a_cluster_are_fine() -> None:
+    executor = {"name": "ray", "resources": {"proxy": {"cpu": 4, "gpu": 2}}}
+    assert good(**detecting(detector={"name": "retinanet", "bn": "sync"}, executor=executor)).detector is not None
