@@ -94,6 +94,7 @@ def plan(spec: Spec, name: str, variants: Sequence[Variant], protocol: Protocol)
         "space": {"architectures": [_row(variant, variants[0]) for variant in variants]},
         "data": data.at(protocol.root).model_dump(mode="json", exclude_defaults=True, exclude_none=True),
         "task": spec.task,
+        **({} if spec.detector is None else {"detector": spec.detector.model_dump(mode="json")}),
         "objectives": {head.name: head.direction},
         "sampler": {"name": "grid"},
         "baselines": False,

@@ -82,7 +82,9 @@ class Table:
     def others(self) -> tuple[Metric, ...]:
         """The metrics that are shown beside the headline metric: top-5 beside top-1."""
         names = dict.fromkeys(name for row in self.rows for name in row.values)
-        return tuple(METRICS[name] for name in names if METRICS[name].beside_headline and METRICS[name] is not self.headline)
+        return tuple(
+            METRICS[name] for name in names if METRICS[name].beside_headline and METRICS[name] is not self.headline
+        )
 
 
 def listed_space_of(study: Study) -> ListedSpace | None:

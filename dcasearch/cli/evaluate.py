@@ -76,7 +76,8 @@ def _print_measurement(console: Console, spec: Path, measured: Measurement) -> N
         interval = measured.interval(name)
         of_images = "" if interval is None else f", 95% interval {interval[0]:.2f} to {interval[1]:.2f}"
         console.print(f"  {METRICS[name].shown(value)}{of_images}")
-    console.print("  (the intervals count the images alone; another training of the network would differ by more)")
+    if any(measured.interval(name) is not None for name in measured.values):
+        console.print("  (the intervals count the images alone; another training of the network would differ by more)")
 
 
 def _shown(measured: Measurement) -> str:

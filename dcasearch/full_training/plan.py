@@ -16,7 +16,9 @@ from dcasearch.data import DATASETS, Source, describe
 from dcasearch.errors import DataError, UserError, nearest
 from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.export import Spec, load_spec
+from dcasearch.metrics import CLASSIFICATION
 from dcasearch.training import Assignment
+from dcasearch.training.provenance import STARTED_FROM
 
 Wish = TypeVar("Wish")
 _PROTOCOLS: tuple[EvaluationProtocol, ...] = get_args(EvaluationProtocol)
@@ -82,6 +84,8 @@ def plan(path: Path, wishes: Wishes) -> Plan:
         DataError: the data is missing or broken.
     """
     spec = load_spec(path) if "schema_version" in load_yaml(path).data else None
+    if spec is not None and STARTED_FROM in spec.provenance:
+        raise UserError(f"{path} began with exported weights, and `train` begins with random ones: train it in a study")
     architecture = spec.build() if spec else load_architecture(path)
     recipe, epochs, name = _recipe(spec, wishes)
     resolution = wishes.resolution or (spec.resolution if spec else None)
@@ -111,6 +115,8 @@ def plan(path: Path, wishes: Wishes) -> Plan:
         data_fingerprint=found.fingerprint,
         protocol=protocol,
         seed=seed,
+        task=CLASSIFICATION.name if spec is None else spec.task,
+        detector=None if spec is None else spec.detector,
     )
     if architecture.network.has_constants:
         parent = replace(assignment, architecture=vanilla_of(architecture), protocol=data.protocol)

@@ -142,6 +142,7 @@ def _finish(plan: Plan, out: Path, evaluation: Evaluation) -> dict[str, Any]:
             data=assignment.data,
             source=plan.source,
             task=assignment.task,
+            detector=assignment.detector,
             fidelity=assignment.fidelity,
         ),
         artifacts=out / UNFINISHED,

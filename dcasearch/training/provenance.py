@@ -12,6 +12,9 @@ import torch
 
 import dcasearch
 
+STARTED_FROM = "started_from_sha256"
+"""Of the exported weights that a detector's network began with; only where there were any."""
+
 
 def provenance(threads: int) -> dict[str, str]:
     """Return what a stored result names beside its values."""

@@ -43,7 +43,7 @@ from dcasearch.training.loop import (
 )
 from dcasearch.training.network import choose_device, make_network
 from dcasearch.training.optimizer import load_optimizer, make_optimizer
-from dcasearch.training.provenance import device_name, provenance
+from dcasearch.training.provenance import STARTED_FROM, device_name, provenance
 from dcasearch.training.ranks import ALONE, Ranks
 from dcasearch.training.schedule import learning_rate
 from dcasearch.training.tasks import learning_task, metered
@@ -367,6 +367,8 @@ class Session:
             digest = save_weights(self._network.evaluated, self._artifacts / weights)
         history = tuple(self._history[:epochs])
         made_with = provenance(self._threads) | {"ranks": str(self._ranks.world)}
+        if self._assignment.start is not None:
+            made_with[STARTED_FROM] = self._assignment.start.sha256
         if len(self._loaders.corrupt):
             made_with["unreadable_images"] = str(len(self._loaders.corrupt))
         return Evaluation(

@@ -8,12 +8,17 @@ import pytest
 import torch
 import yaml
 
+from dcasearch.ablation.plan import Protocol
+from dcasearch.ablation.plan import plan as plan_ablation
+from dcasearch.ablation.variants import variants_of
 from dcasearch.config.starts import read_start, start_of
 from dcasearch.data import describe
 from dcasearch.errors import UserError
 from dcasearch.export import Candidate, Exported, Spec, evaluate, export, load_model, verify
 from dcasearch.export.spec import load_spec
+from dcasearch.full_training.plan import Wishes, plan
 from dcasearch.models import cost
+from tests.config.support import read as read_written
 from tests.training.support import run
 from tests.training.tasks.test_detection import CASCADE, RETINANET, SIDE, assignment
 
@@ -105,3 +110,23 @@ def test_what_is_no_spec_is_no_start(tmp_path: Path) -> None:
     for name, said in (("a", "is no YAML"), ("b", "has no id or no weights"), ("c", "is missing"), ("d", "cannot be")):
         with pytest.raises(UserError, match=said):
             read_start(str(tmp_path / f"{name}.yaml"))
+
+
+def test_a_full_training_and_an_ablation_of_a_spec_are_of_its_detector(made: Path) -> None:
+    spec = load_spec(made)
+    again = plan(made, Wishes()).assignment
+    assert (again.task, again.detector, again.data.name) == ("detection", spec.detector, "shapes_boxes")
+    assert spec.evaluation == again.key.id  # the very training
+    study = plan_ablation(spec, "parts", variants_of(spec.build(), ("dimensions", "attention")), Protocol()).study
+    read, problems = read_written(study)
+    assert problems == []
+    assert read is not None
+    assert read.detector == spec.detector
+
+
+def test_a_spec_that_began_with_exported_weights_is_not_trained_from_random_ones(made: Path, tmp_path: Path) -> None:
+    content = yaml.safe_load(made.read_text())
+    content["provenance"]["started_from_sha256"] = "0" * 64
+    (tmp_path / "begun.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError, match="began with exported weights"):
+        plan(tmp_path / "begun.yaml", Wishes())
