@@ -69,7 +69,8 @@ def test_a_class_that_one_network_was_not_measured_on_is_an_empty_cell_at_the_en
 
 
 def test_of_many_classes_the_worst_and_the_best_are_kept() -> None:
-    table = class_table_of(standing(network("trial 0", **{f"class{n:02}": (float(n),) for n in range(13)})))
+    classes: dict[str, Any] = {f"class{n:02}": (float(n),) for n in range(13)}
+    table = class_table_of(standing(network("trial 0", **classes)))
     assert table is not None
     worst, best, between = table.ends(each=5, most=12)
     assert [name for name, _ in worst] == [f"class{n:02}" for n in range(5)]
