@@ -36,6 +36,8 @@ class Compared:
     failure: str = ""
     label: str | None = None
     """What a list of architectures calls the network."""
+    of_classes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """By class: the headline metric of the class, one value per seed; empty where the task does not measure it."""
     behind: Difference | None = None
     """The leader minus this one, in the headline metric; None for the leader itself, and for scores."""
 
@@ -214,6 +216,8 @@ def _compared(
 ) -> Compared:
     last = [record.last.values for _, record in records]
     names = set.intersection(*map(set, last)) if last else set()
+    classes = [record.last.of_classes for _, record in records]
+    known = [name for name in classes[0] if all(name in of_one for of_one in classes)] if classes else []
     return Compared(
         name=name,
         architecture_id=architecture_id,
@@ -221,6 +225,7 @@ def _compared(
         headline=headline,
         values={name: tuple(values[name] for values in last) for name in METRICS if name in names},
         failure=failure,
+        of_classes={name: tuple(of_one[name] for of_one in classes) for name in known},
     )
 
 

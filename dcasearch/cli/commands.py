@@ -13,6 +13,7 @@ from dcasearch import __version__
 from dcasearch.cli import data as data_commands
 from dcasearch.cli.ablate import ablate
 from dcasearch.cli.arguments import AsJson, Storage, StudyFile, StudyName
+from dcasearch.cli.boxes import boxes
 from dcasearch.cli.console import make_console
 from dcasearch.cli.contributions import contributions
 from dcasearch.cli.drift import drift
@@ -310,6 +311,7 @@ app.command()(kinds)
 app.command()(contributions)
 app.command()(drift)
 app.command()(gradcam)
+app.command()(boxes)
 app.command("gpu-check")(gpu_check)
 
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dcasearch.analysis import races
+from dcasearch.analysis.classes import class_table_of
 from dcasearch.analysis.power import Expected, Power
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, others_of
 from dcasearch.analysis.trust import Trust
@@ -33,6 +34,9 @@ if TYPE_CHECKING:  # torch and ray are imported by those who use them
     from dcasearch.data import DataInfo
     from dcasearch.executors.ray import Preflight
     from dcasearch.export import Check, Spec
+
+_MOST_CLASSES, _ENDS = 12, 5
+"""So many classes are all shown; of more only so many of the worst and of the best."""
 
 
 def print_forecast(console: Console, forecast: Forecast) -> None:
@@ -91,9 +95,28 @@ def print_standing(console: Console, standing: Standing, *, every_trial: bool) -
         winner = standing.finals[0] if standing.finals[0].name == "winner" else None
         console.print("\nfinal: trained anew with fresh seeds, on the test split", style="bold")
         console.print(_comparison(standing.finals, winner))
+    _print_classes(console, standing)
     if standing.legend:
         console.print("\n" + "\n".join(standing.legend), style="dim")
     console.print(f"\nTraining so far: {_time(standing.seconds)} of one worker.")
+
+
+def _print_classes(console: Console, standing: Standing) -> None:
+    """Print the headline metric of each class where it is measured: of many classes the worst and the best."""
+    found = class_table_of(standing)
+    if found is None:
+        return
+    console.print(f"\n{found.title}", style="bold")
+    worst, best, between = found.ends(_ENDS, _MOST_CLASSES)
+    table = make_table("class", *found.columns)
+    for cells in worst:
+        table.add_row(*cells)
+    if between:
+        table.add_row(f"… {between} classes left out …", *[""] * len(found.columns))
+    for cells in best:
+        table.add_row(*cells)
+    console.print(table)
+    console.print(found.says, style="dim")
 
 
 def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStanding, *, every_trial: bool) -> None:
@@ -282,7 +305,8 @@ def _plain(candidate: Compared) -> dict[str, Any]:
     """Return a candidate as plain data; each metric's values under the metric's name, a score's under `scores`."""
     plain = asdict(candidate)
     del plain["headline"]
-    values = plain.pop("values")
+    values, of_classes = plain.pop("values"), plain.pop("of_classes")
+    plain |= {"of_classes": of_classes} if of_classes else {}
     plain |= {"scores": candidate.compared} if candidate.scored else values
     if candidate.behind is not None:
         plain["behind"] |= {"resolved": candidate.behind.resolved, "said": str(candidate.behind)}

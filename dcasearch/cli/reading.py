@@ -70,6 +70,7 @@ def report(
     from dcasearch.analysis.trust import trust_of
     from dcasearch.artifacts import open_artifacts
     from dcasearch.cli.storage import open_study
+    from dcasearch.metrics import TASKS
     from dcasearch.report.page import write_report
     from dcasearch.report.readings import kept
 
@@ -77,7 +78,13 @@ def report(
     name, store = open_study(study, storage, console)
     last_run = load_study_of(store, name)
     readings = kept(open_artifacts(last_run.artifacts), name)
-    page, *figures = write_report(store, name, out, trust_of(last_run, store), readings=readings, reach=reach)
+    sheet = None
+    if TASKS[last_run.task].finds_boxes:
+        from dcasearch.interpretation.finding import sheet_of
+
+        sheet = sheet_of(store, last_run)
+    trust = trust_of(last_run, store)
+    page, *figures = write_report(store, name, out, trust, readings=readings, sheet=sheet, reach=reach)
     console.print(f"{page}, and {len(figures)} files of figures beside it")
 
 

@@ -3,6 +3,8 @@
 `gradcam` computes the maps, `energy` measures how much of a map lies inside boxes, `pictures` reads images, and
 `contact_sheet` draws maps over them.
 
+`finding` shows validation images to a detector, and `boxes` draws what it found.
+
 `observing` sees what attention blocks compute. `contributions` says what connections carry, `drift` how much the focus
 moves from stage to stage; both end in a `dcasearch.report.readings.Reading`.
 """

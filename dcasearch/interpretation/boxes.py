@@ -138,14 +138,23 @@ def boxes_sheet(
 def save_boxes(
     detected: Sequence[Detected], class_names: Sequence[str], path: Path, least_score: float = LEAST_SCORE
 ) -> None:
-    """Write the sheet as a PNG; equal pictures and boxes give equal bytes.
+    """Write the sheet as a PNG.
+
+    Raises:
+        ValueError: as `boxes_sheet`.
+    """
+    write_whole(path, boxes_png(detected, class_names, least_score))
+
+
+def boxes_png(detected: Sequence[Detected], class_names: Sequence[str], least_score: float = LEAST_SCORE) -> bytes:
+    """Return the sheet as a PNG; equal pictures and boxes give equal bytes.
 
     Raises:
         ValueError: as `boxes_sheet`.
     """
     written = io.BytesIO()
     boxes_sheet(detected, class_names, least_score).save(written, "PNG")
-    write_whole(path, written.getvalue())
+    return written.getvalue()
 
 
 def _empty(one: Detected, least_score: float) -> str:

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dcasearch.analysis import races
+from dcasearch.analysis.classes import class_table_of
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, others_of, standing_of
 from dcasearch.analysis.words import DIFFERENCES_OF_A_TABLE, cells
 from dcasearch.metrics import METRICS
 from dcasearch.report.figures import Figure, figures_of
 from dcasearch.report.readings import Reading
 from dcasearch.report.rows import cells_of, epochs_of, sentence_of, summary_of
+from dcasearch.report.sheet import FILE, Sheet
 from dcasearch.store import Store
 from dcasearch.trial import State
 
@@ -72,9 +74,10 @@ def write_report(
     trust: Sequence[Trusted] = (),
     *,
     readings: Sequence[Reading] = (),
+    sheet: Sheet | None = None,
     reach: float | None = None,
 ) -> list[Path]:
-    """Write `report.html` and each figure as SVG and PNG into a folder; return the files, the page first.
+    """Write `report.html`, each figure as SVG and PNG and the contact sheet; return the files, the page first.
 
     Args:
         store: The database.
@@ -83,6 +86,7 @@ def write_report(
         trust: How far each proxy can be trusted, as `dcasearch.analysis.trust` finds it.
         reach: Of a list of architectures: the accuracy for which each row says when it was reached.
         readings: What was kept beside the study's artifacts, as `dcasearch.report.readings` finds it.
+        sheet: What the best detector finds; None for networks that find no boxes.
 
     Raises:
         UserError: the database holds no study of that name.
@@ -91,13 +95,16 @@ def write_report(
     figures = list(figures_of(standing))
     out.mkdir(parents=True, exist_ok=True)
     page = out / "report.html"
-    page.write_text(render(standing, figures, store.url, trust, readings), encoding="utf-8")
+    page.write_text(render(standing, figures, store.url, trust, readings, sheet), encoding="utf-8")
     written = [page]
     for figure in figures:
         svg, png = out / f"{figure.name}.svg", out / f"{figure.name}.png"
         svg.write_text(figure.svg, encoding="utf-8")
         png.write_bytes(figure.png)
         written += [svg, png]
+    if sheet is not None and sheet.png is not None:
+        (out / FILE).write_bytes(sheet.png)
+        written.append(out / FILE)
     return written
 
 
@@ -107,6 +114,7 @@ def render(
     database: str,
     trust: Sequence[Trusted] = (),
     readings: Sequence[Reading] = (),
+    sheet: Sheet | None = None,
 ) -> str:
     """Return the page; it needs no other file and no network."""
     from jinja2 import Environment, StrictUndefined
@@ -126,6 +134,9 @@ def render(
         how_to_read=DIFFERENCES_OF_A_TABLE,
         tables=[(f.name, f.score, *_table(_compared(f))) for f in _begun(standing) if not _is_listed(standing, f)],
         finals=_table(standing.finals),
+        classes=class_table_of(standing),
+        sheet=sheet,
+        sheet_encoded="" if sheet is None or sheet.png is None else base64.b64encode(sheet.png).decode(),
         legends=standing.legend,
         powers=[cells(power) for power in standing.powers],
         counts=[

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ import pytest
 from dcasearch import study as study_room
 from dcasearch.analysis.standing import Compared, load_study_of, standing_of
 from dcasearch.errors import TrialFailure, UserError
+from dcasearch.evaluation import Epoch
 from dcasearch.metrics import METRICS
 from dcasearch.search.work import Job
 from dcasearch.space import LoadedStudy, read_space
 from dcasearch.store import Store
 from dcasearch.trial import State
-from tests.support import DriverDied, Simulated, make_study
+from tests import support
+from tests.support import DriverDied, Simulated, accuracy, make_study
 
 PROXY: dict[str, Any] = {"name": "proxy", "trials": 5, "resolution": 16, "epochs": 3}
 FULL: dict[str, Any] = {"name": "full", "promote": {"top": 2}, "resolution": 16, "epochs": 4, "seeds": [0, 1]}
@@ -109,3 +112,23 @@ def test_a_lead_is_taken_over_the_seeds_that_both_have() -> None:
         for value in (3.0, 1.0)
     ]
     assert scored[0].ahead_of(scored[1]) == 2.0
+
+
+def test_classes_are_those_of_the_last_epoch_of_every_seed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    plain = support.make_epoch
+
+    def with_classes(job: Job, epoch: int) -> Epoch:
+        of_classes = {"cat": accuracy(job, epoch) / 2, "dog": 1.0 * epoch}
+        if job.assignment.seed == 0:
+            of_classes["hen"] = 3.0  # of one seed alone: it has no mean over both
+        return dataclasses.replace(plain(job, epoch), of_classes=of_classes)
+
+    monkeypatch.setattr(support, "make_epoch", with_classes)
+    standing = standing_of(run(tmp_path), "tiny")
+    leader = standing.fidelities[1].leader
+    assert leader is not None
+    assert leader.seeds == (0, 1)
+    assert set(leader.of_classes) == {"cat", "dog"}
+    assert leader.of_classes["cat"] == tuple(value / 2 for value in leader.compared)
+    assert leader.of_classes["dog"] == (4.0, 4.0)
+    assert all(set(candidate.of_classes) == {"cat", "dog"} for candidate in standing.finals)

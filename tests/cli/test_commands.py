@@ -31,6 +31,7 @@ NAMES = [
     "export",
     "gpu-check",
     "gradcam",
+    "boxes",
     "contributions",
     "drift",
     "ablate",

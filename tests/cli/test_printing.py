@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any
 
@@ -8,11 +9,12 @@ from rich.console import Console
 
 from dcasearch.analysis.forecast import forecast
 from dcasearch.analysis.power import Measurement, expected, power
-from dcasearch.analysis.standing import FidelityStanding, Standing
+from dcasearch.analysis.standing import Compared, FidelityStanding, Standing
 from dcasearch.analysis.trust import Correlation, Trust
 from dcasearch.architecture import Architecture
 from dcasearch.cli import printing
 from dcasearch.cli.console import make_console
+from dcasearch.cli.printing import as_json as plain
 from dcasearch.cli.printing import (
     print_checks,
     print_expected,
@@ -26,6 +28,7 @@ from dcasearch.cli.printing import (
 from dcasearch.config.study import Promotion
 from dcasearch.evaluation import Cost
 from dcasearch.export import Check
+from dcasearch.metrics import METRICS
 from dcasearch.space import read_space
 from dcasearch.trial import State, Trial
 from tests.kinds import enter
@@ -185,3 +188,41 @@ def test_a_network_is_printed_with_its_attention_after_stages(
     assert re.search(r"after stage1 +1 +64 +between +channel layer1\.1", end.replace("│", " ").replace("┃", " "))
     [following] = [line for line in lines if "channel stage1" in line]
     assert "layer2.0" in following
+
+
+def of_classes(count: int) -> Standing:
+    """A study whose leader has so many classes."""
+    classes = {f"class{n:02}": (10.0 * n, 10.0 * n + 2) for n in range(count)}
+    leader = Compared(
+        name="trial 4",
+        architecture_id="a",
+        seeds=(0, 1),
+        headline=METRICS["ap"],
+        values={"ap": (1.0, 2.0)},
+        of_classes=classes,
+    )
+    level = dataclasses.replace(standing_at("full", (), {}), leader=leader)
+    return Standing(make_study(), (level,), (), None, 0.0)
+
+
+def test_classes_are_a_table_whose_middle_is_left_out_where_there_are_many(capsys: pytest.CaptureFixture[str]) -> None:
+    def told(count: int) -> list[str]:
+        print_standing(Console(width=140), of_classes(count), every_trial=False)
+        lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+        return lines[lines.index("AP of each class, the worst class first") + 1 : -2] if count else lines
+
+    assert told(2) == ["class AP %, full", "class00 1.00", "class01 11.00", "full: trial 4, mean of 2 seeds."]
+    assert [line.split()[0] for line in told(12)] == ["class", *(f"class{n:02}" for n in range(12)), "full:"]
+    many = told(80)
+    assert many[1:12] == [
+        *(f"class{n:02} {10 * n + 1}.00" for n in range(5)),
+        "… 70 classes left out …",
+        *(f"class{n:02} {10 * n + 1}.00" for n in range(75, 80)),
+    ]
+    assert not any("each class" in line for line in told(0))
+
+
+def test_classes_are_in_the_json_of_those_who_have_them_alone() -> None:
+    leader = plain(of_classes(2))["fidelities"][0]["leader"]
+    assert leader["of_classes"] == {"class00": (0.0, 2.0), "class01": (10.0, 12.0)}
+    assert "of_classes" not in plain(of_classes(0))["fidelities"][0]["leader"]

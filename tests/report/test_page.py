@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,6 +14,7 @@ from dcasearch.analysis.standing import standing_of
 from dcasearch.errors import TrialFailure, UserError
 from dcasearch.report.figures import _means, figures_of
 from dcasearch.report.page import render, write_report
+from dcasearch.report.sheet import Sheet
 from dcasearch.search.work import Job
 from dcasearch.space import LoadedStudy, read_space
 from dcasearch.store import Store
@@ -203,3 +204,40 @@ def test_a_race_is_a_table_of_its_candidates(tmp_path: Path) -> None:
 def test_without_a_race_the_page_does_not_speak_of_one(tmp_path: Path) -> None:
     store = run(tmp_path, final=None)
     assert "the race" not in render(standing_of(store, "tiny"), [], store.url)
+
+
+def test_the_page_shows_every_class_and_none_where_none_is_measured(ended: Store) -> None:
+    standing = standing_of(ended, "tiny")
+    assert "of each class" not in render(standing, [], ended.url)
+    winner, *others = standing.finals
+    classes = {f"class{n:02}": (float(n), n + 1.0) for n in range(80)}
+    text = render(replace(standing, finals=(replace(winner, of_classes=classes), *others)), [], ended.url)
+    assert "<h2>top-1 of each class, the worst class first</h2>" in text
+    assert "final: chosen, mean of 2 seeds, on the test split." in text
+    shown = re.findall(r'<tr><td>(class\d\d)</td><td class="number">([\d.]+)</td>', text)
+    assert shown == [(f"class{n:02}", f"{n + 0.5:.2f}") for n in range(80)]
+
+
+PIXEL = b"\x89PNG of boxes"
+
+
+def test_the_contact_sheet_is_written_and_stands_in_the_page_with_its_caption(ended: Store, tmp_path: Path) -> None:
+    sheet = Sheet("What is found", "12 images of <shapes>.", PIXEL)
+    page, *files = write_report(ended, "tiny", tmp_path, sheet=sheet)
+    assert files[-1] == tmp_path / "boxes.png"
+    assert files[-1].read_bytes() == PIXEL
+    text = page.read_text()
+    assert len(re.findall(r'src="data:image/png;base64,', text)) == 1
+    assert "12 images of &lt;shapes&gt;." in text
+    assert "<code>boxes.png</code>" in text
+
+
+def test_where_there_is_no_sheet_the_page_says_why(ended: Store, tmp_path: Path) -> None:
+    page, *files = write_report(ended, "tiny", tmp_path, sheet=Sheet("What is found", "The weights are gone.", None))
+    assert tmp_path / "boxes.png" not in files
+    assert "<p>The weights are gone.</p>" in page.read_text()
+    assert "data:image/png" not in page.read_text()
+
+
+def test_of_networks_that_find_no_boxes_the_page_does_not_speak_of_any(written: list[Path]) -> None:
+    assert "boxes" not in written[0].read_text()
