@@ -10,6 +10,15 @@ DIFFERENCES_OF_A_TABLE = (
     "A difference is this row minus the row that it is compared with, over the seeds that both have; ± is its 95% "
     "margin by seeds and images, for all rows at once. A row is better or worse only where the difference is beyond ±."
 )
+
+
+def how_to_read(metric: Metric) -> str:
+    """Return what a reader of a table of differences needs to know."""
+    if metric.share:
+        return DIFFERENCES_OF_A_TABLE
+    return DIFFERENCES_OF_A_TABLE.replace("by seeds and images", "by seeds, on these images")
+
+
 _UNKNOWN = "not estimable"
 HOW_TO_ESTIMATE = (
     "Differences count from three seeds on, `seeds: [0, 1, 2]`, once two networks have been trained; see docs/trust.md."

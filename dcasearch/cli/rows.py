@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as Shown
 
 from dcasearch.analysis.table import Table
-from dcasearch.analysis.words import DIFFERENCES_OF_A_TABLE, verdict
+from dcasearch.analysis.words import how_to_read, verdict
 from dcasearch.cli.tables import make_table
 from dcasearch.report.rows import Cells, cells_of, epochs_of, sentence_of
 
@@ -19,7 +19,7 @@ def print_table(console: Console, table: Table) -> None:
     console.print(_shown(cells_of(table)))
     for effect in table.effects:
         console.print(sentence_of(effect, table.headline.unit_of_differences))
-    console.print(DIFFERENCES_OF_A_TABLE, style="dim")
+    console.print(how_to_read(table.headline), style="dim")
     if (epochs := epochs_of(table)) is not None:
         console.print(_shown(epochs))
 

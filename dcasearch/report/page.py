@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from dcasearch.analysis import races
 from dcasearch.analysis.classes import class_table_of
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, others_of, standing_of
-from dcasearch.analysis.words import DIFFERENCES_OF_A_TABLE, cells
+from dcasearch.analysis.words import cells, how_to_read
 from dcasearch.metrics import METRICS
 from dcasearch.report.figures import Figure, figures_of
 from dcasearch.report.readings import Reading
@@ -131,7 +131,7 @@ def render(
         table=None if standing.table is None else cells_of(standing.table),
         epochs=None if standing.table is None else epochs_of(standing.table),
         effects=_effects(standing),
-        how_to_read=DIFFERENCES_OF_A_TABLE,
+        how_to_read="" if standing.table is None else how_to_read(standing.table.headline),
         tables=[(f.name, f.score, *_table(_compared(f))) for f in _begun(standing) if not _is_listed(standing, f)],
         finals=_table(standing.finals),
         classes=class_table_of(standing),
