@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dcasearch.architecture import KINDS, Dimension, Edge, Matching, Network
-from dcasearch.architecture.specification import MessageSource
-
-_RESIZES = {"nearest": "nearest", "conv": "convolution", "average": "average pool", "max": "max pool"}
-
-_CONTROLS: Mapping[MessageSource, str] = {
-    "own": "control: its own G",
-    "shuffled": "control: message of another image",
-    "constant": "control: constant message",
-}
-"""What stands beside the function where the message is not the sender's."""
-
-
-def label_of(kind: str) -> str:
-    """Return the short name of an attention block, as papers write it."""
-    return KINDS[kind].label or kind.upper()
-
+from dcasearch.architecture import KINDS, Dimension, Edge, Network
+from dcasearch.architecture.words import function_of, size_of
 
 def colour_of(kind: str) -> str:
     """Return the colour of an attention block; white text is readable on it."""
@@ -36,7 +20,7 @@ def count(network: Network, dimension: Dimension) -> str:
 
 def functions(network: Network, dimension: Dimension) -> list[str]:
     """Return how the connections of one dimension join what they bring, e.g. `direct`, `weighted (as printed)`."""
-    return sorted({_function(edge) for edge in network.edges if edge.dimension == dimension})
+    return sorted({function_of(edge) for edge in network.edges if edge.dimension == dimension})
 
 
 @dataclass(frozen=True)
@@ -62,26 +46,5 @@ def sizes(network: Network) -> dict[tuple[Dimension, Signs], str]:
     ways: dict[tuple[Dimension, Signs], set[str]] = {}
     for edge in network.edges:
         if signs(edge).any:
-            ways.setdefault((edge.dimension, signs(edge)), set()).add(_size(edge))
+            ways.setdefault((edge.dimension, signs(edge)), set()).add(size_of(edge))
     return {key: " or ".join(sorted(words)) for key, words in ways.items()}
-
-
-def _function(edge: Edge) -> str:
-    notes = {
-        "as printed": edge.form == "literal",
-        "α per channel": edge.alpha == "channel",
-        "whole gated map": edge.coupled,
-    }
-    said = [note for note, holds in notes.items() if holds]
-    said += [_CONTROLS[edge.message]] if edge.message in _CONTROLS else []
-    return edge.function + (f" ({', '.join(said)})" if said else "")
-
-
-def _size(edge: Edge) -> str:
-    layers = [] if edge.matching is None else _layers(edge.matching)
-    return " + ".join(layers + ([] if edge.resize is None else [_RESIZES[edge.resize.mode]]))
-
-
-def _layers(matching: Matching) -> list[str]:
-    name = "fc" if matching.hidden is None else "fc2"
-    return [name, *(extra for extra in (matching.norm, matching.act) if extra != "none")]

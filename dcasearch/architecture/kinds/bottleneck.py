@@ -28,4 +28,4 @@ def reduction(*, of: Callable[[BlockLayout], int] = _channels, least: int = 1, d
         return HIDDEN, max(least, of(block) // int(value or 1))
 
     says = "r of the bottleneck C → C/r"
-    return Option(name=NAME, type=int, default=default, least=1, asked=0, built=built, says=says)
+    return Option(name=NAME, type=int, default=default, least=1, asked=0, built=built, says=says, symbol="r")

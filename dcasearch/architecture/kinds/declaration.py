@@ -45,6 +45,8 @@ class Option:
     default: Value
     says: str
     """One line, for the docs."""
+    symbol: str = ""
+    """As formulas have it, e.g. `r`; a sentence about a network then always says its value."""
     choices: tuple[Value, ...] = ()
     """The only values allowed; None among them may be written as null."""
     unset: str = "unset"

@@ -17,6 +17,7 @@ _LEARNED_GATHER = "log₂ e depth-wise 3x3 convolutions of stride 2, each with B
 def _extent(default: Value, *choices: Value) -> Option:
     return Option(
         name=EXTENT,
+        symbol="e",
         type=int,
         default=default,
         choices=choices,

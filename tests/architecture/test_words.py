@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dcasearch.architecture import Architecture, Network
+from dcasearch.architecture.words import difference_of, sentence_of
+from dcasearch.config import load_yaml
+from dcasearch.space import read_space
+
+ROOT = Path(__file__).parents[2]
+RESNET: dict[str, Any] = {"backbone": {"name": "resnet18"}}
+SE: dict[str, Any] = {**RESNET, "attention": {"name": "se"}}
+
+
+def network(base: dict[str, Any] = SE, **parts: Any) -> Network:
+    return Architecture.parse({**base, **parts}).network
+
+
+SENTENCES: dict[str, tuple[Network, str]] = {
+    "plain": (network(RESNET), "resnet18: no attention"),
+    "vanilla": (network(), "resnet18: SE r=16 in all stages; not connected"),
+    "chain": (
+        network(connections={}),
+        "resnet18: SE r=16 in all stages; channel chain into all stages, direct, fc",
+    ),
+    "some stages": (
+        network(connections={"dimensions": {"channel": {"stages": [False, True, True, True]}}}),
+        "resnet18: SE r=16 in all stages; channel chain into stages 2–4, direct, fc",
+    ),
+    "some blocks": (
+        network(connections={"dimensions": {"channel": {"blocks": [False, True, False, True, True, False, True, True]}}}),
+        "resnet18: SE r=16 in all stages; channel chain into blocks 2, 4–5, 7–8, direct, fc",
+    ),
+    "one reduction a stage": (
+        network(attention={"stages": [{"name": "se", "reduction": 4}, {"name": "none"}, {"name": "cbam"}, {"name": "se"}]}),
+        "resnet18: SE r=4 in stage 1 and SE r=16 in stage 4 and CBAM r=16 in stage 3; not connected",
+    ),
+    "both dimensions alike": (
+        network(attention={"name": "cbam"}, connections={"topology": "dense", "function": "softmax"}),
+        "resnet18: CBAM r=16 in all stages; channel dense into all stages, softmax, fc; "
+        "spatial dense into all stages, softmax, average pool",
+    ),
+    "two layers": (
+        network(connections={"function": "learned", "channel_matching": {"fc2": {"reduction": 4}}}),
+        "resnet18: SE r=16 in all stages; channel chain into all stages, learned, fc2 r=4",
+    ),
+    "as the paper has it": (
+        network(
+            {"backbone": {"name": "resnet50"}, "attention": {"name": "se"}},
+            connections={"function": {"learned": {"bias": False}}, "channel_matching": {"fc": {"norm_act": True}}},
+        ),
+        "resnet50: SE r=16 in all stages; channel chain into all stages, learned (without bias), fc + ln + relu",
+    ),
+    "a control": (
+        network(connections={"message": "own"}),
+        "resnet18: SE r=16 in all stages; channel chain into all stages, direct (control: its own G), fc",
+    ),
+    "after stages": (
+        network(RESNET, stage_attention={"name": "bam"}, attention={"name": "se"}),
+        "resnet18: SE r=16 in all stages and BAM r=16 after stages 1–3; not connected",
+    ),
+    "narrow with a small stem": (
+        network({"backbone": {"name": "resnet18", "width": 0.25, "stem": "small"}, "attention": {"name": "ge_theta_minus"}}),
+        "resnet18 × 0.25, small stem: GE-θ⁻ e=global in all stages; not connected",
+    ),
+    "custom edges": (
+        network(connections={"topology": "custom", "edges": {"channel": [[1, 4], [2, 8]]}}),
+        "resnet18: SE r=16 in all stages; channel custom into blocks 4, 8, direct, fc",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_a_network_is_one_sentence(name: str) -> None:
+    found, sentence = SENTENCES[name]
+    assert sentence_of(found) == sentence
+    assert sentence_of(found, backbone=False) == sentence.partition(": ")[2]
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "said"),
+    [
+        ("chain", "chain", ""),
+        ("chain", "some stages", "channel chain into all stages, not chain into stages 2–4"),
+        ("chain", "vanilla", "channel chain into all stages, channel function direct, channel matching fc"),
+        ("vanilla", "chain", "not connected"),
+        ("two layers", "chain", "channel function learned, not direct, channel matching fc2 r=4, not fc"),
+        ("plain", "vanilla", "attention no attention, not SE r=16 in all stages"),
+    ],
+)
+def test_what_a_network_has_that_another_has_not(new: str, old: str, said: str) -> None:
+    assert difference_of(SENTENCES[new][0], SENTENCES[old][0]) == said
+
+
+@pytest.mark.parametrize("name", ["se_connections", "attention_connections", "blocks", "resnet50_connections"])
+def test_networks_have_one_sentence_exactly_where_they_are_one(name: str) -> None:
+    document = load_yaml(ROOT / "search_spaces" / f"{name}.yaml", {})
+    space, rng = read_space(document.data), random.Random(0)
+    networks = [space.random(rng).architecture.network for _ in range(60)]
+    sentences: dict[str, set[str]] = {}
+    for found in networks:
+        sentences.setdefault(sentence_of(found), set()).add(found.id)
+    assert all(len(ids) == 1 for ids in sentences.values())
+    assert len(sentences) == len({found.id for found in networks})
