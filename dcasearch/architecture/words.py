@@ -44,7 +44,7 @@ def sentence_of(network: Network, *, backbone: bool = True) -> str:
 
 
 def difference_of(network: Network, other: Network) -> str:
-    """Return what a network has that another has not, e.g. `function softmax, not direct`; empty where they are equal."""
+    """Return what a network has that another has not, e.g. `function softmax, not direct`; empty where both are equal."""
     ours, theirs = aspects_of(network), aspects_of(other)
     names = [*theirs, *(name for name in ours if name not in theirs)]
     if not network.edges and other.edges:
@@ -81,7 +81,7 @@ def aspects_of(network: Network) -> dict[str, str]:
     said["attention"] = _attention(network.blocks)
     after = [node for node in network.nodes if node.after_stage and node.kind != NO_ATTENTION]
     if after:
-        said["attention after stages"] = " and ".join(
+        said["attention after stages"] = ", ".join(
             f"{_settings(group)} after {_numbered('stage', [node.layout.stage + 1 for node in group])}"
             for group in _by(after, lambda node: node.kind).values()
         )
@@ -99,7 +99,7 @@ def aspects_of(network: Network) -> dict[str, str]:
 def _joined(said: Mapping[str, str]) -> Iterator[str]:
     """Yield the parts of a sentence: attention, then each dimension's connections, dimensions that agree as one."""
     attention = [text for name, text in said.items() if name.startswith("attention")]
-    yield " and ".join(attention)
+    yield ", ".join(attention)
     dimensions = [name for name in said if f"{name} function" in said]
     groups = _by(dimensions, lambda name: (said[name], said[f"{name} function"], said.get(f"{name} matching", "")))
     for (where, function, matching), names in groups.items():
@@ -128,7 +128,7 @@ def _attention(blocks: Sequence[Node]) -> str:
         alike = _by(groups, _settings)
         for settings, equal in alike.items():
             parts.append(f"{settings} in {_places(blocks, [node for group in equal for node in group])}")
-    return " and ".join(parts) or "no attention"
+    return ", ".join(parts) or "no attention"
 
 
 def _is_uniform(nodes: Sequence[Node]) -> bool:

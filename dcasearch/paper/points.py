@@ -10,12 +10,12 @@ from typing import Literal, TypeAlias
 from dcasearch.analysis.standing import load_study_of
 from dcasearch.architecture import Architecture, Network, vanilla_of
 from dcasearch.architecture.kinds.declaration import NO_ATTENTION
+from dcasearch.architecture.words import label_of
 from dcasearch.config.study import Study
 from dcasearch.errors import UserError, nearest
 from dcasearch.evaluation import EvaluationKey
 from dcasearch.metrics import METRICS, TASKS
 from dcasearch.paper.rows import paper_tables
-from dcasearch.report.words import label_of
 from dcasearch.store import Store
 from dcasearch.trial import State
 

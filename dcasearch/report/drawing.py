@@ -12,8 +12,9 @@ from itertools import groupby
 
 from dcasearch.architecture import Dimension, Edge, Network, Node
 from dcasearch.architecture.kinds.declaration import NO_ATTENTION
+from dcasearch.architecture.words import label_of
 from dcasearch.report.svg import Svg, text_width
-from dcasearch.report.words import Signs, colour_of, count, functions, label_of, signs, sizes
+from dcasearch.report.words import Signs, colour_of, count, functions, signs, sizes
 
 MARGIN = 24.0
 HEADER = 68.0

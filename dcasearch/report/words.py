@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dcasearch.architecture import KINDS, Dimension, Edge, Network
 from dcasearch.architecture.words import function_of, size_of
 
+
 def colour_of(kind: str) -> str:
     """Return the colour of an attention block; white text is readable on it."""
     return KINDS[kind].colour

@@ -13,6 +13,14 @@ from dcasearch.space import read_space
 
 ROOT = Path(__file__).parents[2]
 RESNET: dict[str, Any] = {"backbone": {"name": "resnet18"}}
+NARROW: dict[str, Any] = {"name": "resnet18", "width": 0.25, "stem": "small"}
+A_KIND_A_STAGE: list[dict[str, Any]] = [
+    {"name": "se", "reduction": 4},
+    {"name": "none"},
+    {"name": "cbam"},
+    {"name": "se"},
+]
+SOME_BLOCKS = [False, True, False, True, True, False, True, True]
 SE: dict[str, Any] = {**RESNET, "attention": {"name": "se"}}
 
 
@@ -32,16 +40,23 @@ SENTENCES: dict[str, tuple[Network, str]] = {
         "resnet18: SE r=16 in all stages; channel chain into stages 2–4, direct, fc",
     ),
     "some blocks": (
-        network(connections={"dimensions": {"channel": {"blocks": [False, True, False, True, True, False, True, True]}}}),
+        network(
+            connections={"dimensions": {"channel": {"blocks": [False, True, False, True, True, False, True, True]}}}
+        ),
         "resnet18: SE r=16 in all stages; channel chain into blocks 2, 4–5, 7–8, direct, fc",
     ),
     "one reduction a stage": (
-        network(attention={"stages": [{"name": "se", "reduction": 4}, {"name": "none"}, {"name": "cbam"}, {"name": "se"}]}),
-        "resnet18: SE r=4 in stage 1 and SE r=16 in stage 4 and CBAM r=16 in stage 3; not connected",
+        network(
+            attention={"stages": [{"name": "se", "reduction": 4}, {"name": "none"}, {"name": "cbam"}, {"name": "se"}]}
+        ),
+        "resnet18: SE r=4 in stage 1, SE r=16 in stage 4, CBAM r=16 in stage 3; not connected",
     ),
     "both dimensions alike": (
-        network(attention={"name": "cbam"}, connections={"topology": "dense", "function": "softmax"}),
-        "resnet18: CBAM r=16 in all stages; channel dense into all stages, softmax, fc; "
+        network(
+            {"backbone": {"name": "resnet34"}, "attention": {"name": "cbam"}},
+            connections={"topology": "dense", "function": "softmax"},
+        ),
+        "resnet34: CBAM r=16 in all stages; channel dense into all stages, softmax, fc; "
         "spatial dense into all stages, softmax, average pool",
     ),
     "two layers": (
@@ -61,10 +76,12 @@ SENTENCES: dict[str, tuple[Network, str]] = {
     ),
     "after stages": (
         network(RESNET, stage_attention={"name": "bam"}, attention={"name": "se"}),
-        "resnet18: SE r=16 in all stages and BAM r=16 after stages 1–3; not connected",
+        "resnet18: SE r=16 in all stages, BAM r=16 after stages 1–3; not connected",
     ),
     "narrow with a small stem": (
-        network({"backbone": {"name": "resnet18", "width": 0.25, "stem": "small"}, "attention": {"name": "ge_theta_minus"}}),
+        network(
+            {"backbone": {"name": "resnet18", "width": 0.25, "stem": "small"}, "attention": {"name": "ge_theta_minus"}}
+        ),
         "resnet18 × 0.25, small stem: GE-θ⁻ e=global in all stages; not connected",
     ),
     "custom edges": (
