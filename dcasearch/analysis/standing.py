@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dcasearch.analysis.measured import FINAL, powers_of
+from dcasearch.analysis.naming import Sentences, sentences_of
 from dcasearch.analysis.power import Difference, Power, difference, legend
 from dcasearch.analysis.races import race_at
 from dcasearch.analysis.table import Table, table_of
@@ -112,6 +113,22 @@ class Standing:
     """Of the final trainings; None where there are to be none."""
     table: Table | None = None
     """The rows of a list of architectures; None of a space of choices."""
+    networks: Sentences = field(default_factory=Sentences)
+    """Those that are compared, in words."""
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Names by architecture id of all that are compared, those of the last comparison first; then a list's rows."""
+        leaders = [(f.leader, *f.baselines) for f in reversed(self.fidelities)]
+        compared = [*self.finals, *(one for some in leaders for one in some if one is not None)]
+        rows = () if self.table is None else self.table.rows
+        names: dict[str, str] = {}
+        for id, name in (
+            *((one.architecture_id, one.shown) for one in compared),
+            *((row.row.architecture.id, row.row.label) for row in rows),
+        ):
+            names.setdefault(id, name)
+        return names
 
     @property
     def legend(self) -> tuple[str, ...]:
@@ -160,7 +177,7 @@ def standing_of(store: Store, name: str, reach: float | None = None) -> Standing
         finals[1:] = against(finals[0], finals[1:], powers.get(FINAL))
     last = fidelities[-1]
     ids = {t.evaluation for f in fidelities for t in f.trials} | {role.evaluation for role in roles}
-    return Standing(
+    standing = Standing(
         study=study,
         fidelities=fidelities,
         finals=tuple(finals),
@@ -169,6 +186,7 @@ def standing_of(store: Store, name: str, reach: float | None = None) -> Standing
         final_power=powers.get(FINAL),
         table=table_of(study, store, powers.get(last.name), reach),
     )
+    return replace(standing, networks=sentences_of(store, standing.named))
 
 
 def compare(store: Store, roles: Sequence[Role], headline: Metric) -> list[Compared]:

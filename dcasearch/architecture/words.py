@@ -44,7 +44,7 @@ def sentence_of(network: Network, *, backbone: bool = True) -> str:
 
 
 def difference_of(network: Network, other: Network) -> str:
-    """Return what a network has that another has not, e.g. `function softmax, not direct`; empty where both are equal."""
+    """Return what a network has that another has not, e.g. `function softmax, not direct`; empty for equal ones."""
     ours, theirs = aspects_of(network), aspects_of(other)
     names = [*theirs, *(name for name in ours if name not in theirs)]
     if not network.edges and other.edges:

@@ -6,7 +6,6 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -20,11 +19,10 @@ from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, ot
 from dcasearch.analysis.trust import Trust
 from dcasearch.analysis.words import HOW_TO_ESTIMATE
 from dcasearch.analysis.words import cells as cells_of_power
-from dcasearch.architecture import Architecture
+from dcasearch.cli.networks import print_networks
 from dcasearch.cli.rows import plain_table, print_table
 from dcasearch.cli.tables import make_table, print_long
 from dcasearch.config.study import Study
-from dcasearch.evaluation import Cost
 from dcasearch.metrics import METRICS, SCORE
 from dcasearch.search.racing import RaceStanding
 from dcasearch.trial import State, Trial
@@ -33,7 +31,7 @@ if TYPE_CHECKING:  # torch and ray are imported by those who use them
     from dcasearch.analysis.forecast import Forecast, Range
     from dcasearch.data import DataInfo
     from dcasearch.executors.ray import Preflight
-    from dcasearch.export import Check, Spec
+    from dcasearch.export import Check
 
 _MOST_CLASSES, _ENDS = 12, 5
 """So many classes are all shown; of more only so many of the worst and of the best."""
@@ -96,6 +94,7 @@ def print_standing(console: Console, standing: Standing, *, every_trial: bool) -
         console.print("\nfinal: trained anew with fresh seeds, on the test split", style="bold")
         console.print(_comparison(standing.finals, winner))
     _print_classes(console, standing)
+    print_networks(console, standing)
     if standing.legend:
         console.print("\n" + "\n".join(standing.legend), style="dim")
     console.print(f"\nTraining so far: {_time(standing.seconds)} of one worker.")
@@ -230,17 +229,6 @@ def why(trial: Trial) -> str:
     return trial.origin
 
 
-def print_export(console: Console, spec: Spec, out: Path) -> None:
-    """Print what `export` wrote."""
-    console.print(f"{out}: architecture {spec.id}, {spec.parameters:,} parameters, {spec.macs:,} multiply-adds")
-    for baseline in spec.baselines:
-        if baseline.difference is not None:
-            where = f"{baseline.fidelity}, {baseline.protocol}, seeds {', '.join(map(str, baseline.seeds))}"
-            told = baseline.said or f"≈ {baseline.difference:+.2f}"
-            console.print(f"  {METRICS[baseline.metric].label} {told} against {baseline.name} ({where})")
-    console.print(f"weights: {out.parent / spec.weights.file}; `dcasearch verify {out}` holds both against each other")
-
-
 def print_checks(console: Console, checks: Iterable[Check]) -> None:
     """Print what `verify` compared."""
     table = make_table("check", "state", "expected", "got")
@@ -248,27 +236,6 @@ def print_checks(console: Console, checks: Iterable[Check]) -> None:
     for check in checks:
         table.add_row(check.name, words[check.ok], str(check.expected), str(check.got))
     console.print(table)
-
-
-def print_network(console: Console, architecture: Architecture, cost: Cost, resolution: int, classes: int) -> None:
-    """Print what an architecture builds."""
-    network = architecture.network
-    name, width, stem = network.backbone
-    size = f", width {width:g}" if width != 1 else ""
-    console.print(f"architecture {architecture.id}: {name}{size}, {stem} stem, {len(network.blocks)} blocks")
-    console.print(f"{cost.params:,} parameters, {cost.macs:,} multiply-adds at {resolution} pixels, {classes} classes")
-    table = make_table("block", "stage", "channels", "attention", "receives from")
-    for n, node in enumerate(network.nodes):
-        options = ", ".join(f"{option} {value}" for option, value in node.options.items() if value is not None)
-        sources = [f"{edge.dimension} {network.nodes[edge.source].name}" for edge in network.edges if edge.target == n]
-        attention = f"{node.kind} ({options})" if options else node.kind
-        name, layout = f"after {node.name}" if node.after_stage else node.name, node.layout
-        table.add_row(name, str(layout.stage + 1), str(layout.channels), attention, ", ".join(sources))
-    console.print(table)
-    if network.edges:
-        edge = network.edges[0]
-        form = f", {edge.form}" if edge.form else ""
-        console.print(f"{len(network.edges)} connections, function {edge.function}{form}")
 
 
 def as_json(standing: Standing, trust: Iterable[Trust] = ()) -> dict[str, Any]:
@@ -292,6 +259,7 @@ def as_json(standing: Standing, trust: Iterable[Trust] = ()) -> dict[str, Any]:
         "table": None if standing.table is None else plain_table(standing.table),
         "trust": [asdict(entry) for entry in trust],
         "power": [_plain_power(power) for power in standing.powers],
+        "networks": {"backbone": standing.networks.backbone or None, "in_words": dict(standing.networks.of)},
     }
 
 

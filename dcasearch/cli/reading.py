@@ -96,7 +96,7 @@ def export(
     storage: Storage = None,
 ) -> None:
     """Write a study's chosen network as a model spec with its weights."""
-    from dcasearch.cli.printing import print_export
+    from dcasearch.cli.networks import print_export
     from dcasearch.cli.storage import open_study
     from dcasearch.export import export_winner
 
@@ -128,7 +128,7 @@ def inspect(
     classes: Annotated[int | None, typer.Option(help="Width of the classifier; else the export's, else 1000.")] = None,
 ) -> None:
     """Show what an architecture builds: id, parameters, multiply-adds, connections."""
-    from dcasearch.cli.printing import print_network
+    from dcasearch.cli.networks import print_network
     from dcasearch.config import load_architecture, load_yaml
     from dcasearch.models import cost
     from dcasearch.report.drawing import draw

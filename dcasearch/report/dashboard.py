@@ -8,6 +8,7 @@ import threading
 
 import optuna
 
+from dcasearch.analysis.naming import Sentences
 from dcasearch.analysis.races import verdict
 from dcasearch.analysis.standing import Compared, FidelityStanding, explained, standing_of
 from dcasearch.errors import StorageError, UserError
@@ -52,25 +53,30 @@ def write_notes(store: Store, name: str) -> None:
     """Write the note of each fidelity that has begun, where it is not written so already or is the user's own."""
     from optuna_dashboard import get_note, save_note
 
-    for fidelity in standing_of(store, name).fidelities:
+    standing = standing_of(store, name)
+    for fidelity in standing.fidelities:
         if not fidelity.trials:
             continue
         study = optuna.load_study(study_name=f"{name}.{fidelity.name}", storage=store.optuna)
-        written, text = get_note(study), note(fidelity)
+        written, text = get_note(study), note(fidelity, standing.networks)
         if written != text and (not written or written.startswith(_head(fidelity))):
             save_note(study, text)
 
 
-def note(fidelity: FidelityStanding) -> str:
-    """Return a fidelity's leader and baselines as Markdown."""
+def note(fidelity: FidelityStanding, networks: Sentences | None = None) -> str:
+    """Return a fidelity's leader and baselines as Markdown, with what each network is in words."""
     rows = [*([fidelity.leader] if fidelity.leader else []), *fidelity.baselines]
     value = fidelity.score or (rows[0].headline.heading if rows else "")
     lines = [_cells("", value, "seeds", "leader −", "architecture"), "|---|--:|--:|--:|---|"]
     lines += [_row(row, fidelity.leader) for row in rows if row.seeds]
     lines += [f"\n{line}" for line in explained(rows)]
     counts = ", ".join(f"{n} {state}" for state, n in sorted(fidelity.counts.items()))
+    known = {} if networks is None else networks.of
+    said = {row.architecture_id: row.shown for row in reversed(rows) if row.architecture_id in known}
+    title = "" if networks is None else f"\n\n{networks.title}:\n"
+    words = title + "".join(f"\n- {name}: {known[id]}" for id, name in reversed(said.items())) if said else ""
     raced = f"\n\n{verdict(fidelity.race)}" if fidelity.race is not None and fidelity.race.candidates else ""
-    return f"{_head(fidelity)}: {counts}\n\n" + "\n".join(lines) + raced
+    return f"{_head(fidelity)}: {counts}\n\n" + "\n".join(lines) + words + raced
 
 
 def _head(fidelity: FidelityStanding) -> str:

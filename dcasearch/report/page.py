@@ -128,6 +128,8 @@ def render(
         database=database,
         objectives=", ".join(f"{way} {METRICS[metric].axis}" for metric, way in study.objectives.items()),
         summary=_summary(standing) if standing.table is None else summary_of(standing.table),
+        networks=[(standing.named[id], sentence, id) for id, sentence in standing.networks.of.items()],
+        backbone=standing.networks.backbone,
         table=None if standing.table is None else cells_of(standing.table),
         epochs=None if standing.table is None else epochs_of(standing.table),
         effects=_effects(standing),

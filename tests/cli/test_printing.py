@@ -14,12 +14,12 @@ from dcasearch.analysis.trust import Correlation, Trust
 from dcasearch.architecture import Architecture
 from dcasearch.cli import printing
 from dcasearch.cli.console import make_console
+from dcasearch.cli.networks import print_network
 from dcasearch.cli.printing import as_json as plain
 from dcasearch.cli.printing import (
     print_checks,
     print_expected,
     print_forecast,
-    print_network,
     print_powers,
     print_standing,
     print_trust,

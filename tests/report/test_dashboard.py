@@ -10,6 +10,7 @@ import optuna
 import pytest
 
 from dcasearch import study as study_room
+from dcasearch.analysis.naming import Sentences
 from dcasearch.analysis.power import LEGEND, Difference
 from dcasearch.analysis.standing import Compared, FidelityStanding
 from dcasearch.errors import UserError
@@ -56,6 +57,18 @@ def test_a_note_is_a_table_of_the_leader_and_its_lead_over_each_baseline_that_wa
         "| plain | &emsp;88.50 ± 0.71 | &emsp;0, 1 | &emsp;≈ +2.00 ± 3.1 | &emsp;`plain-id` |",
         "",
         LEGEND,
+    ]
+
+
+def test_a_note_says_what_each_network_is_in_words_the_leader_first() -> None:
+    standing = standing_at(
+        "proxy", {State.COMPLETE: 3}, compared("trial 4", 90.5), baselines=(compared("plain", 88.0),)
+    )
+    words = {"plain-id": "no attention", "trial 4-id": "SE r=16 in all stages; not connected", "other": "another"}
+    said = note(standing, Sentences("resnet18", words)).split("Networks, each on resnet18:")[1].split("\n")
+    assert [line for line in said if line] == [
+        "- trial 4: SE r=16 in all stages; not connected",
+        "- plain: no attention",
     ]
 
 

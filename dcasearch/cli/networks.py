@@ -1,0 +1,62 @@
+"""Networks in words on the command line: those of a study, what a spec builds, what was exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from dcasearch.analysis.standing import Standing
+from dcasearch.architecture import Architecture
+from dcasearch.architecture.words import sentence_of
+from dcasearch.cli.tables import make_table
+from dcasearch.evaluation import Cost
+from dcasearch.metrics import METRICS
+
+if TYPE_CHECKING:  # needs torch
+    from dcasearch.export import Spec
+
+
+def print_networks(console: Console, standing: Standing) -> None:
+    """Print those who are compared in words, each network once under its first name."""
+    if not standing.networks.of:
+        return
+    console.print(f"\n{standing.networks.title}", style="bold")
+    names = standing.named
+    table = make_table("", "what it is", "architecture")
+    for id, sentence in standing.networks.of.items():
+        table.add_row(names[id], sentence, id)
+    console.print(table)
+
+
+def print_export(console: Console, spec: Spec, out: Path) -> None:
+    """Print what `export` wrote."""
+    console.print(f"{out}: {sentence_of(spec.build().network)}")
+    console.print(f"architecture {spec.id}, {spec.parameters:,} parameters, {spec.macs:,} multiply-adds")
+    for baseline in spec.baselines:
+        if baseline.difference is not None:
+            where = f"{baseline.fidelity}, {baseline.protocol}, seeds {', '.join(map(str, baseline.seeds))}"
+            told = baseline.said or f"≈ {baseline.difference:+.2f}"
+            console.print(f"  {METRICS[baseline.metric].label} {told} against {baseline.name} ({where})")
+    console.print(f"weights: {out.parent / spec.weights.file}; `dcasearch verify {out}` holds both against each other")
+
+
+def print_network(console: Console, architecture: Architecture, cost: Cost, resolution: int, classes: int) -> None:
+    """Print what an architecture builds."""
+    network = architecture.network
+    console.print(sentence_of(network))
+    console.print(f"architecture {architecture.id}, {len(network.blocks)} blocks")
+    console.print(f"{cost.params:,} parameters, {cost.macs:,} multiply-adds at {resolution} pixels, {classes} classes")
+    table = make_table("block", "stage", "channels", "attention", "receives from")
+    for n, node in enumerate(network.nodes):
+        options = ", ".join(f"{option} {value}" for option, value in node.options.items() if value is not None)
+        sources = [f"{edge.dimension} {network.nodes[edge.source].name}" for edge in network.edges if edge.target == n]
+        attention = f"{node.kind} ({options})" if options else node.kind
+        name, layout = f"after {node.name}" if node.after_stage else node.name, node.layout
+        table.add_row(name, str(layout.stage + 1), str(layout.channels), attention, ", ".join(sources))
+    console.print(table)
+    if network.edges:
+        edge = network.edges[0]
+        form = f", {edge.form}" if edge.form else ""
+        console.print(f"{len(network.edges)} connections, function {edge.function}{form}")
