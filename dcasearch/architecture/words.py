@@ -26,7 +26,7 @@ _CONTROLS: Mapping[MessageSource, str] = {
 """What stands beside the function where the message is not the sender's."""
 _TRIED = 1024
 """Integers up to here are tried as what a user may have written, where the id holds what was built of it."""
-_BACKBONE, _INIT = "backbone", "init"
+_BACKBONE, _AFTER, _INIT = "backbone", "attention after stages", "init"
 
 
 def sentence_of(network: Network, *, backbone: bool = True) -> str:
@@ -44,33 +44,42 @@ def sentence_of(network: Network, *, backbone: bool = True) -> str:
 
 
 def difference_of(network: Network, other: Network) -> str:
-    """Return what a network has that another has not, e.g. `function softmax, not direct`; empty for equal ones."""
+    """Return what a network has that another has not, e.g. `channel function softmax, not direct`.
+
+    Empty where both are equal.
+    """
+    return "; ".join(_changes(network, other))
+
+
+def _changes(network: Network, other: Network) -> Iterator[str]:
     ours, theirs = aspects_of(network), aspects_of(other)
-    names = [*theirs, *(name for name in ours if name not in theirs)]
-    if not network.edges and other.edges:
-        ours = {name: text for name, text in ours.items() if name in (_BACKBONE, *_attention_names(ours))}
-        names = [name for name in names if name in (_BACKBONE, *_attention_names(theirs), *_attention_names(ours))]
-        changes = list(_changes(names, ours, theirs))
-        return ", ".join([*changes, "not connected"])
-    return ", ".join(_changes(names, ours, theirs))
+    yield from _changed(ours, theirs, [_BACKBONE, "attention"], named=False)
+    yield from _changed(ours, theirs, [_AFTER, _INIT], named=False)
+    if other.edges and not network.edges:
+        yield "not connected"
+        return
+    for dimension in sorted({*network.dimensions, *other.dimensions}):
+        aspects = [dimension, f"{dimension} function", f"{dimension} matching"]
+        if dimension not in ours:
+            yield f"no {dimension} connections"
+        elif dimension not in theirs:
+            yield ", ".join([f"{dimension} {ours[dimension]}", *(ours[name] for name in aspects[1:] if name in ours)])
+        else:
+            yield from _changed(ours, theirs, aspects, named=True)
 
 
-def _changes(names: Iterable[str], ours: Mapping[str, str], theirs: Mapping[str, str]) -> Iterator[str]:
-    for name in names:
+def _changed(
+    ours: Mapping[str, str], theirs: Mapping[str, str], aspects: Iterable[str], *, named: bool
+) -> Iterator[str]:
+    for name in aspects:
         new, old = ours.get(name), theirs.get(name)
         if new == old:
             continue
-        named = name if name != _BACKBONE else ""
-        if old is None:
-            yield f"{named} {new}".strip()
-        elif new is None:
-            yield f"no {named or old}"
+        before = f"{name} " if named else ""
+        if new is None:
+            yield f"no {old}" if not named else f"no {name}"
         else:
-            yield f"{named} {new}, not {old}".strip()
-
-
-def _attention_names(said: Mapping[str, str]) -> list[str]:
-    return [name for name in said if name.startswith("attention")]
+            yield f"{before}{new}" + ("" if old is None else f", not {old}")
 
 
 def aspects_of(network: Network) -> dict[str, str]:
@@ -81,7 +90,7 @@ def aspects_of(network: Network) -> dict[str, str]:
     said["attention"] = _attention(network.blocks)
     after = [node for node in network.nodes if node.after_stage and node.kind != NO_ATTENTION]
     if after:
-        said["attention after stages"] = ", ".join(
+        said[_AFTER] = ", ".join(
             f"{_settings(group)} after {_numbered('stage', [node.layout.stage + 1 for node in group])}"
             for group in _by(after, lambda node: node.kind).values()
         )

@@ -9,7 +9,6 @@ import typer
 
 StudyFile = Annotated[Path, typer.Argument(help="The study's YAML.", show_default=False)]
 StudyName = Annotated[str, typer.Argument(help="The study's name, or its YAML.", show_default=False)]
-SpecFile = Annotated[Path, typer.Argument(help="An exported model spec, or any architecture as YAML.")]
 Exported = Annotated[Path, typer.Argument(help="A model spec that `export`, `train` or `paper import` wrote.")]
 Storage = Annotated[
     str | None,

@@ -14,6 +14,7 @@ from dcasearch.cli import data as data_commands
 from dcasearch.cli.ablate import ablate
 from dcasearch.cli.arguments import AsJson, Storage, StudyFile, StudyName
 from dcasearch.cli.boxes import boxes
+from dcasearch.cli.compare import compare
 from dcasearch.cli.console import make_console
 from dcasearch.cli.contributions import contributions
 from dcasearch.cli.drift import drift
@@ -301,6 +302,7 @@ app.command("list")(list_studies)
 app.command()(report)
 app.command()(export)
 app.command()(ablate)
+app.command()(compare)
 app.command()(verify)
 app.command()(evaluate)
 app.command()(train)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dcasearch.cli.arguments import AsJson, Exported, SpecFile, Storage, StudyName
+from dcasearch.cli.arguments import AsJson, Exported, Storage, StudyName
 from dcasearch.cli.console import make_console
 
 
@@ -122,18 +122,28 @@ def verify(
 
 
 def inspect(
-    spec: SpecFile,
+    network: Annotated[
+        str,
+        typer.Argument(
+            help="A model spec, any architecture as YAML, STUDY/FIDELITY/NUMBER, STUDY/FIDELITY/BASELINE, or an id's "
+            "beginning.",
+            show_default=False,
+        ),
+    ],
     svg: Annotated[Path | None, typer.Option(help="Write a drawing of the connections.")] = None,
     resolution: Annotated[int | None, typer.Option(help="Pixels per side; else the export's, else 224.")] = None,
     classes: Annotated[int | None, typer.Option(help="Width of the classifier; else the export's, else 1000.")] = None,
+    storage: Storage = None,
 ) -> None:
-    """Show what an architecture builds: id, parameters, multiply-adds, connections."""
+    """Show what an architecture builds: in words, id, parameters, multiply-adds, connections."""
     from dcasearch.cli.networks import print_network
-    from dcasearch.config import load_architecture, load_yaml
+    from dcasearch.cli.referring import opened, referred
+    from dcasearch.config import load_yaml
     from dcasearch.models import cost
     from dcasearch.report.drawing import draw
 
-    architecture, written = load_architecture(spec), load_yaml(spec).data
+    architecture = referred(opened([network], storage), network).architecture
+    written = load_yaml(Path(network)).data if Path(network).is_file() else {}
     resolution = resolution or int(written.get("resolution", 224))
     classes = classes or int(written.get("num_classes", 1000))
     print_network(make_console(), architecture, cost(architecture, resolution, classes), resolution, classes)

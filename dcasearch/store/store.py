@@ -102,6 +102,13 @@ class Store(Database):
             return Architecture.parse(self._known(session.get(ArchitectureRow, id), "architecture", id).written)
 
     @outlasting
+    def architecture_ids(self, beginning: str = "") -> list[str]:
+        """Return the ids of all architectures that begin so, sorted."""
+        with self.reading() as session:
+            chosen = select(ArchitectureRow.id).where(ArchitectureRow.id.startswith(beginning, autoescape=True))
+            return sorted(session.scalars(chosen))
+
+    @outlasting
     def put_costs(
         self, architecture_id: str, resolution: int, classes: int, costs: Mapping[str, float], device: str = ""
     ) -> None:

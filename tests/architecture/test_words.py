@@ -98,15 +98,24 @@ def test_a_network_is_one_sentence(name: str) -> None:
     assert sentence_of(found, backbone=False) == sentence.partition(": ")[2]
 
 
+BOTH = (
+    "resnet34, not resnet18; CBAM r=16 in all stages, not SE r=16 in all stages; "
+    "channel dense into all stages, softmax, fc; spatial dense into all stages, softmax, average pool"
+)
+
+
 @pytest.mark.parametrize(
     ("new", "old", "said"),
     [
         ("chain", "chain", ""),
         ("chain", "some stages", "channel chain into all stages, not chain into stages 2–4"),
-        ("chain", "vanilla", "channel chain into all stages, channel function direct, channel matching fc"),
+        ("chain", "vanilla", "channel chain into all stages, direct, fc"),
+        ("both dimensions alike", "vanilla", BOTH),
+        ("after stages", "vanilla", "BAM r=16 after stages 1–3"),
+        ("vanilla", "after stages", "no BAM r=16 after stages 1–3"),
         ("vanilla", "chain", "not connected"),
-        ("two layers", "chain", "channel function learned, not direct, channel matching fc2 r=4, not fc"),
-        ("plain", "vanilla", "attention no attention, not SE r=16 in all stages"),
+        ("two layers", "chain", "channel function learned, not direct; channel matching fc2 r=4, not fc"),
+        ("plain", "vanilla", "no attention, not SE r=16 in all stages"),
     ],
 )
 def test_what_a_network_has_that_another_has_not(new: str, old: str, said: str) -> None:

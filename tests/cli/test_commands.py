@@ -42,6 +42,7 @@ NAMES = [
     "verify",
     "train",
     "inspect",
+    "compare",
     "kinds",
     "init",
     "schema",

@@ -1,0 +1,96 @@
+"""What a short form names: STUDY/FIDELITY/NUMBER, STUDY/FIDELITY/NAME, or the beginning of an architecture's id."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from dcasearch.analysis.standing import load_study_of
+from dcasearch.architecture import Architecture
+from dcasearch.architecture.words import sentence_of
+from dcasearch.errors import UserError, nearest
+from dcasearch.store import Store
+from dcasearch.trial import Role, Trial
+
+FORMS = (
+    "STUDY/FIDELITY/NUMBER (a trial), STUDY/FIDELITY/NAME (a baseline or a row of a list), or the beginning of an id"
+)
+_ID = re.compile(r"[0-9a-f]{4,16}")
+_SHOWN = 8
+"""Candidates that an error names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Referred:
+    """A network of a database, and its trainings where a fidelity was named."""
+
+    name: str
+    """As it was written."""
+    architecture: Architecture
+    study: str | None = None
+    fidelity: str | None = None
+    evaluations: Mapping[int, str] = field(default_factory=dict)
+    """Ids of its records at that fidelity, by seed."""
+
+
+def is_reference(text: str) -> bool:
+    """Return whether a text has the form of a reference, so that it is no file."""
+    return (len(text.split("/")) >= 3 and not text.endswith((".yaml", ".yml"))) or bool(_ID.fullmatch(text))
+
+
+def resolve(store: Store, text: str) -> Referred:
+    """Return the network that a short form names.
+
+    Raises:
+        UserError: it names none, or several; then with the candidates.
+    """
+    if _ID.fullmatch(text):
+        return _of_id(store, text)
+    study, _, rest = text.partition("/")
+    fidelity, _, last = rest.partition("/")
+    if not (study and fidelity and last):
+        raise UserError(f"'{text}' names no network; write {FORMS}")
+    known = [level.name for level in load_study_of(store, study).fidelities]
+    if fidelity not in known:
+        raise UserError(f"study '{study}' has no fidelity '{fidelity}'; {nearest(fidelity, known)}")
+    return _of_fidelity(store, text, study, fidelity, last)
+
+
+def _of_id(store: Store, text: str) -> Referred:
+    ids = store.architecture_ids(text)
+    if not ids:
+        raise UserError(f"{store.url} holds no network whose id begins with {text}")
+    if len(ids) > 1:
+        lines = [f"  {id}  {sentence_of(store.get_architecture(id).network)}" for id in ids[:_SHOWN]]
+        more = [f"  … and {len(ids) - _SHOWN} more"] if len(ids) > _SHOWN else []
+        raise UserError("\n".join([f"{len(ids)} networks have ids that begin with {text}:", *lines, *more]))
+    return Referred(name=text, architecture=store.get_architecture(ids[0]))
+
+
+def _of_fidelity(store: Store, text: str, study: str, fidelity: str, last: str) -> Referred:
+    trials = store.trials(study, fidelity)
+    roles = [role for role in store.roles(study) if (role.role, role.fidelity) == ("baseline", fidelity)]
+    if last.isdigit():
+        named: list[Trial | Role] = [trial for trial in trials if trial.number == int(last)]
+    else:
+        named = [*(role for role in roles if role.name == last), *(trial for trial in trials if trial.label == last)]
+    if not named:
+        raise UserError(f"{study}/{fidelity} has no '{last}'; {_known(trials, roles)}")
+    id = named[0].architecture_id
+    trained = [one for one in (*trials, *roles) if one.architecture_id == id and one.evaluation is not None]
+    complete = [one for one in trained if isinstance(one, Role) or one.values is not None]
+    return Referred(
+        name=text,
+        architecture=store.get_architecture(id),
+        study=study,
+        fidelity=fidelity,
+        evaluations={one.seed: one.evaluation for one in complete if one.evaluation is not None},
+    )
+
+
+def _known(trials: Iterable[Trial], roles: Iterable[Role]) -> str:
+    names = dict.fromkeys([*(role.name for role in roles), *(trial.label for trial in trials if trial.label)])
+    numbers = [trial.number for trial in trials]
+    counted = f"trials {min(numbers)} to {max(numbers)}" if numbers else "no trials"
+    return f"it has {counted}" + (f" and {', '.join(names)}" if names else "")
