@@ -28,6 +28,7 @@ from dcasearch.cli.reading import export, inspect, kinds, list_studies, report, 
 from dcasearch.cli.replay import replay
 from dcasearch.cli.retry import retry
 from dcasearch.cli.train import train
+from dcasearch.cli.trials import trials
 from dcasearch.errors import DcasearchError, Interrupted, UserError, nearest
 
 if TYPE_CHECKING:  # commands import their rooms themselves, so that `--help` is instant
@@ -303,6 +304,7 @@ app.command()(report)
 app.command()(export)
 app.command()(ablate)
 app.command()(compare)
+app.command()(trials)
 app.command()(verify)
 app.command()(evaluate)
 app.command()(train)

@@ -17,5 +17,14 @@ def parse_number(value: object) -> object:
     return float(match[1]) * _UNITS[match[2]] if match else value
 
 
+def number_in(text: str) -> float | None:
+    """Return the number that a text stands for, with or without a unit; None where it is none."""
+    value = parse_number(text)
+    try:
+        return value if isinstance(value, float) else float(text)
+    except ValueError:
+        return None
+
+
 Human = Annotated[float, BeforeValidator(parse_number)]
 """A float that may be written with a unit: k, M, G, T."""

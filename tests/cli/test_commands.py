@@ -43,6 +43,7 @@ NAMES = [
     "train",
     "inspect",
     "compare",
+    "trials",
     "kinds",
     "init",
     "schema",
