@@ -25,6 +25,7 @@ from dcasearch.cli.tables import make_table, print_long
 from dcasearch.config.study import Study
 from dcasearch.metrics import METRICS, SCORE
 from dcasearch.search.racing import RaceStanding
+from dcasearch.store import Driver
 from dcasearch.trial import State, Trial
 
 if TYPE_CHECKING:  # torch and ray are imported by those who use them
@@ -261,6 +262,12 @@ def as_json(standing: Standing, trust: Iterable[Trust] = ()) -> dict[str, Any]:
         "power": [_plain_power(power) for power in standing.powers],
         "networks": {"backbone": standing.networks.backbone or None, "in_words": dict(standing.networks.of)},
     }
+
+
+def plain_driver(driver: Driver) -> dict[str, Any]:
+    """Return who drives a study as plain data."""
+    times = {name: getattr(driver, name).isoformat() for name in ("since", "heard")}
+    return {"host": driver.host, "pid": driver.pid, "lives": driver.lives, **times}
 
 
 def _plain_power(power: Power) -> dict[str, Any]:

@@ -17,16 +17,19 @@ def status(study: StudyName, storage: Storage = None, as_json: AsJson = False) -
     from dcasearch.analysis.standing import load_study_of, standing_of
     from dcasearch.analysis.trust import trust_of
     from dcasearch.cli.printing import as_json as plain
-    from dcasearch.cli.printing import print_powers, print_standing, print_trust
+    from dcasearch.cli.printing import plain_driver, print_powers, print_standing, print_trust
     from dcasearch.cli.storage import open_study
 
     console = make_console(stderr=as_json)
     name, store = open_study(study, storage, console)
     trust = trust_of(load_study_of(store, name), store)
-    standing = standing_of(store, name)
+    standing, driver = standing_of(store, name), store.driver(name)
     if as_json:
-        print(json.dumps(plain(standing, trust), indent=1))
+        print(
+            json.dumps({**plain(standing, trust), "driver": None if driver is None else plain_driver(driver)}, indent=1)
+        )
         return
+    console.print("No driver runs it." if driver is None else driver.in_words())
     print_standing(console, standing, every_trial=True)
     print_powers(console, standing.powers)
     print_trust(console, trust)

@@ -3,13 +3,14 @@
 `Store` is the room's door. Tables of ours are named `dca_…`, so that they never meet Optuna's.
 """
 
-from dcasearch.store.lease import Lease
+from dcasearch.store.lease import Driver, Lease
 from dcasearch.store.records import Request, StoredStudy
 from dcasearch.store.store import Store
 from dcasearch.store.table_versions import exists, upgrade
 from dcasearch.store.urls import anchored, default_url, redact, storage_of
 
 __all__ = [
+    "Driver",
     "Lease",
     "Request",
     "Store",

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -33,6 +34,40 @@ _SAME_START = 2.0  # seconds; a process's start time shifts a little when the sy
 Writing: TypeAlias = Callable[[], AbstractContextManager[Session]]
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The process that holds a study's lease, or held it when it died."""
+
+    host: str
+    pid: int
+    since: datetime
+    heard: datetime
+    """When it last renewed its lease, by the database's clock."""
+    lives: bool
+
+    def in_words(self) -> str:
+        """Return who drives a study, in a sentence."""
+        who = f"process {self.pid} on {self.host}"
+        if self.lives:
+            return f"Run by {who} since {self.since.astimezone():%Y-%m-%d %H:%M:%S}."
+        return f"Its driver, {who}, is gone; last heard of {self.heard.astimezone():%Y-%m-%d %H:%M:%S}."
+
+
+def driver_of(session: Session, study: str, host: str | None = None) -> Driver | None:
+    """Return who holds a study's lease; None where nobody does: the last driver has ended as it should, or none began.
+
+    Args:
+        session: Of the study's database.
+        study: Its name.
+        host: Of this process; by default the machine's name.
+    """
+    holder = session.get(LeaseRow, study)
+    if holder is None:
+        return None
+    lives = _lives(holder, _moment(session), host or socket.gethostname())
+    return Driver(holder.host, holder.pid, holder.since, holder.heartbeat, lives)
 
 
 class Lease:
@@ -106,7 +141,7 @@ class Lease:
             claimed = session.get(ClaimRow, evaluation)
             if claimed is not None and claimed.token != self._token:
                 holder = session.scalars(select(LeaseRow).where(LeaseRow.token == claimed.token)).one_or_none()
-                if holder is not None and self._lives(holder, _moment(session)):
+                if holder is not None and _lives(holder, _moment(session), self._host):
                     return holder.study
             session.merge(ClaimRow(evaluation=evaluation, token=self._token))
         return None
@@ -123,7 +158,7 @@ class Lease:
         with self._writing() as session:
             moment = _moment(session)
             holder = session.get(LeaseRow, self._study)
-            if holder is not None and holder.token != self._token and self._lives(holder, moment):
+            if holder is not None and holder.token != self._token and _lives(holder, moment, self._host):
                 raise StudyLocked(
                     f"Study '{self._study}' is run by process {holder.pid} on {holder.host} since "
                     f"{holder.since.astimezone():%Y-%m-%d %H:%M:%S}. Wait until it ends, or stop it there."
@@ -142,16 +177,6 @@ class Lease:
             session.execute(delete(ClaimRow).where(ClaimRow.token.not_in(living)))
         self._renewed = time.monotonic()
 
-    def _lives(self, holder: LeaseRow, moment: datetime) -> bool:
-        if holder.host != self._host:
-            return moment - holder.heartbeat < STALE
-        try:
-            process = psutil.Process(holder.pid)
-            same = abs(process.create_time() - holder.process_started) < _SAME_START
-            return same and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
-
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT.total_seconds()) and not self._lost.is_set():
             try:
@@ -169,6 +194,18 @@ class Lease:
         self._renewed = time.monotonic()
         if isinstance(result, CursorResult) and result.rowcount == 0:
             self._lost.set()
+
+
+def _lives(holder: LeaseRow, moment: datetime, host: str) -> bool:
+    """Return whether a driver is alive, as seen from a host at a moment of the database's clock."""
+    if holder.host != host:
+        return moment - holder.heartbeat < STALE
+    try:
+        process = psutil.Process(holder.pid)
+        same = abs(process.create_time() - holder.process_started) < _SAME_START
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _moment(session: Session) -> datetime:

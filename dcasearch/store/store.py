@@ -17,6 +17,7 @@ from dcasearch.measurement import Measurement
 from dcasearch.store import records
 from dcasearch.store.activity import last_activity
 from dcasearch.store.database import Database
+from dcasearch.store.lease import Driver, driver_of
 from dcasearch.store.outage import outlasting
 from dcasearch.store.records import Request, RequestKind, StoredStudy
 from dcasearch.store.tables import (
@@ -256,6 +257,12 @@ class Store(Database):
             return last_activity(session, study)
 
     # Requests to a running study
+
+    @outlasting
+    def driver(self, study: str) -> Driver | None:
+        """Return who holds a study's lease, alive or dead; None where nobody does."""
+        with self.reading() as session:
+            return driver_of(session, study)
 
     @outlasting
     def request(self, study: str, kind: RequestKind, fidelity: str | None = None, number: int | None = None) -> Request:

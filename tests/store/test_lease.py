@@ -191,3 +191,26 @@ def test_a_killed_drivers_claims_hold_nobody_up(store: Store, url: str) -> None:
     finally:
         driver.kill()
         driver.wait()
+
+
+def test_who_drives_a_study_is_known_while_it_runs_and_after_it_was_killed(store: Store, url: str) -> None:
+    assert store.driver(STUDY) is None
+    driver = start_driver(url)
+    found = store.driver(STUDY)
+    assert found is not None
+    assert (found.pid, found.lives) == (driver.pid, True)
+    assert found.in_words().startswith(f"Run by process {driver.pid} on ")
+    driver.kill()
+    driver.wait()
+    dead = store.driver(STUDY)
+    assert dead is not None
+    assert not dead.lives
+    assert f"Its driver, process {driver.pid} on {found.host}, is gone; last heard of " in dead.in_words()
+
+
+def test_a_driver_that_has_ended_is_nobody(store: Store) -> None:
+    with store.lease(STUDY):
+        driver = store.driver(STUDY)
+        assert driver is not None
+        assert driver.pid == os.getpid()
+    assert store.driver(STUDY) is None
