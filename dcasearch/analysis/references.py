@@ -78,7 +78,8 @@ def _of_fidelity(store: Store, text: str, study: str, fidelity: str, last: str) 
     if not named:
         raise UserError(f"{study}/{fidelity} has no '{last}'; {_known(trials, roles)}")
     id = named[0].architecture_id
-    trained = [one for one in (*trials, *roles) if one.architecture_id == id and one.evaluation is not None]
+    every: list[Trial | Role] = [*trials, *roles]
+    trained = [one for one in every if one.architecture_id == id and one.evaluation is not None]
     complete = [one for one in trained if isinstance(one, Role) or one.values is not None]
     return Referred(
         name=text,

@@ -6,6 +6,7 @@ Blocks and stages are counted from 1 in network order.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from enum import Enum
 from typing import TypeVar
 
 from dcasearch.architecture.kinds import KINDS, Dimension, Option, Value
@@ -159,11 +160,16 @@ def _settings(nodes: Sequence[Node]) -> str:
     return " ".join(words) + "".join(f" ({form} message)" for form in sorted(map(str, forms)))
 
 
-_NOTHING = object()
-"""Stands for no value, since None is one."""
+class _Nothing(Enum):
+    """Stands for no value, since None is one."""
+
+    NOTHING = 0
 
 
-def written_of(option: Option, nodes: Sequence[Node]) -> Value | object:
+_NOTHING = _Nothing.NOTHING
+
+
+def written_of(option: Option, nodes: Sequence[Node]) -> Value | _Nothing:
     """Return one value of an option that explains what is built in some nodes, `_NOTHING` where there is none.
 
     Of several the default where it is one, else the smallest.
