@@ -98,7 +98,7 @@ class FidelityStanding:
     """What can be told apart here; None of a zero-cost fidelity."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Standing:
     """A study as its database tells it."""
 

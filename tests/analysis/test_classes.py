@@ -27,7 +27,8 @@ def standing(*leaders: Compared | None, finals: tuple[Compared, ...] = ()) -> St
         empty: dict[str, Any] = {"trials": (), "counts": {}, "baselines": (), "suspended": ()}
         return FidelityStanding(name=f"level{number}", leader=leader, **empty)
 
-    return Standing(make_study(), tuple(level(*one) for one in enumerate(leaders)), finals, None, 0.0)
+    fidelities = tuple(level(*one) for one in enumerate(leaders))
+    return Standing(study=make_study(), fidelities=fidelities, finals=finals, winner=None, seconds=0.0)
 
 
 def test_classes_are_means_over_the_seeds_of_the_last_leader_and_of_the_winner_the_worst_first() -> None:

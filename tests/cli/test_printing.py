@@ -36,6 +36,10 @@ from tests.search.test_racing import Field
 from tests.support import make_study
 
 
+def alone(fidelity: FidelityStanding) -> Standing:
+    return Standing(study=make_study(), fidelities=(fidelity,), finals=(), winner=None, seconds=0.0)
+
+
 def standing_at(name: str, trials: tuple[Trial, ...], counts: dict[State, int], **more: Any) -> FidelityStanding:
     return FidelityStanding(name=name, trials=trials, counts=counts, leader=None, baselines=(), suspended=(), **more)
 
@@ -95,7 +99,7 @@ def test_a_standing_says_how_often_which_trial_lost_its_worker(capsys: pytest.Ca
     def told(*retries: int) -> str:
         trials = tuple(trial(number=number, retries=count) for number, count in enumerate(retries))
         fidelity = standing_at("proxy", trials, {State.COMPLETE: len(trials)})
-        print_standing(Console(width=140), Standing(make_study(), (fidelity,), (), None, 0.0), every_trial=False)
+        print_standing(Console(width=140), alone(fidelity), every_trial=False)
         return capsys.readouterr().out
 
     assert "workers lost and trials gone on: 3 (trial 1: 2, trial 2: 1)" in told(0, 2, 1)
@@ -107,7 +111,7 @@ def test_a_race_is_a_table_of_who_is_in_and_who_left_when_with_what_it_can_find(
 ) -> None:
     race = Field().seeds(3, 90.0, 40.0, 20.0).race()
     fidelity = standing_at("full", tuple(race.candidates[0].trials), {}, race=race)
-    print_standing(Console(width=140), Standing(make_study(), (fidelity,), (), None, 0.0), every_trial=False)
+    print_standing(Console(width=140), alone(fidelity), every_trial=False)
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "race (confidence 95%, up to 6 seeds): trial 0 is told apart from all others" in lines
     assert "candidate top-1 % seeds best − race architecture" in lines
@@ -202,7 +206,7 @@ def of_classes(count: int) -> Standing:
         of_classes=classes,
     )
     level = dataclasses.replace(standing_at("full", (), {}), leader=leader)
-    return Standing(make_study(), (level,), (), None, 0.0)
+    return alone(level)
 
 
 def test_classes_are_a_table_whose_middle_is_left_out_where_there_are_many(capsys: pytest.CaptureFixture[str]) -> None:
