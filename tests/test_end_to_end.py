@@ -213,7 +213,7 @@ def test_the_dashboard_shows_a_study_while_it_runs_and_does_not_disturb_it(
             assert re.search(r"Trial 0 ", shown)
             assert "Complete" in shown
             page.get(f"{address}/dashboard/studies/{names['tiny.proxy']}/note")
-            assert "leader −" in text_of(page, "4 complete")
+            assert "leader's lead" in text_of(page, "4 complete")
             page.save_screenshot(str(tmp_path / "note.png"))
     assert "failed" not in text + rest
     assert "lost" not in text + rest

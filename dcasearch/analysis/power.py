@@ -27,12 +27,12 @@ from dcasearch.analysis.trust import ESTIMABLE
 from dcasearch.config.study import Promotion
 from dcasearch.metrics import CLASSIFICATION, METRICS, Metric
 
-LEGEND = "± is the 95% margin of a difference, by seeds and images, for all rows of a table at once; ≈ is not resolved."
+LEGEND = "± is the 95% margin of a lead, by seeds and images, for all rows of a table at once; a lead counts beyond it."
 SEEDS_UNKNOWN = (
-    "'+ seeds': fewer than three seeds each say too little of their noise; ± lacks it, and nothing is resolved."
+    "needs 3 seeds: fewer than three seeds each say too little of their noise; ± lacks it, and no lead counts."
 )
 SEEDS_ALONE = "The metric is no share of images, so ± is by seeds alone, on these images."
-IMAGES_UNKNOWN = "This database lacks image counts, so no difference can be resolved; `run` adds them."
+IMAGES_UNKNOWN = "This database lacks image counts, so no lead can count; `run` adds them."
 
 
 @dataclass(frozen=True)

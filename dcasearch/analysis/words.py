@@ -38,6 +38,16 @@ def verdict(difference: Difference | None, metric: Metric) -> str:
     return "better" if metric.sign * difference.value > 0 else "worse"
 
 
+LEADS = ("leader's lead", "does it count?")
+"""Columns of a comparison: what the leader is ahead by, and whether that counts, in a word."""
+
+
+def counts(difference: Difference | None, metric: Metric) -> str:
+    """Return whether a difference counts: `yes`, `no`, or why nobody can say."""
+    word = verdict(difference, metric)
+    return {"better": "yes", "worse": "yes", "not resolved": "no"}.get(word, word)
+
+
 def in_numbers(difference: Difference | None) -> str:
     """Return e.g. `+0.35 ± 0.8`, without signs for a verdict, which stands beside it in words."""
     if difference is None:

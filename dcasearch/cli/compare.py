@@ -47,17 +47,18 @@ def compare(
 
 def _print(console: Console, found: list[ComparedNetwork]) -> None:
     from dcasearch.analysis.power import legend
-    from dcasearch.analysis.words import in_numbers, verdict
+    from dcasearch.analysis.words import counts, in_numbers
     from dcasearch.cli.tables import make_table
 
     headline = next((one.headline for one in found if one.headline is not None), None)
     if headline is not None:
         table = make_table("", headline.heading, "seeds", "first − this", "does it count?", "architecture")
         for one in found:
-            counts = "" if one.difference is None else _counts(verdict(one.difference, headline))
             mean = "" if one.mean is None else f"{one.mean:{headline.digits}}"
             seeds = ", ".join(map(str, one.values))
-            table.add_row(one.name, mean, seeds, in_numbers(one.difference), counts, one.architecture_id)
+            table.add_row(
+                one.name, mean, seeds, in_numbers(one.difference), counts(one.difference, headline), one.architecture_id
+            )
         console.print(table)
     first, *others = found
     console.print(f"{first.name}: {first.sentence}")
@@ -66,10 +67,6 @@ def _print(console: Console, found: list[ComparedNetwork]) -> None:
         console.print(f"{one.name}: {'the same network' if same else one.against_first or one.sentence}")
     if lines := legend([one.difference for one in found if one.difference is not None]):
         console.print("\n" + "\n".join(lines), style="dim")
-
-
-def _counts(word: str) -> str:
-    return {"better": "yes", "worse": "yes", "not resolved": "no"}.get(word, word)
 
 
 def _plain(one: ComparedNetwork) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from dcasearch.analysis.classes import class_table_of
 from dcasearch.analysis.power import Expected, Power
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, others_of
 from dcasearch.analysis.trust import Trust
-from dcasearch.analysis.words import HOW_TO_ESTIMATE
+from dcasearch.analysis.words import HOW_TO_ESTIMATE, LEADS, counts, in_numbers
 from dcasearch.analysis.words import cells as cells_of_power
 from dcasearch.cli.networks import print_networks
 from dcasearch.cli.rows import plain_table, print_table
@@ -130,7 +130,7 @@ def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStan
     if leader or fidelity.baselines:
         console.print(_comparison([*leader, *fidelity.baselines], fidelity.leader))
         if fidelity.race is not None and fidelity.baselines:
-            console.print("  leader −: over the seeds that both have")
+            console.print("  leader's lead: over the seeds that both have")
     if fidelity.race is not None and fidelity.race.candidates:
         _print_race(console, fidelity.race)
     if every_trial and fidelity.trials:
@@ -294,24 +294,25 @@ def _comparison(candidates: Sequence[Compared], leader: Compared | None) -> Tabl
     headline = candidates[0].headline
     others = next((others_of(candidate) for candidate in candidates if candidate.trained), ())
     heads = [headline.heading, *(metric.heading for metric in others)]
-    table = make_table("", *heads, "seeds", "leader −", "architecture")
+    table = make_table("", *heads, "seeds", *LEADS, "architecture")
     for candidate in candidates:
         if not candidate.trained:
-            table.add_row(candidate.shown, "failed", *[""] * len(others), "", "", candidate.failure)
+            table.add_row(candidate.shown, "failed", *[""] * len(others), "", "", "", candidate.failure)
             continue
         table.add_row(
             candidate.shown,
             _mean_and_spread(candidate.compared, headline.digits),
             *(f"{statistics.fmean(candidate.values[metric.name]):{metric.digits}}" for metric in others),
             ", ".join(map(str, candidate.seeds)),
-            "" if candidate.behind is None else str(candidate.behind),
+            in_numbers(candidate.behind),
+            counts(candidate.behind, headline),
             candidate.architecture_id,
         )
     return table
 
 
 def _scores(candidates: Sequence[Compared], leader: Compared | None) -> Table:
-    table = make_table("", "score", "leader −", "architecture")
+    table = make_table("", "score", LEADS[0], "architecture")
     for candidate in candidates:
         if not candidate.compared:
             table.add_row(candidate.name, "failed", "", candidate.failure)

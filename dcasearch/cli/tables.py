@@ -12,7 +12,17 @@ _WORDS = (
     *("name", "predictor", "against", "state", "architecture", "why", "race"),
     *("attention", "receives from", "expected", "got"),
     *("dimension", "into", "from", "function", "measure"),
-    *("name and source", "place", "dimensions", "options", "what it is", "network", "fidelity", "failure"),
+    *(
+        "name and source",
+        "place",
+        "dimensions",
+        "options",
+        "what it is",
+        "does it count?",
+        "network",
+        "fidelity",
+        "failure",
+    ),
 )
 """Columns that are no numbers."""
 

@@ -11,6 +11,7 @@ import optuna
 from dcasearch.analysis.naming import Sentences
 from dcasearch.analysis.races import verdict
 from dcasearch.analysis.standing import Compared, FidelityStanding, explained, standing_of
+from dcasearch.analysis.words import LEADS, counts, in_numbers
 from dcasearch.errors import StorageError, UserError
 from dcasearch.store import Store
 
@@ -67,7 +68,7 @@ def note(fidelity: FidelityStanding, networks: Sentences | None = None) -> str:
     """Return a fidelity's leader and baselines as Markdown, with what each network is in words."""
     rows = [*([fidelity.leader] if fidelity.leader else []), *fidelity.baselines]
     value = fidelity.score or (rows[0].headline.heading if rows else "")
-    lines = [_cells("", value, "seeds", "leader −", "architecture"), "|---|--:|--:|--:|---|"]
+    lines = [_cells("", value, "seeds", *LEADS, "architecture"), "|---|--:|--:|--:|---|---|"]
     lines += [_row(row, fidelity.leader) for row in rows if row.seeds]
     lines += [f"\n{line}" for line in explained(rows)]
     counts = ", ".join(f"{n} {state}" for state, n in sorted(fidelity.counts.items()))
@@ -86,12 +87,13 @@ def _head(fidelity: FidelityStanding) -> str:
 
 def _row(row: Compared, leader: Compared | None) -> str:
     digits = row.headline.digits
-    difference = "" if row.behind is None else str(row.behind)
+    difference = in_numbers(row.behind)
     if row.scored and leader is not None and row is not leader:
         difference = f"{leader.ahead_of(row):+{digits}}"
     seeds = ", ".join(map(str, row.seeds))
     spread = f" ± {statistics.stdev(row.compared):{digits}}" if row.trained and len(row.seeds) > 1 else ""
-    return _cells(row.shown, f"{row.mean:{digits}}{spread}", seeds, difference, f"`{row.architecture_id}`")
+    counted = counts(row.behind, row.headline)
+    return _cells(row.shown, f"{row.mean:{digits}}{spread}", seeds, difference, counted, f"`{row.architecture_id}`")
 
 
 def _cells(*cells: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from dcasearch.analysis import races
 from dcasearch.analysis.classes import class_table_of
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, others_of, standing_of
-from dcasearch.analysis.words import cells, how_to_read
+from dcasearch.analysis.words import cells, counts, how_to_read, in_numbers
 from dcasearch.metrics import METRICS
 from dcasearch.report.figures import Figure, figures_of
 from dcasearch.report.readings import Reading
@@ -220,7 +220,7 @@ def _rows(candidates: Sequence[Compared]) -> list[dict[str, Any]]:
     for n, candidate in enumerate(candidates):
         values, digits = candidate.compared, candidate.headline.digits
         spread = f" ± {statistics.stdev(values):{digits}}" if len(values) > 1 else ""
-        difference = "" if candidate.behind is None else str(candidate.behind)
+        difference = in_numbers(candidate.behind)
         if n > 0 and candidate.scored and values and candidates[0].compared:
             difference = f"{candidates[0].ahead_of(candidate):+{digits}}"
         rows.append(
@@ -230,6 +230,7 @@ def _rows(candidates: Sequence[Compared]) -> list[dict[str, Any]]:
                 "others": [f"{statistics.fmean(candidate.values[m.name]):{m.digits}}" for m in others_of(candidate)],
                 "seeds": ", ".join(map(str, candidate.seeds)),
                 "difference": difference,
+                "counts": counts(candidate.behind, candidate.headline),
                 "architecture": candidate.architecture_id,
                 "failure": candidate.failure,
             }

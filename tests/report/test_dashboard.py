@@ -51,10 +51,10 @@ def test_a_note_is_a_table_of_the_leader_and_its_lead_over_each_baseline_that_wa
     assert note(standing).splitlines() == [
         "**proxy**: 3 complete",
         "",
-        "|  | &emsp;top-1 % | &emsp;seeds | &emsp;leader − | &emsp;architecture |",
-        "|---|--:|--:|--:|---|",
-        "| trial 4 | &emsp;90.50 | &emsp;0 | &emsp; | &emsp;`trial 4-id` |",
-        "| plain | &emsp;88.50 ± 0.71 | &emsp;0, 1 | &emsp;≈ +2.00 ± 3.1 | &emsp;`plain-id` |",
+        "|  | &emsp;top-1 % | &emsp;seeds | &emsp;leader's lead | &emsp;does it count? | &emsp;architecture |",
+        "|---|--:|--:|--:|---|---|",
+        "| trial 4 | &emsp;90.50 | &emsp;0 | &emsp; | &emsp; | &emsp;`trial 4-id` |",
+        "| plain | &emsp;88.50 ± 0.71 | &emsp;0, 1 | &emsp;+2.00 ± 3.1 | &emsp;no | &emsp;`plain-id` |",
         "",
         LEGEND,
     ]

@@ -11,6 +11,7 @@ import pytest
 from dcasearch import study as study_room
 from dcasearch.analysis.power import LEGEND
 from dcasearch.analysis.standing import standing_of
+from dcasearch.analysis.words import counts, in_numbers
 from dcasearch.errors import TrialFailure, UserError
 from dcasearch.report.figures import _means, figures_of
 from dcasearch.report.page import render, write_report
@@ -105,7 +106,10 @@ def test_the_page_says_who_leads_by_how_much_with_seeds_and_calls_nothing_a_win(
     assert "wins" not in text
     for baseline in baselines:
         assert baseline.name in text
-        assert f'<td class="number">{baseline.behind}</td>' in text
+        cells = (
+            f'<td class="number">{in_numbers(baseline.behind)}</td><td>{counts(baseline.behind, best.headline)}</td>'
+        )
+        assert cells in text
     assert "zero: snip, nothing is trained" in text
     assert "9 complete" in text
 
@@ -116,7 +120,7 @@ def test_the_page_says_what_can_be_told_apart_and_what_the_signs_mean(ended: Sto
     assert LEGEND in text
     assert [power.name for power in standing.powers] == ["proxy", "full", "final"]
     assert text.count("(images, at ") == 3  # none has three seeds
-    assert text.count("needs 3 seeds") == 3
+    assert text.count('<td class="number">needs 3 seeds</td>') == 3
     assert "final, df" in text
 
 
