@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,15 @@ if TYPE_CHECKING:  # needs torch
     from dcasearch.export import Spec
 
 
+_SHORT = 8
+"""Digits of an id that are enough where no other network shown begins so; `inspect` and `compare` take them."""
+
+
+def short(id: str, others: Iterable[str]) -> str:
+    """Return the beginning of an id where it is unambiguous among others, else all of it."""
+    return id[:_SHORT] if sum(other[:_SHORT] == id[:_SHORT] for other in others) == 1 else id
+
+
 def print_networks(console: Console, standing: Standing) -> None:
     """Print those who are compared in words, each network once under its first name."""
     if not standing.networks.of:
@@ -26,7 +36,7 @@ def print_networks(console: Console, standing: Standing) -> None:
     names = standing.named
     table = make_table("", "what it is", "architecture")
     for id, sentence in standing.networks.of.items():
-        table.add_row(names[id], sentence, id)
+        table.add_row(names[id], sentence, short(id, names))
     console.print(table)
 
 

@@ -14,7 +14,7 @@ from dcasearch.analysis.trust import Correlation, Trust
 from dcasearch.architecture import Architecture
 from dcasearch.cli import printing
 from dcasearch.cli.console import make_console
-from dcasearch.cli.networks import print_network
+from dcasearch.cli.networks import print_network, short
 from dcasearch.cli.printing import as_json as plain
 from dcasearch.cli.printing import (
     print_checks,
@@ -230,3 +230,8 @@ def test_classes_are_in_the_json_of_those_who_have_them_alone() -> None:
     leader = plain(of_classes(2))["fidelities"][0]["leader"]
     assert leader["of_classes"] == {"class00": (0.0, 2.0), "class01": (10.0, 12.0)}
     assert "of_classes" not in plain(of_classes(0))["fidelities"][0]["leader"]
+
+
+def test_an_id_is_short_where_no_other_begins_so() -> None:
+    ids = ["0123456789abcdef", "0123456700000000", "fedcba9876543210"]
+    assert [short(id, ids) for id in ids] == ["0123456789abcdef", "0123456700000000", "fedcba98"]
