@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dcasearch.analysis.paired import ENOUGH
 from dcasearch.analysis.power import Difference, Power
 from dcasearch.metrics import METRICS, Metric
@@ -56,6 +58,15 @@ def in_numbers(difference: Difference | None) -> str:
     if difference.margin is None:
         return value
     return f"{value} ± {difference.margin:.1f}" if difference.digits == ".2f" else f"{value} ± {difference.margin:.2g}"
+
+
+def too_small(powers: Sequence[Power]) -> str | None:
+    """Return in one sentence that a study can tell no networks apart; None where it may."""
+    if not powers or any(power.seeds >= ENOUGH for power in powers):
+        return None
+    most = max(power.seeds for power in powers)
+    seeds = "one seed" if most == 1 else f"{most} seeds"
+    return f"Too small to tell networks apart: each has {seeds}, and a lead counts from {ENOUGH} on."
 
 
 def cells(power: Power, *, of_loss: bool = False) -> dict[str, str]:

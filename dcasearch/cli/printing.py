@@ -17,7 +17,7 @@ from dcasearch.analysis.classes import class_table_of
 from dcasearch.analysis.power import Expected, Power
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, others_of
 from dcasearch.analysis.trust import Trust
-from dcasearch.analysis.words import HOW_TO_ESTIMATE, LEADS, counts, in_numbers
+from dcasearch.analysis.words import HOW_TO_ESTIMATE, LEADS, counts, in_numbers, too_small
 from dcasearch.analysis.words import cells as cells_of_power
 from dcasearch.cli.networks import print_networks
 from dcasearch.cli.rows import plain_table, print_table
@@ -86,6 +86,8 @@ def print_data(console: Console, study: Study, data: DataInfo) -> None:
 
 def print_standing(console: Console, standing: Standing, *, every_trial: bool) -> None:
     """Print where a study stands."""
+    if (warning := too_small(standing.powers)) is not None:
+        console.print(warning, style="yellow")
     if standing.table is not None:
         print_table(console, standing.table)
     for fidelity in standing.fidelities:
@@ -120,9 +122,12 @@ def _print_classes(console: Console, standing: Standing) -> None:
 
 
 def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStanding, *, every_trial: bool) -> None:
-    counts = ", ".join(f"{fidelity.counts[state]} {state}" for state in State if fidelity.counts.get(state))
+    states = ", ".join(f"{fidelity.counts[state]} {state}" for state in State if fidelity.counts.get(state))
+    states = states or ("no trial yet" if fidelity.baselines else "not begun")
     kind = f" ({fidelity.score}, nothing is trained)" if fidelity.score else ""
-    console.print(f"\n{fidelity.name}{kind}: {counts or 'not begun'}", style="bold")
+    console.print(
+        f"\n{fidelity.name}{kind}: {counts or ('no trial yet' if fidelity.baselines else 'not begun')}", style="bold"
+    )
     if again := [trial for trial in fidelity.trials if trial.retries]:
         times = ", ".join(f"trial {trial.number}: {trial.retries}" for trial in again)
         console.print(f"  workers lost and trials gone on: {sum(trial.retries for trial in again)} ({times})")
@@ -222,7 +227,7 @@ def why(trial: Trial) -> str:
     if trial.state in (State.DUPLICATE, State.WAITING):
         return f"of trial {trial.duplicate_of}"
     if trial.state is State.PRUNED:
-        return f"rung {trial.attributes.get('rung')}"
+        return f"after epoch {trial.epochs}"
     if trial.state is State.FAILED:
         return f"{trial.failure}: {trial.message}"
     if trial.origin.startswith("promoted"):

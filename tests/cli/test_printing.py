@@ -66,7 +66,7 @@ def trial(**changes: Any) -> Trial:
         ({"state": State.INFEASIBLE, "constraint": "params 9 > 5"}, "params 9 > 5"),
         ({"state": State.DUPLICATE, "duplicate_of": 3}, "of trial 3"),
         ({"state": State.WAITING, "duplicate_of": 3}, "of trial 3"),
-        ({"state": State.PRUNED, "attributes": {"rung": 1}}, "rung 1"),
+        ({"state": State.PRUNED, "epochs": 2, "attributes": {"rung": 1}}, "after epoch 2"),
         ({"state": State.FAILED, "failure": "nan", "message": "epoch 2"}, "nan: epoch 2"),
         (
             {"origin": "promoted", "attributes": {"of": 4, "reason": "place 1 by value"}},
