@@ -125,9 +125,7 @@ def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStan
     states = ", ".join(f"{fidelity.counts[state]} {state}" for state in State if fidelity.counts.get(state))
     states = states or ("no trial yet" if fidelity.baselines else "not begun")
     kind = f" ({fidelity.score}, nothing is trained)" if fidelity.score else ""
-    console.print(
-        f"\n{fidelity.name}{kind}: {counts or ('no trial yet' if fidelity.baselines else 'not begun')}", style="bold"
-    )
+    console.print(f"\n{fidelity.name}{kind}: {states}", style="bold")
     if again := [trial for trial in fidelity.trials if trial.retries]:
         times = ", ".join(f"trial {trial.number}: {trial.retries}" for trial in again)
         console.print(f"  workers lost and trials gone on: {sum(trial.retries for trial in again)} ({times})")
