@@ -310,6 +310,7 @@ def _comparison(candidates: Sequence[Compared], leader: Compared | None) -> Tabl
             in_numbers(candidate.behind),
             counts(candidate.behind, headline),
             candidate.architecture_id,
+            style="bold" if candidate is leader else None,
         )
     return table
 

@@ -8,13 +8,14 @@ import pytest
 from rich.console import Console
 
 from dcasearch.analysis.forecast import forecast
+from dcasearch.analysis.naming import Sentences
 from dcasearch.analysis.power import Measurement, expected, power
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing
 from dcasearch.analysis.trust import Correlation, Trust
 from dcasearch.architecture import Architecture
 from dcasearch.cli import printing
 from dcasearch.cli.console import make_console
-from dcasearch.cli.networks import print_network, short
+from dcasearch.cli.networks import print_network, print_networks, short
 from dcasearch.cli.printing import as_json as plain
 from dcasearch.cli.printing import (
     print_checks,
@@ -235,3 +236,21 @@ def test_classes_are_in_the_json_of_those_who_have_them_alone() -> None:
 def test_an_id_is_short_where_no_other_begins_so() -> None:
     ids = ["0123456789abcdef", "0123456700000000", "fedcba9876543210"]
     assert [short(id, ids) for id in ids] == ["0123456789abcdef", "0123456700000000", "fedcba98"]
+
+
+def test_who_is_compared_is_said_in_words_under_one_name_each(capsys: pytest.CaptureFixture[str]) -> None:
+    top1 = METRICS["top1"]
+    leader = Compared(name="trial 4", architecture_id="a" * 16, seeds=(0,), headline=top1, values={"top1": (90.0,)})
+    same = dataclasses.replace(leader, name="winner")
+    plain = dataclasses.replace(leader, name="plain", architecture_id="b" * 16)
+    level = dataclasses.replace(standing_at("full", (), {}), leader=leader, baselines=(plain,))
+    words = {"a" * 16: "SE r=16 in all stages; not connected", "b" * 16: "no attention"}
+    standing = dataclasses.replace(alone(level), finals=(same,), networks=Sentences("resnet18", words))
+    print_networks(Console(width=120), standing)
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        [],
+        ["Networks,", "each", "on", "resnet18"],
+        ["what", "it", "is", "architecture"],
+        ["chosen", "SE", "r=16", "in", "all", "stages;", "not", "connected", "aaaaaaaa"],
+        ["plain", "no", "attention", "bbbbbbbb"],
+    ]
