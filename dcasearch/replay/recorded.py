@@ -13,6 +13,7 @@ from dcasearch.architecture import Architecture, vanilla_of
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Evaluation
+from dcasearch.metrics import CLASSIFICATION
 from dcasearch.replay.table import LOSS, Head, Member, Row, Table
 from dcasearch.search.assignments import assignment_of
 from dcasearch.space import LoadedStudy
@@ -27,9 +28,14 @@ def table_of(loaded: LoadedStudy, store: Store) -> Table:
     """Return the table that a finished study's database holds.
 
     Raises:
-        UserError: the database has no such study, or an architecture of its space lacks a training.
+        UserError: the study trains no classifiers, the database has no such study, or an architecture of its space
+            lacks a training.
     """
     study = loaded.study
+    if study.task != CLASSIFICATION.name:
+        raise UserError(
+            f"study '{study.name}' cannot be replayed: tables hold classifiers, and its task is {study.task}"
+        )
     record = store.get_study(study.name)
     if record is None:
         raise UserError(f"study '{study.name}' is not in {store.url}; run it first")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +119,13 @@ def test_a_study_that_was_never_run_is_refused(tmp_path: Path) -> None:
     loaded = study_in(tmp_path)
     with Store.open(loaded.study.storage, create=True) as store, pytest.raises(UserError, match="run it first"):
         table_of(loaded, store)
+
+
+def test_a_study_of_another_task_is_refused(tmp_path: Path) -> None:
+    loaded = study_in(tmp_path)
+    other = dataclasses.replace(loaded, study=loaded.study.model_copy(update={"task": "detection"}))
+    with (
+        Store.open(loaded.study.storage, create=True) as store,
+        pytest.raises(UserError, match="tables hold classifiers, and its task is detection"),
+    ):
+        table_of(other, store)
