@@ -7,7 +7,7 @@ from dcasearch.errors import UserError
 
 
 def test_the_known_data_sets() -> None:
-    assert sorted(DATASETS) == ["cifar10", "digits", "imagefolder", "imagenet", "shapes"]
+    assert sorted(DATASETS) == ["cifar10", "coco", "digits", "imagefolder", "imagenet", "shapes", "shapes_boxes"]
 
 
 def test_an_unknown_data_set_names_the_nearest_one() -> None:
