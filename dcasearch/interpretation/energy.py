@@ -72,22 +72,16 @@ def pictures_with_boxes(name: str, count: int) -> list[Picture]:
     """
     if name not in DATASETS:
         raise UserError(f"'{name}' is not a data set; {nearest(name, DATASETS)}")
-    known = {other: boxed for other in WITHOUT_ROOT if (boxed := _test_part(other)).boxes is not None}
-    part = known.get(name)
-    if part is None or part.boxes is None:
+    tests = {other: open_set(Data(name=other)).test for other in WITHOUT_ROOT}
+    known = [other for other, test in tests.items() if isinstance(test, MemoryPart) and test.boxes is not None]
+    part = tests.get(name)
+    if not isinstance(part, MemoryPart) or part.boxes is None:
         raise UserError(f"{name} has no boxes; {', '.join(known)} has. Give other images as files")
     pixels, boxes = part.read(None).array[:count], part.boxes()[:count].tolist()
     return [
         Picture(f"{name}-{n:04}", image.transpose(1, 2, 0), int(label), (x1, y1, x2, y2))
         for n, (image, label, (x1, y1, x2, y2)) in enumerate(zip(pixels, part.labels, boxes, strict=False))
     ]
-
-
-def _test_part(name: str) -> MemoryPart:
-    """Return the test part of a data set that needs no folder: such a set is held in memory."""
-    part = open_set(Data(name=name)).test
-    assert isinstance(part, MemoryPart)
-    return part
 
 
 def share_inside(map_hw: Tensor, picture: Picture) -> float | None:
