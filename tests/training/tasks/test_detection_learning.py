@@ -17,7 +17,7 @@ from tests.training.support import run
 DATA = Data(name="shapes_boxes", validation_fraction=1 / 6, workers=0)
 VANILLA: dict[str, Any] = {"backbone": {"name": "resnet18", "width": 0.25}, "attention": {"name": "se"}}
 CONNECTED: dict[str, Any] = {**VANILLA, "connections": {"function": "direct"}}
-RETINANET = RetinaNetSettings(channels=64, convolutions=2, anchor=16, detections=100)
+RETINANET = RetinaNetSettings(channels=64, convolutions=2, detections=100)
 CASCADE = CascadeSettings(channels=64, hidden=256, anchor=32, regions=64, proposals=100)
 
 
