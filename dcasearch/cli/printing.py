@@ -287,7 +287,11 @@ def _plain(candidate: Compared) -> dict[str, Any]:
     plain |= {"of_classes": of_classes} if of_classes else {}
     plain |= {"scores": candidate.compared} if candidate.scored else values
     if candidate.behind is not None:
-        plain["behind"] |= {"resolved": candidate.behind.resolved, "said": str(candidate.behind)}
+        plain["behind"] |= {
+            "resolved": candidate.behind.resolved,
+            "said": str(candidate.behind),
+            "counts": candidate.behind.counts,
+        }
     return plain
 
 
@@ -308,7 +312,7 @@ def _comparison(candidates: Sequence[Compared], leader: Compared | None) -> Tabl
             *(f"{statistics.fmean(candidate.values[metric.name]):{metric.digits}}" for metric in others),
             ", ".join(map(str, candidate.seeds)),
             in_numbers(candidate.behind),
-            counts(candidate.behind, headline),
+            counts(candidate.behind),
             candidate.architecture_id,
             style="bold" if candidate is leader else None,
         )

@@ -92,32 +92,52 @@ def report(
 
 
 def export(
-    study: StudyName,
+    study: Annotated[
+        str,
+        typer.Argument(
+            help="The study's name, or its YAML, for the network that it has chosen; or STUDY/FIDELITY/NUMBER, "
+            "STUDY/FIDELITY/BASELINE or an id's beginning.",
+            show_default=False,
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The YAML spec to write.")] = Path("best.yaml"),
     weights: Annotated[Path | None, typer.Option(help="The safetensors beside it; else of the same name.")] = None,
     trial: Annotated[int | None, typer.Option(help="A trial of the last fidelity, in place of the chosen one.")] = None,
     storage: Storage = None,
 ) -> None:
-    """Write a study's chosen network as a model spec with its weights."""
+    """Write a study's chosen network, or another one of its networks, as a model spec with its weights."""
+    from dcasearch.analysis.references import is_reference
     from dcasearch.cli.networks import print_export
+    from dcasearch.cli.referring import opened, referred
     from dcasearch.cli.storage import open_study
-    from dcasearch.export import export_winner
+    from dcasearch.errors import UserError
+    from dcasearch.export import export_referred, export_winner
 
     console = make_console()
-    name, store = open_study(study, storage, console)
-    spec = export_winner(store, name, out, weights, trial)
+    store = opened([study], storage) if is_reference(study) else None
+    if store is None:
+        name, store = open_study(study, storage, console)
+        spec = export_winner(store, name, out, weights, trial)
+    elif trial is not None:
+        raise UserError(f"{study} names a network already; leave --trial out")
+    else:
+        console.print(f"database {store.url}")
+        spec = export_referred(store, referred(store, study), out, weights)
     print_export(console, spec, out)
 
 
 def verify(
     spec: Exported,
     data: Annotated[str | None, typer.Option(help="Folder of the data, to measure the accuracy again.")] = None,
+    storage: Storage = None,
 ) -> None:
     """Rebuild an exported model in a new process and compare id, parameters, MACs, logits and accuracy."""
     from dcasearch.cli.printing import print_checks
+    from dcasearch.cli.referring import spec_file
     from dcasearch.errors import StudyFailed
     from dcasearch.export import verify as verify_spec
 
+    spec = spec_file(spec, storage)
     checks = verify_spec(spec, data_root=data)
     print_checks(make_console(), checks)
     if any(check.ok is False for check in checks):
@@ -134,21 +154,29 @@ def inspect(
         ),
     ],
     svg: Annotated[Path | None, typer.Option(help="Write a drawing of the connections.")] = None,
-    resolution: Annotated[int | None, typer.Option(help="Pixels per side; else the export's, else 224.")] = None,
-    classes: Annotated[int | None, typer.Option(help="Width of the classifier; else the export's, else 1000.")] = None,
+    resolution: Annotated[
+        int | None, typer.Option(help="Pixels per side; else the export's or the study's, else 224.")
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(help="Width of the classifier; else the export's or the study's, else 1000.")
+    ] = None,
     storage: Storage = None,
 ) -> None:
     """Show what an architecture builds: in words, id, parameters, multiply-adds, connections."""
+    from dcasearch.analysis.references import input_of
     from dcasearch.cli.networks import print_network
     from dcasearch.cli.referring import opened, referred
     from dcasearch.config import load_yaml
     from dcasearch.models import cost
     from dcasearch.report.drawing import draw
 
-    architecture = referred(opened([network], storage), network).architecture
+    store = opened([network], storage)
+    found = referred(store, network)
+    architecture = found.architecture
     written = load_yaml(Path(network)).data if Path(network).is_file() else {}
-    resolution = resolution or int(written.get("resolution", 224))
-    classes = classes or int(written.get("num_classes", 1000))
+    known = None if store is None else input_of(store, found)
+    resolution = resolution or int(written.get("resolution", 224 if known is None else known[0]))
+    classes = classes or int(written.get("num_classes", 1000 if known is None else known[1]))
     print_network(make_console(), architecture, cost(architecture, resolution, classes), resolution, classes)
     if svg is not None:
         svg.write_text(draw(architecture.network, resolution=resolution), encoding="utf-8")
