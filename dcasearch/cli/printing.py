@@ -25,7 +25,7 @@ from dcasearch.cli.tables import make_table, print_long
 from dcasearch.config.study import Study
 from dcasearch.metrics import METRICS, SCORE
 from dcasearch.search.racing import RaceStanding
-from dcasearch.store import Driver
+from dcasearch.store import Driver, Run
 from dcasearch.trial import State, Trial
 
 if TYPE_CHECKING:  # torch and ray are imported by those who use them
@@ -271,6 +271,14 @@ def plain_driver(driver: Driver) -> dict[str, Any]:
     """Return who drives a study as plain data."""
     times = {name: getattr(driver, name).isoformat() for name in ("since", "heard")}
     return {"host": driver.host, "pid": driver.pid, "lives": driver.lives, **times}
+
+
+def plain_run(run: Run | None) -> dict[str, Any] | None:
+    """Return the run that ended last as plain data."""
+    if run is None:
+        return None
+    times = {name: getattr(run, name).isoformat() for name in ("since", "ended")}
+    return {"host": run.host, "pid": run.pid, "outcome": run.outcome, **times}
 
 
 def _plain_power(power: Power) -> dict[str, Any]:

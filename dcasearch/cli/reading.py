@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dcasearch.cli.arguments import AsJson, Exported, Storage, StudyName
 from dcasearch.cli.console import make_console
+
+if TYPE_CHECKING:
+    from dcasearch.store import Driver, Run
 
 
 def status(study: StudyName, storage: Storage = None, as_json: AsJson = False) -> None:
@@ -17,7 +20,7 @@ def status(study: StudyName, storage: Storage = None, as_json: AsJson = False) -
     from dcasearch.analysis.standing import load_study_of, standing_of
     from dcasearch.analysis.trust import trust_of
     from dcasearch.cli.printing import as_json as plain
-    from dcasearch.cli.printing import plain_driver, print_powers, print_standing, print_trust
+    from dcasearch.cli.printing import plain_driver, plain_run, print_powers, print_standing, print_trust
     from dcasearch.cli.storage import open_study
 
     console = make_console(stderr=as_json)
@@ -25,14 +28,23 @@ def status(study: StudyName, storage: Storage = None, as_json: AsJson = False) -
     trust = trust_of(load_study_of(store, name), store)
     standing, driver = standing_of(store, name), store.driver(name)
     if as_json:
-        print(
-            json.dumps({**plain(standing, trust), "driver": None if driver is None else plain_driver(driver)}, indent=1)
-        )
+        told = {
+            "driver": None if driver is None else plain_driver(driver),
+            "last_run": plain_run(store.last_run(name)),
+        }
+        print(json.dumps({**plain(standing, trust), **told}, indent=1))
         return
-    console.print("No driver runs it." if driver is None else driver.in_words())
+    console.print(_who(driver, store.last_run(name)))
     print_standing(console, standing, every_trial=True)
     print_powers(console, standing.powers)
     print_trust(console, trust)
+
+
+def _who(driver: Driver | None, last: Run | None) -> str:
+    """Return in a sentence who runs a study, or what ended it."""
+    if driver is not None:
+        return driver.in_words()
+    return "Not running." if last is None else last.in_words()
 
 
 def list_studies(storage: Storage = None, as_json: AsJson = False) -> None:
