@@ -120,7 +120,7 @@ class _Run:
 
     def run(self) -> Outcome:
         self._register()
-        self.observe(run_event(self.study, self.started))
+        self.observe(run_event(self.study, self.space, self.started))
         for planned in plan_events(self.study, self.space, self.data, self.store):
             self.observe(planned)
         for note in (*self.loaded.notes, *dangers(self.study, self.data)):

@@ -5,11 +5,13 @@ Whoever shows the run, or tells when it will end, knows no more of the study tha
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from dcasearch.analysis.parents import constant_parents, parents_trained
+from dcasearch.architecture.words import aspects_of
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.data import DataInfo
 from dcasearch.metrics import SCORE, TASKS
@@ -20,6 +22,8 @@ from dcasearch.space import Space, count_distinct, size
 from dcasearch.store import Store
 from dcasearch.trial import State, Value
 
+_POINTS = 20
+"""Points that are looked at for their backbone."""
 _PASSES = 3
 """A training step is about three forward passes."""
 _COUNT_SECONDS = 0.5
@@ -28,19 +32,29 @@ _RECENT = 20
 """Trainings of earlier runs that the seconds of an epoch are taken from."""
 
 
-def run_event(study: Study, now: datetime) -> Event:
-    """Return what is said first: who may run at a time, and when the run ends in any case."""
+def run_event(study: Study, space: Space, now: datetime) -> Event:
+    """Return what is said first: how many trainings may run at a time, and when the run ends in any case."""
     stop = study.stop
     limits = [] if stop.wall_hours is None else [stop.wall_hours * 3600]
     if stop.deadline is not None:
         deadline = datetime.fromisoformat(stop.deadline)
         limits.append((deadline - now.replace(tzinfo=deadline.tzinfo and now.tzinfo)).total_seconds())
     fields: dict[str, Value] = {
+        "backbone": _backbone(space),
         "workers": study.executor.max_concurrent,
         "limit_seconds": max(0.0, min(limits)) if limits else None,
         "may_end_early": stop.no_improvement is not None or stop.target is not None,
     }
     return Event("run", study.name, fields=fields)
+
+
+def _backbone(space: Space) -> str | None:
+    """Return the backbone of a space in words; None where it has several, as far as some of its points tell."""
+    rng = random.Random("backbone")
+    points = [space.random(rng) for _ in range(_POINTS)]
+    architectures = [*(point.architecture for point in points), *(b.architecture for b in space.all_baselines())]
+    found = {aspects_of(architecture.network)["backbone"] for architecture in architectures}
+    return found.pop() if len(found) == 1 else None
 
 
 def facts_of(study: Study, fidelity: Fidelity, data: DataInfo) -> dict[str, Value]:

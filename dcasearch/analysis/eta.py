@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from dcasearch.analysis.progress import Phase, Progress, Training
 
+_STEPS = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 6 * 3600, 12 * 3600)
 Floats = NDArray[np.float64]
 
 _DRAWS = 200
@@ -52,6 +53,12 @@ class Estimate:
     high: float
     share: float
     """Share of the run's time that is over, by the median."""
+
+    @property
+    def rounded(self) -> tuple[float, float]:
+        """The range in seconds that people read: its ends at a twentieth or so of the time, outwards."""
+        step = next(step for step in _STEPS if step * 20 >= self.high or step == _STEPS[-1])
+        return math.floor(self.low / step) * step, math.ceil(self.high / step) * step
 
 
 def estimate(progress: Progress, now: float) -> Estimate | None:

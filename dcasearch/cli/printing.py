@@ -21,7 +21,7 @@ from dcasearch.analysis.words import HOW_TO_ESTIMATE, LEADS, counts, in_numbers,
 from dcasearch.analysis.words import cells as cells_of_power
 from dcasearch.cli.networks import print_networks
 from dcasearch.cli.rows import plain_table, print_table
-from dcasearch.cli.tables import make_table, print_long
+from dcasearch.cli.tables import make_table, print_long, short_number
 from dcasearch.config.study import Study
 from dcasearch.metrics import METRICS, SCORE
 from dcasearch.search.racing import RaceStanding
@@ -52,7 +52,7 @@ def print_forecast(console: Console, forecast: Forecast) -> None:
     table = make_table("", "trainings", "multiply-adds", "time")
     for phase in forecast.phases:
         least = "" if phase.least is None else f"{phase.least:,} to "
-        table.add_row(phase.name, f"{least}{phase.trainings:,}", _short(phase.macs), _time(phase.seconds))
+        table.add_row(phase.name, f"{least}{phase.trainings:,}", short_number(phase.macs), _time(phase.seconds))
     console.print("Work, if nothing is pruned (baselines included):")
     console.print(table)
     for race in forecast.races:
@@ -344,14 +344,7 @@ def _mean_and_spread(values: Sequence[float], digits: str) -> str:
 
 
 def _range(values: Range) -> Iterable[str]:
-    return map(_short, (values.low, values.median, values.high))
-
-
-def _short(number: float, digits: str = ".3") -> str:
-    for limit, unit in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(number) >= limit:
-            return f"{number / limit:{digits}g}{unit}"
-    return f"{number:{digits}g}"
+    return map(short_number, (values.low, values.median, values.high))
 
 
 def _value(metric: str, value: float) -> str:
@@ -359,7 +352,7 @@ def _value(metric: str, value: float) -> str:
     known = METRICS[metric]
     if known.share:
         return f"{value:{known.digits}}"
-    return _short(value, "#.6" if known is SCORE else "#.4")
+    return short_number(value, "#.6" if known is SCORE else "#.4")
 
 
 def _time(seconds: float | None) -> str:

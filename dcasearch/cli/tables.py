@@ -66,3 +66,11 @@ def print_long(console: Console, columns: Sequence[str], rows: Sequence[Sequence
 
 def _is_number(n: int, column: str) -> bool:
     return n > 0 and column not in _WORDS
+
+
+def short_number(number: float, digits: str = ".3") -> str:
+    """Return a number with a unit prefix, e.g. `1.25M`."""
+    for limit, unit in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= limit:
+            return f"{number / limit:{digits}g}{unit}"
+    return f"{number:{digits}g}"

@@ -27,5 +27,5 @@ class Leaders:
             (loss,) = losses({metric: direction}, [value])
             if metric not in self._best or loss < self._best[metric]:
                 self._best[metric] = loss
-                fields: dict[str, Value] = {"metric": metric, "value": value}
+                fields: dict[str, Value] = {"metric": metric, "value": value, "direction": direction}
                 yield event_about("leader", label, architecture, fields=fields)
