@@ -51,6 +51,19 @@ def test_files_are_compared_without_a_database(dcasearch: Command, tmp_path: Pat
     ]
 
 
+def test_what_differs_is_drawn_for_any_number_of_networks(dcasearch: Command, tmp_path: Path) -> None:
+    for name, rest in (("a", ""), ("b", "connections: {}\n"), ("c", "connections: {function: softmax}\n")):
+        (tmp_path / f"{name}.yaml").write_text(f"backbone: {{name: resnet18}}\nattention: {{name: se}}\n{rest}")
+    done = dcasearch("compare", "a.yaml", "b.yaml", "c.yaml", "--svg", "new/d.svg", "--png", "d.png", "--json")
+    assert done.code == 0, done.err
+    assert len(json.loads(done.out)) == 3
+    assert "drawing: new/d.svg, d.png" in done.err
+    drawn = (tmp_path / "new" / "d.svg").read_text()
+    assert "b.yaml against a.yaml" in drawn
+    assert "c.yaml against a.yaml" in drawn
+    assert (tmp_path / "d.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_what_is_no_network_is_an_error_with_the_forms(dcasearch: Command, storage: str) -> None:
     for arguments, said in (
         (("a.yaml", "b.yaml"), "'a.yaml' is neither a file nor a network of a database; write STUDY/FIDELITY/NUMBER"),
