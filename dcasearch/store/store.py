@@ -16,11 +16,9 @@ from dcasearch.evaluation import Evaluation, EvaluationKey
 from dcasearch.measurement import Measurement
 from dcasearch.store import records
 from dcasearch.store.activity import last_activity
-from dcasearch.store.database import Database
-from dcasearch.store.lease import Driver, driver_of
+from dcasearch.store.driving import Driving
 from dcasearch.store.outage import outlasting
-from dcasearch.store.records import Request, RequestKind, StoredStudy
-from dcasearch.store.runs import Run, last_run
+from dcasearch.store.records import StoredStudy
 from dcasearch.store.tables import (
     ArchitectureRow,
     Base,
@@ -28,7 +26,6 @@ from dcasearch.store.tables import (
     DeviceRow,
     EvaluationRow,
     MeasurementRow,
-    RequestRow,
     RoleRow,
     StudyRow,
     TrialRow,
@@ -42,7 +39,7 @@ _AT_ONCE = 500
 """Ids in one query; databases limit the variables of a statement."""
 
 
-class Store(Database):
+class Store(Driving):
     """Everything that is asked of the database of one or many studies.
 
     Each method is one transaction, done to the end or not at all; done twice it gives the same. While the database is
@@ -104,6 +101,16 @@ class Store(Database):
             return Architecture.parse(self._known(session.get(ArchitectureRow, id), "architecture", id).written)
 
     @outlasting
+    def architectures(self, ids: Iterable[str]) -> dict[str, Architecture]:
+        """Return by id those of the asked architectures that are stored."""
+        found: dict[str, Architecture] = {}
+        with self.reading() as session:
+            for some in _portions(ids):
+                query = select(ArchitectureRow.id, ArchitectureRow.written).where(ArchitectureRow.id.in_(some))
+                found |= {id: Architecture.parse(written) for id, written in session.execute(query)}
+        return found
+
+    @outlasting
     def architecture_ids(self, beginning: str = "") -> list[str]:
         """Return the ids of all architectures that begin so, sorted."""
         with self.reading() as session:
@@ -126,6 +133,17 @@ class Store(Database):
         query = select(CostRow).filter_by(**where).where(CostRow.device.in_(["", device]))
         with self.reading() as session:
             return records.costs_of(session.scalars(query))
+
+    @outlasting
+    def costs(self, ids: Iterable[str], resolution: int, classes: int) -> dict[str, dict[str, float]]:
+        """Return by id the stored costs of architectures that hold for every device."""
+        rows: dict[str, list[CostRow]] = {}
+        with self.reading() as session:
+            for some in _portions(ids):
+                query = select(CostRow).filter_by(resolution=resolution, classes=classes, device="")
+                for row in session.scalars(query.where(CostRow.architecture_id.in_(some))):
+                    rows.setdefault(row.architecture_id, []).append(row)
+        return {id: records.costs_of(mine) for id, mine in rows.items()}
 
     # Evaluations
 
@@ -257,43 +275,6 @@ class Store(Database):
         with self.reading() as session:
             return last_activity(session, study)
 
-    # Requests to a running study
-
-    @outlasting
-    def driver(self, study: str) -> Driver | None:
-        """Return who holds a study's lease, alive or dead; None where nobody does."""
-        with self.reading() as session:
-            return driver_of(session, study)
-
-    @outlasting
-    def last_run(self, study: str) -> Run | None:
-        """Return the newest run of a study that has ended; None of one that was never run by this version."""
-        with self.reading() as session:
-            return last_run(session, study)
-
-    @outlasting
-    def request(self, study: str, kind: RequestKind, fidelity: str | None = None, number: int | None = None) -> Request:
-        """Ask the driver of a stored study for something; asking again before it is answered changes nothing."""
-        wish = {"study": study, "kind": kind, "fidelity": fidelity, "number": number}
-        with self.writing() as session:
-            row = session.scalars(select(RequestRow).filter_by(**wish)).first() or RequestRow(**wish)
-            session.add(row)
-            session.flush()
-            return records.request_of(row)
-
-    @outlasting
-    def requests(self, study: str) -> list[Request]:
-        """Return what was asked of a study and not answered yet, the oldest first."""
-        query = select(RequestRow).where(RequestRow.study == study).order_by(RequestRow.id)
-        with self.reading() as session:
-            return [records.request_of(row) for row in session.scalars(query)]
-
-    @outlasting
-    def answer(self, request: Request) -> None:
-        """Delete a request: it was done, or there is nothing to do."""
-        with self.writing() as session:
-            session.execute(delete(RequestRow).where(RequestRow.id == request.id))
-
     # Devices
 
     @outlasting
@@ -336,10 +317,8 @@ class Store(Database):
     def users(self, evaluations: Iterable[str]) -> list[Trial | Role]:
         """Return the trials and roles of all studies that have one of these evaluations."""
         found: list[Trial | Role] = []
-        ids = sorted(set(evaluations))
         with self.reading() as session:
-            for start in range(0, len(ids), _AT_ONCE):
-                asked = ids[start : start + _AT_ONCE]
+            for asked in _portions(evaluations):
                 trials = select(*records.TRIAL_COLUMNS).where(TrialRow.evaluation.in_(asked))
                 found += [records.trial_of(row) for row in session.execute(trials)]
                 roles = select(RoleRow).where(RoleRow.evaluation.in_(asked))
@@ -347,10 +326,9 @@ class Store(Database):
         return found
 
     def _by_id(self, ids: Iterable[str], *columns: Any) -> Iterator[Sequence[Any]]:
-        wanted = sorted(set(ids))
         with self.reading() as session:
-            for start in range(0, len(wanted), _AT_ONCE):
-                query = select(*columns).where(EvaluationRow.id.in_(wanted[start : start + _AT_ONCE]))
+            for some in _portions(ids):
+                query = select(*columns).where(EvaluationRow.id.in_(some))
                 if any(column is ValueRow.metric for column in columns):  # `in` would make SQL of it
                     query = query.join(ValueRow, ValueRow.evaluation == EvaluationRow.id)
                 yield from session.execute(query)
@@ -359,6 +337,13 @@ class Store(Database):
         if row is None:
             raise StorageError(f"{self.url} has no {what} {id}.")
         return row
+
+
+def _portions(ids: Iterable[str]) -> Iterator[list[str]]:
+    """Yield ids, each once and sorted, as many at once as a query takes."""
+    wanted = sorted(set(ids))
+    for start in range(0, len(wanted), _AT_ONCE):
+        yield wanted[start : start + _AT_ONCE]
 
 
 def _trials(**where: str | int) -> Select[Any]:

@@ -107,13 +107,13 @@ def value_of(event: Event) -> str:
 
 def lead_of(event: Event) -> str:
     """Return what an event of the kind `leader` leads with, e.g. `best top-1 91.67%`, `least parameters 1.2M`."""
-    from dcasearch.cli.tables import short_number
+    from dcasearch.cli.tables import with_unit
 
     metric, value = METRICS[str(event.fields["metric"])], number(event.fields["value"])
     if not metric.is_cost:
         return f"best {metric.shown(value)}"
     word = "most" if event.fields.get("direction") == "maximize" else "least"
-    return f"{word} {metric.label} {short_number(value)}{'' if not metric.unit else ' '}{metric.unit}"
+    return f"{word} {metric.label} {with_unit(value)}{'' if not metric.unit else ' '}{metric.unit}"
 
 
 def duration(seconds: Value) -> str:

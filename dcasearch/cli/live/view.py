@@ -11,7 +11,7 @@ from rich.text import Text
 from dcasearch.analysis.eta import Estimate, estimate
 from dcasearch.analysis.progress import Phase, Progress, Training
 from dcasearch.cli.live.lines import Words, cropped, duration, lead_of, left, line_of, value_of
-from dcasearch.cli.tables import short_number
+from dcasearch.cli.tables import with_unit
 from dcasearch.search.work import Event
 from dcasearch.trial import State
 
@@ -161,10 +161,10 @@ class LiveView:
         passed = now - min(training.began for training in phase.begun)
         if phase.ended and passed > 0:
             noun = phase.label.split()[-1]
-            yield f"{short_number(len(phase.ended) / passed * 3600)} {noun} an hour"
+            yield f"{with_unit(len(phase.ended) / passed * 3600)} {noun} an hour"
         epochs = sum(len(t.later) + (t.first is not None) for t in phase.begun)
         if phase.images and epochs and passed > 0:
-            yield f"{short_number(epochs * phase.images / passed)} images/s"
+            yield f"{with_unit(epochs * phase.images / passed)} images/s"
 
     def _lead(self, width: int) -> Iterator[Text]:
         """Yield who leads in each objective, in words: among the trials, before any has ended among the baselines."""
