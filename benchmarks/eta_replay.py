@@ -16,8 +16,8 @@ import argparse
 import json
 import math
 import random
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -25,11 +25,13 @@ from typing import Any
 
 from dcasearch.analysis.eta import Estimate, estimate
 from dcasearch.analysis.progress import Progress
-from dcasearch.config.study import Pruner
+from dcasearch.config.study import Fidelity, Pruner, Study
 from dcasearch.search.pruning import goes_on, keeps, rungs
 from dcasearch.search.work import Event
+from dcasearch.store import Store
 
 Timed = tuple[float, Event]
+HALVING = Pruner(name="successive_halving", startup=4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,18 +41,18 @@ class Kind:
     name: str
     trials: int = 40
     epochs: int = 9
-    pruner: Pruner = Pruner(name="successive_halving", startup=4)
+    pruner: Pruner = HALVING
     promoted: int = 4
     full_epochs: int = 20
     full_work: float = 4.0
     """Work of an epoch of the second fidelity, in epochs of the first."""
     full_true: float = 1.0
     """Spread (log) of what it really takes beside that."""
-    spread: float = 0.3
+    spread: float = 0.35
     """Log-deviation of networks' speeds."""
     noise: float = 0.1
     """Log-deviation of the epochs of one training."""
-    busy: float = 0.15
+    busy: float = 0.25
     """Log-deviation of how busy the machine is."""
     failures: float = 0.02
 
@@ -84,6 +86,8 @@ class Simulated:
         self.scale = math.exp(self.rng.gauss(math.log(20), 1.5))
         """Seconds of an epoch."""
         self.full_work = kind.full_work * math.exp(self.rng.gauss(0, 0.2 * (kind.full_work != 1)))
+        self.process = self.scale * self.rng.uniform(0.0, 4.0)
+        """Seconds until a worker's process trains; processes are kept."""
         self.start = self.scale * self.rng.uniform(0.0, 1.5)
         self.busy, self.busy_at = self.rng.gauss(0, kind.busy), 0.0
         self.curves: list[list[float]] = []
@@ -103,6 +107,7 @@ class Simulated:
         for label, total, epochs, work, after in phases:
             self._announce(0.0, "plan", label, total, epochs, work, after)
         free = [(0.0, worker) for worker in range(self.workers)]
+        fresh = set(range(self.workers))
         ended: dict[str, float] = {}
         for label, total, epochs, work, after in phases:
             begun = max(ended.get(after, 0.0), min(free)[0])
@@ -114,7 +119,8 @@ class Simulated:
                 job = _Job(f"{label.removesuffix('s')} {number}", epochs, work, label == "proxy trials", number)
                 if job.trial and self.rng.random() < 0.1:
                     self._tell(at, "duplicate", f"proxy trial {100 + number}")
-                end = self._train(job, at)
+                end = self._train(job, at, self.process * (worker in fresh))
+                fresh.discard(worker)
                 free[free.index((min(free)[0], worker))] = (end, worker)
                 ended[label] = max(ended[label], end)
         return sorted(self.events, key=lambda timed: timed[0])
@@ -124,14 +130,14 @@ class Simulated:
         fields = {"rungs": ", ".join(map(str, rungs(pruner, epochs))), "keeps": keeps(pruner, epochs), "metric": "top1"}
         self._tell(at, kind, label, total=total, epochs=epochs, work=work, after=after, **fields)
 
-    def _train(self, job: _Job, at: float) -> float:
+    def _train(self, job: _Job, at: float, late: float) -> float:
         """Tell the course of one training that begins at a time; return its end."""
         rng = self.rng
         self._tell(at, "started", job.label)
         work = self.scale * (1.0 if job.work == 1.0 and not job.label.startswith("full") else self.full_work)
         speed = work * math.exp(rng.gauss(0, self.kind.spread))
         fails_after = rng.random() * job.epochs if rng.random() < self.kind.failures else math.inf
-        level, now = rng.gauss(60, 8), at + self.start
+        level, now = rng.gauss(60, 8), at + self.start + late
         for epoch in range(1, job.epochs + 1):
             took = speed * math.exp(rng.gauss(0, self.kind.noise)) * self._busy(now)
             if rng.random() < 0.02:
@@ -174,7 +180,11 @@ class Moment:
 
     @property
     def right(self) -> bool:
-        return self.given is not None and self.given.low <= self.true <= self.given.high
+        """Whether the range that people read holds the true time."""
+        if self.given is None:
+            return False
+        low, high = self.given.rounded
+        return low <= self.true <= high
 
 
 def moments(events: Iterable[Timed], count: int, seed: int) -> Iterator[Moment]:
@@ -191,25 +201,114 @@ def moments(events: Iterable[Timed], count: int, seed: int) -> Iterator[Moment]:
         yield Moment((moment - begin) / (end - begin), estimate(progress, moment), end - moment)
 
 
+def recorded(path: Path) -> list[Timed]:
+    """Return the run that `dcasearch run --json` has written into a file."""
+    events: list[Timed] = []
+    for line in path.read_text().splitlines():
+        entry = json.loads(line)
+        at = datetime.fromisoformat(entry.pop("time")).timestamp()
+        events.append((at, Event(entry.pop("event"), entry.pop("label"), entry.pop("message"), entry)))
+    return events
+
+
+def stored(url: str, name: str) -> list[Timed]:
+    """Return the run of a stored study, put together from its records: who was trained, and the seconds of each epoch.
+
+    Trainings are handed to as many workers as the study has, in the order of the study.
+    """
+    store = Store.open(url)
+    study = Study.model_validate_json(store.get_study(name).resolved)
+    run = _Stored(store, study)
+    run.tell(0.0, "run", name, workers=study.executor.max_concurrent, limit_seconds=None, may_end_early=False)
+    roles = store.roles(name)
+    parts: list[tuple[str, Fidelity, str, list[Any]]] = []
+    before = ""
+    for fidelity in study.fidelities:
+        baselines = [r for r in roles if (r.role, r.fidelity) == ("baseline", fidelity.name)]
+        trials = [t for t in store.trials(name, fidelity.name) if t.duplicate_of is None]
+        parts.append((f"{fidelity.name} baselines", fidelity, "", baselines))
+        parts.append((f"{fidelity.name} trials", fidelity, before, trials))
+        before = f"{fidelity.name} trials"
+    finals = [r for r in roles if r.role == "final"]
+    parts.append((f"{fidelity.name} finals", fidelity, before, finals))
+    ended = {"": 0.0}
+    parts = [(*part[:3], [row for row in part[3] if row.evaluation is not None]) for part in parts]
+    for label, fidelity, after, rows in parts:
+        run.announce(0.0, "plan", label, fidelity, after, len(rows))
+    for label, fidelity, after, rows in parts:
+        ended[label] = run.train(label, fidelity, after, ended[after], rows)
+    return sorted(run.events, key=lambda timed: timed[0])
+
+
+class _Stored:
+    """The events of a stored study, as they are put together."""
+
+    def __init__(self, store: Store, study: Study) -> None:
+        self._store, self._free = store, [0.0] * study.executor.max_concurrent
+        self.events: list[Timed] = []
+
+    def tell(self, at: float, kind: Any, label: str, **fields: Any) -> None:
+        self.events.append((at, Event(kind, label, fields=fields)))
+
+    def announce(self, at: float, kind: str, label: str, fidelity: Fidelity, after: str, total: int) -> None:
+        pruner = fidelity.pruner if label.endswith(" trials") else Pruner()
+        steps, epochs = rungs(pruner, fidelity.epochs), fidelity.epochs
+        work = fidelity.train_fraction * fidelity.resolution**2
+        fields = {"total": total, "epochs": epochs, "work": work, "after": after, "metric": "top1"}
+        self.tell(at, kind, label, rungs=", ".join(map(str, steps)), keeps=keeps(pruner, epochs), **fields)
+
+    def train(self, label: str, fidelity: Fidelity, after: str, begin: float, rows: list[Any]) -> float:
+        """Train what a phase has trained; return its end."""
+        self.announce(max(begin, min(self._free)), "phase", label, fidelity, after, len(rows))
+        end = begin
+        for number, row in enumerate(rows):
+            record = self._store.evaluation(row.evaluation)
+            worker = self._free.index(min(self._free))
+            now = max(begin, self._free[worker])
+            job = f"{label.removesuffix('s')} {number}"
+            self.tell(now, "started", job)
+            now += max(0.0, record.seconds - sum(epoch.seconds for epoch in record.history))
+            for epoch in record.history:
+                now += epoch.seconds
+                self.tell(now, "epoch", job, epoch=epoch.epoch, of=fidelity.epochs, seconds=epoch.seconds)
+            state = "complete" if len(record.history) == fidelity.epochs else "pruned"
+            self.tell(now, state, job, epochs=len(record.history))
+            self._free[worker] = now
+            end = max(end, now)
+        return end
+
+
+def sentence(name: str, found: Sequence[Moment]) -> str:
+    """Return how often the ranges of some moments were right."""
+    given = [moment for moment in found if moment.given is not None]
+    thirds = [[m.right for m in given if n / 3 <= m.at < (n + 1) / 3] for n in range(3)]
+    shares = ", ".join(f"{statistics.fmean(third):.0%}" if third else "none" for third in thirds)
+    width = statistics.median(m.given.high / max(m.given.low, 1.0) for m in given if m.given is not None)
+    return (
+        f"{name:14} right {statistics.fmean(m.right for m in given):4.0%} of {len(given)} moments "
+        f"({shares} of each third of the run); no estimate in {1 - len(given) / len(found):.0%}; "
+        f"high / low {width:.1f} in the median"
+    )
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=150)
+    """Print a line for each kind of simulated run, or one for a real run."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("run", nargs="?", help="a database, or the file of a recorded run")
+    parser.add_argument("study", nargs="?", help="a study of the database")
+    parser.add_argument("--runs", type=int, default=150, help="simulated runs of each kind")
     arguments = parser.parse_args()
-    for kind in KINDS:
-        found = [m for seed in range(arguments.runs) for m in moments(Simulated(kind, seed).run(), 6, seed)]
-        given = [m for m in found if m.given is not None]
-        thirds = [[m for m in given if n / 3 <= m.at < (n + 1) / 3] for n in range(3)]
-
-        def share(ms):
-            return sum(m.right for m in ms) / len(ms)
-
-        below = sum(m.true < m.given.low for m in given) / len(given)
-        import statistics
-
-        width = statistics.median(m.given.high / max(1e-9, m.given.low) for m in given)
-        print(
-            f"{kind.name:12} right {share(given):.0%} by thirds {' '.join(f'{share(t):.0%}' for t in thirds)}; below {below:.0%}; no estimate {1 - len(given) / len(found):.0%}; high/low {width:.2f}"
-        )
+    if arguments.study is not None:
+        print(sentence(arguments.study, list(moments(stored(arguments.run, arguments.study), 300, 0))))
+    elif arguments.run is not None:
+        print(sentence(arguments.run, list(moments(recorded(Path(arguments.run)), 300, 0))))
+    else:
+        every: list[Moment] = []
+        for kind in KINDS:
+            found = [m for seed in range(arguments.runs) for m in moments(Simulated(kind, seed).run(), 6, seed)]
+            print(sentence(kind.name, found), flush=True)
+            every += found
+        print(sentence("all", every))
 
 
 if __name__ == "__main__":

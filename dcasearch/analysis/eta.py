@@ -26,7 +26,11 @@ _DRAWN_ONE_BY_ONE = 300
 _SPREAD = 0.3
 """Relative spread of networks' epochs that is assumed before any was measured, and as many trainings as:"""
 _SPREAD_WEIGHT = 3.0
-_DRIFT = 0.11
+_HALF_AFTER = 8.0
+"""Trainings after which an older one counts half."""
+_WARM = 0.3
+"""Share of a first training's start that later ones need, as long as none of those was measured."""
+_DRIFT = 0.15
 """Relative error of a mean that no number of trainings removes: a machine is not equally busy all the time."""
 _CARRIED = (0.1, 0.25)
 """Relative error of a mean that is carried over from another fidelity: always, and per factor e in work."""
@@ -40,8 +44,6 @@ _NOISE, _NOISE_WEIGHT = 0.1, 4.0
 """Relative spread of the epochs of one training that is assumed before any was measured, and epochs it counts for."""
 _FAILURES = (0.1, 10.0)
 """Failures among trainings, as assumed before any was seen."""
-_WIDENED = 1.1
-"""Factor of the range's width that the replays asked for."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Estimate:
     @property
     def rounded(self) -> tuple[float, float]:
         """The range in seconds that people read: its ends at a twentieth or so of the time, outwards."""
-        step = next(step for step in _STEPS if step * 20 >= self.high or step == _STEPS[-1])
+        step = next(step for step in _STEPS if step * 25 >= self.high or step == _STEPS[-1])
         return math.floor(self.low / step) * step, math.ceil(self.high / step) * step
 
 
@@ -77,8 +79,6 @@ def estimate(progress: Progress, now: float) -> Estimate | None:
         return None
     ends = _ends(progress, phases, measured, means, now, rng)
     low, median, high = np.quantile(ends, (0.1, 0.5, 0.9))
-    low, high = median - (median - low) * _WIDENED, median + (high - median) * _WIDENED
-    low = max(low, 0.3 * median, 0.0)
     if progress.limit is not None:
         left = max(0.0, progress.limit - now)
         low, median, high = min(low, left), min(median, left), min(high, left)
@@ -101,10 +101,26 @@ class _Measured:
     def of(cls, progress: Progress, fidelity: str) -> _Measured:
         """Read what was measured."""
         begun = [training for training in progress.trainings(fidelity) if training.first is not None or training.later]
-        starts = [_start(training) for training in begun if training.first is not None and training.later]
+        whole = [training for training in begun if training.first is not None and training.later]
+        starts = [_start(t) for t in whole if not t.cold] or [_start(t) * _WARM for t in whole]
         usual = float(np.median(starts)) if starts else 0.0
         noise = [seconds / np.mean(t.later) for t in begun if len(t.later) > 1 for seconds in t.later]
         return cls(np.array([_epoch(training, usual) for training in begun]), np.array(starts), np.array(noise))
+
+    @property
+    def weights(self) -> Floats:
+        """What each training counts for in the mean: the last ones most, since a machine gets more or less busy."""
+        return np.asarray(0.5 ** (np.arange(len(self.epochs))[::-1] / _HALF_AFTER), np.float64)
+
+    @property
+    def mean(self) -> float:
+        """Mean seconds of an epoch."""
+        return float(np.average(self.epochs, weights=self.weights))
+
+    @property
+    def count(self) -> float:
+        """Trainings that the mean rests on."""
+        return float(self.weights.sum() ** 2 / (self.weights**2).sum())
 
     @property
     def spread(self) -> float:
@@ -148,9 +164,9 @@ def _means(
     """Return draws of the mean epoch of each fidelity, in seconds; None where nothing tells one of them."""
     means: dict[str, Floats] = {}
     for fidelity, found in measured.items():
-        if n := len(found.epochs):
-            errors = found.spread / math.sqrt(n) * rng.standard_t(n + 2, _DRAWS) + _DRIFT * rng.standard_normal(_DRAWS)
-            means[fidelity] = float(found.epochs.mean()) * np.exp(errors)
+        if len(found.epochs):
+            errors = found.spread / math.sqrt(found.count) * rng.standard_t(found.count + 2, _DRAWS)
+            means[fidelity] = found.mean * np.exp(errors + _DRIFT * rng.standard_normal(_DRAWS))
     for phase in phases:
         common = rng.standard_normal(_DRAWS)
         if phase.fidelity in means:

@@ -7,7 +7,6 @@ run can be replayed. Times are seconds of any one clock.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from dcasearch.metrics import SCORE
@@ -16,6 +15,8 @@ from dcasearch.trial import State, Value
 
 TRAINED = (State.COMPLETE, State.PRUNED, State.FAILED)
 """Ends that use up the total of a phase."""
+_LEAST = 1e-6
+"""Seconds that an epoch takes at least, as far as a clock can tell."""
 _REPLAYED = 0.5
 """An epoch of a resumed training that came faster than this share of its own seconds was trained before."""
 
@@ -27,6 +28,8 @@ class Training:
     label: str
     began: float
     resumed: bool
+    cold: bool
+    """Whether its worker began with it, so that its start waits for a process, which further trainings find there."""
     heard: float
     """When its last event came."""
     last: Event
@@ -41,7 +44,7 @@ class Training:
 
     def take_epoch(self, event: Event, now: float) -> None:
         """Measure an epoch, unless it only repeats what an earlier run has trained."""
-        passed, own = now - self.heard, number(event.fields.get("seconds", 0.0))
+        passed, own = max(now - self.heard, _LEAST), number(event.fields.get("seconds", 0.0))
         if not (self.resumed and passed < _REPLAYED * own):
             if self.epoch == 0 and not self.resumed:
                 self.first = passed
@@ -157,6 +160,8 @@ class Progress:
         """Whether a rule may end the trials before their total."""
         self.began: float | None = None
         """When its first event came."""
+        self._begun = 0
+        """Trainings that were begun so far."""
 
     def take(self, event: Event, now: float) -> None:
         """Take one event that came at a time."""
@@ -167,9 +172,7 @@ class Progress:
             case "plan" | "phase":
                 self._announce(event)
             case "started" | "resumed":
-                resumed = event.kind == "resumed"
-                training = Training(label=event.label, began=now, resumed=resumed, heard=now, last=event)
-                self.phase_of(event.label).running[event.label] = training
+                self._start(event, now)
                 self.widest = max(self.widest, sum(len(phase.running) for phase in self.phases.values()))
             case "epoch":
                 self._take_epoch(event, now)
@@ -189,11 +192,10 @@ class Progress:
             self.phases[key] = Phase(label=f"{key}s")
         return self.phases[key]
 
-    def trainings(self, fidelity: str) -> Iterator[Training]:
-        """Yield the trainings of a fidelity that this run has begun."""
-        for phase in self.phases.values():
-            if phase.fidelity == fidelity:
-                yield from phase.begun
+    def trainings(self, fidelity: str) -> list[Training]:
+        """Return the trainings of a fidelity that this run has begun, in the order of their start."""
+        phases = [phase for phase in self.phases.values() if phase.fidelity == fidelity]
+        return sorted((t for phase in phases for t in phase.begun), key=lambda training: training.began)
 
     def _take_run(self, event: Event, now: float) -> None:
         self.workers = int(number(event.fields["workers"]))
@@ -213,6 +215,17 @@ class Progress:
                 if other.fidelity == waited_for.fidelity and other.label.endswith(" parents"):
                     other.over = True
 
+    def _start(self, event: Event, now: float) -> None:
+        self._begun += 1
+        self.phase_of(event.label).running[event.label] = Training(
+            label=event.label,
+            began=now,
+            resumed=event.kind == "resumed",
+            cold=self._begun <= self.workers,
+            heard=now,
+            last=event,
+        )
+
     def _take_epoch(self, event: Event, now: float) -> None:
         phase = self.phase_of(event.label)
         running = phase.running
@@ -220,7 +233,9 @@ class Progress:
         if rung in phase.rungs and phase.stopped[rung]:
             phase.passed[rung] += 1
         if event.label not in running:  # the start was missed
-            running[event.label] = Training(label=event.label, began=now, resumed=True, heard=now, last=event)
+            running[event.label] = Training(
+                label=event.label, began=now, resumed=True, cold=True, heard=now, last=event
+            )
         running[event.label].take_epoch(event, now)
 
     def _end(self, event: Event, now: float) -> None:

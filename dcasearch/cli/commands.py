@@ -179,7 +179,7 @@ def run(
     from dcasearch.executors import open_executor
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with noted() as interrupted, observer(console, as_json=as_json) as observe:
+    with noted() as interrupted, observer(console, as_json=as_json, stopping=interrupted.event.is_set) as observe:
         try:
             with open_executor(
                 loaded.study, name=executor, interrupted=interrupted.event, secret=store.secret

@@ -76,10 +76,15 @@ class Region:
             found = os.terminal_size((self._console.width, self._console.height))
         return max(2, found.columns), max(2, found.lines)
 
-    def take(self, event: Event, taken: Callable[[Event], Text | None]) -> None:
-        """Let an event change what the rows are made from; the line that tells it, if any, is printed above them."""
+    def take(self, event: Event, taken: Callable[[Event, int], Text | None]) -> None:
+        """Let an event change what the rows are made from; the line that tells it, if any, is printed above them.
+
+        Args:
+            event: what happened.
+            taken: is given the event and the columns that there are; it returns the line.
+        """
         with self._lock:
-            line = taken(event)
+            line = taken(event, self.size[0] - 1)
             if line is not None:
                 self.above(line)
 

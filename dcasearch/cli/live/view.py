@@ -53,10 +53,10 @@ class LiveView:
         self._latest: Phase | None = None
         self._estimated: tuple[float, Estimate | None] | None = None
 
-    def take(self, event: Event) -> Text | None:
-        """Take an event; return the line that tells it, if it is worth one."""
+    def take(self, event: Event, width: int) -> Text | None:
+        """Take an event; return the line that tells it, if it is worth one, with as much as fits into a width."""
         self._progress.take(event, self._clock())
-        line = line_of(event, self._words)
+        line = line_of(event, self._words, width)
         match event.kind:
             case "phase":
                 self._latest = self._progress.phases[event.label.removesuffix("s")]
@@ -109,8 +109,8 @@ class LiveView:
         now = self._clock()
         elapsed = f"{duration(round(self._elapsed(now)))} elapsed" if self._elapsed(now) >= 1 else ""
         if self._stopping():
-            said = "stopping: trainings write their checkpoints (Ctrl-C again ends at once)"
-            return _flow([said, elapsed], width, "bold yellow")
+            said = ("stopping: checkpoints are written", "Ctrl-C again ends at once", elapsed)
+            return _flow(said, width, "bold yellow")
         found = self._estimate(now)
         share = [] if found is None else [f"{min(99, int(100 * found.share))}% of the run"]
         bar = [] if found is None or width < _WIDE else [_bar(found.share)]
@@ -128,7 +128,7 @@ class LiveView:
         if not trainings or room == 0:
             return []
         shown = trainings if len(trainings) <= room else trainings[: room - 1]
-        label_width = min(max(cell_len(t.label) for _, t in trainings), max(12, width - 34))
+        label_width = min(max(cell_len(t.label) for _, t in trainings), max(12, width - 16))
         rows = [self._running_row(phase, training, width, label_width) for phase, training in shown]
         if len(shown) < len(trainings):
             rows.append(Text(cropped(f"  and {len(trainings) - len(shown)} more that train", width), "dim"))
@@ -139,7 +139,10 @@ class LiveView:
         row = Text(f"  {label}{' ' * (label_width - cell_len(label))}  ")
         if width >= _WIDE:
             row.append(f"{_bar(training.epoch / phase.epochs)}  ", "green")
-        row.append(_stand(phase, training))
+        items = _stand(phase, training)
+        while len(items) > 1 and cell_len(row.plain) + cell_len("  ".join(items)) > width:
+            items.pop()
+        row.append("  ".join(items))
         network, room = self._named.get(training.label, ""), width - cell_len(row.plain) - 2
         if network and room >= 24:
             row.append(f"  {cropped(network, room)}", "dim")
@@ -190,14 +193,14 @@ def _how_far(phase: Phase) -> str:
     return f"{phase.label} {done}" if phase.total is None else f"{phase.label} {done} of {phase.total}"
 
 
-def _stand(phase: Phase, training: Training) -> str:
-    """Return how far a training is, at which rung, and how good."""
+def _stand(phase: Phase, training: Training) -> list[str]:
+    """Return how far a training is, how good, and at which rung: what matters most comes first."""
     if training.last.kind != "epoch":
-        return "starts"
-    epochs = f"epoch {training.epoch}/{phase.epochs}"
+        return ["starts"]
+    epochs = f"epoch {training.epoch}/{training.last.fields['of']}"
     rung = sum(rung <= training.epoch for rung in phase.rungs)
     rungs = [f"rung {rung}/{len(phase.rungs)}"] if phase.rungs else []
-    return "  ".join([epochs, value_of(training.last), *rungs])
+    return [epochs, value_of(training.last), *rungs]
 
 
 def _bar(share: float) -> str:
