@@ -63,7 +63,9 @@ def test_a_block_with_other_attention_shows_both_under_their_networks_colours() 
 
 def test_an_option_that_differs_is_a_difference() -> None:
     reduced = [network("resnet18", {"name": "se", "reduction": r}) for r in (4, 8)]
-    assert len(elements(draw_difference(reduced[0], reduced[1], NAMES), "node changed")) == 8
+    svg = draw_difference(reduced[0], reduced[1], NAMES)
+    assert len(elements(svg, "node changed")) == 8
+    assert {"hidden 16", "hidden 8", "hidden 128", "hidden 64"} <= set(words(svg)), "the name says nothing here"
 
 
 def test_attention_after_a_stage_that_one_has_is_drawn_between_the_blocks_of_both() -> None:
