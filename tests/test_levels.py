@@ -41,6 +41,7 @@ LEVELS = [
         "chaos",
         "gpu_check",
         "replay",
+        "results",
     },
     {"cli", "__main__"},
 ]

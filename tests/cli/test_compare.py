@@ -89,7 +89,6 @@ def test_every_command_that_takes_a_spec_takes_the_short_forms(dcasearch: Comman
     network = "tiny/proxy/plain"
     for command in (
         ("verify", network),
-        ("train", network),
         ("boxes", network),
         ("ablate", network),
         ("evaluate", network, "--data", "digits"),
@@ -101,3 +100,11 @@ def test_every_command_that_takes_a_spec_takes_the_short_forms(dcasearch: Comman
         done = dcasearch(*command, "--storage", storage)
         assert done.code == 2, command
         assert "only the best `keep_weights` of a fidelity are kept" in " ".join(done.err.split()), command
+
+
+def test_a_network_whose_weights_are_gone_can_still_be_trained_from_its_architecture(
+    dcasearch: Command, storage: str
+) -> None:
+    done = dcasearch("train", "tiny/proxy/plain", "--storage", storage)
+    assert done.code == 2
+    assert "does not say everything that a training needs; add --recipe, --resolution, --data" in done.err
