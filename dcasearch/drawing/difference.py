@@ -138,6 +138,7 @@ class _Difference:
             self.frame.arc(arc, self._stroke(self.pairs[arc].status), self.pairs[arc].title(self.words.arc(arc), names))
         for rail, status in self.rails.items():
             self._rail(rail, status)
+        self.frame.labels()
         for place in self.frame.places.values():
             self._node(place)
         self.height = self._legend(below + 22)

@@ -86,6 +86,7 @@ class Picture:
             self._arc(arc)
         for rail in rails:
             self._rail(rail)
+        self.frame.labels()
         for place in self.frame.places.values():
             where, node = self.names.long(place.node.name), place.node
             name = "" if node.after_stage else f" ({node.layout.name})"

@@ -41,7 +41,7 @@ def write_in(frame: Frame, place: Place, label: str, ink: str) -> None:
     number = "" if place.node.after_stage else str(place.number)
     middle = (frame.top + frame.bottom) / 2
     if lies(label, place.width):
-        write_label(frame, place, label, ink, middle - 5, 0)
+        write_label(frame, place, label, ink, middle - 5 if number else middle, 0)
     else:
         write_label(frame, place, label, ink, (frame.top + frame.bottom - 15) / 2, frame.bottom - frame.top - 18)
         middle = frame.bottom - 19

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from dcasearch.architecture import BACKBONES, KINDS
 from dcasearch.architecture.layouts.layout import BackboneFamily, BackboneLayout, BlockLayout
 from dcasearch.architecture.words import sentence_of
+from dcasearch.config import load_architecture
 from dcasearch.drawing import draw
 from tests.drawing.samples import SVG, elements, line, network, titles, words
 from tests.kinds import enter
@@ -255,3 +257,16 @@ def test_three_blocks_fit_a_phone_nearly(monkeypatch: pytest.MonkeyPatch) -> Non
     root = ElementTree.fromstring(svg)
     assert float(root.get("width", 0)) <= 440
     assert max(float(text.get("y", 0)) for text in root.iter(f"{SVG}text")) < float(root.get("height", 0))
+
+
+def test_the_readmes_drawing_is_that_of_its_yaml() -> None:
+    folder = Path(__file__).parents[2] / "docs" / "images"
+    drawn = draw(load_architecture(folder / "connected.yaml").network, resolution=224)
+    command = "dcasearch inspect docs/images/connected.yaml --svg docs/images/connected.svg"
+    assert (folder / "connected.svg").read_text(encoding="utf-8") == drawn, f"run: {command}"
+
+
+def test_labels_come_after_all_lines_so_that_none_crosses_them() -> None:
+    drawn = network("mnasnet1_0", "se", topology="dense")
+    svg = draw(drawn, alphas={"channel 1→2": 0.25})
+    assert svg.index(">0.25<") > svg.rindex('class="channel edge"')
