@@ -11,7 +11,7 @@ from typing import Literal
 
 from dcasearch.architecture import Edge, Network, Node
 from dcasearch.architecture.kinds.declaration import NO_ATTENTION, plain
-from dcasearch.architecture.words import difference_of, function_of, label_of, sentence_of, size_of
+from dcasearch.architecture.words import difference_of, function_of, grouped, label_of, sentence_of, size_of
 from dcasearch.drawing.frame import Frame, Line, sides_of
 from dcasearch.drawing.links import Arc, Rail, edges_of, links_of
 from dcasearch.drawing.network import captions_of, picture_of
@@ -135,7 +135,9 @@ class _Difference:
         below = self.frame.stages({stage: _both(lines, captions[1][stage]) for stage, lines in captions[0].items()})
         order: tuple[Status, ...] = ("common", "first", "second", "changed")
         for arc in sorted(self.frame.arcs, key=lambda arc: order.index(self.pairs[arc].status)):
-            self.frame.arc(arc, self._stroke(self.pairs[arc].status), self.pairs[arc].title(self.words.arc(arc), names))
+            self.frame.arc(
+                arc, self._stroke(self.pairs[arc].status), self.pairs[arc].title(self.words.arcs([arc]), names)
+            )
         for rail, status in self.rails.items():
             self._rail(rail, status)
         self.frame.labels()
@@ -168,8 +170,8 @@ class _Difference:
         owner = where or f"only in {self.names[status == 'second']}"
         into = {}
         for target in rail.targets:
-            pairs = [(arc, self._pair(arc)) for arc in rail.into(target)]
-            into[target] = "\n".join(pair.title(self.words.arc(arc), self.names) for arc, pair in pairs)
+            alike = grouped(rail.into(target), self._pair)
+            into[target] = "\n".join(pair.title(self.words.arcs(arcs), self.names) for pair, arcs in alike.items())
         self.frame.rail(rail, self._stroke(status), f"{self.words.rail(rail)}; {owner}", into, {})
 
     def _node(self, place: Place) -> None:

@@ -84,6 +84,12 @@ def test_a_dense_network_against_a_chain_is_rails_in_its_colour_and_arcs_of_both
     assert len(elements(svg, "channel edge")) == len(chain.edges)
     assert set(strokes(svg, "channel edge rail").values()) == {(SECOND, SECOND_DASH)}
     assert titles(svg, "channel edge rail")[2].endswith("630 connections; only in dense")
+    assert titles(svg, "channel edge receiver")[-1].splitlines() == [
+        "channel: block 48 to block 50",
+        "chain: not there",
+        "dense: direct",
+        "channel: block 49 to block 50, in both: direct",
+    ]
     assert any("those in both are arcs too" in text for text in words(svg))
 
 

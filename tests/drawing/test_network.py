@@ -35,8 +35,12 @@ def test_50_dense_blocks_are_drawn_as_one_rail_a_stage() -> None:
     assert titles(svg, "channel edge rail")[2] == (
         "channel: from block 12 to block 47, each block receives from every earlier one; 630 connections"
     )
-    into = titles(svg, "channel edge receiver")[-1].splitlines()
-    assert [text.partition(";")[0] for text in into] == [f"channel: block {n} to block 50" for n in (48, 49)]
+    into = titles(svg, "channel edge receiver")
+    assert into[-2:] == [
+        "channel: block 48 to block 49; function direct; equal sizes, no matching",
+        "channel: 2 connections, from block 48 and block 49, to block 50; function direct; equal sizes, no matching",
+    ]
+    assert into[-3].startswith("channel: 35 connections, from block 12 … block 46, to block 47; ")
 
 
 @pytest.mark.parametrize(("after", "topology"), [(None, "dense"), ("bam", "dense"), (None, "chain"), ("bam", "tree")])
@@ -157,10 +161,14 @@ def test_lines_are_as_thick_as_their_coefficients_are_large() -> None:
 def test_a_receiver_on_a_rail_is_as_thick_as_the_largest_coefficient_into_it() -> None:
     drawn = network("resnet50", "se", topology="dense")
     svg = draw(drawn, alphas={"channel 8→9": 0.1, "channel 8→10": 0.1, "channel 9→10": -2.0, "channel →11": 1.0})
-    into = {titles(svg, "channel edge receiver")[n]: e for n, e in enumerate(elements(svg, "channel edge receiver"))}
-    widths = {title.partition(";")[0]: float(line(e).get("stroke-width", 0)) for title, e in into.items()}
-    nine, ten, eleven = (widths[f"channel: block 8 to block {n}"] for n in (9, 10, 11))
-    assert nine < eleven < ten
+    into = zip(titles(svg, "channel edge receiver"), elements(svg, "channel edge receiver"), strict=True)
+    found = {re.findall(r"to block (\d+);", title)[0]: (title, line(e).get("stroke-width")) for title, e in into}
+    widths = [float(found[block][1] or 0) for block in ("9", "11", "10")]
+    assert widths == sorted(widths)
+    assert len(set(widths)) == 3
+    assert found["10"][0].endswith("α 0.1, −2")
+    assert found["11"][0].endswith("α 1, 1, 1"), "of a receiver only the mean may be recorded"
+    assert found["12"][0].endswith("α not recorded")
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet152", "mobilenet_v2"])
