@@ -12,8 +12,7 @@ import pytest
 from dcasearch.analysis.eta import Estimate, estimate
 from dcasearch.analysis.progress import Progress
 from dcasearch.search.work import Event, EventKind
-from tests.search.support import HALVING, Bench, proxy
-from tests.support import SPACE, make_study
+from tests.search.support import Bench
 
 REPLAY: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "eta_replay.py"))
 
@@ -127,8 +126,8 @@ def right(kind: Any, runs: range, count: int) -> list[bool]:
 
 
 def test_ranges_are_right_as_often_as_they_say() -> None:
-    told = [answer for kind in REPLAY["KINDS"] for answer in right(kind, range(1000, 1014), 2)]
-    assert len(told) > 120
+    told = [answer for kind in REPLAY["KINDS"] for answer in right(kind, range(1000, 1012), 2)]
+    assert len(told) > 100
     assert 0.7 <= statistics.fmean(told) <= 0.9
 
 
@@ -138,12 +137,9 @@ def test_ranges_of_every_kind_of_run_are_right_as_often_as_they_say(kind: Any) -
     assert 0.7 <= statistics.fmean(right(kind, range(2000, 2150), 6)) <= 0.9
 
 
-def test_a_stored_study_is_replayed_from_its_records(tmp_path: Path) -> None:
-    small = {**SPACE, "backbone": {"name": "resnet18", "width": 0.125, "stem": "small"}}
-    bench = Bench(tmp_path, make_study(space=small, fidelities=proxy(trials=4, pruner={**HALVING, "startup": 1})))
-    bench.run()
-    events = REPLAY["stored"](bench.url, "tiny")
+def test_a_stored_study_is_replayed_from_its_records(finished: Bench) -> None:
+    events = REPLAY["stored"](finished.url, "tiny")
     kinds = [event.kind for _, event in events]
-    trained = [trial for trial in bench.ledger() if trial.duplicate_of is None and trial.evaluation is not None]
+    trained = [trial for trial in finished.ledger() if trial.duplicate_of is None and trial.evaluation is not None]
     assert kinds.count("started") == len(trained) == kinds.count("complete") + kinds.count("pruned")
     assert kinds.count("epoch") == sum(trial.epochs for trial in trained)
