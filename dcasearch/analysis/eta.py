@@ -26,6 +26,8 @@ _DRAWN_ONE_BY_ONE = 300
 _SPREAD = 0.3
 """Relative spread of networks' epochs that is assumed before any was measured, and as many trainings as:"""
 _SPREAD_WEIGHT = 3.0
+_RECENT = 200
+"""Trainings of a fidelity that are looked at: the last ones."""
 _HALF_AFTER = 8.0
 """Trainings after which an older one counts half."""
 _WARM = 0.3
@@ -100,7 +102,7 @@ class _Measured:
     @classmethod
     def of(cls, progress: Progress, fidelity: str) -> _Measured:
         """Read what was measured."""
-        begun = [training for training in progress.trainings(fidelity) if training.first is not None or training.later]
+        begun = [t for t in progress.trainings(fidelity) if t.first is not None or t.later][-_RECENT:]
         whole = [training for training in begun if training.first is not None and training.later]
         starts = [_start(t) for t in whole if not t.cold] or [_start(t) * _WARM for t in whole]
         usual = float(np.median(starts)) if starts else 0.0

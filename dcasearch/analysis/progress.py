@@ -42,16 +42,18 @@ class Training:
     closing: float = 0.0
     """Seconds from the last epoch to the end."""
 
-    def take_epoch(self, event: Event, now: float) -> None:
-        """Measure an epoch, unless it only repeats what an earlier run has trained."""
+    def take_epoch(self, event: Event, now: float) -> bool:
+        """Measure an epoch, unless it only repeats what an earlier run has trained; return whether it is new."""
         passed, own = max(now - self.heard, _LEAST), number(event.fields.get("seconds", 0.0))
-        if not (self.resumed and passed < _REPLAYED * own):
+        new = not (self.resumed and passed < _REPLAYED * own)
+        if new:
             if self.epoch == 0 and not self.resumed:
                 self.first = passed
             else:
                 self.later.append(passed)
         self.epoch = int(number(event.fields["epoch"]))
         self.heard, self.last = now, event
+        return new
 
 
 @dataclass(kw_only=True, eq=False)
@@ -88,6 +90,10 @@ class Phase:
     """Trainings that ended in earlier runs."""
     running: dict[str, Training] = field(default_factory=dict)
     """By label, in the order of their start."""
+    first_began: float | None = None
+    """When this run began the first of its trainings."""
+    epochs_done: int = 0
+    """Epochs that this run has trained."""
     ended: list[Training] = field(default_factory=list)
     """Trainings that this run has begun and ended."""
     stopped: Counter[int] = field(default_factory=Counter)
@@ -217,7 +223,9 @@ class Progress:
 
     def _start(self, event: Event, now: float) -> None:
         self._begun += 1
-        self.phase_of(event.label).running[event.label] = Training(
+        phase = self.phase_of(event.label)
+        phase.first_began = now if phase.first_began is None else phase.first_began
+        phase.running[event.label] = Training(
             label=event.label,
             began=now,
             resumed=event.kind == "resumed",
@@ -236,7 +244,7 @@ class Progress:
             running[event.label] = Training(
                 label=event.label, began=now, resumed=True, cold=True, heard=now, last=event
             )
-        running[event.label].take_epoch(event, now)
+        phase.epochs_done += running[event.label].take_epoch(event, now)
 
     def _end(self, event: Event, now: float) -> None:
         phase = self.phase_of(event.label)

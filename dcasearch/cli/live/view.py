@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -29,7 +30,9 @@ _BAR = 20
 _WIDE = 70
 """Columns from which a training has a bar."""
 _ESTIMATE_SECONDS = 2.0
-"""How long one range holds; in between the time that has passed is taken off it."""
+"""How long one range is shown at least."""
+_ESTIMATE_SHARE = 50
+"""How many times longer than its computation a range is shown at least."""
 _SEPARATOR = " · "
 
 
@@ -51,7 +54,8 @@ class LiveView:
         self._named: dict[str, str] = {}
         """Networks of the trainings that run, in words, by label."""
         self._latest: Phase | None = None
-        self._estimated: tuple[float, Estimate | None] | None = None
+        self._estimated: Estimate | None = None
+        self._estimate_again = -math.inf
 
     def take(self, event: Event, width: int) -> Text | None:
         """Take an event; return the line that tells it, if it is worth one, with as much as fits into a width."""
@@ -119,9 +123,11 @@ class LiveView:
         return [*rows, *_flow([*bar, *share, time_left], width, "cyan")]
 
     def _estimate(self, now: float) -> Estimate | None:
-        if self._estimated is None or now - self._estimated[0] >= _ESTIMATE_SECONDS:
-            self._estimated = (now, estimate(self._progress, now))
-        return self._estimated[1]
+        if now >= self._estimate_again:
+            began = time.perf_counter()
+            self._estimated = estimate(self._progress, now)
+            self._estimate_again = now + max(_ESTIMATE_SECONDS, _ESTIMATE_SHARE * (time.perf_counter() - began))
+        return self._estimated
 
     def _running_rows(self, trainings: Sequence[tuple[Phase, Training]], width: int, room: int) -> list[Text]:
         """Return a row for each training that runs; where there is no room for all, the rest is counted."""
@@ -157,17 +163,16 @@ class LiveView:
         return _flow([counts, *self._throughput()], width, "")
 
     def _throughput(self) -> Iterator[str]:
-        """Yield the trainings an hour of the latest phase, and the images a second of all trainings in it."""
+        """Yield the trainings an hour of the latest phase, and the images a second of all its trainings."""
         phase, now = self._latest, self._clock()
-        if phase is None or not phase.begun:
+        if phase is None or phase.first_began is None:
             return
-        passed = now - min(training.began for training in phase.begun)
+        passed = now - phase.first_began
         if phase.ended and passed > 0:
             noun = phase.label.split()[-1]
             yield f"{with_unit(len(phase.ended) / passed * 3600)} {noun} an hour"
-        epochs = sum(len(t.later) + (t.first is not None) for t in phase.begun)
-        if phase.images and epochs and passed > 0:
-            yield f"{with_unit(epochs * phase.images / passed)} images/s"
+        if phase.images and phase.epochs_done and passed > 0:
+            yield f"{with_unit(phase.epochs_done * phase.images / passed)} images/s"
 
     def _lead(self, width: int) -> Iterator[Text]:
         """Yield who leads in each objective, in words: among the trials, before any has ended among the baselines."""
