@@ -15,6 +15,8 @@ from dcasearch.trial import State, Value
 
 TRAINED = (State.COMPLETE, State.PRUNED, State.FAILED)
 """Ends that use up the total of a phase."""
+ENDS = (*TRAINED, State.INFEASIBLE, State.DUPLICATE)
+"""All ends. What an earlier run left running is taken up again."""
 _LEAST = 1e-6
 """Seconds that an epoch takes at least, as far as a clock can tell."""
 _REPLAYED = 0.5
@@ -146,7 +148,7 @@ class Phase:
         self.after = str(fields.get("after", self.after))
         self.announced = self.announced or event.kind == "phase"
         if not self.begun:
-            self.counts = Counter({state: int(number(fields[state])) for state in State if state in fields})
+            self.counts = Counter({state: int(number(fields[state])) for state in ENDS if state in fields})
             self.before = self.trained
 
 

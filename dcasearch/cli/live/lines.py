@@ -11,10 +11,10 @@ from typing import Any, TextIO
 from rich.cells import cell_len, set_cell_size
 
 from dcasearch.analysis.eta import Estimate
-from dcasearch.analysis.progress import number
+from dcasearch.analysis.progress import ENDS, number
 from dcasearch.metrics import METRICS, headline_of
 from dcasearch.search.work import Event
-from dcasearch.trial import State, Value
+from dcasearch.trial import Value
 
 WIDTH = 120
 """Columns of a line that names a network, where the terminal does not say how many there are."""
@@ -77,7 +77,7 @@ def sentence(event: Event, network: str = "", width: int = WIDTH) -> str:
 def _announcement(event: Event) -> str:
     fields = event.fields
     total = "as many as there are" if fields["total"] is None else str(fields["total"])
-    done = ", ".join(f"{fields[state]} {state}" for state in State if fields.get(state))
+    done = ", ".join(f"{fields[state]} {state}" for state in ENDS if fields.get(state))
     rungs = f", pruned after epoch {fields['rungs']}" if fields["rungs"] else ""
     each = f"scored by {fields['score']}" if "score" in fields else f"{fields['epochs']} epochs each{rungs}"
     return f"{event.label}: {total}, {each}" + (f"; so far {done}" if done else "")

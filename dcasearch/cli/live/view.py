@@ -10,11 +10,10 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from dcasearch.analysis.eta import Estimate, estimate
-from dcasearch.analysis.progress import Phase, Progress, Training
+from dcasearch.analysis.progress import ENDS, Phase, Progress, Training
 from dcasearch.cli.live.lines import Words, cropped, duration, lead_of, left, line_of, value_of
 from dcasearch.cli.tables import with_unit
 from dcasearch.search.work import Event
-from dcasearch.trial import State
 
 _STYLE = {
     "complete": "green",
@@ -159,7 +158,7 @@ class LiveView:
         """Return what became of the trainings of the latest phase, and how fast trainings go."""
         if self._latest is None:
             return []
-        counts = ", ".join(f"{self._latest.counts[state]} {state}" for state in State if self._latest.counts[state])
+        counts = ", ".join(f"{self._latest.counts[state]} {state}" for state in ENDS if self._latest.counts[state])
         return _flow([counts, *self._throughput()], width, "")
 
     def _throughput(self) -> Iterator[str]:
