@@ -1,0 +1,148 @@
+"""Learning curves by rung, and the coefficients of the chosen network's connections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dcasearch.analysis.curves import Alphas, LearningCurve, LearningCurves
+from dcasearch.analysis.findings import Findings
+from dcasearch.analysis.standing import Standing
+from dcasearch.report.figures.canvas import Figure, canvas, finished, in_units, legend, title_of
+from dcasearch.report.figures.labels import Label, Labels
+from dcasearch.report.figures.theme import BLUE, GREEN, GREY, INK, MUTED, ORANGE, PURPLE, YELLOW
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ALPHAS = "α of the chosen network's connections"
+_MOST = 40
+"""Trials whose curves are drawn one by one; of more, bands."""
+_NAMED = 8
+"""Connections that have their name beside their line, those with the largest α."""
+_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, YELLOW)
+"""Of dimensions."""
+
+
+def figures(standing: Standing, findings: Findings) -> Iterator[Figure]:
+    """Yield the coefficients of the chosen network where they are known, and the learning curves."""
+    if findings.alphas.curves:
+        yield _alphas(findings.alphas)
+    long = [curves for curves in findings.curves if curves.epochs > 1]
+    if long:
+        yield _curves(long)
+
+
+def _curves(fidelities: Sequence[LearningCurves]) -> Figure:
+    drawn, panels = canvas(3.2, len(fidelities))
+    for axes, curves in zip(panels, fidelities, strict=True):
+        _rungs(axes, curves)
+        (_single if len(curves.trials) <= _MOST else _bands)(axes, curves)
+        for curve, colour, label in ((curves.plain, ORANGE, "plain"), (curves.leader, BLUE, "the leader")):
+            if curve is not None:
+                axes.plot(_epochs(curve), curve.values, color=colour, linewidth=2.2, label=label, zorder=5)
+        axes.set_xlim(1, curves.epochs)
+        axes.set_xlabel("epoch")
+        axes.locator_params(axis="x", integer=True)
+        in_units(axes.yaxis, curves.metric)
+        title_of(axes, curves.fidelity)
+    legend(drawn, 3)
+    text = "Trials by epoch, one seed each. A trial ends where it was pruned (dots)."
+    text += " Dotted lines are the rungs, with the number of trials that each one pruned."
+    if any(len(curves.trials) > _MOST for curves in fidelities):
+        text += " Bands hold the middle half and the middle 90% of the trials that still train, so they rise at a rung."
+    return finished("learning_curves", "Learning curves", text, drawn, "search")
+
+
+def _rungs(axes: Axes, curves: LearningCurves) -> None:
+    for rung in curves.rungs:
+        axes.axvline(rung, color=MUTED, linewidth=1, linestyle=":", zorder=1)
+        pruned = curves.pruned_after(rung)
+        if pruned:
+            axes.annotate(
+                f"{pruned} pruned",
+                (rung, 0.02),
+                (3, 0),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                fontsize=8,
+                color=MUTED,
+            )
+
+
+def _single(axes: Axes, curves: LearningCurves) -> None:
+    for pruned, label in ((False, "a complete trial"), (True, "a pruned trial")):
+        some = [curve for curve in curves.trials if curve.pruned is pruned]
+        for n, curve in enumerate(some):
+            axes.plot(
+                _epochs(curve),
+                curve.values,
+                color=YELLOW if pruned else GREY,
+                linewidth=1.1,
+                alpha=0.75,
+                label=None if n else label,
+                zorder=2,
+            )
+        if pruned and some:
+            ends = [(len(curve.values), curve.values[-1]) for curve in some]
+            axes.plot(*zip(*ends, strict=True), "o", color=YELLOW, markersize=4, zorder=3)
+
+
+def _bands(axes: Axes, curves: LearningCurves) -> None:
+    columns = [
+        [curve.values[epoch] for curve in curves.trials if len(curve.values) > epoch] for epoch in range(curves.epochs)
+    ]
+    known = [np.quantile(column, (0.05, 0.25, 0.5, 0.75, 0.95)) for column in columns if column]
+    low, quarter, middle, three, high = np.array(known).T
+    epochs = range(1, len(known) + 1)
+    axes.fill_between(epochs, low, high, color=GREY, alpha=0.25, linewidth=0, label="90% of the trials", zorder=2)
+    axes.fill_between(epochs, quarter, three, color=GREY, alpha=0.4, linewidth=0, label="half of the trials", zorder=2)
+    axes.plot(epochs, middle, color=INK, linewidth=1.4, label="their median", zorder=3)
+
+
+def _epochs(curve: LearningCurve) -> range:
+    return range(1, len(curve.values) + 1)
+
+
+def _alphas(alphas: Alphas) -> Figure:
+    drawn, [axes] = canvas(3.4)
+    dimensions = list(dict.fromkeys(name.split(" ")[0] for name in alphas.curves))
+    colours = {dimension: _COLOURS[n % len(_COLOURS)] for n, dimension in enumerate(dimensions)}
+    many = len(alphas.curves) > _NAMED
+    seen: set[str] = set()
+    for name, values in alphas.curves.items():
+        dimension = name.split(" ")[0]
+        epochs = range(alphas.first_epoch, alphas.first_epoch + len(values))
+        axes.plot(
+            epochs,
+            values,
+            color=colours[dimension],
+            linewidth=1.0 if many else 1.7,
+            alpha=0.6 if many else 0.95,
+            marker="o" if len(values) == 1 else None,
+            label=None if dimension in seen else f"{dimension} connections",
+        )
+        seen.add(dimension)
+    last = alphas.first_epoch + max(map(len, alphas.curves.values())) - 1
+    axes.axhline(0, color=MUTED, linewidth=1, zorder=1)
+    axes.set_xlim(alphas.first_epoch, last + max(1, 0.22 * (last - alphas.first_epoch)))
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("α")
+    axes.locator_params(axis="x", integer=True)
+    legend(drawn, 3)
+    drawn.draw_without_rendering()
+    drawn.set_layout_engine("none")  # labels are placed on axes that move no more
+    largest = sorted(alphas.curves, key=lambda name: -abs(alphas.curves[name][-1]))[:_NAMED]
+    ends = {name: (float(last), alphas.curves[name][-1]) for name in alphas.curves}
+    labels = [Label(name, *ends[name], colours[name.split(" ")[0]]) for name in largest]
+    Labels(axes, (), clear=2.0).place(labels)
+    text = (
+        f"The {alphas.where} training of the chosen network, seed {alphas.seed}: the coefficient of each connection"
+        " after each epoch. Under the functions direct and weighted, a connection whose α is 0 brings nothing."
+        " Sizes of α compare within one function."
+    )
+    if many:
+        text += f" Of {len(alphas.curves)} connections those with the largest α are named."
+    return finished("alphas", ALPHAS, text, drawn, "found")
