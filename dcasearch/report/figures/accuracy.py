@@ -82,4 +82,4 @@ def _names(axes: Axes, networks: Sequence[TrainedNetwork], cost: str, *, listed:
     colours = {CHOSEN: BLUE, "baseline": ORANGE, "other": INK}
     labels = [Label(n.name, float(n.costs[cost]), n.mean, colours[_form(n, listed=listed)]) for n in named]
     points = named if len(networks) > MANY else networks
-    Labels(axes, zip(*_at(points, cost), strict=True), clear=4.0).place(labels)
+    Labels(axes, zip(*_at(points, cost), strict=True), clear=4.0, veiled=True).place(labels)

@@ -29,7 +29,7 @@ def figures(standing: Standing, findings: Findings) -> Iterator[Figure]:
         return
     lines = [(c.shown, c.compared, ORANGE if place else BLUE) for place, c in enumerate(candidates)]
     where = "final trainings, on the test split" if standing.finals else f"{last.name}, on the held-out images"
-    text = f"Each dot is a seed, each bar a mean; {where}. The tables say which differences count."
+    text = f"Each dot is a seed, each bar a mean; {where}. Blue: the chosen one. The tables say what counts."
     yield _figure("candidates", "The candidate and its baselines", text, candidates[0].headline, lines)
 
 

@@ -89,6 +89,15 @@ def in_units(axis: Axis, metric: str) -> None:
         axis.set_major_formatter(EngFormatter(sep=""))
 
 
+def shown(metric: str, value: float) -> str:
+    """Return a value with its label, for a caption; costs are written as 1.2M."""
+    if not METRICS[metric].is_cost:
+        return METRICS[metric].shown(value)
+    from matplotlib.ticker import EngFormatter
+
+    return f"{METRICS[metric].label} {EngFormatter(sep='', places=2).format_eng(value)}"
+
+
 def dots(axes: Axes, xs: Any, ys: Any, colour: str, label: str | None = None, **changes: Any) -> None:
     """Draw dots; a thousand of them are small and let each other through."""
     many = len(xs) > MANY

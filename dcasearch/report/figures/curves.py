@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from dcasearch.analysis.curves import Alphas, LearningCurve, LearningCurves
 from dcasearch.analysis.findings import Findings
 from dcasearch.analysis.standing import Standing
 from dcasearch.report.figures.canvas import Figure, canvas, finished, in_units, legend, title_of
-from dcasearch.report.figures.labels import Label, Labels
 from dcasearch.report.figures.theme import BLUE, GREEN, GREY, INK, MUTED, ORANGE, PURPLE, YELLOW
 
 if TYPE_CHECKING:
@@ -22,6 +21,10 @@ _MOST = 40
 """Trials whose curves are drawn one by one; of more, bands."""
 _NAMED = 8
 """Connections that have their name beside their line, those with the largest α."""
+_EARLY = 0.2
+"""Share of the epochs in which curves are still low."""
+_LINE = 0.065
+"""Height of a name beside a line, as a share of the axes' height."""
 _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, YELLOW)
 """Of dimensions."""
 
@@ -49,7 +52,7 @@ def _curves(fidelities: Sequence[LearningCurves]) -> Figure:
         in_units(axes.yaxis, curves.metric)
         title_of(axes, curves.fidelity)
     legend(drawn, 3)
-    text = "Trials by epoch, one seed each. A trial ends where it was pruned (dots)."
+    text = "Each training of a trial by epoch. A trial ends where it was pruned (dots)."
     text += " Dotted lines are the rungs, with the number of trials that each one pruned."
     if any(len(curves.trials) > _MOST for curves in fidelities):
         text += " Bands hold the middle half and the middle 90% of the trials that still train, so they rise at a rung."
@@ -61,15 +64,10 @@ def _rungs(axes: Axes, curves: LearningCurves) -> None:
         axes.axvline(rung, color=MUTED, linewidth=1, linestyle=":", zorder=1)
         pruned = curves.pruned_after(rung)
         if pruned:
-            axes.annotate(
-                f"{pruned} pruned",
-                (rung, 0.02),
-                (3, 0),
-                xycoords=("data", "axes fraction"),
-                textcoords="offset points",
-                fontsize=8,
-                color=MUTED,
-            )
+            # Early on the curves are below, later above.
+            height, side = (0.98, "top") if rung <= max(1, _EARLY * curves.epochs) else (0.03, "bottom")
+            at: Any = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "rotation": 90}
+            axes.annotate(f"{pruned} pruned", (rung, height), (2, 0), fontsize=8, color=MUTED, va=side, **at)
 
 
 def _single(axes: Axes, curves: LearningCurves) -> None:
@@ -106,6 +104,27 @@ def _epochs(curve: LearningCurve) -> range:
     return range(1, len(curve.values) + 1)
 
 
+def _ends(axes: Axes, ends: Mapping[str, float], colours: Mapping[str, str]) -> None:
+    """Write names to the right of the lines' ends, moved apart where they would cover each other."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high)
+    apart = (high - low) * _LINE
+    height = low - apart
+    for name, end in sorted(ends.items(), key=lambda item: item[1]):
+        height = max(end, height + apart)
+        axes.annotate(
+            name,
+            (1.0, height),
+            (4, 0),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=colours[name.split(" ")[0]],
+            annotation_clip=False,
+        )
+
+
 def _alphas(alphas: Alphas) -> Figure:
     drawn, [axes] = canvas(3.4)
     dimensions = list(dict.fromkeys(name.split(" ")[0] for name in alphas.curves))
@@ -127,17 +146,13 @@ def _alphas(alphas: Alphas) -> Figure:
         seen.add(dimension)
     last = alphas.first_epoch + max(map(len, alphas.curves.values())) - 1
     axes.axhline(0, color=MUTED, linewidth=1, zorder=1)
-    axes.set_xlim(alphas.first_epoch, last + max(1, 0.22 * (last - alphas.first_epoch)))
+    axes.set_xlim(alphas.first_epoch, max(last, alphas.first_epoch + 1))
     axes.set_xlabel("epoch")
     axes.set_ylabel("α")
     axes.locator_params(axis="x", integer=True)
     legend(drawn, 3)
-    drawn.draw_without_rendering()
-    drawn.set_layout_engine("none")  # labels are placed on axes that move no more
     largest = sorted(alphas.curves, key=lambda name: -abs(alphas.curves[name][-1]))[:_NAMED]
-    ends = {name: (float(last), alphas.curves[name][-1]) for name in alphas.curves}
-    labels = [Label(name, *ends[name], colours[name.split(" ")[0]]) for name in largest]
-    Labels(axes, (), clear=2.0).place(labels)
+    _ends(axes, {name: alphas.curves[name][-1] for name in largest}, colours)
     text = (
         f"The {alphas.where} training of the chosen network, seed {alphas.seed}: the coefficient of each connection"
         " after each epoch. Under the functions direct and weighted, a connection whose α is 0 brings nothing."

@@ -10,7 +10,7 @@ from dcasearch.analysis.fronts import Front, FrontPoint
 from dcasearch.analysis.hypervolume import Growth
 from dcasearch.analysis.standing import Standing
 from dcasearch.metrics import METRICS
-from dcasearch.report.figures.canvas import Figure, canvas, dots, finished, in_units, legend, title_of
+from dcasearch.report.figures.canvas import Figure, canvas, dots, finished, in_units, legend, shown, title_of
 from dcasearch.report.figures.theme import BLUE, GREEN, GREY, YELLOW
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def _pareto(fronts: Sequence[Front], chosen: str | None) -> Figure:
     for axes, front in zip(panels, fronts, strict=True):
         _draw(axes, front, chosen)
     legend(drawn, 2)
-    return finished("pareto", "Objectives against each other", _caption(fronts), drawn, "found")
+    return finished("pareto", "Pareto front", _caption(fronts), drawn, "found")
 
 
 def _draw(axes: Axes, front: Front, chosen: str | None) -> None:
@@ -68,6 +68,7 @@ def _line(axes: Axes, front: Front, best: Sequence[FrontPoint]) -> None:
     (_, y_way), (_, x_way) = front.objectives.items()
     axes.margins(x=0.06, y=0.08)
     low, high = axes.get_xlim()
+    bottom, top = axes.get_ylim()
     margins = front.margins or [0.0] * len(best)
     order = sorted(zip(best, margins, strict=True), key=lambda pair: pair[0].values[1], reverse=x_way == "maximize")
     end = low if x_way == "maximize" else high
@@ -82,6 +83,7 @@ def _line(axes: Axes, front: Front, best: Sequence[FrontPoint]) -> None:
     if front.margins is not None:
         axes.fill_between(xs, edges, ys, color=GREEN, alpha=0.13, linewidth=0, zorder=1, label="noise band")
     axes.set_xlim(low, high)
+    axes.set_ylim(bottom, top)  # a band may be much wider than what the networks differ by
 
 
 def _caption(fronts: Sequence[Front]) -> str:
@@ -108,9 +110,9 @@ def _hypervolume(growth: Growth) -> Figure:
     axes.set_xlabel("trial")
     axes.locator_params(axis="x", integer=True)
     axes.set_ylabel("hypervolume (%)")
-    axes.set_ylim(0, 100)
-    worst = ", ".join(METRICS[m].shown(v) for m, v in zip(growth.objectives, growth.reference, strict=True))
-    best = ", ".join(METRICS[m].shown(v) for m, v in zip(growth.objectives, growth.ideal, strict=True))
+    axes.set_ylim(0, 104)
+    worst = ", ".join(shown(m, v) for m, v in zip(growth.objectives, growth.reference, strict=True))
+    best = ", ".join(shown(m, v) for m, v in zip(growth.objectives, growth.ideal, strict=True))
     text = (
         f"Fidelity {growth.fidelity}: how much of the box between the worst and the best values of its complete trials"
         f" the networks so far dominate. Reference point, the worst: {worst}; the best of each: {best}. A flat end says"

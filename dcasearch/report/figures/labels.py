@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dcasearch.report.figures.theme import GREY
+from dcasearch.report.figures.theme import GREY, PAPER
 
 if TYPE_CHECKING:  # a second of imports, for those who draw
     from matplotlib.axes import Axes
@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # a second of imports, for those who draw
 
 _CLEAR = 6.0
 """Points (1/72 inch) around a marker that stay free of labels."""
-_LED = 16
+_LED = 11
 """Points of distance from which a line leads from a label to its point."""
 _STEPS = 40
 """Places along a line that stay free."""
@@ -37,7 +37,13 @@ class Labels:
     """Places labels on axes that move no more; a label without a free place is left out."""
 
     def __init__(
-        self, axes: Axes, points: Iterable[Place], lines: Iterable[tuple[Place, Place]] = (), clear: float = _CLEAR
+        self,
+        axes: Axes,
+        points: Iterable[Place],
+        lines: Iterable[tuple[Place, Place]] = (),
+        *,
+        clear: float = _CLEAR,
+        veiled: bool = False,
     ) -> None:
         """Say what no label may cover.
 
@@ -46,6 +52,7 @@ class Labels:
             points: Markers.
             lines: Straight ones, from and to.
             clear: Points around a marker that stay free.
+            veiled: Whether what lies behind a label is faded, where there are too many points to keep clear of.
         """
         from matplotlib.transforms import Bbox
 
@@ -53,6 +60,9 @@ class Labels:
         if figure is None:
             raise ValueError("these axes are in no figure")
         self._axes = axes
+        self._box: dict[str, Any] | None = None
+        if veiled:
+            self._box = {"boxstyle": "square,pad=0.1", "facecolor": PAPER, "alpha": 0.75, "linewidth": 0}
         half = clear * figure.dpi / 72
         at = map(self._at, points)
         self._taken: list[Bbox] = [Bbox.from_extents(x - half, y - half, x + half, y + half) for x, y in at]
@@ -77,7 +87,8 @@ class Labels:
                 arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 4}
                 if max(abs(dx), abs(dy)) > _LED
                 else None,
-                zorder=4,
+                bbox=self._box,
+                zorder=6,
             )
             box = _box(text)
             if self._free(box):

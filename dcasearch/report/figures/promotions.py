@@ -32,6 +32,7 @@ def figures(standing: Standing, findings: Findings) -> Iterator[Figure]:
                 dots(axes, xs, ys, colour, label, marker=marker)
         axes.set_xlabel(f"{before.name}: {METRICS[next(iter(before.objectives))].axis}")
         axes.set_ylabel(f"{after.name}: {METRICS[next(iter(after.objectives))].axis}")
+        axes.locator_params(nbins=6)
     legend(drawn, 2)
     text = (
         "Each dot is a promoted network that was not pruned: its value at the fidelity that chose it, and its mean over"

@@ -76,13 +76,16 @@ def _caption(spending: Spending) -> str:
         said = [f"{in_words(spending.seconds)} of one worker in all; no trial was pruned."]
     if spending.reused:
         said.append(f"{in_words(spending.reused)} were saved, since trainings went on from a smaller budget.")
-    failed = sum(lost.trials for lost in spending.lost)
-    if failed:
-        known = [lost.seconds for lost in spending.lost if lost.seconds is not None]
-        about = f"about {in_words(sum(known))}, by the epochs they reported" if known else "an unknown time"
-        said.append(f"{failed} failed trial{'s' * (failed > 1)} lost {about}.")
-    else:
+    failed, epochs = (sum(getattr(one, what) for one in spending.lost) for what in ("trials", "epochs"))
+    known = [one.seconds for one in spending.lost if one.seconds]
+    if not failed:
         said.append("No trial failed.")
+    elif not epochs:
+        said.append(f"{failed} trial{'s' * (failed > 1)} failed before the first epoch ended; that time is not known.")
+    elif known:
+        said.append(
+            f"{failed} failed trial{'s' * (failed > 1)} lost about {in_words(sum(known))}, by the epochs they reported."
+        )
     return " ".join(said)
 
 

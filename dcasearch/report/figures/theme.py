@@ -107,6 +107,9 @@ def _shorten(element: ElementTree.Element) -> None:
         element.set(key, _FAMILY.sub("", short) if key == "style" else " ".join(short.split()))
     if element.get("transform", "").startswith("rotate(-0 "):
         del element.attrib["transform"]
+    if element.tag.endswith("defs"):  # a mark has its style from its use, where a page's rules reach it
+        for mark in element:
+            mark.attrib.pop("style", None)
     styles = {mark.get("style") for mark in element if mark.tag.endswith("use")}
     if len(styles) == 1 and len(element) > 1 and all(mark.tag.endswith("use") for mark in element):
         element.set("style", styles.pop() or "")
