@@ -9,7 +9,7 @@ from dcasearch.analysis.findings import Findings
 from dcasearch.analysis.networks import CHOSEN, TrainedNetwork, TrainedNetworks
 from dcasearch.analysis.standing import Standing
 from dcasearch.metrics import METRICS
-from dcasearch.report.figures.canvas import MANY, Figure, canvas, dots, finished, in_units, legend, title_of
+from dcasearch.report.figures.canvas import MANY, Figure, canvas, dots, finished, in_units, legend, settle, title_of
 from dcasearch.report.figures.labels import Label, Labels
 from dcasearch.report.figures.theme import BLUE, GREY, INK, ORANGE
 
@@ -41,8 +41,7 @@ def _figure(cost: str, panels: Sequence[tuple[TrainedNetworks, list[TrainedNetwo
         axes.locator_params(axis="x", nbins=5)
         title_of(axes, f"{at.fidelity}, {len(networks)} networks")
     legend(drawn, 3)
-    drawn.draw_without_rendering()
-    drawn.set_layout_engine("none")  # labels are placed on axes that move no more
+    settle(drawn)
     for axes, (_, networks) in zip(every, panels, strict=True):
         _names(axes, networks, cost, listed=listed)
     label = METRICS[cost].label

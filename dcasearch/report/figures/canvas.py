@@ -52,9 +52,17 @@ def canvas(height: float, panels: int = 1) -> tuple[Canvas, list[Axes]]:
 def finished(name: str, title: str, caption: str, drawn: Canvas, part: Part) -> Figure:
     """Return a figure in both its forms, equal to the byte when it is drawn again."""
     svg, png = io.StringIO(), io.BytesIO()
+    settle(drawn)
     drawn.savefig(svg, format="svg", transparent=True, metadata={"Date": None})
     drawn.savefig(png, format="png", dpi=150, metadata={"Software": None})
     return Figure(name, title, caption, themed(svg.getvalue(), name, title), png.getvalue(), part)
+
+
+def settle(drawn: Canvas) -> None:
+    """Give the axes their final size: the layout is computed once, and labels can be placed by it."""
+    if drawn.get_layout_engine() is not None:
+        drawn.draw_without_rendering()
+        drawn.set_layout_engine(None)
 
 
 def title_of(axes: Axes, words: str) -> None:

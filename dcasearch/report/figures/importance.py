@@ -47,7 +47,7 @@ def _axes(found: Importance) -> Figure:
         some = [(100 * axis.share, n) for n, axis in enumerate(shown) if axis.above_chance is above]
         if some:
             xs, ys = zip(*some, strict=True)
-            axes.plot(xs, ys, "o", color=BLUE, markerfacecolor=fill, markersize=6, label=label, zorder=3)
+            axes.plot(xs, ys, "o", color=BLUE, markerfacecolor=fill, markersize=6, label=label, zorder=3, clip_on=False)
     axes.set_yticks(range(len(shown)), [axis.name.removeprefix("connections.") for axis in shown])
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.set_xlim(left=0)

@@ -71,8 +71,8 @@ def themed(svg: str, name: str, title: str) -> str:
     ElementTree.register_namespace("xlink", _XLINK)
     root = ElementTree.fromstring(svg)
     for part in list(root):
-        if part.tag.endswith(("metadata", "defs")):  # a defs of the root holds matplotlib's style sheet alone
-            root.remove(part)
+        if part.tag.endswith("metadata") or part.find(f"{{{_SVG}}}style") is not None:
+            root.remove(part)  # its style sheet would hold for the whole page
     root.set("class", _CLASS)
     root.set("role", "img")
     root.set("font-family", FONT)
