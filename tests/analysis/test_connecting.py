@@ -37,7 +37,7 @@ def trained(stages: list[bool], values: dict[int, float], attention: dict[str, A
 
 def told(*networks: TrainedNetwork, noise: Noise | None = None) -> dict[tuple[str, int], Connecting]:
     at = connecting_of(TrainedNetworks("proxy", METRICS["top1"], networks), None if noise is None else power(noise))
-    return {(place.dimension, place.stage): place for place in at.places}
+    return {(place.dimension, place.stage): place for place in reversed(at.places)}
 
 
 ON, OFF = True, False
@@ -112,6 +112,17 @@ def test_who_cannot_connect_is_compared_with_nobody() -> None:
     vanilla = trained([OFF] * 4, {0: 71.0})
     second = told(plain, vanilla, trained([OFF, ON, OFF, OFF], {0: 72.0}))["channel", 2]
     assert (second.unconnected, second.value) == (1, 1.0)
+
+
+def test_a_place_with_few_pairs_has_both_comparisons_and_one_with_three_the_paired_one_alone() -> None:
+    def bases(*networks: TrainedNetwork) -> list[tuple[int, str]]:
+        at = connecting_of(TrainedNetworks("proxy", METRICS["top1"], networks), power(Noise(0.5, 10**9)))
+        return [(place.stage, place.basis) for place in at.places]
+
+    one = [trained([OFF] * 4, {0: 70.0}), trained([OFF, ON, OFF, OFF], {0: 71.0})]
+    assert bases(*one) == [(2, "paired"), (2, "observational")]
+    more = [trained([OFF, on, OFF, OFF], {0: 70.0}, {**SE, "reduction": r}) for r in (4, 8) for on in (ON, OFF)]
+    assert bases(*one, *more) == [(2, "paired")]
 
 
 def test_margins_of_too_few_are_none() -> None:
