@@ -48,7 +48,7 @@ class LearningCurves:
 
 @dataclass(frozen=True, kw_only=True)
 class Alphas:
-    """The coefficient α of each connection of one network, epoch by epoch."""
+    """The coefficient of each connection of one network, epoch by epoch: its α, or the weight of a learned function."""
 
     name: str = ""
     """Who the network is, e.g. `chosen`."""
@@ -57,7 +57,8 @@ class Alphas:
     where: str = ""
     """Which training, e.g. `full`, `final`."""
     curves: Mapping[str, tuple[float, ...]]
-    """By connection, e.g. `channel 1→3`; empty where nothing is told."""
+    """By connection, e.g. `channel 1→3`, or by receiver, e.g. `channel →3`: then the mean over its connections. Empty
+    where nothing is told."""
     first_epoch: int = 1
     """Of the curves: a training that an older version began may have the coefficients of its last epochs alone."""
     why_not: str = ""
@@ -115,8 +116,6 @@ def alphas_of(standing: Standing, records: Records) -> Alphas:
     network = records.networks[id]
     if not network.edges:
         return Alphas(curves={}, why_not="The chosen network has no connections, so it has no α.")
-    if all(edge.alpha is None for edge in network.edges):
-        return Alphas(curves={}, why_not="The connections of the chosen network own no α (function learned).")
     last = standing.fidelities[-1].name
     asked = [(r.seed, r.evaluation, "final") for r in records.roles if r.role == "final" and r.architecture_id == id]
     asked += [(trial.seed, trial.evaluation, last) for trial in standing.winner.trials]

@@ -18,7 +18,6 @@ from tests.support import make_study
 SPEC: dict[str, Any] = {"backbone": {"name": "resnet18"}, "attention": {"name": "se", "reduction": 16}}
 CONNECTED = Architecture.parse({**SPEC, "connections": {"topology": "chain"}})
 VANILLA = Architecture.parse(SPEC)
-LEARNED = Architecture.parse({**SPEC, "connections": {"function": "learned"}})
 PRUNER = {"name": "successive_halving", "min_epochs": 1, "reduction_factor": 2}
 
 
@@ -81,7 +80,7 @@ def standing_of(trials: Sequence[Trial], chosen: Architecture | None = None, lea
 
 
 def records_of(evaluations: Mapping[str, Evaluation], roles: Sequence[Role] = ()) -> Records:
-    networks = {a.id: a.network for a in (CONNECTED, VANILLA, LEARNED)}
+    networks = {a.id: a.network for a in (CONNECTED, VANILLA)}
     return Records(roles=tuple(roles), evaluations=evaluations, networks=networks, costs={})
 
 
@@ -131,7 +130,6 @@ def test_a_training_that_an_older_version_began_has_the_coefficients_of_its_last
     [
         (None, "No trial of the last fidelity is complete yet."),
         (VANILLA, "The chosen network has no connections, so it has no α."),
-        (LEARNED, "The connections of the chosen network own no α (function learned)."),
         (CONNECTED, "hold no α: an older version recorded none"),
     ],
 )

@@ -21,6 +21,9 @@ WIDTH = 5.0
 MANY = 60
 """Marks beyond which a single one is drawn small."""
 
+_VERY_MANY = 3000
+"""Marks beyond which they are smaller as pixels than as SVG."""
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -107,7 +110,8 @@ def shown(metric: str, value: float) -> str:
 
 
 def dots(axes: Axes, xs: Any, ys: Any, colour: str, label: str | None = None, **changes: Any) -> None:
-    """Draw dots; a thousand of them are small and let each other through."""
+    """Draw dots; a hundred are small and let each other through, thousands are one picture within the SVG."""
     many = len(xs) > MANY
     style = {"markersize": 3.0 if many else 5.0, "alpha": 0.6 if many else 0.9, "markeredgewidth": 0, **changes}
-    axes.plot(xs, ys, linestyle="none", marker=style.pop("marker", "o"), color=colour, label=label, **style)
+    marker, picture = style.pop("marker", "o"), len(xs) > _VERY_MANY
+    axes.plot(xs, ys, linestyle="none", marker=marker, color=colour, label=label, rasterized=picture, **style)

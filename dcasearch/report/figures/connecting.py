@@ -53,9 +53,9 @@ def _caption(at: ConnectingAt) -> str:
     return (
         f"Fidelity {at.fidelity}: networks whose blocks of a stage receive in a dimension, minus networks in which they"
         " do not. Lines are 95% intervals, each for itself; an arrow says that one goes on; no line: too few to say."
-        " Filled dots compare twins, equal but for this. Hollow dots are observational, where fewer than three pairs were"
-        " trained: these networks differ in other ways too, and pruned ones are missing, so a difference need not come"
-        " from the connection."
+        " Filled dots compare twins, equal but for this. Hollow dots are observational, where fewer than three pairs"
+        " were trained: these networks differ in other ways too, and pruned ones are missing, so a difference need not"
+        " come from the connection."
     )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ALPHAS = "α of the chosen network's connections"
 _MOST = 40
-"""Trials whose curves are drawn one by one; of more, bands."""
+"""Trials, or connections, whose curves are drawn one by one; of more, bands."""
 _NAMED = 8
 """Connections that have their name beside their line, those with the largest α."""
 _EARLY = 0.2
@@ -120,44 +120,59 @@ def _ends(axes: Axes, ends: Mapping[str, float], colours: Mapping[str, str]) -> 
             textcoords="offset points",
             va="center",
             fontsize=8,
-            color=colours[name.split(" ")[0]],
+            color=colours[_dimension(name)],
             annotation_clip=False,
         )
 
 
 def _alphas(alphas: Alphas) -> Figure:
     drawn, [axes] = canvas(3.4)
-    dimensions = list(dict.fromkeys(name.split(" ")[0] for name in alphas.curves))
+    dimensions = list(dict.fromkeys(map(_dimension, alphas.curves)))
     colours = {dimension: _COLOURS[n % len(_COLOURS)] for n, dimension in enumerate(dimensions)}
-    many = len(alphas.curves) > _NAMED
-    seen: set[str] = set()
-    for name, values in alphas.curves.items():
-        dimension = name.split(" ")[0]
-        epochs = range(alphas.first_epoch, alphas.first_epoch + len(values))
-        axes.plot(
-            epochs,
-            values,
-            color=colours[dimension],
-            linewidth=1.0 if many else 1.7,
-            alpha=0.6 if many else 0.95,
-            marker="o" if len(values) == 1 else None,
-            label=None if dimension in seen else f"{dimension} connections",
-        )
-        seen.add(dimension)
+    largest = sorted(alphas.curves, key=lambda name: -abs(alphas.curves[name][-1]))[:_NAMED]
+    lines = largest if len(alphas.curves) > _MOST else list(alphas.curves)
     last = alphas.first_epoch + max(map(len, alphas.curves.values())) - 1
+    epochs = range(alphas.first_epoch, last + 1)
+    for dimension in dimensions:
+        mine = [values for name, values in alphas.curves.items() if _dimension(name) == dimension]
+        label = f"{dimension} connections"
+        if len(alphas.curves) > _MOST:
+            low, high = np.quantile(np.array(mine), (0.05, 0.95), axis=0)
+            axes.fill_between(
+                epochs, low, high, color=colours[dimension], alpha=0.2, linewidth=0, label=f"90% of {label}"
+            )
+        else:
+            axes.plot([], [], color=colours[dimension], linewidth=2, label=label)
+    style: Any = {"linewidth": 1.0, "alpha": 0.7} if len(lines) > _NAMED else {"linewidth": 1.7, "alpha": 0.95}
+    for name in lines:
+        axes.plot(
+            epochs, alphas.curves[name], "-" if len(epochs) > 1 else "o", color=colours[_dimension(name)], **style
+        )
     axes.axhline(0, color=MUTED, linewidth=1, zorder=1)
     axes.set_xlim(alphas.first_epoch, max(last, alphas.first_epoch + 1))
     axes.set_xlabel("epoch")
     axes.set_ylabel("α")
     axes.locator_params(axis="x", integer=True)
     legend(drawn, 3)
-    largest = sorted(alphas.curves, key=lambda name: -abs(alphas.curves[name][-1]))[:_NAMED]
     _ends(axes, {name: alphas.curves[name][-1] for name in largest}, colours)
-    text = (
+    return finished("alphas", ALPHAS, _caption(alphas), drawn, "found")
+
+
+def _dimension(name: str) -> str:
+    """Return the dimension of a connection, e.g. `channel` of `channel 1→3`."""
+    return name.partition(" ")[0]
+
+
+def _caption(alphas: Alphas) -> str:
+    said = (
         f"The {alphas.where} training of the chosen network, seed {alphas.seed}: the coefficient of each connection"
-        " after each epoch. Under the functions direct and weighted, a connection whose α is 0 brings nothing."
-        " Sizes of α compare within one function."
+        " after each epoch. Under the functions direct and weighted, a connection whose α is 0 brings nothing; learned"
+        " has a weight in its place. Sizes compare within one function."
     )
-    if many:
-        text += f" Of {len(alphas.curves)} connections those with the largest α are named."
-    return finished("alphas", ALPHAS, text, drawn, "found")
+    if any(" →" in name for name in alphas.curves):
+        said += " There are many connections, so receivers are shown, each the mean over its connections."
+    if len(alphas.curves) > _NAMED:
+        said += f" Of {len(alphas.curves)} the {_NAMED} that end farthest from 0 are named."
+    if alphas.first_epoch > 1:
+        said += f" An older version trained the epochs before {alphas.first_epoch}, without recording α."
+    return said

@@ -126,7 +126,7 @@ def _rename(root: ElementTree.Element, name: str) -> None:
         if id in names:
             element.set("id", names[id])
         for key, value in element.attrib.items():
-            if key == _HREF:
+            if key == _HREF and value.startswith("#"):
                 element.set(key, "#" + names[value.removeprefix("#")])
             elif "url(#" in value:
                 element.set(key, _REFERENCE.sub(lambda found: f"url(#{names[found[1]]})", value))
@@ -135,6 +135,6 @@ def _rename(root: ElementTree.Element, name: str) -> None:
 def _references(root: ElementTree.Element) -> Iterator[str]:
     for element in root.iter():
         for key, value in element.attrib.items():
-            if key == _HREF:
+            if key == _HREF and value.startswith("#"):
                 yield value.removeprefix("#")
             yield from _REFERENCE.findall(value)

@@ -15,7 +15,8 @@ from dcasearch.analysis.networks import means_of
 from dcasearch.analysis.standing import standing_of
 from dcasearch.report.figures import Figure, figures_of, importance, missing_of, promotions, spending
 from dcasearch.report.figures import curves as curves_room
-from dcasearch.report.figures.theme import STYLE
+from dcasearch.report.figures.canvas import canvas, dots, finished
+from dcasearch.report.figures.theme import GREY, STYLE
 from dcasearch.store import Store
 from tests.report.figures.conftest import Ended, Timed, run
 from tests.support import DriverDied, Simulated
@@ -174,3 +175,24 @@ def test_the_curves_of_a_thousand_trials_are_bands(ended: Ended) -> None:
         *_, drawn = curves_room.figures(ended.standing, replace(ended.findings, curves=(many,)))
     assert "half of the trials" in texts(drawn)
     assert len(drawn.svg) < 20_000
+
+
+def test_the_coefficients_of_many_receivers_are_bands_with_the_largest_named(ended: Ended) -> None:
+    many = {f"channel →{n}": tuple(n * epoch / 100 for epoch in range(150)) for n in range(2, 120)}
+    alphas = replace(ended.findings.alphas, curves=many, first_epoch=2)
+    with matplotlib.rc_context(STYLE):
+        drawn, *_ = curves_room.figures(ended.standing, replace(ended.findings, alphas=alphas))
+    assert {"90% of channel connections", "channel →119"} <= set(texts(drawn))
+    assert "channel →2" not in texts(drawn)
+    assert len(drawn.svg) < 60_000
+    for part in ("Of 118 the 8", "receivers are shown", "epochs before 2"):
+        assert part in drawn.caption
+
+
+def test_ten_thousand_dots_are_one_picture(ended: Ended) -> None:
+    with matplotlib.rc_context(STYLE):
+        drawn, [axes] = canvas(2.0)
+        dots(axes, range(10_000), range(10_000), GREY)
+        figure = finished("many", "Many", "Dots.", drawn, "found")
+    assert "data:image/png;base64," in figure.svg
+    assert len(figure.svg) < 60_000
