@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dcasearch.drawing.words import colour_of
 from dcasearch.errors import UserError
 from dcasearch.paper.points import Form, Panel, Point
 from dcasearch.report.figures.labels import Label, Labels
 from dcasearch.report.figures.theme import STYLE
-from dcasearch.report.words import colour_of
 
 if TYPE_CHECKING:  # a second of imports, for those who draw
     from matplotlib.axes import Axes

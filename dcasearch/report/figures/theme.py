@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.etree import ElementTree
 
-from dcasearch.report.svg import FONT
+from dcasearch.drawing.svg import FONT
 
 INK, MUTED, GREY, PALE, GRID, PAPER = "#1f2937", "#6b7280", "#9ca3af", "#d1d5db", "#e5e7eb", "#ffffff"
 BLUE, ORANGE, GREEN, YELLOW, PURPLE, SKY = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#aa4499", "#7cb9e8"
