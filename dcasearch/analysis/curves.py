@@ -51,7 +51,7 @@ class Alphas:
     """The coefficient of each connection of one network, epoch by epoch: its α, or the weight of a learned function."""
 
     name: str = ""
-    """Who the network is, e.g. `chosen`."""
+    """Who the network is: `the chosen network`, or e.g. `the best row, DCA-SE`."""
     architecture_id: str = ""
     seed: int = 0
     where: str = ""
@@ -126,7 +126,9 @@ def alphas_of(standing: Standing, records: Records) -> Alphas:
         return Alphas(curves={}, why_not=why)
     seed, where, record = told[0]
     first, curves = _alpha_curves(record)
-    return Alphas(name="chosen", architecture_id=id, seed=seed, where=where, curves=curves, first_epoch=first)
+    label = standing.winner.trials[0].label
+    name = "the chosen network" if label is None else f"the best row, {label}"
+    return Alphas(name=name, architecture_id=id, seed=seed, where=where, curves=curves, first_epoch=first)
 
 
 def _alpha_curves(record: Evaluation) -> tuple[int, dict[str, tuple[float, ...]]]:

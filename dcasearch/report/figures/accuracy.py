@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dcasearch.analysis.findings import Findings
-from dcasearch.analysis.networks import CHOSEN, TrainedNetwork, TrainedNetworks
+from dcasearch.analysis.networks import TrainedNetwork, TrainedNetworks
 from dcasearch.analysis.standing import Standing
 from dcasearch.metrics import METRICS
-from dcasearch.report.figures.canvas import MANY, Figure, canvas, dots, finished, in_units, legend, settle, title_of
+from dcasearch.report.figures.canvas import (
+    MANY,
+    Figure,
+    canvas,
+    dots,
+    finished,
+    in_units,
+    legend,
+    settle,
+    short,
+    title_of,
+)
 from dcasearch.report.figures.labels import Label, Labels
-from dcasearch.report.figures.theme import BLUE, GREY, INK, ORANGE
+from dcasearch.report.figures.theme import BLUE, GREY, ORANGE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COSTS = ("params", "macs")
+_LONG = 22
+"""Characters of a name beside a point."""
 
 
 def figures(standing: Standing, findings: Findings) -> Iterator[Figure]:
@@ -52,22 +65,30 @@ def _figure(cost: str, panels: Sequence[tuple[TrainedNetworks, list[TrainedNetwo
     return finished(f"accuracy_{cost}", f"Accuracy against {label}", text, drawn, "found")
 
 
+_FORMS: Mapping[str, tuple[str, str, str]] = {
+    "trial": (GREY, "o", "a trial"),
+    "baseline": (ORANGE, "s", "a baseline"),
+    "chosen": (BLUE, "D", "the chosen network"),
+    "apart": (ORANGE, "s", "without connections"),
+    "connected": (BLUE, "o", "with connections"),
+}
+"""Colour, marker and words; the last two are of lists, where nobody is chosen."""
+
+
 def _points(axes: Axes, networks: Sequence[TrainedNetwork], cost: str, *, listed: bool) -> None:
-    for form, colour, marker, label in (
-        ("other", GREY, "o", "a network" if listed else "a trial"),
-        ("baseline", ORANGE, "s", "a baseline"),
-        ("chosen", BLUE, "D", "the chosen network"),
-    ):
+    for form, (colour, marker, label) in _FORMS.items():
         some = [network for network in networks if _form(network, listed=listed) == form]
         if some:
-            size = {} if form == "other" and len(some) > MANY else {"markersize": 6.0, "alpha": 0.95}
+            size = {} if form == "trial" and len(some) > MANY else {"markersize": 6.0, "alpha": 0.95}
             dots(axes, *_at(some, cost), colour, label, marker=marker, zorder=2 + len(size), **size)
 
 
 def _form(network: TrainedNetwork, *, listed: bool) -> str:
-    if network.chosen and not listed:
-        return CHOSEN
-    return "baseline" if network.baseline is not None and not listed else "other"
+    if listed:
+        return "connected" if network.network.edges else "apart"
+    if network.chosen:
+        return "chosen"
+    return "trial" if network.baseline is None else "baseline"
 
 
 def _at(networks: Sequence[TrainedNetwork], cost: str) -> tuple[list[float], list[float]]:
@@ -76,9 +97,10 @@ def _at(networks: Sequence[TrainedNetwork], cost: str) -> tuple[list[float], lis
 
 def _names(axes: Axes, networks: Sequence[TrainedNetwork], cost: str, *, listed: bool) -> None:
     """Write who the chosen network and the baselines are, and of a list all that find a place."""
-    named = [n for n in networks if _form(n, listed=listed) != "other" or (listed and len(networks) <= MANY)]
-    named.sort(key=lambda network: (not network.chosen, -network.mean))
-    colours = {CHOSEN: BLUE, "baseline": ORANGE, "other": INK}
-    labels = [Label(n.name, float(n.costs[cost]), n.mean, colours[_form(n, listed=listed)]) for n in named]
+    forms = [(network, _form(network, listed=listed)) for network in networks]
+    told = [pair for pair in forms if pair[1] != "trial" and (not listed or len(networks) <= MANY)]
+    told.sort(key=lambda pair: (not pair[0].chosen, -pair[0].mean))
+    named = [network for network, _ in told]
+    labels = [Label(short(n.name, _LONG), float(n.costs[cost]), n.mean, _FORMS[form][0]) for n, form in told]
     points = named if len(networks) > MANY else networks
     Labels(axes, zip(*_at(points, cost), strict=True), clear=4.0, veiled=True).place(labels)

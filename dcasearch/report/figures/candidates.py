@@ -9,7 +9,7 @@ from dcasearch.analysis.findings import Findings
 from dcasearch.analysis.standing import Standing
 from dcasearch.analysis.table import Table
 from dcasearch.metrics import Metric
-from dcasearch.report.figures.canvas import Figure, canvas, finished, in_units
+from dcasearch.report.figures.canvas import Figure, canvas, finished, in_units, short
 from dcasearch.report.figures.theme import BLUE, ORANGE
 
 _Line = tuple[str, Sequence[float], str]
@@ -54,13 +54,9 @@ def _figure(name: str, title: str, caption: str, metric: Metric, lines: Sequence
     for place, (_, values, colour) in enumerate(lines):
         axes.plot(values, [place] * len(values), "o", markersize=5.5, color=colour, alpha=0.55, markeredgewidth=0)
         axes.plot([statistics.fmean(values)] * 2, [place - 0.3, place + 0.3], color=colour, linewidth=2.5)
-    axes.set_yticks(range(len(lines)), [_short(label) for label, _, _ in lines])
+    axes.set_yticks(range(len(lines)), [short(label, _LONG) for label, _, _ in lines])
     axes.set_ylim(len(lines) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     in_units(axes.xaxis, metric.name)
     return finished(name, title, caption, drawn, "found")
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= _LONG else f"{label[: _LONG - 1]}…"

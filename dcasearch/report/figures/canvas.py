@@ -109,6 +109,11 @@ def shown(metric: str, value: float) -> str:
     return f"{METRICS[metric].label} {EngFormatter(sep='', places=2).format_eng(value)}"
 
 
+def short(name: str, most: int) -> str:
+    """Return a name, or its beginning where it has more characters than fit."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
 def dots(axes: Axes, xs: Any, ys: Any, colour: str, label: str | None = None, **changes: Any) -> None:
     """Draw dots; a hundred are small and let each other through, thousands are one picture within the SVG."""
     many = len(xs) > MANY

@@ -16,7 +16,7 @@ from dcasearch.report.figures.theme import BLUE, GREEN, GREY, INK, MUTED, ORANGE
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ALPHAS = "α of the chosen network's connections"
+ALPHAS = "α of the connections"
 _MOST = 40
 """Trials, or connections, whose curves are drawn one by one; of more, bands."""
 _NAMED = 8
@@ -109,9 +109,13 @@ def _ends(axes: Axes, ends: Mapping[str, float], colours: Mapping[str, str]) -> 
     low, high = axes.get_ylim()
     axes.set_ylim(low, high)
     apart = (high - low) * _LINE
-    height = low - apart
-    for name, end in sorted(ends.items(), key=lambda item: item[1]):
-        height = max(end, height + apart)
+    heights: list[float] = []
+    ordered = sorted(ends, key=lambda name: ends[name])
+    for name in ordered:
+        heights.append(max(ends[name], heights[-1] + apart if heights else low))
+    for n in reversed(range(len(heights))):  # back from the top, where they went beyond it
+        heights[n] = min(heights[n], heights[n + 1] - apart if n + 1 < len(heights) else high)
+    for name, height in zip(ordered, heights, strict=True):
         axes.annotate(
             name,
             (1.0, height),
@@ -165,7 +169,7 @@ def _dimension(name: str) -> str:
 
 def _caption(alphas: Alphas) -> str:
     said = (
-        f"The {alphas.where} training of the chosen network, seed {alphas.seed}: the coefficient of each connection"
+        f"The {alphas.where} training of {alphas.name}, seed {alphas.seed}: the coefficient of each connection"
         " after each epoch. Under the functions direct and weighted, a connection whose α is 0 brings nothing; learned"
         " has a weight in its place. Sizes compare within one function."
     )

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def figures(standing: Standing, findings: Findings) -> Iterator[Figure]:
     """Yield both figures of a study with several objectives."""
     if findings.fronts:
-        chosen = None if standing.winner is None else standing.winner.architecture.id
+        winner = standing.winner if standing.table is None else None  # among the rows of a list nobody is chosen
+        chosen = None if winner is None else winner.architecture.id
         yield _pareto(findings.fronts, chosen)
     if findings.growths:
         yield _hypervolume(max(findings.growths, key=lambda growth: len(growth.numbers)))
