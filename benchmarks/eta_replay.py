@@ -34,6 +34,9 @@ Timed = tuple[float, Event]
 HALVING = Pruner(name="successive_halving", startup=4)
 
 
+TABLES = [Path(__file__).parent / "tables" / f"{name}.jsonl" for name in ("dev", "test")]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Kind:
     """What the simulated studies of one kind have in common."""
@@ -79,6 +82,9 @@ class _Job:
 class Simulated:
     """One study, run by workers that take the time that it says; every draw comes from one seed."""
 
+    pruned = "proxy trials"
+    """The phase whose trainings are pruned."""
+
     def __init__(self, kind: Kind, seed: int) -> None:
         self.kind = kind
         self.rng = random.Random(f"{kind.name} {seed}")
@@ -95,15 +101,8 @@ class Simulated:
 
     def run(self) -> list[Timed]:
         """Return the events of the run, each with its time in seconds."""
-        kind = self.kind
         self._tell(0.0, "run", "study", workers=self.workers, limit_seconds=None, may_end_early=False)
-        phases = [
-            ("proxy baselines", 5, kind.epochs, 1.0, ""),
-            ("proxy trials", kind.trials, kind.epochs, 1.0, ""),
-            ("full baselines", 5, kind.full_epochs, kind.full_work, ""),
-            ("full trials", kind.promoted, kind.full_epochs, kind.full_work, "proxy trials"),
-            ("full finals", 6, kind.full_epochs, kind.full_work, "full trials"),
-        ]
+        phases = self._phases()
         for label, total, epochs, work, after in phases:
             self._announce(0.0, "plan", label, total, epochs, work, after)
         free = [(0.0, worker) for worker in range(self.workers)]
@@ -116,7 +115,7 @@ class Simulated:
             for number in range(total):
                 at, worker = min(free)
                 at = max(at, begun)
-                job = _Job(f"{label.removesuffix('s')} {number}", epochs, work, label == "proxy trials", number)
+                job = _Job(f"{label.removesuffix('s')} {number}", epochs, work, label == self.pruned, number)
                 if job.trial and self.rng.random() < 0.1:
                     self._tell(at, "duplicate", f"proxy trial {100 + number}")
                 end = self._train(job, at, self.process * (worker in fresh))
@@ -125,8 +124,19 @@ class Simulated:
                 ended[label] = max(ended[label], end)
         return sorted(self.events, key=lambda timed: timed[0])
 
+    def _phases(self) -> list[tuple[str, int, int, float, str]]:
+        """Return of each phase its label, trainings, epochs, work of an epoch, and the phase that it waits for."""
+        kind = self.kind
+        return [
+            ("proxy baselines", 5, kind.epochs, 1.0, ""),
+            ("proxy trials", kind.trials, kind.epochs, 1.0, ""),
+            ("full baselines", 5, kind.full_epochs, kind.full_work, ""),
+            ("full trials", kind.promoted, kind.full_epochs, kind.full_work, "proxy trials"),
+            ("full finals", 6, kind.full_epochs, kind.full_work, "full trials"),
+        ]
+
     def _announce(self, at: float, kind: str, label: str, total: int, epochs: int, work: float, after: str) -> None:
-        pruner = self.kind.pruner if label == "proxy trials" else Pruner()
+        pruner = self.kind.pruner if label == self.pruned else Pruner()
         fields = {"rungs": ", ".join(map(str, rungs(pruner, epochs))), "keeps": keeps(pruner, epochs), "metric": "top1"}
         self._tell(at, kind, label, total=total, epochs=epochs, work=work, after=after, **fields)
 
@@ -166,6 +176,48 @@ class Simulated:
 
     def _tell(self, at: float, kind: Any, label: str, **fields: Any) -> None:
         self.events.append((at, Event(kind, label, fields=fields)))
+
+
+class Measured(Simulated):
+    """A study of trainings that were really done, with the seconds of their epochs, as `benchmarks/tables` has them.
+
+    They are a stretch of the table in the order in which they were trained, so that the machine's load is what it was.
+    """
+
+    pruned = "long trials"
+    KIND = Kind(name="measured", trials=30, epochs=6)
+
+    def __init__(self, rows: Sequence[dict[str, Any]], seed: int) -> None:
+        super().__init__(self.KIND, seed)
+        begin = self.rng.randrange(len(rows) - self.kind.trials - 6)
+        self._rows = iter(rows[begin:])
+
+    def _phases(self) -> list[tuple[str, int, int, float, str]]:
+        return [
+            ("long trials", self.kind.trials, self.kind.epochs, 1.0, ""),
+            ("long finals", 6, self.kind.epochs, 1.0, "long trials"),
+        ]
+
+    def _train(self, job: _Job, at: float, late: float) -> float:
+        row, now = next(self._rows), at
+        self._tell(at, "started", job.label)
+        for epoch, took in enumerate(row["seconds"], start=1):
+            now += took
+            self._tell(now, "epoch", job.label, epoch=epoch, of=job.epochs, seconds=took, top1=50.0)
+            curve = row["losses"][:epoch]
+            if job.trial and not goes_on(self.kind.pruner, job.epochs, [100 - v for v in curve], self.curves):
+                self.curves.append([100 - v for v in curve])
+                self._tell(now, "pruned", job.label, top1=50.0, epochs=epoch, seconds=now - at)
+                return now
+        self.curves.append([100 - v for v in row["losses"]])
+        self._tell(now, "complete", job.label, top1=50.0, epochs=job.epochs, seconds=now - at)
+        return now
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """Return the trainings of six epochs that a table holds."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return [row for row in rows if row.get("fidelity") == "long"]
 
 
 @dataclass(frozen=True)
@@ -308,7 +360,11 @@ def main() -> None:
             found = [m for seed in range(arguments.runs) for m in moments(Simulated(kind, seed).run(), 6, seed)]
             print(sentence(kind.name, found), flush=True)
             every += found
-        print(sentence("all", every))
+        for table in TABLES:
+            rows = rows_of(table)
+            found = [m for seed in range(arguments.runs) for m in moments(Measured(rows, seed).run(), 6, seed)]
+            print(sentence(f"table {table.stem}", found), flush=True)
+        print(sentence("all simulated", every))
 
 
 if __name__ == "__main__":
