@@ -117,7 +117,7 @@ class Simulated:
                 at = max(at, begun)
                 job = _Job(f"{label.removesuffix('s')} {number}", epochs, work, label == self.pruned, number)
                 if job.trial and self.rng.random() < 0.1:
-                    self._tell(at, "duplicate", f"proxy trial {100 + number}")
+                    self._tell(at, "duplicate", f"{self.pruned.removesuffix('s')} {100 + number}")
                 end = self._train(job, at, self.process * (worker in fresh))
                 fresh.discard(worker)
                 free[free.index((min(free)[0], worker))] = (end, worker)

@@ -132,6 +132,7 @@ class Phase:
 
     def read(self, event: Event) -> None:
         """Take over what an event announces."""
+        self.over = False
         fields = event.fields
         self.total = _integer(fields["total"])
         self.most = _integer(fields.get("most"))
@@ -197,7 +198,7 @@ class Progress:
         """Return the phase that a training or trial belongs to; a new one where nothing was announced."""
         key = " ".join(label.split()[:2])
         if key not in self.phases:
-            self.phases[key] = Phase(label=f"{key}s")
+            self.phases[key] = Phase(label=f"{key}s", over=True)  # nobody plans more of them
         return self.phases[key]
 
     def trainings(self, fidelity: str) -> list[Training]:
