@@ -50,6 +50,9 @@ class Epoch:
     within the epoch, where it ended. Empty in records that do not know it."""
     of_classes: Mapping[str, float] = field(default_factory=dict)
     """The headline metric of each class by its name, where the task measures it."""
+    alphas: Mapping[str, float] = field(default_factory=dict)
+    """Coefficient of each connection after the epoch (`dcasearch.models.coefficients`); empty where there is no
+    connection, and in records of older versions."""
 
     @classmethod
     def of_score(cls, score: float, seconds: float, device: str) -> Self:
@@ -70,7 +73,8 @@ class Epoch:
         """Return the epoch as one flat mapping: how records, checkpoints and events hold it."""
         head = {"epoch": self.epoch, "train_loss": self.train_loss}
         of_classes = {"of_classes": json.dumps(dict(self.of_classes))} if self.of_classes else {}
-        return {**head, **self.values, "seconds": self.seconds, "device": self.device, **of_classes}
+        alphas = {"alphas": json.dumps(dict(self.alphas), ensure_ascii=False)} if self.alphas else {}
+        return {**head, **self.values, "seconds": self.seconds, "device": self.device, **of_classes, **alphas}
 
     @classmethod
     def from_flat(cls, entry: Mapping[str, Any]) -> Self:
@@ -88,10 +92,11 @@ class Epoch:
             seconds=entry["seconds"],
             device=entry.get("device", ""),
             of_classes=json.loads(entry.get("of_classes", "{}")),
+            alphas=json.loads(entry.get("alphas", "{}")),
         )
 
 
-_OF_EVERY_EPOCH = ("epoch", "train_loss", "seconds", "device", "of_classes")
+_OF_EVERY_EPOCH = ("epoch", "train_loss", "seconds", "device", "of_classes", "alphas")
 """Names in a flat epoch that are no metrics."""
 
 

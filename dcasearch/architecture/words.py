@@ -275,6 +275,18 @@ def function_of(edge: Edge) -> str:
     return edge.function + (f" ({', '.join(said)})" if said else "")
 
 
+def connection_name(network: Network, edge: Edge) -> str:
+    """Return a short name of a connection, e.g. `channel 1→3`: blocks by number, `end of stage 2` for other nodes."""
+    return f"{edge.dimension} {_place(network, edge.source)}→{_place(network, edge.target)}"
+
+
+def _place(network: Network, n: int) -> str:
+    node = network.nodes[n]
+    if node.after_stage:
+        return f"end of stage {node.layout.stage + 1}"
+    return str(sum(not before.after_stage for before in network.nodes[: n + 1]))
+
+
 def size_of(edge: Edge) -> str:
     """Return how a connection matches sizes, e.g. `fc + ln + relu`; empty where the sizes agree."""
     layers = [] if edge.matching is None else _layers(edge.matching)

@@ -15,9 +15,10 @@ import torch
 from dcasearch.architecture.kinds import Dimension
 from dcasearch.data import Loader
 from dcasearch.interpretation.intervals import Estimate, Floats, bootstrap
-from dcasearch.interpretation.observing import Site, fusions, observing
+from dcasearch.interpretation.observing import observing
 from dcasearch.interpretation.shares import Share, share_of_weights, shares_of_images
 from dcasearch.models import DCANet
+from dcasearch.models.sites import Site, fusions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,9 +27,10 @@ from dcasearch.architecture.kinds import Dimension
 from dcasearch.data import Loader
 from dcasearch.interpretation.gradcam import enlarge, grad_cam
 from dcasearch.interpretation.intervals import Floats, Replicates, bootstrap, jackknife
-from dcasearch.interpretation.observing import Site, observing
+from dcasearch.interpretation.observing import observing
 from dcasearch.interpretation.similarity import LEAST_IMAGES, cka, focus, gram, is_constant, overlap
 from dcasearch.models import DCANet
+from dcasearch.models.sites import Site
 
 
 @dataclass(frozen=True)

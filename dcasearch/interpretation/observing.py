@@ -11,18 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any
 
 from torch import Tensor, nn
 
-from dcasearch.architecture.kinds import Dimension
 from dcasearch.models import DCANet
 from dcasearch.models.attention import Extraction
 from dcasearch.models.connections import Fusion, Incoming
 from dcasearch.models.functions import Function
-
-Site: TypeAlias = tuple[str, Dimension]
-"""A node by its name in parameter names (`layer1_0`), and one of its dimensions."""
+from dcasearch.models.sites import Site, edges_of, fusions, sites
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,27 +55,6 @@ class Observation:
     """T of each dimension of each node, in network order."""
     received: dict[Site, dict[int, Received]]
     """By the number of the branch, from 0; a site that receives nothing is not in it."""
-
-
-def sites(model: DCANet) -> Iterator[Site]:
-    """Yield every dimension of every node, in network order."""
-    for name, node in zip(model.names, model.network.nodes, strict=True):
-        for dimension in node.ports:
-            yield name, dimension
-
-
-def fusions(model: DCANet) -> Iterator[tuple[Site, int, Fusion]]:
-    """Yield every branch of every receiver, in network order: its site, its number and its module."""
-    for name, dimension in sites(model):
-        receivers: Any = model.connections[name]
-        if dimension in receivers:
-            for number, fusion in enumerate(receivers[dimension].branches):
-                yield (name, dimension), number, fusion
-
-
-def edges_of(fusion: Fusion) -> dict[str, Incoming]:
-    """Return a branch's edges by their senders."""
-    return {source: cast(Incoming, edge) for source, edge in fusion.edges.items()}
 
 
 @contextmanager

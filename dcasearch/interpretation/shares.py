@@ -16,9 +16,10 @@ from functools import singledispatch
 import torch
 from torch import Tensor
 
-from dcasearch.interpretation.observing import Received, edges_of
+from dcasearch.interpretation.observing import Received
 from dcasearch.models.connections import Fusion
 from dcasearch.models.functions import ConcatChannel, ConcatPlanes, Direct, Function, Learned, Pairwise
+from dcasearch.models.sites import edges_of
 
 
 @dataclass(frozen=True)

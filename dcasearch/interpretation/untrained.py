@@ -10,11 +10,11 @@ from __future__ import annotations
 import torch
 
 from dcasearch.data import Loader
-from dcasearch.interpretation.observing import edges_of, fusions
 from dcasearch.interpretation.subjects import Subject
 from dcasearch.models import DCANet, build_model
 from dcasearch.models.functions import Learned
 from dcasearch.models.layers import BatchNorm
+from dcasearch.models.sites import edges_of, fusions
 
 
 def untrained(subject: Subject, images: Loader, *, seed: int, with_coefficients: bool) -> DCANet:

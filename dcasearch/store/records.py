@@ -223,13 +223,17 @@ def _plain(values: Mapping[str, PlainValue]) -> dict[str, PlainValue | str]:
 
 
 def _epoch_of(entry: Mapping[str, Any]) -> Epoch:
-    as_it_is = ("epoch", "device", "of_classes")
+    as_it_is = ("epoch", "device", "of_classes", "alphas")
     return Epoch.from_flat({n: v if n in as_it_is or v is None else float(v) for n, v in entry.items()})
 
 
 def _curve(evaluation: Evaluation) -> list[dict[str, int | float | str]]:
-    """Return the history but for seconds and device, which trainings need not share; as JSON, where nan equals nan."""
-    return [_epoch_to_json(replace(epoch, seconds=0.0, device="")) for epoch in evaluation.history]
+    """Return the history as JSON, where nan equals nan.
+
+    Seconds and device are left out, since trainings need not share them; so are the coefficients of the connections,
+    which older versions did not record.
+    """
+    return [_epoch_to_json(replace(epoch, seconds=0.0, device="", alphas={})) for epoch in evaluation.history]
 
 
 def _finite(value: float) -> float | None:

@@ -103,6 +103,16 @@ class Store(Database):
             return Architecture.parse(self._known(session.get(ArchitectureRow, id), "architecture", id).written)
 
     @outlasting
+    def architectures(self, ids: Iterable[str]) -> dict[str, Architecture]:
+        """Return by id those of the asked architectures that are stored."""
+        found: dict[str, Architecture] = {}
+        with self.reading() as session:
+            for some in _portions(ids):
+                query = select(ArchitectureRow.id, ArchitectureRow.written).where(ArchitectureRow.id.in_(some))
+                found |= {id: Architecture.parse(written) for id, written in session.execute(query)}
+        return found
+
+    @outlasting
     def architecture_ids(self, beginning: str = "") -> list[str]:
         """Return the ids of all architectures that begin so, sorted."""
         with self.reading() as session:
@@ -125,6 +135,17 @@ class Store(Database):
         query = select(CostRow).filter_by(**where).where(CostRow.device.in_(["", device]))
         with self.reading() as session:
             return records.costs_of(session.scalars(query))
+
+    @outlasting
+    def costs(self, ids: Iterable[str], resolution: int, classes: int) -> dict[str, dict[str, float]]:
+        """Return by id the stored costs of architectures that hold for every device."""
+        rows: dict[str, list[CostRow]] = {}
+        with self.reading() as session:
+            for some in _portions(ids):
+                query = select(CostRow).filter_by(resolution=resolution, classes=classes, device="")
+                for row in session.scalars(query.where(CostRow.architecture_id.in_(some))):
+                    rows.setdefault(row.architecture_id, []).append(row)
+        return {id: records.costs_of(mine) for id, mine in rows.items()}
 
     # Evaluations
 
@@ -329,10 +350,8 @@ class Store(Database):
     def users(self, evaluations: Iterable[str]) -> list[Trial | Role]:
         """Return the trials and roles of all studies that have one of these evaluations."""
         found: list[Trial | Role] = []
-        ids = sorted(set(evaluations))
         with self.reading() as session:
-            for start in range(0, len(ids), _AT_ONCE):
-                asked = ids[start : start + _AT_ONCE]
+            for asked in _portions(evaluations):
                 trials = select(*records.TRIAL_COLUMNS).where(TrialRow.evaluation.in_(asked))
                 found += [records.trial_of(row) for row in session.execute(trials)]
                 roles = select(RoleRow).where(RoleRow.evaluation.in_(asked))
@@ -340,10 +359,9 @@ class Store(Database):
         return found
 
     def _by_id(self, ids: Iterable[str], *columns: Any) -> Iterator[Sequence[Any]]:
-        wanted = sorted(set(ids))
         with self.reading() as session:
-            for start in range(0, len(wanted), _AT_ONCE):
-                query = select(*columns).where(EvaluationRow.id.in_(wanted[start : start + _AT_ONCE]))
+            for some in _portions(ids):
+                query = select(*columns).where(EvaluationRow.id.in_(some))
                 if any(column is ValueRow.metric for column in columns):  # `in` would make SQL of it
                     query = query.join(ValueRow, ValueRow.evaluation == EvaluationRow.id)
                 yield from session.execute(query)
@@ -352,6 +370,13 @@ class Store(Database):
         if row is None:
             raise StorageError(f"{self.url} has no {what} {id}.")
         return row
+
+
+def _portions(ids: Iterable[str]) -> Iterator[list[str]]:
+    """Yield ids, each once and sorted, as many at once as a query takes."""
+    wanted = sorted(set(ids))
+    for start in range(0, len(wanted), _AT_ONCE):
+        yield wanted[start : start + _AT_ONCE]
 
 
 def _trials(**where: str | int) -> Select[Any]:

@@ -18,6 +18,7 @@ from dcasearch.errors import DataError, Preempted, TrialFailure, UserError
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.metrics import METRICS
 from dcasearch.models import DCANet, set_constants
+from dcasearch.models.coefficients import coefficients_of
 from dcasearch.models.controls import UNMEASURED
 from dcasearch.training.binding import Fit
 from dcasearch.training.checkpoint import (
@@ -249,6 +250,7 @@ class Session:
                 seconds=time.perf_counter() - started,
                 device=device_name(self._device),
                 of_classes=of_classes,
+                alphas=coefficients_of(self._network.evaluated),
             )
         )
         self._images.append(trained.images)

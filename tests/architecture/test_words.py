@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dcasearch.architecture import Architecture, Network
-from dcasearch.architecture.words import difference_of, sentence_of
+from dcasearch.architecture.words import connection_name, difference_of, sentence_of
 from dcasearch.config import load_yaml
 from dcasearch.space import read_space
 
@@ -132,3 +132,13 @@ def test_networks_have_one_sentence_exactly_where_they_are_one(name: str) -> Non
         sentences.setdefault(sentence_of(found), set()).add(found.id)
     assert all(len(ids) == 1 for ids in sentences.values())
     assert len(sentences) == len({found.id for found in networks})
+
+
+def test_a_connection_is_named_by_its_dimension_and_the_numbers_of_its_blocks() -> None:
+    chained = network(connections={})
+    assert [connection_name(chained, edge) for edge in chained.edges[:2]] == ["channel 1→2", "channel 2→3"]
+
+
+def test_a_connection_of_attention_after_a_stage_names_the_end_of_the_stage() -> None:
+    after = network({**RESNET, "attention": {"name": "bam"}}, connections={})
+    assert connection_name(after, after.edges[0]) == "channel end of stage 1→end of stage 2"

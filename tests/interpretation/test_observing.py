@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from dcasearch.architecture import KINDS as DECLARED
-from dcasearch.interpretation.observing import fusions, observing, sites
+from dcasearch.interpretation.observing import observing
 from dcasearch.models.functions import Direct
+from dcasearch.models.sites import fusions, sites
 from tests.interpretation.samples import PIXELS, tiny
 from tests.models.samples import KINDS, images
 

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from dcasearch.interpretation.observing import Arrived, Received, fusions, observing
+from dcasearch.interpretation.observing import Arrived, Received, observing
 from dcasearch.interpretation.shares import share_of_weights, shares_of_images
 from dcasearch.models import DCANet
 from dcasearch.models.connections import Fusion
 from dcasearch.models.functions import ConcatChannel, Direct, Function, LearnedChannel, Softmax
+from dcasearch.models.sites import fusions
 from tests.interpretation.samples import PIXELS, tiny
 from tests.models.samples import FUNCTIONS, KINDS, images
 

@@ -152,6 +152,22 @@ def test_a_longer_curve_replaces_a_shorter_one_and_never_the_other_way(store: St
     assert store.find(longer.key) == longer
 
 
+def test_a_record_without_coefficients_is_equal_to_one_with_them(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = with_study(store).record(evaluation(50.0))
+    newer = tuple(dataclasses.replace(epoch, alphas={"channel 1→2": 0.5}) for epoch in made.history)
+    assert store.record(dataclasses.replace(made, history=newer)) == made
+    assert not caplog.records
+
+
+def test_the_coefficients_of_an_epoch_come_back(store: Store) -> None:
+    [epoch] = evaluation(50.0).history
+    made = dataclasses.replace(evaluation(50.0), history=(dataclasses.replace(epoch, alphas={"channel 1→2": 0.5}),))
+    with_study(store).record(made)
+    assert store.evaluation(made.key.id).last.alphas == {"channel 1→2": 0.5}
+
+
 def test_of_two_different_curves_the_first_stays_with_a_warning(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     with_study(store).record(evaluation(50.0))
     with caplog.at_level(logging.WARNING):

@@ -343,3 +343,11 @@ def test_a_network_that_mixes_images_is_measured_in_the_mixed_order_and_again_fr
         batch_size=16,
     )
     assert again["loss"] == pytest.approx(evaluation.last.values["loss"], rel=1e-5)
+
+
+def test_every_epoch_holds_the_coefficients_of_its_weights(undisturbed: tuple[Evaluation, Path]) -> None:
+    evaluation, artifacts = undisturbed
+    weights = load_file(weights_path(artifacts, evaluation.key.id))
+    alphas = [value.item() for name, value in weights.items() if name.endswith(".alpha")]
+    assert evaluation.history[0].alphas != evaluation.last.alphas
+    assert sorted(evaluation.last.alphas.values()) == pytest.approx(sorted(alphas), rel=1e-4)

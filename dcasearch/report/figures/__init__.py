@@ -6,7 +6,7 @@ import io
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing
 from dcasearch.metrics import METRICS, Direction
@@ -42,6 +42,10 @@ STYLE: Any = {
 """Of every figure of the package."""
 
 
+Part: TypeAlias = Literal["found", "search", "trust", "cost"]
+"""Where a page puts a figure: what was found, how the search went, how far numbers can be trusted, what it cost."""
+
+
 @dataclass(frozen=True)
 class Figure:
     """One figure in both its forms."""
@@ -53,6 +57,7 @@ class Figure:
     """What is seen, and how it is to be read."""
     svg: str
     png: bytes
+    part: Part = "found"
 
 
 def figures_of(standing: Standing) -> Iterator[Figure]:
@@ -74,11 +79,11 @@ def _canvas(width: float, height: float, panels: int = 1) -> tuple[Canvas, list[
     return figure, [figure.add_subplot(1, panels, n + 1) for n in range(panels)]
 
 
-def _figure(name: str, title: str, caption: str, canvas: Canvas) -> Figure:
+def _figure(name: str, title: str, caption: str, canvas: Canvas, part: Part = "found") -> Figure:
     svg, png = io.StringIO(), io.BytesIO()
     canvas.savefig(svg, format="svg", metadata={"Date": None})
     canvas.savefig(png, format="png", dpi=150, metadata={"Software": None})
-    return Figure(name, title, caption, svg.getvalue(), png.getvalue())
+    return Figure(name, title, caption, svg.getvalue(), png.getvalue(), part)
 
 
 def _complete(fidelity: FidelityStanding) -> list[Trial]:
@@ -113,7 +118,7 @@ def _best_so_far(standing: Standing) -> Iterator[Figure]:
     text = (
         f"At the first fidelity, {fidelity.name}; one seed each, so no step is told from noise. Without pruned trials."
     )
-    yield _figure("best_so_far", "The leader so far", text, canvas)
+    yield _figure("best_so_far", "The leader so far", text, canvas, "search")
 
 
 def _lines(axes: Axes, direction: Direction, baselines: Sequence[Compared]) -> None:
@@ -150,7 +155,7 @@ def _against_the_next(standing: Standing) -> Iterator[Figure]:
         "Each promoted network that was not pruned: at the fidelity that chose it and the next (mean over seeds). "
         "Only those promoted at random say what the choice was worth: the others were chosen for being high."
     )
-    yield _figure("proxy_against_full", "What a fidelity says of the next", text, canvas)
+    yield _figure("proxy_against_full", "What a fidelity says of the next", text, canvas, "trust")
 
 
 def _promoted(before: FidelityStanding, after: FidelityStanding) -> list[tuple[float, float, bool]]:
@@ -185,7 +190,7 @@ def _ledger(standing: Standing) -> Iterator[Figure]:
     axes.set_xlabel("trials")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     text = "What became of every trial. Infeasible and duplicate ones were not trained and cost nothing."
-    yield _figure("ledger", "The ledger", text, canvas)
+    yield _figure("ledger", "The ledger", text, canvas, "search")
 
 
 def _rows(standing: Standing) -> Iterator[Figure]:
