@@ -22,6 +22,7 @@ LEVELS = [
         "study",
         "analysis",
         "report",
+        "dashboard",
         "export",
         "ablation",
         "interpretation",

@@ -127,7 +127,7 @@ def drawing_of(architecture_id: str) -> dict[str, str | None]:
     """Return what Optuna stores of the artifact that is a network's drawing."""
     return {
         "artifact_id": architecture_id,
-        "filename": f"{architecture_id}.svg",
+        "filename": "network.svg",
         "mimetype": "image/svg+xml",
         "encoding": None,
     }

@@ -1,0 +1,139 @@
+"""What is added to the page of each of Optuna's studies: read from our tables, kept while nothing has changed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from dcasearch.analysis.standing import Standing, standing_of
+from dcasearch.analysis.trust import trust_of
+from dcasearch.architecture import Network
+from dcasearch.dashboard.notes import StudyNotes, TrialNotes
+from dcasearch.store import Store
+
+FRESH_SECONDS = 5.0
+"""How old a page may be while its study runs."""
+SHARE = 0.1
+"""Of its time at most that a dashboard spends on reading a study that runs: pages of large studies are older."""
+
+
+@dataclass(frozen=True)
+class TrialPage:
+    """What is added to one trial."""
+
+    note: str
+    """Markdown."""
+    architecture_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What is added to the page of one of Optuna's studies: of one fidelity."""
+
+    heading: str
+    """What the study's note begins with; older versions stored notes that begin so."""
+    note: str
+    """Of the study, Markdown."""
+    objectives: tuple[str, ...]
+    graphs: tuple[Mapping[str, Any], ...]
+    """Each with an `id` and a `graph_object`, which is JSON for plotly."""
+    trials: Mapping[int, TrialPage]
+    """By number."""
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The pages of one study."""
+
+    state: object
+    """Equal as long as nothing has changed."""
+    pages: Mapping[str, Page]
+    """By fidelity."""
+    made: float
+    took: float
+
+
+class Pages:
+    """The pages of a database. Threads may share it.
+
+    Args:
+        store: The database.
+        name: The study that is shown; None: all of them.
+    """
+
+    def __init__(self, store: Store, name: str | None = None) -> None:
+        self._store, self._name = store, name
+        self._lock = threading.Lock()
+        self._kept: dict[str, _Kept] = {}
+        self._networks: dict[str, Network] = {}
+        """By id; a network never changes."""
+
+    def shows(self, optuna_name: str) -> bool:
+        """Return whether one of Optuna's studies is shown: any but those of other studies, where one was named."""
+        return self._name is None or optuna_name.rpartition(".")[0] == self._name
+
+    def of(self, optuna_id: int) -> Page | None:
+        """Return what is added to one of Optuna's studies; None of a study that is not ours, or not begun.
+
+        Raises:
+            StorageError: the database cannot be read.
+        """
+        try:
+            optuna_name = self._store.optuna.get_study_name_from_id(optuna_id)
+        except KeyError:
+            return None
+        study, _, fidelity = optuna_name.rpartition(".")
+        if not study or self._store.get_study(study) is None:
+            return None
+        with self._lock:  # who asks second gets what the first has made
+            return self._pages_of(study).get(fidelity)
+
+    def _pages_of(self, study: str) -> Mapping[str, Page]:
+        kept, now = self._kept.get(study), time.monotonic()
+        if kept is not None and now - kept.made < max(FRESH_SECONDS, kept.took / SHARE):
+            return kept.pages
+        state = (self._store.counts(study), self._store.last_activity(study))
+        if kept is None or kept.state != state:
+            pages = self._make(study)
+            kept = _Kept(state, pages, time.monotonic(), time.monotonic() - now)
+            self._kept[study] = kept
+        return kept.pages
+
+    def _make(self, name: str) -> dict[str, Page]:
+        standing = standing_of(self._store, name)
+        study = standing.study
+        ids = self._optuna_ids(standing)
+        networks = self._networks_of(standing)
+        record = self._store.get_study(name)
+        classes = 0 if record is None else int(record.meaning.get("data.classes", 0))
+        costs = self._store.costs(networks, study.fidelities[-1].resolution, classes)
+        of_trials = TrialNotes(standing, networks, costs, ids)
+        of_study = StudyNotes(standing, trust_of(study, self._store), ids)
+        return {
+            fidelity.name: Page(
+                heading=of_study.heading(fidelity),
+                note=of_study.of(fidelity),
+                objectives=tuple(fidelity.objectives),
+                graphs=(),
+                trials={t.number: TrialPage(of_trials.of(t), t.architecture_id) for t in fidelity.trials},
+            )
+            for fidelity in standing.fidelities
+        }
+
+    def _optuna_ids(self, standing: Standing) -> dict[str, int]:
+        """Return by fidelity the id of its study in Optuna's tables, of those that have begun."""
+        ids = {}
+        for fidelity in standing.fidelities:
+            with suppress(KeyError):
+                ids[fidelity.name] = self._store.optuna.get_study_id_from_name(f"{standing.study.name}.{fidelity.name}")
+        return ids
+
+    def _networks_of(self, standing: Standing) -> dict[str, Network]:
+        ids = {trial.architecture_id for fidelity in standing.fidelities for trial in fidelity.trials}
+        missing = ids - self._networks.keys()
+        self._networks |= {id: found.network for id, found in self._store.architectures(missing).items()}
+        return {id: self._networks[id] for id in ids}
