@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dcasearch.analysis.contrasts import BySeed
+from dcasearch.analysis.costs import cost_of
 from dcasearch.analysis.effects import Effect, effects_of
 from dcasearch.analysis.paired import Error
 from dcasearch.analysis.power import Difference, Power, difference
-from dcasearch.architecture import Architecture
 from dcasearch.config.study import Study
 from dcasearch.evaluation import Evaluation
 from dcasearch.metrics import METRICS, TASKS, Metric
@@ -137,26 +137,11 @@ def _trainings(study: Study, store: Store) -> tuple[dict[str, dict[int, Evaluati
 
 
 def _row(study: Study, store: Store, row: Row, records: Mapping[int, Evaluation]) -> TableRow:
-    params, macs = _costs(study, store, row.architecture)
+    cost = cost_of(study, store, row.architecture)
     last = {seed: records[seed].last.values for seed in sorted(records)}
     names = [name for name in METRICS if last and all(name in values for values in last.values())]
     values = {name: {seed: by_metric[name] for seed, by_metric in last.items()} for name in names}
-    return TableRow(row=row, params=params, macs=macs, values=values)
-
-
-def _costs(study: Study, store: Store, architecture: Architecture) -> tuple[int, int]:
-    """Return parameters and multiply-adds, from the database where they are there."""
-    record = store.get_study(study.name)
-    classes = 0 if record is None else int(record.meaning.get("data.classes", 0))
-    width = TASKS[study.task].width(classes or 1000)
-    resolution = study.fidelities[-1].resolution
-    known = store.get_costs(architecture.id, resolution, width)
-    if {"params", "macs"} <= known.keys():
-        return int(known["params"]), int(known["macs"])
-    from dcasearch.models import cost  # needs torch, which who reads a finished table does not
-
-    computed = cost(architecture, resolution, width)
-    return computed.params, computed.macs
+    return TableRow(row=row, params=cost.params, macs=cost.macs, values=values)
 
 
 def _compared(

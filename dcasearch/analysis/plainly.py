@@ -1,0 +1,59 @@
+"""A network for a person who knows CNNs and not this package's words: sentences where `sentence_of` gives a formula."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from dcasearch.architecture import Network
+from dcasearch.architecture.words import aspects_of, difference_of
+
+_SENDERS: Mapping[str, str] = {
+    "chain": "the one before it",
+    "dense": "all earlier ones of its stage",
+    "tree": "those 1, 2, 4, … before it in its stage",
+    "custom": "chosen earlier ones",
+}
+"""From whom a block receives, by topology."""
+_JOINED: Mapping[str, str] = {
+    "direct": "added to its own",
+    "weighted": "averaged with its own, the larger one weighing more",
+    "softmax": "averaged with its own by softmax weights",
+    "learned": "joined with its own by a learned layer",
+    "concat": "concatenated with its own and projected back",
+}
+"""What a block does with what it receives, by connection function."""
+
+
+def plainly(network: Network) -> str:
+    """Return a network in two or three sentences: the attention, then the connections of each dimension."""
+    said = aspects_of(network)
+    after = "" if "attention after stages" not in said else f", and {said['attention after stages']}"
+    connections = list(_connections(network, said))
+    if not connections and (said["attention"] != "no attention" or after):
+        connections = ["Its attention blocks are not connected."]
+    return " ".join([f"{said['backbone']} with {said['attention']}{after}.", *connections])
+
+
+def difference_plainly(network: Network, other: Network, name: str) -> str:
+    """Return in sentences how a network differs from another one that is called `name`."""
+    if not network.edges or other.edges:
+        said = difference_of(network, other)
+        return f"{said[0].upper()}{said[1:]}." if said else f"It is {name} itself."
+    ours, theirs = aspects_of(network)["attention"], aspects_of(other)["attention"]
+    same = "The attention is the same." if ours == theirs else f"Its attention is {ours}, not {theirs}."
+    return f"Its attention blocks are connected, those of {name} are not. {same}"
+
+
+def _connections(network: Network, said: Mapping[str, str]) -> Iterator[str]:
+    """Yield a sentence for each way of connecting, dimensions that are connected alike as one."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for dimension in network.dimensions:
+        alike.setdefault((said[dimension], said[f"{dimension} function"]), []).append(dimension)
+    for (where, function), dimensions in alike.items():
+        topology, _, receivers = where.partition(" into ")
+        name, _, note = function.partition(" ")
+        joined = _JOINED.get(name, f"joined by {name}") + (f" {note}" if note else "")
+        yield (
+            f"In {receivers}, each attention block also receives the {' and '.join(dimensions)} attention of "
+            f"{_SENDERS[topology]} ({topology}), {joined}."
+        )

@@ -1,0 +1,353 @@
+"""What a study has found, in six sentences that need no legend: every view that tells a study's result uses these.
+
+The result is told from the final trainings where they are there, since their images chose nothing; else from the last
+fidelity that has a leader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from dcasearch.analysis.asked import asked_of, short
+from dcasearch.analysis.costs import cost_of, stored_cost
+from dcasearch.analysis.measured import FINAL
+from dcasearch.analysis.next_step import next_step
+from dcasearch.analysis.paired import ENOUGH
+from dcasearch.analysis.plainly import difference_plainly, plainly
+from dcasearch.analysis.power import Difference, Power
+from dcasearch.analysis.standing import Compared, Standing
+from dcasearch.analysis.trust import Trust
+from dcasearch.analysis.words import counts, in_numbers
+from dcasearch.architecture import Network
+from dcasearch.architecture.words import difference_of
+from dcasearch.evaluation import Cost
+from dcasearch.store import Store
+from dcasearch.trial import State
+
+
+@dataclass(frozen=True)
+class Against:
+    """The network that the story is about beside one baseline."""
+
+    name: str
+    architecture_id: str
+    differs: str
+    """What the network has that the baseline has not."""
+    lead: str
+    """The network minus the baseline with its margin, e.g. `+1.39 ± 3.9`; empty where the baseline is not trained."""
+    counts: str
+    """Whether the lead counts: `yes`, `no`, `needs 3 seeds`, …"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """A study's result; each text is a sentence or a few, without a legend, commands in backticks."""
+
+    asked: str
+    """Space, objectives, constraints, budget."""
+    found: str
+    """Which network was chosen, or leads."""
+    differs: str
+    """How it differs from its reference, the baseline of the same attention without connections where there is one."""
+    better: str
+    """Begins with the word of `verdict`."""
+    sure: str
+    """Interval, seeds, images, and what could be told apart."""
+    cost: str
+    """Of the search, and of the network."""
+    next: str
+    """One concrete step."""
+    verdict: str = ""
+    """Whether the network is better than its reference: `yes`, `no`, `needs 3 seeds`, …; empty: nothing to compare."""
+    reference: str = ""
+    """Name of that baseline; empty where there is none."""
+    chosen: Compared | None = None
+    """The network; None where no training has ended, and of a list of architectures."""
+    against: tuple[Against, ...] = ()
+    """The network beside each baseline, the reference first."""
+
+    @property
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """The six questions with their answers, in the order in which a person asks."""
+        return (
+            ("Which network was chosen?", self.found),
+            (f"How does it differ from {self.reference or 'the baselines'}?", self.differs),
+            ("Is it better?", self.better),
+            ("How sure is that?", self.sure),
+            ("What did it cost?", self.cost),
+            ("What next?", self.next),
+        )
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What the story is told from."""
+
+    chosen: Compared
+    baselines: tuple[Compared, ...]
+    power: Power | None
+    fidelity: str
+    """The fidelity's name, or `final`."""
+
+    @property
+    def where(self) -> str:
+        """Which images the values are of."""
+        if self.fidelity == FINAL:
+            return "on the test images"
+        return f"on the held-out images, at fidelity {self.fidelity}"
+
+
+def story_of(store: Store, standing: Standing, trust: Sequence[Trust] = (), *, count: bool = False) -> Story:
+    """Return what a study has found.
+
+    Args:
+        store: Its database.
+        standing: Where it stands, as `standing_of` finds it.
+        trust: What `trust_of` finds, where it was asked: a proxy that predicts nothing changes the next step.
+        count: Count the cost of baselines where the database does not hold it; this imports torch.
+    """
+    if standing.table is not None:
+        from dcasearch.analysis.story_of_list import story_of_list
+
+        return story_of_list(store, standing, standing.table)
+    evidence = _evidence_of(standing)
+    if evidence is None:
+        return _begun(store, standing)
+    chosen, reference = evidence.chosen, reference_of(store, evidence.chosen, evidence.baselines)
+    rest = [baseline for baseline in evidence.baselines if baseline is not reference]
+    network = store.get_architecture(chosen.architecture_id).network
+    ordered = [*([reference] if reference is not None else []), *rest]
+    behind = None if reference is None else reference.behind
+    return Story(
+        asked=asked_of(standing.study),
+        found=_found(network, evidence, standing),
+        differs=_differs(store, network, evidence, reference),
+        better=_better(evidence, reference),
+        sure=_sure(evidence, reference),
+        cost=_cost(store, standing, evidence, reference, count),
+        next=next_step(store, standing, behind, evidence.power, trust),
+        verdict="" if reference is None else _verdict(reference),
+        reference="" if reference is None else reference.shown,
+        chosen=chosen,
+        against=tuple(_against(store, network, baseline) for baseline in ordered),
+    )
+
+
+def _evidence_of(standing: Standing) -> _Evidence | None:
+    """Return the final trainings of the network that is chosen now, else the last fidelity with a trained leader."""
+    finals = [final for final in standing.finals if final.trained]
+    winner = standing.winner
+    if finals and winner is not None and finals[0].architecture_id == winner.architecture.id:
+        return _Evidence(finals[0], tuple(finals[1:]), standing.final_power, FINAL)
+    for fidelity in reversed(standing.fidelities):
+        if fidelity.leader is not None and fidelity.leader.compared:
+            others = tuple(baseline for baseline in fidelity.baselines if baseline.compared)
+            return _Evidence(fidelity.leader, others, fidelity.power, fidelity.name)
+    return None
+
+
+def reference_of(store: Store, chosen: Compared, baselines: Sequence[Compared]) -> Compared | None:
+    """Return the baseline that a network is first compared with; None where none is trained.
+
+    It has the same attention and no connections, so that the connections alone make the difference. Where no baseline
+    has, it is the one with the highest mean. A baseline that is the network itself says nothing.
+    """
+    others = [baseline for baseline in baselines if baseline.architecture_id != chosen.architecture_id]
+    if not others:
+        return None
+    kinds = _kinds(store.get_architecture(chosen.architecture_id).network)
+    for baseline in others:
+        network = store.get_architecture(baseline.architecture_id).network
+        if not network.edges and _kinds(network) == kinds:
+            return baseline
+    return max(others, key=lambda baseline: baseline.headline.sign * baseline.mean)
+
+
+def _kinds(network: Network) -> tuple[object, set[str]]:
+    """Return the backbone and the kinds of attention."""
+    return network.backbone, {node.kind for node in network.nodes}
+
+
+def _against(store: Store, network: Network, baseline: Compared) -> Against:
+    other = store.get_architecture(baseline.architecture_id).network
+    return Against(
+        name=baseline.shown,
+        architecture_id=baseline.architecture_id,
+        differs=difference_of(network, other) or "nothing: it is the same network",
+        lead=in_numbers(baseline.behind),
+        counts=counts(baseline.behind, baseline.headline),
+    )
+
+
+# The six answers
+
+
+def _found(network: Network, evidence: _Evidence, standing: Standing) -> str:
+    chosen = evidence.chosen
+    name = "" if chosen.label is None else f"{chosen.label}: "
+    seeds = _seeds(len(chosen.seeds))
+    value = f"{chosen.headline.shown(chosen.mean)} {evidence.where} ({seeds})"
+    lead = "" if evidence.fidelity in (FINAL, standing.fidelities[-1].name) else "Leading so far: "
+    return f"{lead}{name}{plainly(network)} It reaches {value}."
+
+
+def _differs(store: Store, network: Network, evidence: _Evidence, reference: Compared | None) -> str:
+    same = [b.shown for b in evidence.baselines if b.architecture_id == evidence.chosen.architecture_id]
+    if same:
+        return f"It is the baseline {same[0]} itself: the search found no other network that is better."
+    if reference is None:
+        return "No baseline is trained, so there is nothing to compare it with."
+    return difference_plainly(network, store.get_architecture(reference.architecture_id).network, reference.shown)
+
+
+def _verdict(other: Compared) -> str:
+    """Return whether the leader is better: `yes`, `no`, or why nobody can say."""
+    if other.behind is None:
+        return "not known"
+    if other.behind.resolved:
+        return "yes" if other.headline.sign * other.behind.value > 0 else "no"
+    return counts(other.behind, other.headline)
+
+
+def _better(evidence: _Evidence, reference: Compared | None) -> str:
+    if reference is None:
+        return "Not known: no other network is trained to compare it with."
+    said = _told(evidence.chosen, reference)
+    others = [b for b in evidence.baselines if b.architecture_id not in (evidence.chosen.architecture_id,)]
+    strongest = max(others, key=lambda baseline: baseline.headline.sign * baseline.mean)
+    if strongest is not reference and strongest.headline.sign * (strongest.mean - reference.mean) > 0:
+        beside = _told(evidence.chosen, strongest)
+        said += f" Against the baseline with the highest mean: {beside[0].lower()}{beside[1:]}"
+    return said
+
+
+def _told(chosen: Compared, other: Compared) -> str:
+    """Return in a sentence whether the leader is better than another one; it begins with the word."""
+    word, lead, metric = _verdict(other), other.behind, other.headline
+    value = chosen.ahead_of(other) if lead is None else lead.value
+    ahead = metric.sign * value > 0
+    amount = (
+        f"{metric.amount(abs(value))} {'ahead of' if ahead else 'behind'} {other.shown}"
+        if value
+        else (f"equal to {other.shown}")
+    )
+    if lead is None:
+        return f"Not known: it is {amount}."
+    if word == f"needs {ENOUGH} seeds":
+        return f"Needs {ENOUGH} seeds: it is {amount}, but {_too_few(chosen, other)}."
+    if word not in ("yes", "no"):
+        return f"Not known ({word}): it is {amount}."
+    margin = "" if lead.margin is None else f" ± {metric.amount(lead.margin)}"
+    if word == "yes":
+        return f"Yes: it is {amount}, more than the margin of{margin}."
+    if lead.resolved:
+        return f"No, it is worse: {amount}, more than the margin of{margin}."
+    return f"No: it is {amount}, within the margin of{margin}."
+
+
+def _too_few(chosen: Compared, other: Compared) -> str:
+    seeds = min(len(chosen.seeds), len(other.seeds))
+    return f"with {_seeds(seeds)} each nobody can tell that from noise"
+
+
+def _sure(evidence: _Evidence, reference: Compared | None) -> str:
+    said = []
+    lead = None if reference is None else reference.behind
+    if reference is not None and lead is not None and lead.margin is not None:
+        low, high = lead.value - lead.margin, lead.value + lead.margin
+        unit = reference.headline.unit_of_differences
+        numbers = f"{low:+{lead.digits}} to {high:+{lead.digits}} {unit}".rstrip()
+        lacks = _lacking(lead)
+        said.append(f"95% interval of the lead: {numbers}{f', {lacks}' if lacks else ''}.")
+    images = "" if evidence.power is None or evidence.power.images is None else f", {evidence.power.images:,} images"
+    said.append(f"{_seeds(len(evidence.chosen.seeds)).capitalize()}{images}.")
+    if evidence.power is not None and (told := _told_apart(evidence.power, evidence.chosen)):
+        said.append(told)
+    return " ".join(said)
+
+
+def _lacking(lead: Difference) -> str:
+    """Return what an interval does not hold."""
+    missing = []
+    if not lead.seeds_known:
+        missing.append("without the noise of the seeds, so it is too narrow")
+    if not lead.images_known:
+        missing.append("without that of the images")
+    if lead.seeds_alone:
+        missing.append("by seeds alone")
+    return ", ".join(missing)
+
+
+def _told_apart(power: Power, chosen: Compared) -> str:
+    """Return from which lead on two networks could be told apart here."""
+    if power.headline.observed is not None:
+        return f"A lead of at least {chosen.headline.amount(power.headline.observed)} could be told from noise."
+    if power.headline.at_least is not None:
+        least = chosen.headline.amount(power.headline.at_least)
+        return f"The images alone hide a lead below {least}, whatever the seeds say."
+    return ""
+
+
+def _cost(store: Store, standing: Standing, evidence: _Evidence, reference: Compared | None, count: bool) -> str:
+    return f"{_search_cost(standing)} {_network_cost(store, standing, evidence, reference, count)}"
+
+
+def _search_cost(standing: Standing) -> str:
+    trials = [trial for fidelity in standing.fidelities for trial in fidelity.trials]
+    trained = sum(trial.epochs > 0 and trial.state is not State.DUPLICATE for trial in trials)
+    return (
+        f"The study: {duration(standing.seconds)} of one worker, {len(trials):,} trials, {trained:,} of them trained."
+    )
+
+
+def _network_cost(
+    store: Store, standing: Standing, evidence: _Evidence, reference: Compared | None, count: bool
+) -> str:
+    study = standing.study
+    own = cost_of(study, store, store.get_architecture(evidence.chosen.architecture_id))
+    other: Cost | None = None
+    if reference is not None:
+        other = stored_cost(study, store, reference.architecture_id)
+        if other is None and count:
+            other = cost_of(study, store, store.get_architecture(reference.architecture_id))
+    than = "" if reference is None else f" than {reference.shown}"
+    params, macs = ("", "") if other is None else (_more(own.params, other.params), _more(own.macs, other.macs))
+    counted = f"{short(own.params)} parameters{params and f' ({params}{than})'}, "
+    counted += f"{short(own.macs)} multiply-adds{macs and f' ({macs})'}"
+    return f"The network: {counted}, on images of {study.fidelities[-1].resolution} pixels."
+
+
+def _more(ours: int, theirs: int) -> str:
+    """Return e.g. `2.3% more`."""
+    change = 100 * (ours - theirs) / theirs if theirs else 0.0
+    return "0% more" if not change else f"{abs(change):.2g}% {'more' if change > 0 else 'fewer'}"
+
+
+def duration(seconds: float) -> str:
+    """Return how long something takes in words that a person compares at a glance, e.g. `4 minutes`, `2.5 hours`."""
+    if seconds < 90:
+        return f"{seconds:.0f} second{'s' * (round(seconds) != 1)}"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} minutes"
+    hours = timedelta(seconds=seconds) / timedelta(hours=1)
+    return f"{hours:.1f} hours" if hours < 100 else f"{hours:,.0f} hours"
+
+
+def _seeds(number: int) -> str:
+    return "one seed" if number == 1 else f"{number} seeds"
+
+
+def _begun(store: Store, standing: Standing) -> Story:
+    """Return the story of a study in which no network was trained to the end yet."""
+    nothing = "Not known yet."
+    return Story(
+        asked=asked_of(standing.study),
+        found="No network yet: no trial is complete.",
+        differs=nothing,
+        better=nothing,
+        sure=nothing,
+        cost=_search_cost(standing),
+        next=next_step(store, standing, None, None, ()),
+    )
