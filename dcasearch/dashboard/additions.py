@@ -27,9 +27,13 @@ _STUDY = re.compile(r"/api/studies/(\d+)/?")
 _DRAWING = re.compile(r"/(?:drawings|artifacts/\d+/\d+)/([0-9a-f]{16})(?:\.svg)?/?")
 """Of a network. An artifact is asked for by study and trial; Optuna's own artifacts have longer ids."""
 _HTML = re.compile(r"/dashboard(/.*)?")
-_STYLE = b"<style>a:not([class]) { color: #4a86e8 }</style></head>"
-"""optuna-dashboard leaves the links of notes in the browser's blue, which cannot be read on its dark background. This
-blue can be read on both, whichever the user has chosen."""
+_STYLE = b"""<style>
+a:not([class]) { color: #4a86e8 }
+@media (prefers-color-scheme: dark) { [id^="user-defined-plot"] { filter: invert(.88) hue-rotate(180deg) } }
+</style></head>"""
+"""Makes links of notes and our graphs readable on optuna-dashboard's dark background. The first stay in the browser's
+blue there. The second are drawn without its theme: a light one is inverted where the system is dark; where the user has
+chosen the other theme it is a dark one on light, and can be read too."""
 
 
 class Additions:

@@ -11,6 +11,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from dcasearch.report.drawing import draw
 from dcasearch.store import Store
 
+
 def address_of(architecture_id: str) -> str:
     """Return where the dashboard serves a network's drawing, also where no trial has it as an artifact."""
     return f"/drawings/{architecture_id}.svg"

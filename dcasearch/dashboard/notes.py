@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dcasearch.analysis.naming import Sentences
 from dcasearch.analysis.races import verdict
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, explained
+from dcasearch.analysis.story import Story
 from dcasearch.analysis.trust import Trust
-from dcasearch.analysis.words import LEADS, counts, in_numbers, too_small
+from dcasearch.analysis.words import LEADS, counts, in_numbers
 from dcasearch.architecture import Network
 from dcasearch.architecture.words import difference_of, sentence_of
 from dcasearch.config.study import Fidelity
@@ -118,8 +119,10 @@ class TrialNotes:
         if trial.origin.startswith("promoted"):
             source = self._trials.get((self._before.get(trial.fidelity, ""), int(trial.attributes.get("of") or 0)))
             reason = trial.attributes.get("reason") or "no reason is stored"
-            return f"promoted ({reason})" if source is None else (
-                f"promoted from {self._link(source, trial.fidelity)}, {reason}"
+            return (
+                f"promoted ({reason})"
+                if source is None
+                else (f"promoted from {self._link(source, trial.fidelity)}, {reason}")
             )
         return _ORIGINS.get(trial.origin, f"suggested by the sampler, {self._sampler}")
 
@@ -145,12 +148,22 @@ class StudyNotes:
 
     Args:
         standing: Where the study stands.
+        story: What it has found.
         trust: How far each cheaper number can be trusted, as `trust_of` finds it.
         pages: By fidelity the number of its page in the dashboard, for those that have begun.
+        why_no_importance: Why no importance of axes is told, in a sentence; empty where there is a graph of it.
     """
 
-    def __init__(self, standing: Standing, trust: Sequence[Trust], pages: Mapping[str, int]) -> None:
-        self._standing, self._trust, self._pages = standing, trust, pages
+    def __init__(
+        self,
+        standing: Standing,
+        story: Story,
+        trust: Sequence[Trust],
+        pages: Mapping[str, int],
+        why_no_importance: str = "",
+    ) -> None:
+        self._standing, self._story, self._trust, self._pages = standing, story, trust, pages
+        self._why_no_importance = why_no_importance
 
     def heading(self, fidelity: FidelityStanding) -> str:
         """Return what the note of a fidelity begins with."""
@@ -161,9 +174,12 @@ class StudyNotes:
         parts = [
             f"{self.heading(fidelity)}: {counted(fidelity)}",
             self._others(fidelity),
-            too_small(self._standing.powers) or "",
-            "### Leader and baselines\n" + leaders(fidelity, self._standing.networks),
+            "\n".join(f"- **{question}** {said}" for question, said in self._story.lines),
+            "" if self._story.chosen is None else _drawn(self._story.chosen.architecture_id),
+            f"### Leader and baselines of {fidelity.name}\n{leaders(fidelity, self._standing.networks)}",
+            f"### Plan\n{self._story.asked}",
             self._trusted(),
+            f"### Importance of the axes\n{self._why_no_importance}" if self._why_no_importance else "",
         ]
         return "\n\n".join(part for part in parts if part)
 
@@ -178,7 +194,7 @@ class StudyNotes:
         """Return the trust meter: how well each cheaper number ranks networks as the dearer one does."""
         known = [entry for entry in self._trust if entry.correlation is not None]
         if not known:
-            return ""
+            return "### Trust meter\nNo correlation can be told yet: it takes ten networks that have both numbers."
         rows = [_cells("cheaper number", "dearer number", "networks", "τ [95%]"), "|---|---|--:|---|"]
         for entry in known:
             found = entry.correlation

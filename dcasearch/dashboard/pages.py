@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import textwrap
 import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
+from dcasearch.analysis.findings import findings_of
 from dcasearch.analysis.standing import Standing, standing_of
+from dcasearch.analysis.story import story_of
 from dcasearch.analysis.trust import trust_of
 from dcasearch.architecture import Network
+from dcasearch.architecture.words import sentence_of
+from dcasearch.dashboard.graphs import Graph, Named, graphs_of
 from dcasearch.dashboard.notes import StudyNotes, TrialNotes
 from dcasearch.store import Store
 
@@ -39,8 +43,7 @@ class Page:
     note: str
     """Of the study, Markdown."""
     objectives: tuple[str, ...]
-    graphs: tuple[Mapping[str, Any], ...]
-    """Each with an `id` and a `graph_object`, which is JSON for plotly."""
+    graphs: tuple[Graph, ...]
     trials: Mapping[int, TrialPage]
     """By number."""
 
@@ -112,13 +115,17 @@ class Pages:
         classes = 0 if record is None else int(record.meaning.get("data.classes", 0))
         costs = self._store.costs(networks, study.fidelities[-1].resolution, classes)
         of_trials = TrialNotes(standing, networks, costs, ids)
-        of_study = StudyNotes(standing, trust_of(study, self._store), ids)
+        trust = trust_of(study, self._store)
+        findings = findings_of(self._store, standing)
+        story = story_of(self._store, standing, trust)
+        of_study = StudyNotes(standing, story, trust, ids, findings.importance.why_not)
+        named = self._named(standing)
         return {
             fidelity.name: Page(
                 heading=of_study.heading(fidelity),
                 note=of_study.of(fidelity),
                 objectives=tuple(fidelity.objectives),
-                graphs=(),
+                graphs=tuple(graphs_of(findings, fidelity.name, named)),
                 trials={t.number: TrialPage(of_trials.of(t), t.architecture_id) for t in fidelity.trials},
             )
             for fidelity in standing.fidelities
@@ -131,6 +138,11 @@ class Pages:
             with suppress(KeyError):
                 ids[fidelity.name] = self._store.optuna.get_study_id_from_name(f"{standing.study.name}.{fidelity.name}")
         return ids
+
+    def _named(self, standing: Standing) -> Named:
+        """Return what says of a network what it is, under the pointer."""
+        known = {**standing.networks.of, **{id: sentence_of(n, backbone=False) for id, n in self._networks.items()}}
+        return lambda id: "<br>".join(textwrap.wrap(known.get(id, id), 60))
 
     def _networks_of(self, standing: Standing) -> dict[str, Network]:
         ids = {trial.architecture_id for fidelity in standing.fidelities for trial in fidelity.trials}
