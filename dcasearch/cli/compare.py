@@ -57,7 +57,7 @@ def _print(console: Console, found: list[ComparedNetwork]) -> None:
             mean = "" if one.mean is None else f"{one.mean:{headline.digits}}"
             seeds = ", ".join(map(str, one.values))
             table.add_row(
-                one.name, mean, seeds, in_numbers(one.difference), counts(one.difference, headline), one.architecture_id
+                one.name, mean, seeds, in_numbers(one.difference), counts(one.difference), one.architecture_id
             )
         console.print(table)
     first, *others = found

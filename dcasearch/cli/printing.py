@@ -25,7 +25,7 @@ from dcasearch.cli.tables import make_table, print_long
 from dcasearch.config.study import Study
 from dcasearch.metrics import METRICS, SCORE
 from dcasearch.search.racing import RaceStanding
-from dcasearch.store import Driver
+from dcasearch.store import Driver, Run
 from dcasearch.trial import State, Trial
 
 if TYPE_CHECKING:  # torch and ray are imported by those who use them
@@ -273,6 +273,14 @@ def plain_driver(driver: Driver) -> dict[str, Any]:
     return {"host": driver.host, "pid": driver.pid, "lives": driver.lives, **times}
 
 
+def plain_run(run: Run | None) -> dict[str, Any] | None:
+    """Return the run that ended last as plain data."""
+    if run is None:
+        return None
+    times = {name: getattr(run, name).isoformat() for name in ("since", "ended")}
+    return {"host": run.host, "pid": run.pid, "outcome": run.outcome, **times}
+
+
 def _plain_power(power: Power) -> dict[str, Any]:
     """Return a power as plain data, deviations with their degrees of freedom; the headline under its metric's name."""
     plain = asdict(power)
@@ -287,7 +295,11 @@ def _plain(candidate: Compared) -> dict[str, Any]:
     plain |= {"of_classes": of_classes} if of_classes else {}
     plain |= {"scores": candidate.compared} if candidate.scored else values
     if candidate.behind is not None:
-        plain["behind"] |= {"resolved": candidate.behind.resolved, "said": str(candidate.behind)}
+        plain["behind"] |= {
+            "resolved": candidate.behind.resolved,
+            "said": str(candidate.behind),
+            "counts": candidate.behind.counts,
+        }
     return plain
 
 
@@ -308,7 +320,7 @@ def _comparison(candidates: Sequence[Compared], leader: Compared | None) -> Tabl
             *(f"{statistics.fmean(candidate.values[metric.name]):{metric.digits}}" for metric in others),
             ", ".join(map(str, candidate.seeds)),
             in_numbers(candidate.behind),
-            counts(candidate.behind, headline),
+            counts(candidate.behind),
             candidate.architecture_id,
             style="bold" if candidate is leader else None,
         )

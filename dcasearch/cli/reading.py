@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dcasearch.cli.arguments import AsJson, Exported, Storage, StudyName
 from dcasearch.cli.console import make_console
+
+if TYPE_CHECKING:
+    from dcasearch.store import Driver, Run
 
 
 def status(study: StudyName, storage: Storage = None, as_json: AsJson = False) -> None:
@@ -17,7 +20,7 @@ def status(study: StudyName, storage: Storage = None, as_json: AsJson = False) -
     from dcasearch.analysis.standing import load_study_of, standing_of
     from dcasearch.analysis.trust import trust_of
     from dcasearch.cli.printing import as_json as plain
-    from dcasearch.cli.printing import plain_driver, print_powers, print_standing, print_trust
+    from dcasearch.cli.printing import plain_driver, plain_run, print_powers, print_standing, print_trust
     from dcasearch.cli.storage import open_study
 
     console = make_console(stderr=as_json)
@@ -25,14 +28,23 @@ def status(study: StudyName, storage: Storage = None, as_json: AsJson = False) -
     trust = trust_of(load_study_of(store, name), store)
     standing, driver = standing_of(store, name), store.driver(name)
     if as_json:
-        print(
-            json.dumps({**plain(standing, trust), "driver": None if driver is None else plain_driver(driver)}, indent=1)
-        )
+        told = {
+            "driver": None if driver is None else plain_driver(driver),
+            "last_run": plain_run(store.last_run(name)),
+        }
+        print(json.dumps({**plain(standing, trust), **told}, indent=1))
         return
-    console.print("No driver runs it." if driver is None else driver.in_words())
+    console.print(_who(driver, store.last_run(name)))
     print_standing(console, standing, every_trial=True)
     print_powers(console, standing.powers)
     print_trust(console, trust)
+
+
+def _who(driver: Driver | None, last: Run | None) -> str:
+    """Return in a sentence who runs a study, or what ended it."""
+    if driver is not None:
+        return driver.in_words()
+    return "Not running." if last is None else last.in_words()
 
 
 def list_studies(storage: Storage = None, as_json: AsJson = False) -> None:
@@ -92,32 +104,52 @@ def report(
 
 
 def export(
-    study: StudyName,
+    study: Annotated[
+        str,
+        typer.Argument(
+            help="The study's name, or its YAML, for the network that it has chosen; or STUDY/FIDELITY/NUMBER, "
+            "STUDY/FIDELITY/BASELINE or an id's beginning.",
+            show_default=False,
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The YAML spec to write.")] = Path("best.yaml"),
     weights: Annotated[Path | None, typer.Option(help="The safetensors beside it; else of the same name.")] = None,
     trial: Annotated[int | None, typer.Option(help="A trial of the last fidelity, in place of the chosen one.")] = None,
     storage: Storage = None,
 ) -> None:
-    """Write a study's chosen network as a model spec with its weights."""
+    """Write a study's chosen network, or another one of its networks, as a model spec with its weights."""
+    from dcasearch.analysis.references import is_reference
     from dcasearch.cli.networks import print_export
+    from dcasearch.cli.referring import opened, referred
     from dcasearch.cli.storage import open_study
-    from dcasearch.export import export_winner
+    from dcasearch.errors import UserError
+    from dcasearch.export import export_referred, export_winner
 
     console = make_console()
-    name, store = open_study(study, storage, console)
-    spec = export_winner(store, name, out, weights, trial)
+    store = opened([study], storage) if is_reference(study) else None
+    if store is None:
+        name, store = open_study(study, storage, console)
+        spec = export_winner(store, name, out, weights, trial)
+    elif trial is not None:
+        raise UserError(f"{study} names a network already; leave --trial out")
+    else:
+        console.print(f"database {store.url}")
+        spec = export_referred(store, referred(store, study), out, weights)
     print_export(console, spec, out)
 
 
 def verify(
     spec: Exported,
     data: Annotated[str | None, typer.Option(help="Folder of the data, to measure the accuracy again.")] = None,
+    storage: Storage = None,
 ) -> None:
     """Rebuild an exported model in a new process and compare id, parameters, MACs, logits and accuracy."""
     from dcasearch.cli.printing import print_checks
+    from dcasearch.cli.referring import spec_file
     from dcasearch.errors import StudyFailed
     from dcasearch.export import verify as verify_spec
 
+    spec = spec_file(spec, storage)
     checks = verify_spec(spec, data_root=data)
     print_checks(make_console(), checks)
     if any(check.ok is False for check in checks):
@@ -134,21 +166,29 @@ def inspect(
         ),
     ],
     svg: Annotated[Path | None, typer.Option(help="Write a drawing of the connections.")] = None,
-    resolution: Annotated[int | None, typer.Option(help="Pixels per side; else the export's, else 224.")] = None,
-    classes: Annotated[int | None, typer.Option(help="Width of the classifier; else the export's, else 1000.")] = None,
+    resolution: Annotated[
+        int | None, typer.Option(help="Pixels per side; else the export's or the study's, else 224.")
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(help="Width of the classifier; else the export's or the study's, else 1000.")
+    ] = None,
     storage: Storage = None,
 ) -> None:
     """Show what an architecture builds: in words, id, parameters, multiply-adds, connections."""
+    from dcasearch.analysis.references import input_of
     from dcasearch.cli.networks import print_network
     from dcasearch.cli.referring import opened, referred
     from dcasearch.config import load_yaml
     from dcasearch.models import cost
     from dcasearch.report.drawing import draw
 
-    architecture = referred(opened([network], storage), network).architecture
+    store = opened([network], storage)
+    found = referred(store, network)
+    architecture = found.architecture
     written = load_yaml(Path(network)).data if Path(network).is_file() else {}
-    resolution = resolution or int(written.get("resolution", 224))
-    classes = classes or int(written.get("num_classes", 1000))
+    known = None if store is None else input_of(store, found)
+    resolution = resolution or int(written.get("resolution", 224 if known is None else known[0]))
+    classes = classes or int(written.get("num_classes", 1000 if known is None else known[1]))
     print_network(make_console(), architecture, cost(architecture, resolution, classes), resolution, classes)
     if svg is not None:
         svg.write_text(draw(architecture.network, resolution=resolution), encoding="utf-8")

@@ -140,6 +140,8 @@ class Baseline(Frozen):
     """Whether the difference is beyond a margin that counts seeds and images; None in specs of versions before it."""
     said: str = ""
     """The difference as it is shown."""
+    counts: str = ""
+    """Whether it counts: `yes`, `no`, or why nobody can say. Empty in specs of older versions: `said` had it then."""
 
     @model_validator(mode="before")
     @classmethod

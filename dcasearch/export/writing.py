@@ -216,7 +216,8 @@ def _compare(
             difference=None if value is None else round(value if told is None else told.value, 4),
             margin=None if told is None or told.margin is None else round(told.margin, 4),
             resolved=None if told is None else told.resolved,
-            said="" if told is None else told.in_words(),
+            said="" if told is None else str(told),
+            counts="" if told is None else told.counts,
         )
 
 

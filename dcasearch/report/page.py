@@ -230,7 +230,7 @@ def _rows(candidates: Sequence[Compared]) -> list[dict[str, Any]]:
                 "others": [f"{statistics.fmean(candidate.values[m.name]):{m.digits}}" for m in others_of(candidate)],
                 "seeds": ", ".join(map(str, candidate.seeds)),
                 "difference": difference,
-                "counts": counts(candidate.behind, candidate.headline),
+                "counts": counts(candidate.behind),
                 "architecture": candidate.architecture_id,
                 "failure": candidate.failure,
             }

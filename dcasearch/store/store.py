@@ -20,6 +20,7 @@ from dcasearch.store.database import Database
 from dcasearch.store.lease import Driver, driver_of
 from dcasearch.store.outage import outlasting
 from dcasearch.store.records import Request, RequestKind, StoredStudy
+from dcasearch.store.runs import Run, last_run
 from dcasearch.store.tables import (
     ArchitectureRow,
     Base,
@@ -284,6 +285,12 @@ class Store(Database):
         """Return who holds a study's lease, alive or dead; None where nobody does."""
         with self.reading() as session:
             return driver_of(session, study)
+
+    @outlasting
+    def last_run(self, study: str) -> Run | None:
+        """Return the newest run of a study that has ended; None of one that was never run by this version."""
+        with self.reading() as session:
+            return last_run(session, study)
 
     @outlasting
     def request(self, study: str, kind: RequestKind, fidelity: str | None = None, number: int | None = None) -> Request:

@@ -69,3 +69,22 @@ def test_inspect_takes_the_short_forms(dcasearch: Command, storage: str) -> None
     id = done.out.splitlines()[1].split()[1].rstrip(",")
     again = dcasearch("inspect", id[:10], "--storage", storage, "--resolution", 16)
     assert again.out == done.out
+
+
+def test_every_command_that_takes_a_spec_takes_the_short_forms(dcasearch: Command, storage: str) -> None:
+    """The study was simulated, so that its weights are not there: they were looked for."""
+    network = "tiny/proxy/plain"
+    for command in (
+        ("verify", network),
+        ("train", network),
+        ("boxes", network),
+        ("ablate", network),
+        ("evaluate", network, "--data", "digits"),
+        ("gradcam", "a.jpg", "--spec", network),
+        ("contributions", "--spec", network),
+        ("drift", "--spec", network),
+        ("export", network),
+    ):
+        done = dcasearch(*command, "--storage", storage)
+        assert done.code == 2, command
+        assert "only the best `keep_weights` of a fidelity are kept" in " ".join(done.err.split()), command
