@@ -20,7 +20,7 @@ from dcasearch.errors import StorageError
 from dcasearch.store.optuna_private import drawing_of
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 _LIST = re.compile(r"/api/studies/?")
 _STUDY = re.compile(r"/api/studies/(\d+)/?")
@@ -85,6 +85,7 @@ class Additions:
 
         chunks = self._application(environ, keep)
         body = b"".join(chunks)
+        getattr(chunks, "close", lambda: None)()  # a file stays open else
         status, headers = head
         if status.startswith("200"):
             body = change(body)

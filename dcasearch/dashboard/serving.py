@@ -17,7 +17,7 @@ from dcasearch.errors import UserError
 from dcasearch.store import Store
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from wsgiref.types import WSGIApplication
 
 HOST = "127.0.0.1"
 """Loopback alone: the dashboard asks nobody for a password."""
