@@ -15,12 +15,27 @@ if TYPE_CHECKING:
     from dcasearch.store import Driver, Run
 
 
-def status(study: StudyName, storage: Storage = None, as_json: AsJson = False) -> None:
-    """Show the ledger: what became of every trial, the baselines, and who leads by how much."""
+def status(
+    study: StudyName,
+    detail: Annotated[
+        bool,
+        typer.Option(
+            "--detail",
+            help="Also every trial, how a lead is read, what can be told apart, how well ranks were predicted.",
+        ),
+    ] = False,
+    storage: Storage = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a study has found and whether it counts, then what became of its trials and baselines."""
+    from dcasearch.analysis.naming import ledger_words
     from dcasearch.analysis.standing import load_study_of, standing_of
+    from dcasearch.analysis.story import story_of
     from dcasearch.analysis.trust import trust_of
-    from dcasearch.cli.printing import as_json as plain
-    from dcasearch.cli.printing import plain_driver, plain_run, print_powers, print_standing, print_trust
+    from dcasearch.cli.plain import as_json as plain
+    from dcasearch.cli.plain import plain_driver, plain_run, plain_story
+    from dcasearch.cli.printing import print_powers, print_trust
+    from dcasearch.cli.standing import print_standing, print_story
     from dcasearch.cli.storage import open_study
 
     console = make_console(stderr=as_json)
@@ -31,11 +46,17 @@ def status(study: StudyName, storage: Storage = None, as_json: AsJson = False) -
         told = {
             "driver": None if driver is None else plain_driver(driver),
             "last_run": plain_run(store.last_run(name)),
+            "story": plain_story(story_of(store, standing, trust)),
         }
         print(json.dumps({**plain(standing, trust), **told}, indent=1))
         return
     console.print(_who(driver, store.last_run(name)))
-    print_standing(console, standing, every_trial=True)
+    print_story(console, story_of(store, standing, trust))
+    words = {fidelity.name: ledger_words(store, fidelity) for fidelity in standing.fidelities}
+    print_standing(console, standing, words=words, detail=detail)
+    if not detail:
+        console.print(f"\nHow sure each number is: dcasearch status {name} --detail", style="dim")
+        return
     print_powers(console, standing.powers)
     print_trust(console, trust)
 

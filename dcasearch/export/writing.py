@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from dcasearch import __version__
 from dcasearch.analysis.power import Power, difference
 from dcasearch.architecture import Architecture
+from dcasearch.architecture.words import sentence_of
 from dcasearch.artifacts import Place, local_copy, remove_leftovers
 from dcasearch.config.detector import Detector
 from dcasearch.config.recipe import Recipe
@@ -248,6 +249,7 @@ def write_files(path: Path, weights: Path, source: Path, spec: Spec) -> None:
         spec: What is written.
     """
     comment = (
+        f"{sentence_of(spec.build().network)}.\n"
         f"An exported model: `dcasearch verify {path.name}` holds it against every number below,\n"
         f'`dcasearch.load_model("{path.name}")` is the network with its weights.'
     )

@@ -381,6 +381,7 @@ def test_db_upgrade_keeps_a_database_of_this_version(dcasearch: Command, ran: Pa
     done = dcasearch("db", "upgrade", "--storage", "sqlite:///dcasearch.db")
     assert done.code == 0
     assert "is of this version now" in done.out
+    assert done.err == ""
     assert dcasearch("status", "tiny").out == before
 
 
