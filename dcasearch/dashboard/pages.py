@@ -21,7 +21,7 @@ from dcasearch.store import Store
 
 FRESH_SECONDS = 5.0
 """How old a page may be while its study runs."""
-SHARE = 0.1
+SHARE = 0.2
 """Of its time at most that a dashboard spends on reading a study that runs: pages of large studies are older."""
 
 

@@ -82,8 +82,9 @@ def test_it_shows_a_study_while_it_runs_and_after_and_does_not_disturb_it(
             assert "Complete" in said
             assert "state: complete, top-1 " in said
             page.get(f"{address}/studies/1/note")
-            said = text_of(page, "What next?")
+            said = text_of(page, "proxy: 4 complete")  # the page asks again every ten seconds
             assert "proxy: 4 complete" in said
+            assert "What next?" in said
             assert "leader's lead" in said
             assert "Trust meter" in said
             page.get(f"{address}/studies/1")
