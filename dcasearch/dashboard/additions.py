@@ -29,11 +29,15 @@ _DRAWING = re.compile(r"/(?:drawings|artifacts/\d+/\d+)/([0-9a-f]{16})(?:\.svg)?
 _HTML = re.compile(r"/dashboard(/.*)?")
 _STYLE = b"""<style>
 a:not([class]) { color: #4a86e8 }
+td.MuiTableCell-root { white-space: nowrap }
+[aria-label="delete study"], [aria-label="rename study"] { display: none }
 @media (prefers-color-scheme: dark) { [id^="user-defined-plot"] { filter: invert(.88) hue-rotate(180deg) } }
 </style></head>"""
-"""Makes links of notes and our graphs readable on optuna-dashboard's dark background. The first stay in the browser's
-blue there. The second are drawn without its theme: a light one is inverted where the system is dark; where the user has
-chosen the other theme it is a dark one on light, and can be read too."""
+"""Hides two buttons that `NotesOnly` refuses, keeps the rows of the table of trials one line high, and makes links of
+notes and our graphs readable on a dark background.
+
+The links stay in the browser's blue there. The graphs are drawn without optuna-dashboard's theme: light, and inverted
+where the system is dark. Where the user has chosen the other theme they are dark on light, and can be read too."""
 
 
 class Additions:
