@@ -14,7 +14,9 @@ from dcasearch.analysis.words import LEADS
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.words import sentence_of
 from dcasearch.cli.tables import make_table
+from dcasearch.drawing.png import to_png
 from dcasearch.evaluation import Cost
+from dcasearch.files import write_whole
 
 if TYPE_CHECKING:  # needs torch
     from dcasearch.export import Spec
@@ -88,3 +90,12 @@ def print_network(console: Console, architecture: Architecture, cost: Cost, reso
         edge = network.edges[0]
         form = f", {edge.form}" if edge.form else ""
         console.print(f"{len(network.edges)} connections, function {edge.function}{form}")
+
+
+def write_drawing(console: Console, drawing: str, svg: Path | None, png: Path | None) -> None:
+    """Write a drawing into the files that were named, and say so."""
+    if svg is not None:
+        write_whole(svg, drawing.encode())
+    if png is not None:
+        write_whole(png, to_png(drawing))
+    console.print(f"drawing: {', '.join(str(file) for file in (svg, png) if file is not None)}")

@@ -186,7 +186,8 @@ def inspect(
             show_default=False,
         ),
     ],
-    svg: Annotated[Path | None, typer.Option(help="Write a drawing of the connections.")] = None,
+    svg: Annotated[Path | None, typer.Option(help="Write a drawing of the network.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Write the drawing as PNG.")] = None,
     resolution: Annotated[
         int | None, typer.Option(help="Pixels per side; else the export's or the study's, else 224.")
     ] = None,
@@ -197,11 +198,11 @@ def inspect(
 ) -> None:
     """Show what an architecture builds: in words, id, parameters, multiply-adds, connections."""
     from dcasearch.analysis.references import input_of
-    from dcasearch.cli.networks import print_network
+    from dcasearch.cli.networks import print_network, write_drawing
     from dcasearch.cli.referring import opened, referred
     from dcasearch.config import load_yaml
+    from dcasearch.drawing import draw
     from dcasearch.models import cost
-    from dcasearch.report.drawing import draw
 
     store = opened([network], storage)
     found = referred(store, network)
@@ -210,10 +211,10 @@ def inspect(
     known = None if store is None else input_of(store, found)
     resolution = resolution or int(written.get("resolution", 224 if known is None else known[0]))
     classes = classes or int(written.get("num_classes", 1000 if known is None else known[1]))
-    print_network(make_console(), architecture, cost(architecture, resolution, classes), resolution, classes)
-    if svg is not None:
-        svg.write_text(draw(architecture.network, resolution=resolution), encoding="utf-8")
-        make_console().print(f"drawing: {svg}")
+    console = make_console()
+    print_network(console, architecture, cost(architecture, resolution, classes), resolution, classes)
+    if svg is not None or png is not None:
+        write_drawing(console, draw(architecture.network, resolution=resolution), svg, png)
 
 
 def kinds(

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import mkdtemp
 
+import yaml
+
 from dcasearch.analysis.references import FORMS, Referred, is_reference, resolve
 from dcasearch.cli.storage import named_storage
 from dcasearch.config import load_architecture
-from dcasearch.errors import UserError
+from dcasearch.errors import UserError, WeightsGone
 from dcasearch.store import Store
 
 
@@ -39,12 +41,13 @@ def referred(store: Store | None, name: str) -> Referred:
     return resolve(store, name)
 
 
-def spec_file(network: Path, storage: str | None) -> Path:
+def spec_file(network: Path, storage: str | None, *, weights: bool = True) -> Path:
     """Return the file of a spec; a short form's is exported with its weights into a folder that goes with the process.
 
     Args:
         network: a file, or a short form such as `STUDY/FIDELITY/NUMBER`.
         storage: the database of short forms, where the user names it.
+        weights: whether the command needs them; without them the architecture alone is written.
 
     Raises:
         UserError: the short form names no network, or several, or its weights are gone.
@@ -61,5 +64,10 @@ def spec_file(network: Path, storage: str | None) -> Path:
     folder = Path(mkdtemp(prefix="dcasearch-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     file = folder / f"{re.sub('[^A-Za-z0-9._-]+', '_', name)}.yaml"
-    export_referred(store, found, file)
+    try:
+        export_referred(store, found, file)
+    except WeightsGone:
+        if weights:
+            raise
+        file.write_text(yaml.safe_dump(found.architecture.written_out()), encoding="utf-8")
     return file

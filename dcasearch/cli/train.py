@@ -64,7 +64,7 @@ def train(
     from dcasearch.cli.referring import spec_file
     from dcasearch.full_training import Wishes, joined
 
-    spec = spec_file(spec, storage)
+    spec = spec_file(spec, storage, weights=False)
     wishes = Wishes(
         recipe=recipe,
         data=data,

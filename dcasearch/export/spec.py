@@ -22,6 +22,7 @@ from dcasearch.config.detector import Detector
 from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Classes, Data
 from dcasearch.data import Preprocessing
+from dcasearch.drawing.notebook import network_html
 from dcasearch.errors import UserError
 from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.metrics import CLASSIFICATION, METRICS, Metric, headline_of
@@ -239,6 +240,13 @@ class Spec(Frozen):
     def _without_absent_detector(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         plain: dict[str, Any] = serialize(self)
         return plain if self.detector is not None else {n: value for n, value in plain.items() if n != "detector"}
+
+    def _repr_html_(self) -> str:
+        lines = [f"architecture {self.id}, {self.parameters:,} parameters, {self.macs:,} multiply-adds"]
+        if self.measured is not None:
+            where = "test images" if self.measured.protocol == "test" else "held-out images"
+            lines.append(f"{self.measured.headline.shown(self.measured.value)} on the {where}")
+        return network_html(self.build().network, lines, resolution=self.resolution)
 
     def build(self) -> Architecture:
         """Return the architecture; ArchitectureError where it can have no network."""

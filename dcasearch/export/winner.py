@@ -16,7 +16,7 @@ from dcasearch.architecture import Architecture
 from dcasearch.artifacts import open_artifacts
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.data import Source, describe
-from dcasearch.errors import DataError, UserError
+from dcasearch.errors import DataError, UserError, WeightsGone
 from dcasearch.evaluation import Evaluation, EvaluationProtocol
 from dcasearch.export.spec import Spec
 from dcasearch.export.writing import Candidate, Exported, export
@@ -78,18 +78,19 @@ def export_referred(store: Store, referred: Referred, path: Path, weights: Path 
     an id's beginning those of the study's best-known training of the network: the final one, else the last fidelity's.
 
     Raises:
-        UserError: the network was not trained, was trained by several studies, or the weights are gone.
+        WeightsGone: the network was not trained to an end, or others' weights are kept in the place of its own.
+        UserError: the network was trained by several studies.
     """
     if referred.study is None:
         referred = _only_place(store, referred)
     study = load_study_of(store, str(referred.study))
     levels = [level for level in study.fidelities if level.name == referred.fidelity]
     if levels and levels[0].kind != "training":
-        raise UserError(f"{referred.name}: fidelity '{referred.fidelity}' trains nothing, so there are no weights")
+        raise WeightsGone(f"{referred.name}: fidelity '{referred.fidelity}' trains nothing, so there are no weights")
     ids = [id for seed, id in referred.evaluations.items() if referred.seed in (None, seed)]
     records = store.evaluations(ids)
     if not records:
-        raise UserError(f"{referred.name} has no complete training, so there are no weights")
+        raise WeightsGone(f"{referred.name} has no complete training, so there are no weights")
     headline = TASKS[study.task].headline
     best = max(records, key=lambda id: headline.sign * records[id].last.values[headline.name])
     chosen = _Chosen(
@@ -106,7 +107,7 @@ def _only_place(store: Store, referred: Referred) -> Referred:
     """Return where a network that only its id names was trained; UserError where nowhere or by several studies."""
     places = places_of(store, referred.architecture.id)
     if not places:
-        raise UserError(f"{referred.architecture.id} was never trained to an end, so there are no weights")
+        raise WeightsGone(f"{referred.architecture.id} was never trained to an end, so there are no weights")
     if len({place.study for place in places}) > 1:
         lines = [f"  {place.name}" for place in places]
         raise UserError("\n".join([f"{referred.name} was trained by several studies; name one training:", *lines]))

@@ -21,7 +21,7 @@ from dcasearch.config.detector import Detector
 from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Data, Fidelity
 from dcasearch.data import Source, preprocessing_of
-from dcasearch.errors import UserError
+from dcasearch.errors import UserError, WeightsGone
 from dcasearch.evaluation import Cost, Evaluation, EvaluationProtocol
 from dcasearch.export.model_files import load_weights
 from dcasearch.export.probe import ask
@@ -168,7 +168,7 @@ def _provenance(given: Mapping[str, str], evaluation: Evaluation) -> dict[str, s
 def _trained_weights(evaluation: Evaluation, artifacts: Place) -> Iterator[Path]:
     """Give the local path of an evaluation's weights, or of a copy."""
     if evaluation.weights is None or not (artifacts / evaluation.weights).is_file():
-        raise UserError(
+        raise WeightsGone(
             f"the weights of evaluation {evaluation.key.id} are not in {artifacts}: "
             "only the best `keep_weights` of a fidelity are kept, and no more than `disk` has room for"
         )
