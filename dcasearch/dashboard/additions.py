@@ -27,6 +27,10 @@ _STUDY = re.compile(r"/api/studies/(\d+)/?")
 _DRAWING = re.compile(r"/(?:drawings|artifacts/\d+/\d+)/([0-9a-f]{16})(?:\.svg)?/?")
 """Of a network. An artifact is asked for by study and trial; Optuna's own artifacts have longer ids."""
 _HTML = re.compile(r"/dashboard(/.*)?")
+_CACHED = ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_NONE_MATCH")
+"""What a browser asks with that has kept a page, perhaps of optuna-dashboard itself at the same port."""
+_OF_THE_BODY = ("content-length", "last-modified", "etag")
+"""Headers that do not hold for a changed body."""
 _STYLE = b"""<style>
 a:not([class]) { color: #4a86e8 }
 td.MuiTableCell-root { white-space: nowrap }
@@ -87,13 +91,14 @@ class Additions:
             head[:] = [status, headers]
             return lambda data: None
 
-        chunks = self._application(environ, keep)
+        asked = {name: value for name, value in environ.items() if name not in _CACHED}
+        chunks = self._application(asked, keep)
         body = b"".join(chunks)
         getattr(chunks, "close", lambda: None)()  # a file stays open else
         status, headers = head
         if status.startswith("200"):
             body = change(body)
-        others = [(name, value) for name, value in headers if name.lower() != "content-length"]
+        others = [(name, value) for name, value in headers if name.lower() not in _OF_THE_BODY]
         start_response(status, [*others, ("Content-Length", str(len(body)))])
         return [body]
 

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from optuna.artifacts.exceptions import ArtifactNotFound
 
-from dcasearch.report.drawing import draw
+from dcasearch.drawing import draw
 from dcasearch.store import Store
 
 

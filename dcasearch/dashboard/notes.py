@@ -62,7 +62,8 @@ class TrialNotes:
         """Return the note of a trial."""
         network = self._networks[trial.architecture_id]
         name = "" if trial.label is None else f"{trial.label}: "
-        lines = [f"**{name}{sentence_of(network)}**", ""]
+        # Without a heading optuna-dashboard's pencil lies on the end of the sentence.
+        lines = ["### Network", "", f"**{name}{sentence_of(network)}**", ""]
         lines += [f"- {head}: {text}" for head, text in self._facts(trial, network)]
         return "\n".join([*lines, "", _drawn(trial.architecture_id)])
 

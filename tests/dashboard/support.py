@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,13 @@ class Answer:
 
 
 def ask(
-    application: WSGIApplication, path: str, *, method: str = "GET", host: str = f"127.0.0.1:{PORT}", body: Any = None
+    application: WSGIApplication,
+    path: str,
+    *,
+    method: str = "GET",
+    host: str = f"127.0.0.1:{PORT}",
+    body: Any = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Answer:
     """Return how an application answers a request."""
     sent = b"" if body is None else json.dumps(body).encode()
@@ -73,6 +80,7 @@ def ask(
         "CONTENT_TYPE": "application/json",
         "CONTENT_LENGTH": str(len(sent)),
         "wsgi.input": io.BytesIO(sent),
+        **(headers or {}),
     }
     setup_testing_defaults(environ)
     told: list[Any] = []

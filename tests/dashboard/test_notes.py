@@ -114,7 +114,7 @@ def test_a_note_begins_with_the_network_in_words_and_has_its_id_costs_and_drawin
     trial = notes.first(State.PRUNED)
     id = trial.architecture_id
     lines = notes.of(trial).splitlines()
-    assert lines[0] == f"**{sentence_of(notes.networks[id])}**"
+    assert lines[:3] == ["### Network", "", f"**{sentence_of(notes.networks[id])}**"]
     assert f"- id: `{id}`" in lines
     assert f"- parameters: {notes.costs[id]['params']:,}" in lines
     assert f"- multiply-adds: {notes.costs[id]['macs']:,}" in lines
