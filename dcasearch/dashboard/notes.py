@@ -11,10 +11,9 @@ from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, ex
 from dcasearch.analysis.story import Story
 from dcasearch.analysis.trust import Trust
 from dcasearch.analysis.words import LEADS, counts, in_numbers
-from dcasearch.architecture import Network
-from dcasearch.architecture.words import difference_of, sentence_of
 from dcasearch.config.study import Fidelity
 from dcasearch.dashboard.drawings import address_of
+from dcasearch.dashboard.networks import Networks
 from dcasearch.metrics import METRICS, is_cost
 from dcasearch.trial import RETRY_OF, State, Trial
 
@@ -29,7 +28,7 @@ class TrialNotes:
 
     Args:
         standing: Where the study stands.
-        networks: Of its trials, by id.
+        networks: Those of its trials, read.
         costs: By id: the networks' parameters and multiply-adds, where the database holds them.
         pages: By fidelity the number of its page in the dashboard, for those that have begun.
     """
@@ -37,7 +36,7 @@ class TrialNotes:
     def __init__(
         self,
         standing: Standing,
-        networks: Mapping[str, Network],
+        networks: Networks,
         costs: Mapping[str, Mapping[str, float]],
         pages: Mapping[str, int],
     ) -> None:
@@ -60,14 +59,13 @@ class TrialNotes:
 
     def of(self, trial: Trial) -> str:
         """Return the note of a trial."""
-        network = self._networks[trial.architecture_id]
         name = "" if trial.label is None else f"{trial.label}: "
         # Without a heading optuna-dashboard's pencil lies on the end of the sentence.
-        lines = ["### Network", "", f"**{name}{sentence_of(network)}**", ""]
-        lines += [f"- {head}: {text}" for head, text in self._facts(trial, network)]
+        lines = ["### Network", "", f"**{name}{self._networks.sentence(trial.architecture_id)}**", ""]
+        lines += [f"- {head}: {text}" for head, text in self._facts(trial)]
         return "\n".join([*lines, "", _drawn(trial.architecture_id)])
 
-    def _facts(self, trial: Trial, network: Network) -> Iterator[tuple[str, str]]:
+    def _facts(self, trial: Trial) -> Iterator[tuple[str, str]]:
         yield "state", self._state(trial)
         costs = self._costs.get(trial.architecture_id, {})
         for metric in ("params", "macs"):
@@ -80,7 +78,7 @@ class TrialNotes:
             yield "promoted", f"to {', '.join(self._link(twin, trial.fidelity) for twin in twins)}"
         if retry := self._retries.get((trial.fidelity, trial.number)):
             yield "taken up again", f"by {self._link(retry, trial.fidelity)}"
-        if said := self._against_the_leader(trial, network):
+        if said := self._against_the_leader(trial):
             yield "against the leader", said
         yield "seed", str(trial.seed)
 
@@ -127,14 +125,13 @@ class TrialNotes:
             )
         return _ORIGINS.get(trial.origin, f"suggested by the sampler, {self._sampler}")
 
-    def _against_the_leader(self, trial: Trial, network: Network) -> str:
+    def _against_the_leader(self, trial: Trial) -> str:
         leader = self._fidelities[trial.fidelity].leader
         if leader is None or trial.state in (State.RUNNING, State.WAITING):
             return ""
         if leader.architecture_id == trial.architecture_id:
             return "this network leads at this fidelity"
-        best = self._networks.get(leader.architecture_id)
-        return "" if best is None else difference_of(network, best)
+        return self._networks.difference(trial.architecture_id, leader.architecture_id)
 
     def _link(self, trial: Trial, seen_from: str) -> str:
         """Return a link to a trial's page; its fidelity is named where it is another one."""

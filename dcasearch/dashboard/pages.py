@@ -13,11 +13,11 @@ from dcasearch.analysis.findings import findings_of
 from dcasearch.analysis.standing import Standing, standing_of
 from dcasearch.analysis.story import story_of
 from dcasearch.analysis.trust import trust_of
-from dcasearch.architecture import Network
-from dcasearch.architecture.words import sentence_of
-from dcasearch.dashboard.graphs import Graph, Named, graphs_of
+from dcasearch.dashboard.graphs import Graph, graphs_of
+from dcasearch.dashboard.networks import Networks
 from dcasearch.dashboard.notes import StudyNotes, TrialNotes
 from dcasearch.store import Store
+from dcasearch.trial import Trial
 
 FRESH_SECONDS = 5.0
 """How old a page may be while its study runs."""
@@ -29,9 +29,18 @@ SHARE = 0.2
 class TrialPage:
     """What is added to one trial."""
 
-    note: str
-    """Markdown."""
-    architecture_id: str
+    trial: Trial
+    notes: TrialNotes
+
+    @property
+    def note(self) -> str:
+        """Markdown, written when it is asked for: a page asks again and again, mostly for the trials that go on."""
+        return self.notes.of(self.trial)
+
+    @property
+    def architecture_id(self) -> str:
+        """The network's id."""
+        return self.trial.architecture_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +81,7 @@ class Pages:
         self._store, self._name = store, name
         self._lock = threading.Lock()
         self._kept: dict[str, _Kept] = {}
-        self._networks: dict[str, Network] = {}
-        """By id; a network never changes."""
+        self._networks = Networks(store)
 
     def shows(self, optuna_name: str) -> bool:
         """Return whether one of Optuna's studies is shown: any but those of other studies, where one was named."""
@@ -110,23 +118,24 @@ class Pages:
         standing = standing_of(self._store, name)
         study = standing.study
         ids = self._optuna_ids(standing)
-        networks = self._networks_of(standing)
+        shown = {trial.architecture_id for fidelity in standing.fidelities for trial in fidelity.trials}
         record = self._store.get_study(name)
         classes = 0 if record is None else int(record.meaning.get("data.classes", 0))
-        costs = self._store.costs(networks, study.fidelities[-1].resolution, classes)
-        of_trials = TrialNotes(standing, networks, costs, ids)
+        costs = self._store.costs(shown, study.fidelities[-1].resolution, classes)
+        of_trials = TrialNotes(standing, self._networks, costs, ids)
         trust = trust_of(study, self._store)
         findings = findings_of(self._store, standing)
+        trained = {network.architecture_id for at in findings.networks for network in at.networks}
+        self._networks.read({*shown, *standing.networks.of, *trained})
         story = story_of(self._store, standing, trust)
         of_study = StudyNotes(standing, story, trust, ids, findings.importance.why_not)
-        named = self._named(standing)
         return {
             fidelity.name: Page(
                 heading=of_study.heading(fidelity),
                 note=of_study.of(fidelity),
                 objectives=tuple(fidelity.objectives),
-                graphs=tuple(graphs_of(findings, fidelity.name, named)),
-                trials={t.number: TrialPage(of_trials.of(t), t.architecture_id) for t in fidelity.trials},
+                graphs=tuple(graphs_of(findings, fidelity.name, self._named)),
+                trials={t.number: TrialPage(t, of_trials) for t in fidelity.trials},
             )
             for fidelity in standing.fidelities
         }
@@ -139,13 +148,6 @@ class Pages:
                 ids[fidelity.name] = self._store.optuna.get_study_id_from_name(f"{standing.study.name}.{fidelity.name}")
         return ids
 
-    def _named(self, standing: Standing) -> Named:
+    def _named(self, id: str) -> str:
         """Return what says of a network what it is, under the pointer."""
-        known = {**standing.networks.of, **{id: sentence_of(n, backbone=False) for id, n in self._networks.items()}}
-        return lambda id: "<br>".join(textwrap.wrap(known.get(id, id), 60))
-
-    def _networks_of(self, standing: Standing) -> dict[str, Network]:
-        ids = {trial.architecture_id for fidelity in standing.fidelities for trial in fidelity.trials}
-        missing = ids - self._networks.keys()
-        self._networks |= {id: found.network for id, found in self._store.architectures(missing).items()}
-        return {id: self._networks[id] for id in ids}
+        return "<br>".join(textwrap.wrap(self._networks.sentence(id, backbone=False), 60))

@@ -11,7 +11,7 @@ from dcasearch.analysis.power import LEGEND, Difference
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, standing_of
 from dcasearch.analysis.story import story_of
 from dcasearch.analysis.trust import Correlation, Trust
-from dcasearch.architecture.words import sentence_of
+from dcasearch.dashboard.networks import Networks
 from dcasearch.dashboard.notes import StudyNotes, TrialNotes, leaders
 from dcasearch.metrics import METRICS
 from dcasearch.store import Store
@@ -86,9 +86,10 @@ class Notes:
     def __init__(self, store: Store) -> None:
         self.standing = standing_of(store, "tiny")
         self.trials = {(t.fidelity, t.number): t for f in self.standing.fidelities for t in f.trials}
-        found = store.architectures({t.architecture_id for t in self.trials.values()})
-        self.networks = {id: architecture.network for id, architecture in found.items()}
-        self.costs = store.costs(found, 16, 10)
+        ids = {t.architecture_id for t in self.trials.values()}
+        self.networks = Networks(store)
+        self.networks.read(ids)
+        self.costs = store.costs(ids, 16, 10)
 
     def first(self, state: State, fidelity: str = "proxy") -> Trial:
         return next(t for (of, _), t in self.trials.items() if of == fidelity and t.state is state)
@@ -114,7 +115,7 @@ def test_a_note_begins_with_the_network_in_words_and_has_its_id_costs_and_drawin
     trial = notes.first(State.PRUNED)
     id = trial.architecture_id
     lines = notes.of(trial).splitlines()
-    assert lines[:3] == ["### Network", "", f"**{sentence_of(notes.networks[id])}**"]
+    assert lines[:3] == ["### Network", "", f"**{notes.networks.sentence(id)}**"]
     assert f"- id: `{id}`" in lines
     assert f"- parameters: {notes.costs[id]['params']:,}" in lines
     assert f"- multiply-adds: {notes.costs[id]['macs']:,}" in lines
