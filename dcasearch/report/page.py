@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from dcasearch.analysis import races
 from dcasearch.analysis.classes import class_table_of
+from dcasearch.analysis.findings import findings_of
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, others_of, standing_of
 from dcasearch.analysis.words import cells, counts, how_to_read, in_numbers
 from dcasearch.metrics import METRICS
@@ -92,7 +93,7 @@ def write_report(
         UserError: the database holds no study of that name.
     """
     standing = standing_of(store, name, reach)
-    figures = list(figures_of(standing))
+    figures = list(figures_of(standing, findings_of(store, standing)))
     out.mkdir(parents=True, exist_ok=True)
     page = out / "report.html"
     page.write_text(render(standing, figures, store.url, trust, readings, sheet), encoding="utf-8")
