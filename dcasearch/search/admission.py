@@ -79,7 +79,7 @@ class Admission:
         cost = self._costs.of(architecture)
         self._store.put_architecture(architecture)
         self._show(trial, architecture, cost)
-        if not self._feasible(trial, cost):
+        if not self._feasible(trial, architecture, cost):
             return
         original = self._originals.get((trial.architecture_id, trial.seed))
         if original is not None and original != trial.number:
@@ -123,7 +123,7 @@ class Admission:
         self._ledger.annotate(trial.number, network=network, architecture=trial.architecture_id, **cost)
         attach_drawing(self._ledger.optuna, trial.number, trial.architecture_id)
 
-    def _feasible(self, trial: Trial, cost: Mapping[str, float]) -> bool:
+    def _feasible(self, trial: Trial, architecture: Architecture, cost: Mapping[str, float]) -> bool:
         """Return whether a trial violates no constraint; settle one that does."""
         constraint = violated(self._study.constraints, cost)
         if constraint:
