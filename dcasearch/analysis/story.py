@@ -71,10 +71,11 @@ class Story:
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
         """The six questions with their answers, in the order in which a person asks."""
+        than = f" than {self.reference}" if self.reference else ""
         return (
             ("Which network was chosen?", self.found),
             (f"How does it differ from {self.reference or 'the baselines'}?", self.differs),
-            ("Is it better?", self.better),
+            (f"Is it better{than}?", self.better),
             ("How sure is that?", self.sure),
             ("What did it cost?", self.cost),
             ("What next?", self.next),
@@ -260,7 +261,7 @@ def _sure(evidence: _Evidence, reference: Compared | None) -> str:
         unit = reference.headline.unit_of_differences
         numbers = f"{low:+{lead.digits}} to {high:+{lead.digits}} {unit}".rstrip()
         lacks = _lacking(lead)
-        said.append(f"95% interval of the lead: {numbers}{f', {lacks}' if lacks else ''}.")
+        said.append(f"{numbers}: the 95% interval of the lead{f', {lacks}' if lacks else ''}.")
     images = "" if evidence.power is None or evidence.power.images is None else f", {evidence.power.images:,} images"
     said.append(f"{_seeds(len(evidence.chosen.seeds)).capitalize()}{images}.")
     if evidence.power is not None and (told := _told_apart(evidence.power, evidence.chosen)):
@@ -286,7 +287,7 @@ def _told_apart(power: Power, chosen: Compared) -> str:
         return f"A lead of at least {chosen.headline.amount(power.headline.observed)} could be told from noise."
     if power.headline.at_least is not None:
         least = chosen.headline.amount(power.headline.at_least)
-        return f"The images alone hide a lead below {least}, whatever the seeds say."
+        return f"On so few images no lead below {least} can count, whatever the seeds say."
     return ""
 
 
@@ -297,9 +298,7 @@ def _cost(store: Store, standing: Standing, evidence: _Evidence, reference: Comp
 def _search_cost(standing: Standing) -> str:
     trials = [trial for fidelity in standing.fidelities for trial in fidelity.trials]
     trained = sum(trial.epochs > 0 and trial.state is not State.DUPLICATE for trial in trials)
-    return (
-        f"The study: {duration(standing.seconds)} of one worker, {len(trials):,} trials, {trained:,} of them trained."
-    )
+    return f"{duration(standing.seconds)} of one worker: {len(trials):,} trials, {trained:,} of them trained."
 
 
 def _network_cost(

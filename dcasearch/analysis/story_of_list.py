@@ -85,4 +85,4 @@ def _sure(table: Table, compared: list[TableRow]) -> str:
 
 def _cost(standing: Standing) -> str:
     trials = sum(len(fidelity.trials) for fidelity in standing.fidelities)
-    return f"The study: {duration(standing.seconds)} of one worker, {trials:,} trainings."
+    return f"{duration(standing.seconds)} of one worker: {trials:,} trainings."

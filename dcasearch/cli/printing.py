@@ -16,6 +16,7 @@ from dcasearch.analysis import races
 from dcasearch.analysis.classes import class_table_of
 from dcasearch.analysis.power import Expected, Power
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, others_of
+from dcasearch.analysis.trials import why
 from dcasearch.analysis.trust import Trust
 from dcasearch.analysis.words import HOW_TO_ESTIMATE, LEADS, counts, in_numbers, too_small
 from dcasearch.analysis.words import cells as cells_of_power
@@ -26,7 +27,7 @@ from dcasearch.config.study import Study
 from dcasearch.metrics import METRICS, SCORE
 from dcasearch.search.racing import RaceStanding
 from dcasearch.store import Driver
-from dcasearch.trial import State, Trial
+from dcasearch.trial import State
 
 if TYPE_CHECKING:  # torch and ray are imported by those who use them
     from dcasearch.analysis.forecast import Forecast, Range
@@ -216,21 +217,6 @@ def print_trust(console: Console, found: Sequence[Trust]) -> None:
 
 def _within(value: float, interval: tuple[float, float]) -> str:
     return f"{value:+.2f} [{interval[0]:+.2f}, {interval[1]:+.2f}]"
-
-
-def why(trial: Trial) -> str:
-    """Return what explains a trial's state, in a few words."""
-    if trial.state is State.INFEASIBLE:
-        return trial.constraint or ""
-    if trial.state in (State.DUPLICATE, State.WAITING):
-        return f"of trial {trial.duplicate_of}"
-    if trial.state is State.PRUNED:
-        return f"after epoch {trial.epochs}"
-    if trial.state is State.FAILED:
-        return f"{trial.failure}: {trial.message}"
-    if trial.origin.startswith("promoted"):
-        return f"trial {trial.attributes.get('of')} before: {trial.attributes.get('reason')}"
-    return trial.origin
 
 
 def print_checks(console: Console, checks: Iterable[Check]) -> None:

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from dataclasses import dataclass
 
 from dcasearch.analysis.effects import Effect
 from dcasearch.analysis.table import Table, TableRow
 from dcasearch.analysis.words import in_numbers, verdict
+from dcasearch.report.cells import Cells
 
 NOT_TRAINED = "not trained here"
-
-
-@dataclass(frozen=True)
-class Cells:
-    """A table as text: what a page and a terminal show."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    words: tuple[int, ...]
-    """Columns that are no numbers."""
 
 
 def cells_of(table: Table) -> Cells:

@@ -94,9 +94,9 @@ def test_better_begins_with_a_word(
 
 def test_sure_has_the_interval_the_seeds_and_the_images(ended: Store) -> None:
     told = story(ended, with_lead(standing_of(ended, "tiny"), 2.0, 1.5, seeds_known=False))
-    assert "95% interval of the lead: +0.50 to +3.50 points, without the noise of the seeds" in told.sure
+    assert "+0.50 to +3.50 points: the 95% interval of the lead, without the noise of the seeds" in told.sure
     assert "One seed, 359 images." in told.sure
-    assert "The images alone hide a lead below" in told.sure
+    assert "On so few images no lead below" in told.sure
 
 
 def test_cost_is_the_study_s_and_the_network_s_beside_its_reference(ended: Store) -> None:
