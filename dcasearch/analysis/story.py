@@ -21,6 +21,7 @@ from dcasearch.analysis.standing import Compared, Standing
 from dcasearch.analysis.trust import Trust
 from dcasearch.analysis.words import counts, in_numbers
 from dcasearch.architecture import Network
+from dcasearch.architecture.kinds.declaration import NO_ATTENTION
 from dcasearch.architecture.words import difference_of
 from dcasearch.evaluation import Cost
 from dcasearch.store import Store
@@ -167,8 +168,8 @@ def reference_of(store: Store, chosen: Compared, baselines: Sequence[Compared]) 
 
 
 def _kinds(network: Network) -> tuple[object, set[str]]:
-    """Return the backbone and the kinds of attention."""
-    return network.backbone, {node.kind for node in network.nodes}
+    """Return the backbone and the kinds of attention; a block without attention counts as none of them."""
+    return network.backbone, {node.kind for node in network.nodes} - {NO_ATTENTION}
 
 
 def _against(store: Store, network: Network, baseline: Compared) -> Against:
@@ -264,7 +265,7 @@ def _sure(evidence: _Evidence, reference: Compared | None) -> str:
         said.append(f"{numbers}: the 95% interval of the lead{f', {lacks}' if lacks else ''}.")
     images = "" if evidence.power is None or evidence.power.images is None else f", {evidence.power.images:,} images"
     said.append(f"{_seeds(len(evidence.chosen.seeds)).capitalize()}{images}.")
-    if evidence.power is not None and (told := _told_apart(evidence.power, evidence.chosen)):
+    if told := _told_apart(evidence.power, lead, evidence.chosen):
         said.append(told)
     return " ".join(said)
 
@@ -281,11 +282,12 @@ def _lacking(lead: Difference) -> str:
     return ", ".join(missing)
 
 
-def _told_apart(power: Power, chosen: Compared) -> str:
-    """Return from which lead on two networks could be told apart here."""
-    if power.headline.observed is not None:
-        return f"A lead of at least {chosen.headline.amount(power.headline.observed)} could be told from noise."
-    if power.headline.at_least is not None:
+def _told_apart(power: Power | None, lead: Difference | None, chosen: Compared) -> str:
+    """Return from which lead on two networks can be told apart here."""
+    if lead is not None and lead.seeds_known and lead.margin is not None:
+        at_once = f", since {lead.comparisons:,} comparisons are made at once" if lead.comparisons > 1 else ""
+        return f"Only a lead above {chosen.headline.amount(lead.margin)} counts{at_once}."
+    if power is not None and power.headline.at_least is not None:
         least = chosen.headline.amount(power.headline.at_least)
         return f"On so few images no lead below {least} can count, whatever the seeds say."
     return ""
@@ -311,7 +313,7 @@ def _network_cost(
         other = stored_cost(study, store, reference.architecture_id)
         if other is None and count:
             other = cost_of(study, store, store.get_architecture(reference.architecture_id))
-    than = "" if reference is None else f" than {reference.shown}"
+    than = "" if reference is None else f"; compared with {reference.shown}"
     params, macs = ("", "") if other is None else (_more(own.params, other.params), _more(own.macs, other.macs))
     counted = f"{short(own.params)} parameters{params and f' ({params}{than})'}, "
     counted += f"{short(own.macs)} multiply-adds{macs and f' ({macs})'}"
@@ -319,9 +321,13 @@ def _network_cost(
 
 
 def _more(ours: int, theirs: int) -> str:
-    """Return e.g. `2.3% more`."""
-    change = 100 * (ours - theirs) / theirs if theirs else 0.0
-    return "0% more" if not change else f"{abs(change):.2g}% {'more' if change > 0 else 'fewer'}"
+    """Return e.g. `2.3% more`, `25% fewer`, `3.3 times as many`."""
+    if ours == theirs or not theirs:
+        return "as many" if ours == theirs else "none there"
+    if ours > 2 * theirs:
+        return f"{ours / theirs:.2g} times as many"
+    change = 100 * abs(ours - theirs) / theirs
+    return f"{change:{'.0f' if change >= 10 else '.2g'}}% {'more' if ours > theirs else 'fewer'}"
 
 
 def duration(seconds: float) -> str:

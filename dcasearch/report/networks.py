@@ -71,7 +71,7 @@ class Best:
     def content(self) -> str:
         """The file: an architecture as `inspect`, `compare` and `train` read it."""
         written = yaml.safe_dump(self.architecture.written_out(), sort_keys=False, allow_unicode=True)
-        return f"# {self.sentence}\n# id {self.architecture.id}\n{written}"
+        return f"# {sentence_of(self.architecture.network)}\n# id {self.architecture.id}\n{written}"
 
     @property
     def data(self) -> str:
@@ -118,6 +118,7 @@ def best_of(store: Store, standing: Standing, networks: Sequence[TrainedNetworks
                 chosen.append((trained.fidelity, network))
     chosen = chosen[:BEST]
     found = store.architectures(network.architecture_id for _, network in chosen)
+    one = len({network.network.backbone for _, network in chosen}) == 1
     last, metric = standing.study.fidelities[-1].name, networks[0].metric if networks else None
     listed = []
     for place, (fidelity, network) in enumerate(chosen, start=1):
@@ -128,7 +129,7 @@ def best_of(store: Store, standing: Standing, networks: Sequence[TrainedNetworks
             Best(
                 place=place,
                 architecture=found[network.architecture_id],
-                sentence=sentence_of(network.network),
+                sentence=sentence_of(network.network, backbone=not one),
                 fidelity=fidelity,
                 value=f"{network.mean:{digits}} ({'one seed' if seeds == 1 else f'{seeds} seeds'})",
                 params=_cost(network.costs, "params"),

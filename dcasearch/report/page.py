@@ -17,8 +17,6 @@ from dcasearch.store import Store
 PAGE = "report.html"
 """The page's name in its folder."""
 _COMMAND = re.compile(r"`([^`]+)`")
-_GOOD = {"yes": "good", "no": "bad"}
-"""How the word of a verdict is coloured; every other word says that nobody knows."""
 
 
 def write_report(store: Store, studies: Mapping[str, Extras], out: Path, *, reach: float | None = None) -> list[Path]:
@@ -86,7 +84,7 @@ def _environment() -> Any:
         lstrip_blocks=True,
         loader=FunctionLoader(lambda name: (files("dcasearch.report") / name).read_text(encoding="utf-8")),
     )
-    environment.filters |= {"commands": commands, "svg": _svg, "tone": lambda word: _GOOD.get(word, "open")}
+    environment.filters |= {"commands": commands, "svg": _svg}
     environment.globals["sheet_of"] = _sheet
     return environment
 

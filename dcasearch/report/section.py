@@ -17,6 +17,7 @@ from dcasearch.analysis.story import Story, story_of
 from dcasearch.analysis.trials import trials_of
 from dcasearch.analysis.trust import Trust
 from dcasearch.analysis.words import how_to_read, too_small
+from dcasearch.architecture.words import aspects_of
 from dcasearch.report import tables
 from dcasearch.report.cells import Cells
 from dcasearch.report.figures import Figure, Part, figures_of
@@ -113,6 +114,13 @@ class Section:
         )
 
     @property
+    def tone(self) -> str:
+        """How the verdict is coloured beside its word: `good`, `bad` where it is resolved, else `open`."""
+        if not self.story.against or self.story.against[0].counts != "yes":
+            return "open"
+        return "good" if self.story.verdict == "yes" else "bad"
+
+    @property
     def warning(self) -> str:
         """Why the study can tell nothing, where it cannot."""
         return too_small(self.standing.powers) or ""
@@ -197,6 +205,12 @@ class Section:
     def classes(self) -> ClassTable | None:
         """The headline metric of each class."""
         return class_table_of(self.standing)
+
+    @property
+    def backbone(self) -> str:
+        """The backbone of all of the best networks; empty where they differ, since each sentence names its own."""
+        backbones = {aspects_of(best.architecture.network)["backbone"] for best in self.best}
+        return backbones.pop() if len(backbones) == 1 else ""
 
     @property
     def trials_left_out(self) -> int:

@@ -36,7 +36,7 @@ def comparison(candidates: Sequence[Compared], costs: Mapping[str, Mapping[str, 
     columns = (
         *("network", f"{first.headline.heading}{' (± spread of seeds)' if spread else ''}"),
         *(metric.heading for metric in others),
-        *("seeds", f"lead of {first.shown}", "does it count?", "parameters", "multiply-adds", "id"),
+        *("seeds (which)", f"lead of {first.shown}", "does it count?", "parameters", "multiply-adds", "id"),
     )
     place = 2 + len(others)
     rows = tuple(_compared(candidate, first, len(others), costs) for candidate in candidates)
@@ -60,12 +60,18 @@ def _compared(
         candidate.shown,
         f"{candidate.mean:{digits}}{spread}",
         *(f"{statistics.fmean(candidate.values[metric.name]):{metric.digits}}" for metric in others_of(candidate)),
-        ", ".join(map(str, candidate.seeds)),
+        _seeds(candidate.seeds),
         lead,
         counts(candidate.behind, candidate.headline),
         *tail,
         id,
     )
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    """Return how many seeds and which, e.g. `1 (1000)`, since a lone `1000` reads as a count."""
+    in_a_row = len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[0] + len(seeds)))
+    return f"{len(seeds)} ({f'{seeds[0]}–{seeds[-1]}' if in_a_row else ', '.join(map(str, seeds))})"
 
 
 def ledger(fidelities: Iterable[FidelityStanding]) -> Cells:

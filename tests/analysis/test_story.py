@@ -102,9 +102,9 @@ def test_sure_has_the_interval_the_seeds_and_the_images(ended: Store) -> None:
 def test_cost_is_the_study_s_and_the_network_s_beside_its_reference(ended: Store) -> None:
     standing = standing_of(ended, "tiny")
     assert "7 trials, 7 of them trained." in story_of(ended, standing).cost
-    assert "than vanilla se" not in story_of(ended, standing).cost  # nobody has counted it
+    assert "vanilla se" not in story_of(ended, standing).cost  # nobody has counted it
     counted = story_of(ended, standing, count=True).cost
-    assert "than vanilla se), " in counted
+    assert "; compared with vanilla se), " in counted
     assert "on images of 16 pixels." in counted
 
 
@@ -150,7 +150,7 @@ def test_what_failed_is_taken_up_again_first(tmp_path: Path) -> None:
 
     store = run(tmp_path, Simulated(fail=fail))
     assert step(store, standing_of(store, "tiny")).startswith(
-        "`dcasearch retry tiny` takes up what failed (vanilla se)"
+        "Take up again what failed: `dcasearch retry tiny`, then `dcasearch run STUDY.yaml`"
     )
 
 
@@ -159,7 +159,7 @@ def test_an_interrupted_study_goes_on_and_one_that_runs_is_waited_for(tmp_path: 
         run(tmp_path, Simulated(die_at=20))
     store = Store.open(f"sqlite:///{tmp_path}/study.db")
     standing = standing_of(store, "tiny")
-    assert step(store, standing).startswith("`dcasearch run STUDY.yaml` goes on with the study: ")
+    assert step(store, standing).startswith("Go on: `dcasearch run STUDY.yaml`, since ")
     with store.lease("tiny"):
         assert step(store, standing).startswith("Wait: the study still runs. `dcasearch status tiny`")
 
@@ -171,7 +171,7 @@ def test_a_study_without_any_training_says_so_and_has_a_next_step(tmp_path: Path
     told = story_of(store, standing_of(store, "tiny"))
     assert told.found == "No network yet: no trial is complete."
     assert told.verdict == ""
-    assert told.next == "`dcasearch run STUDY.yaml` goes on with the study: fidelity proxy has no trial yet."
+    assert told.next == "Go on: `dcasearch run STUDY.yaml`, since fidelity proxy has no trial yet."
 
 
 def test_a_study_without_baselines_has_nothing_to_compare_with(tmp_path: Path) -> None:
