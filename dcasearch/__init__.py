@@ -1,8 +1,8 @@
 """dcasearch: a design-space explorer for deep connected attention.
 
 `build_model(spec)` makes a network of an architecture, `load_model("best.yaml")` one of an exported spec with its
-weights, `evaluate("best.yaml", "imagenet/")` measures one on images, `run(...)` runs a study; `Architecture` is one
-point of the design space.
+weights, `evaluate("best.yaml", "imagenet/")` measures one on images, `run(...)` runs a study, `load_results("name")`
+shows what it has found; `Architecture` is one point of the design space, `load_spec` reads an exported model.
 """
 
 from __future__ import annotations
@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dcasearch.architecture import Architecture
-    from dcasearch.export import evaluate, load_model
+    from dcasearch.export import evaluate, load_model, load_spec
     from dcasearch.models import build_model
+    from dcasearch.results import load_results
     from dcasearch.study import run
 
 __version__ = "0.1.0"
-__all__ = ["Architecture", "build_model", "evaluate", "load_model", "run"]
+__all__ = ["Architecture", "build_model", "evaluate", "load_model", "load_results", "load_spec", "run"]
 
 _ROOMS = {
     "Architecture": "dcasearch.architecture",
     "build_model": "dcasearch.models",
     "evaluate": "dcasearch.export",
     "load_model": "dcasearch.export",
+    "load_results": "dcasearch.results",
+    "load_spec": "dcasearch.export",
     "run": "dcasearch.study",
 }
 

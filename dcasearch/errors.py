@@ -122,6 +122,10 @@ class Preempted(DcasearchError):
     """A training was asked to give way, and its checkpoint holds the very step: the same call goes on there."""
 
 
+class WeightsGone(UserError):
+    """A network of a study has no weights: it was never trained to an end, or others are kept in their place."""
+
+
 class Interrupted(DcasearchError):
     """Ctrl-C (exit 130) or SIGTERM (exit 143); everything finished is stored and the same command resumes."""
 

@@ -89,7 +89,9 @@ def run(
             observe(event)
 
         claims = Claims(store, lease, watched)
-        return _Run(loaded, store, executor, watched, claims, data).run()
+        outcome = _Run(loaded, store, executor, watched, claims, data).run()
+        lease.outcome = outcome.stopped or lease.outcome
+        return outcome
 
 
 class _Run:

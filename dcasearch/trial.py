@@ -92,6 +92,10 @@ class Role:
     """The failure's reason in one line."""
 
 
+WINNER = "winner"
+"""Name of the role of the network that a selection has put first."""
+
+
 def shown_as(name: str) -> str:
     """Return how views name whom a role is for: the first of a selection is `chosen`, which is no win."""
-    return "chosen" if name == "winner" else name
+    return "chosen" if name == WINNER else name

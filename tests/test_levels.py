@@ -11,7 +11,18 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "dcasearch"
 LEVELS = [
-    {"errors", "registry", "metrics", "files", "architecture", "artifacts", "evaluation", "measurement", "trial"},
+    {
+        "errors",
+        "registry",
+        "metrics",
+        "files",
+        "architecture",
+        "drawing",
+        "artifacts",
+        "evaluation",
+        "measurement",
+        "trial",
+    },
     {"config", "assignment"},
     {"space"},
     {"models"},
@@ -30,6 +41,7 @@ LEVELS = [
         "chaos",
         "gpu_check",
         "replay",
+        "results",
     },
     {"cli", "__main__"},
 ]
@@ -41,6 +53,7 @@ WITHOUT_TORCH = {
     "metrics",
     "files",
     "architecture",
+    "drawing",
     "artifacts",
     "evaluation",
     "measurement",

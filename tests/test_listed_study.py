@@ -13,7 +13,7 @@ from rich.console import Console
 from dcasearch import study as study_room
 from dcasearch.analysis.forecast import forecast
 from dcasearch.analysis.standing import standing_of
-from dcasearch.cli.printing import print_standing
+from dcasearch.cli.standing import print_standing
 from dcasearch.config.study import Study
 from dcasearch.models import cost
 from dcasearch.report.dashboard import note
@@ -89,7 +89,7 @@ def test_events_call_a_trial_by_its_label_and_seed(ended: tuple[Store, Simulated
 def test_status_shows_the_label_of_every_trial_and_of_the_leader(ended: tuple[Store, Simulated, list[Event]]) -> None:
     console = Console(width=200, file=io.StringIO(), record=True)
     standing = standing_of(ended[0], "tiny")
-    print_standing(console, standing, every_trial=True)
+    print_standing(console, standing, words={})
     printed = console.export_text()
     assert standing.winner is not None
     leader = standing.winner.trials[0]

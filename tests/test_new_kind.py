@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dcasearch.report.drawing import draw
+from dcasearch.drawing import draw
 from dcasearch.space import load_study
 from dcasearch.store import Store
 from dcasearch.study import run
@@ -46,4 +46,4 @@ def test_a_kind_with_a_dimension_of_its_own_goes_from_yaml_to_trained_trials(
     assert any({"tall", "after"} <= {node.kind for node in network.nodes} for network in networks)
     for network in networks:
         svg = draw(network)
-        assert all(f'class="{edge.dimension} edge"' in svg for edge in network.edges)
+        assert all(f'class="{edge.dimension} edge' in svg for edge in network.edges)

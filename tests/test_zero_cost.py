@@ -18,7 +18,8 @@ from dcasearch import study as study_room
 from dcasearch.analysis.reproduction import not_reproduced
 from dcasearch.analysis.standing import standing_of
 from dcasearch.analysis.wholeness import broken_invariants, differences, ledger_of
-from dcasearch.cli.printing import as_json, print_standing
+from dcasearch.cli.plain import as_json
+from dcasearch.cli.standing import print_standing
 from dcasearch.errors import StudyChanged
 from dcasearch.search.work import Event
 from dcasearch.space import LoadedStudy, read_space
@@ -83,7 +84,7 @@ def test_a_study_scores_promotes_by_score_trains_and_shows_it(tmp_path: Path) ->
     assert told.best_value == (best[0].values or ())[0]
 
     console = Console(width=200, record=True, file=io.StringIO())
-    print_standing(console, standing_of(store, "tiny"), every_trial=True)
+    print_standing(console, standing_of(store, "tiny"), words={})
     zero, proxy = console.export_text().split("\nproxy: ")
     assert "zero (zico, nothing is trained): 6 complete" in zero
     assert "top-1" not in zero

@@ -71,18 +71,28 @@ class Difference:
         """Whether it may be called a difference at all."""
         return self.seeds_known and self.images_known and self.margin is not None and abs(self.value) > self.margin
 
+    @property
+    def counts(self) -> str:
+        """Whether it counts: `yes`, `no`, or why nobody can say."""
+        if not self.images_known:
+            return "image count not known"
+        if not self.seeds_known:
+            return f"needs {ENOUGH} seeds"
+        return "yes" if self.resolved else "no"
+
     def __str__(self) -> str:
-        """Return e.g. `+8.64 ± 5.9`, or `≈ +1.11 ± 5.9` where it is not resolved."""
+        """Return e.g. `+8.64 ± 5.9`; whether it counts stands beside it in a word."""
         value = f"{self.value:+{self.digits}}"
         if self.margin is None:
-            return f"≈ {value}"
-        margin = f"{self.margin:.1f}" if self.digits == ".2f" else f"{self.margin:.2g}"
-        missing = ("" if self.seeds_known else " + seeds") + ("" if self.images_known else " + images")
-        return f"{'' if self.resolved else '≈ '}{value} ± {margin}{missing}"
+            return value
+        return f"{value} ± {self.margin:.1f}" if self.digits == ".2f" else f"{value} ± {self.margin:.2g}"
 
     def in_words(self) -> str:
-        """Return the same, for a sentence."""
-        return f"{self}{'' if self.resolved else ' (not resolved)'}"
+        """Return e.g. `+8.64 ± 5.9`, or `+1.11 ± 5.9 (does not count)`, for a sentence."""
+        return f"{self}{_COUNTED.get(self.counts, f' (does not count: {self.counts})')}"
+
+
+_COUNTED = {"yes": "", "no": " (does not count)"}
 
 
 @dataclass(frozen=True)

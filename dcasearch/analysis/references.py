@@ -1,4 +1,7 @@
-"""What a short form names: STUDY/FIDELITY/NUMBER, STUDY/FIDELITY/NAME, or the beginning of an architecture's id."""
+"""What a short form names: STUDY/FIDELITY/NUMBER, STUDY/FIDELITY/NAME, or the beginning of an architecture's id.
+
+The final trainings stand under STUDY/final/NAME; `chosen` is the network that the study has chosen.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,18 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from dcasearch.analysis.measured import FINAL
 from dcasearch.analysis.standing import load_study_of
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.words import sentence_of
 from dcasearch.errors import UserError, nearest
+from dcasearch.metrics import TASKS
 from dcasearch.store import Store
-from dcasearch.trial import Role, Trial
+from dcasearch.trial import WINNER, Role, Trial, shown_as
 
 FORMS = (
-    "STUDY/FIDELITY/NUMBER (a trial), STUDY/FIDELITY/NAME (a baseline or a row of a list), or the beginning of an id"
+    "STUDY/FIDELITY/NUMBER (a trial), STUDY/FIDELITY/NAME (a baseline or a row of a list), STUDY/final/chosen, or the "
+    "beginning of an id"
 )
 _ID = re.compile(r"[0-9a-f]{4,16}")
 _SHOWN = 8
@@ -30,6 +36,11 @@ class Referred:
     architecture: Architecture
     study: str | None = None
     fidelity: str | None = None
+    """`final` for final trainings."""
+    role: str = WINNER
+    """Name of the baseline that was named, else `winner`."""
+    seed: int | None = None
+    """Of the trial or training that was named; None where a network was named."""
     evaluations: Mapping[int, str] = field(default_factory=dict)
     """Ids of its records at that fidelity, by seed."""
 
@@ -52,9 +63,63 @@ def resolve(store: Store, text: str) -> Referred:
     if not (study and fidelity and last):
         raise UserError(f"'{text}' names no network; write {FORMS}")
     known = [level.name for level in load_study_of(store, study).fidelities]
-    if fidelity not in known:
-        raise UserError(f"study '{study}' has no fidelity '{fidelity}'; {nearest(fidelity, known)}")
-    return _of_fidelity(store, text, study, fidelity, last)
+    if fidelity in known:
+        return _of_fidelity(store, text, study, fidelity, last)
+    if fidelity == FINAL:
+        return _of_final(store, text, study, last)
+    raise UserError(f"study '{study}' has no fidelity '{fidelity}'; {nearest(fidelity, known)}")
+
+
+def _of_final(store: Store, text: str, study: str, last: str) -> Referred:
+    roles = [role for role in store.roles(study) if role.role == FINAL]
+    named = [role for role in roles if last in (role.name, shown_as(role.name))]
+    if not named:
+        names = ", ".join(dict.fromkeys(shown_as(role.name) for role in roles)) or "nothing yet"
+        raise UserError(f"{study}/final has no '{last}'; it has {names}")
+    return Referred(
+        name=text,
+        architecture=store.get_architecture(named[0].architecture_id),
+        study=study,
+        fidelity=FINAL,
+        role=named[0].name,
+        evaluations={role.seed: role.evaluation for role in named if role.evaluation is not None},
+    )
+
+
+def places_of(store: Store, id: str) -> list[Referred]:
+    """Return where a network of a database was trained: a reference for each study and fidelity, the best known last.
+
+    Args:
+        store: the database.
+        id: the network's, all of it.
+    """
+    found = []
+    for record in store.studies():
+        study, roles = record.name, store.roles(record.name)
+        for level in load_study_of(store, study).fidelities:
+            trials = [t for t in store.trials(study, level.name) if t.architecture_id == id and t.values is not None]
+            named = [r for r in roles if (r.role, r.fidelity, r.architecture_id) == ("baseline", level.name, id)]
+            last = [str(trial.number) for trial in trials] + [role.name for role in named if role.evaluation]
+            if last:
+                found.append(_of_fidelity(store, f"{study}/{level.name}/{last[0]}", study, level.name, last[0]))
+        final = [role for role in roles if role.role == FINAL and role.architecture_id == id and role.evaluation]
+        if final:
+            found.append(_of_final(store, f"{study}/final/{shown_as(final[0].name)}", study, final[0].name))
+    return found
+
+
+def input_of(store: Store, referred: Referred) -> tuple[int, int] | None:
+    """Return the resolution (pixels per side) and the number of outputs that a study trains a network at.
+
+    Of a network that only its id names they are those of its best-known training; None where it was never trained.
+    """
+    places = [referred] if referred.study is not None else places_of(store, referred.architecture.id)
+    record = store.get_study(str(places[-1].study)) if places else None
+    if record is None:
+        return None
+    study = load_study_of(store, record.name)
+    level = next((level for level in study.fidelities if level.name == places[-1].fidelity), study.fidelities[-1])
+    return level.resolution, TASKS[study.task].width(int(record.meaning["data.classes"]))
 
 
 def _of_id(store: Store, text: str) -> Referred:
@@ -86,6 +151,8 @@ def _of_fidelity(store: Store, text: str, study: str, fidelity: str, last: str) 
         architecture=store.get_architecture(id),
         study=study,
         fidelity=fidelity,
+        role=named[0].name if isinstance(named[0], Role) else WINNER,
+        seed=named[0].seed if last.isdigit() else None,
         evaluations={one.seed: one.evaluation for one in complete if one.evaluation is not None},
     )
 

@@ -179,7 +179,7 @@ def _against(store: Store, network: Network, baseline: Compared) -> Against:
         architecture_id=baseline.architecture_id,
         differs=difference_of(network, other) or "nothing: it is the same network",
         lead=in_numbers(baseline.behind),
-        counts=counts(baseline.behind, baseline.headline),
+        counts=counts(baseline.behind),
     )
 
 
@@ -210,7 +210,7 @@ def _verdict(other: Compared) -> str:
         return "not known"
     if other.behind.resolved:
         return "yes" if other.headline.sign * other.behind.value > 0 else "no"
-    return counts(other.behind, other.headline)
+    return counts(other.behind)
 
 
 def _better(evidence: _Evidence, reference: Compared | None) -> str:

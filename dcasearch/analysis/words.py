@@ -31,33 +31,23 @@ def verdict(difference: Difference | None, metric: Metric) -> str:
     """Return what a difference says, in a word: `better`, `worse`, or why it says neither."""
     if difference is None:
         return ""
-    if not difference.images_known:
-        return "image count not known"
-    if not difference.seeds_known:
-        return f"needs {ENOUGH} seeds"
-    if not difference.resolved:
-        return "not resolved"
-    return "better" if metric.sign * difference.value > 0 else "worse"
+    if difference.counts == "yes":
+        return "better" if metric.sign * difference.value > 0 else "worse"
+    return "not resolved" if difference.counts == "no" else difference.counts
 
 
 LEADS = ("leader's lead", "does it count?")
 """Columns of a comparison: what the leader is ahead by, and whether that counts, in a word."""
 
 
-def counts(difference: Difference | None, metric: Metric) -> str:
-    """Return whether a difference counts: `yes`, `no`, or why nobody can say."""
-    word = verdict(difference, metric)
-    return {"better": "yes", "worse": "yes", "not resolved": "no"}.get(word, word)
+def counts(difference: Difference | None) -> str:
+    """Return whether a difference counts: `yes`, `no`, or why nobody can say; empty without one."""
+    return "" if difference is None else difference.counts
 
 
 def in_numbers(difference: Difference | None) -> str:
-    """Return e.g. `+0.35 ± 0.8`, without signs for a verdict, which stands beside it in words."""
-    if difference is None:
-        return ""
-    value = f"{difference.value:+{difference.digits}}"
-    if difference.margin is None:
-        return value
-    return f"{value} ± {difference.margin:.1f}" if difference.digits == ".2f" else f"{value} ± {difference.margin:.2g}"
+    """Return e.g. `+0.35 ± 0.8`; empty without a difference."""
+    return "" if difference is None else str(difference)
 
 
 def too_small(powers: Sequence[Power]) -> str | None:

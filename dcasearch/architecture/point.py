@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from dcasearch.architecture.network import Network
 from dcasearch.architecture.resolution import resolve
 from dcasearch.architecture.specification import Attention, Backbone, Connections, Frozen, ParameterInit, StageAttention
+from dcasearch.architecture.words import sentence_of
 from dcasearch.errors import ArchitectureError
 
 
@@ -59,6 +60,11 @@ class Architecture(Frozen):
     def id(self) -> str:
         """Canonical id: 16 hexadecimal digits, equal for equal networks, whatever was written."""
         return self.network.id
+
+    def _repr_html_(self) -> str:
+        from dcasearch.drawing.notebook import network_html  # only a notebook asks for it
+
+        return network_html(self.network, [sentence_of(self.network), f"architecture {self.id}"])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the written form with defaults left out, as plain data for YAML and SQL."""

@@ -44,18 +44,24 @@ def sentence_of(network: Network, *, backbone: bool = True) -> str:
     return f"{head}: {rest}" if backbone else rest
 
 
-def difference_of(network: Network, other: Network) -> str:
+def difference_of(network: Network, other: Network, *, contrasted: bool = True) -> str:
     """Return what a network has that another has not, e.g. `channel function softmax, not direct`.
+
+    Args:
+        network: resolved.
+        other: resolved.
+        contrasted: whether what the other has in its place is said too; it need not be where one other stands beside
+            many networks.
 
     Empty where both are equal.
     """
-    return "; ".join(_changes(network, other))
+    return "; ".join(_changes(network, other, contrasted=contrasted))
 
 
-def _changes(network: Network, other: Network) -> Iterator[str]:
+def _changes(network: Network, other: Network, *, contrasted: bool) -> Iterator[str]:
     ours, theirs = aspects_of(network), aspects_of(other)
-    yield from _changed(ours, theirs, [_BACKBONE, "attention"], named=False)
-    yield from _changed(ours, theirs, [_AFTER, _INIT], named=False)
+    yield from _changed(ours, theirs, [_BACKBONE, "attention"], named=False, contrasted=contrasted)
+    yield from _changed(ours, theirs, [_AFTER, _INIT], named=False, contrasted=contrasted)
     if other.edges and not network.edges:
         yield "not connected"
         return
@@ -66,11 +72,11 @@ def _changes(network: Network, other: Network) -> Iterator[str]:
         elif dimension not in theirs:
             yield ", ".join([f"{dimension} {ours[dimension]}", *(ours[name] for name in aspects[1:] if name in ours)])
         else:
-            yield from _changed(ours, theirs, aspects, named=True)
+            yield from _changed(ours, theirs, aspects, named=True, contrasted=contrasted)
 
 
 def _changed(
-    ours: Mapping[str, str], theirs: Mapping[str, str], aspects: Iterable[str], *, named: bool
+    ours: Mapping[str, str], theirs: Mapping[str, str], aspects: Iterable[str], *, named: bool, contrasted: bool
 ) -> Iterator[str]:
     for name in aspects:
         new, old = ours.get(name), theirs.get(name)
@@ -80,7 +86,7 @@ def _changed(
         if new is None:
             yield f"no {old}" if not named else f"no {name}"
         else:
-            yield f"{before}{new}" + ("" if old is None else f", not {old}")
+            yield f"{before}{new}" + (f", not {old}" if contrasted and old is not None else "")
 
 
 def aspects_of(network: Network) -> dict[str, str]:

@@ -56,8 +56,10 @@ def ablate(
     """
     from dcasearch.ablation import Protocol, plan, variants_of
     from dcasearch.ablation.plan import study_name
+    from dcasearch.cli.referring import spec_file
     from dcasearch.export.spec import load_spec
 
+    spec = spec_file(spec, storage)
     chosen = load_spec(spec)
     variants = variants_of(chosen.build(), _toggles(toggle))
     console = make_console()

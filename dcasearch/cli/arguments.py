@@ -9,7 +9,13 @@ import typer
 
 StudyFile = Annotated[Path, typer.Argument(help="The study's YAML.", show_default=False)]
 StudyName = Annotated[str, typer.Argument(help="The study's name, or its YAML.", show_default=False)]
-Exported = Annotated[Path, typer.Argument(help="A model spec that `export`, `train` or `paper import` wrote.")]
+_NETWORK = "A model spec; or, of a study's networks with weights, STUDY/FIDELITY/NUMBER, STUDY/FIDELITY/BASELINE, "
+Exported = Annotated[
+    Path, typer.Argument(help=f"{_NETWORK}STUDY/final/chosen or an id's beginning.", show_default=False)
+]
+Specs = Annotated[
+    list[Path], typer.Option("--spec", help=f"{_NETWORK}STUDY/final/chosen or an id's beginning; repeatable.")
+]
 Storage = Annotated[
     str | None,
     typer.Option(help="Database URL; else the study's, else DCASEARCH_STORAGE, else sqlite:///dcasearch.db."),

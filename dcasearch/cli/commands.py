@@ -192,7 +192,7 @@ def run(
     if outcome.stopped:
         console.print(f"stopped: {outcome.stopped}; `dcasearch run {study}` goes on")
     if not as_json:
-        _print_standing(console, store, name, every_trial=False)
+        _print_standing(console, store, name)
 
 
 def _check_executor(name: str | None) -> None:
@@ -200,11 +200,14 @@ def _check_executor(name: str | None) -> None:
         raise UserError(f"'{name}' is not an executor; {nearest(name, ['local', 'ray'])}")
 
 
-def _print_standing(console: Console, store: Store, name: str, *, every_trial: bool) -> None:
+def _print_standing(console: Console, store: Store, name: str) -> None:
     from dcasearch.analysis.standing import standing_of
-    from dcasearch.cli.printing import print_standing
+    from dcasearch.analysis.story import story_of
+    from dcasearch.cli.standing import print_standing, print_story
 
-    print_standing(console, standing_of(store, name), every_trial=every_trial)
+    standing = standing_of(store, name)
+    print_story(console, story_of(store, standing))
+    print_standing(console, standing)
 
 
 @app.command()

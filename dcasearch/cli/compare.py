@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,12 +25,16 @@ def compare(
             show_default=False,
         ),
     ],
+    svg: Annotated[Path | None, typer.Option(help="Write a drawing of what differs.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Write the drawing as PNG.")] = None,
     storage: Storage = None,
     as_json: AsJson = False,
 ) -> None:
     """Set networks side by side: what differs, what was measured, and whether the difference counts."""
     from dcasearch.analysis.comparison import compare_networks
+    from dcasearch.cli.networks import write_drawing
     from dcasearch.cli.referring import opened, referred
+    from dcasearch.drawing import draw_comparison
     from dcasearch.errors import UserError
 
     if len(networks) < 2:
@@ -38,7 +43,11 @@ def compare(
     store = opened(networks, storage)
     if store is not None:
         console.print(f"database {store.url}")
-    found = compare_networks(store, [referred(store, name) for name in networks])
+    named = [referred(store, name) for name in networks]
+    found = compare_networks(store, named)
+    if svg is not None or png is not None:
+        drawing = draw_comparison([one.architecture.network for one in named], [one.name for one in named])
+        write_drawing(console, drawing, svg, png)
     if as_json:
         print(json.dumps([_plain(one) for one in found], indent=1))
         return
@@ -57,7 +66,7 @@ def _print(console: Console, found: list[ComparedNetwork]) -> None:
             mean = "" if one.mean is None else f"{one.mean:{headline.digits}}"
             seeds = ", ".join(map(str, one.values))
             table.add_row(
-                one.name, mean, seeds, in_numbers(one.difference), counts(one.difference, headline), one.architecture_id
+                one.name, mean, seeds, in_numbers(one.difference), counts(one.difference), one.architecture_id
             )
         console.print(table)
     first, *others = found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dcasearch.cli.arguments import Storage
+from dcasearch.cli.arguments import Specs, Storage
 from dcasearch.cli.console import make_console
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from dcasearch.report.readings import Reading
 
-Specs = Annotated[list[Path], typer.Option("--spec", help="A model spec that `export` or `train` wrote; repeatable.")]
 Root = Annotated[str | None, typer.Option(help="The data's folder, where --data is a name or is left out.")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the files that are written.")]
 OfStudy = Annotated[
@@ -42,6 +41,7 @@ def contributions(
 
     From the weights alone; with --data or --root also over images. Writes contributions.csv, .svg and .png.
     """
+    from dcasearch.cli.referring import spec_file
     from dcasearch.errors import UserError
     from dcasearch.files import write_whole
     from dcasearch.interpretation.contribution_reading import Read, csv_of, draw_figure, reading_of
@@ -51,7 +51,7 @@ def contributions(
     from dcasearch.training.network import choose_device
 
     where = choose_device(device)
-    subjects = load_subjects(spec, device=where)
+    subjects = load_subjects([spec_file(one, storage) for one in spec], device=where)
     shown = None if data is None and root is None else images_of(subjects, data, root)
     read = [
         Read(s, tuple(contributions_of(s.model, None if shown is None else sample(shown, s, images, where))))

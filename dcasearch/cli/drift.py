@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dcasearch.cli.arguments import Storage
+from dcasearch.cli.arguments import Specs, Storage
 from dcasearch.cli.console import make_console
-from dcasearch.cli.contributions import Device, OfStudy, Out, Root, Specs, keep_for, print_reading
+from dcasearch.cli.contributions import Device, OfStudy, Out, Root, keep_for, print_reading
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +41,7 @@ def drift(
     Each network is compared with an untrained one of its architecture, and the first with each other. Give the
     vanilla network and the controls as further --spec. Writes drift.svg and drift.png. Needs captum.
     """
+    from dcasearch.cli.referring import spec_file
     from dcasearch.files import write_whole
     from dcasearch.interpretation.drift_reading import draw_figure, reading_of
     from dcasearch.interpretation.images import images_of, made_with
@@ -50,7 +51,7 @@ def drift(
 
     console = make_console()
     where = choose_device(device)
-    subjects = load_subjects(spec, device=where)
+    subjects = load_subjects([spec_file(one, storage) for one in spec], device=where)
     shown = images_of(subjects, data, root)
     watched = [
         each for subject in subjects for each in _watched(console, subject, shown, count=images, seed=seed, where=where)

@@ -41,11 +41,13 @@ def evaluate(
 ) -> None:
     """Measure an exported network on images, print top-1 and top-5, and store them. Trains nothing."""
     wanted = _split(split)
+    from dcasearch.cli.referring import spec_file
     from dcasearch.export import evaluate as measure
     from dcasearch.export import load_spec
     from dcasearch.export.evaluating import check_storage, record
     from dcasearch.store import default_url, redact
 
+    spec = spec_file(spec, storage)
     console, said = make_console(), load_spec(spec)
     url = storage or default_url()
     check_storage(url)

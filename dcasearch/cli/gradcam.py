@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcasearch.cli.arguments import AsJson
+from dcasearch.cli.arguments import AsJson, Specs, Storage
 from dcasearch.cli.console import make_console
 from dcasearch.errors import UserError
 
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 def gradcam(
     images: Annotated[list[Path] | None, typer.Argument(help="Image files.", show_default=False)] = None,
-    spec: Annotated[
-        list[Path] | None, typer.Option(help="A model spec that `export` or `train` wrote; give one for each network.")
-    ] = None,
+    spec: Specs = [],  # noqa: B006 - typer takes no tuple; nothing changes it
     data: Annotated[
         str | None, typer.Option(help="In place of images: a data set with boxes (shapes); measures what is inside.")
     ] = None,
@@ -36,6 +34,7 @@ def gradcam(
     ] = None,
     resolution: Annotated[int | None, typer.Option(min=1, help="Pixels per side; else each spec's.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the contact sheet and the overlays.")] = Path("gradcam"),
+    storage: Storage = None,
     as_json: AsJson = False,
 ) -> None:
     """Draw where networks look, stage by stage (Grad-CAM, the paper's Figure 4): a row a network, a column a stage.
@@ -47,13 +46,14 @@ def gradcam(
         raise UserError("no network is named: --spec SPEC, once for each")
     if bool(images) == bool(data):
         raise UserError("give image files, or --data with the name of a data set that has boxes: one of the two")
+    from dcasearch.cli.referring import spec_file
     from dcasearch.interpretation.contact_sheet import save_all
     from dcasearch.interpretation.energy import energies, pictures_with_boxes
     from dcasearch.interpretation.looking import look, read_pictures
     from dcasearch.interpretation.subjects import load_subjects
 
     console = make_console(stderr=as_json)
-    subjects = load_subjects(spec, resolution)
+    subjects = load_subjects([spec_file(one, storage) for one in spec], resolution)
     pictures = pictures_with_boxes(data, count) if data else read_pictures(images or [])
     looks = [list(look(subject, pictures, class_)) for subject in subjects]
     files = save_all(looks, out, shown if data else len(pictures))

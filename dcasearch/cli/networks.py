@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,11 +10,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from dcasearch.analysis.standing import Standing
+from dcasearch.analysis.words import LEADS
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.words import sentence_of
 from dcasearch.cli.tables import make_table
+from dcasearch.drawing.png import to_png
 from dcasearch.evaluation import Cost
-from dcasearch.metrics import METRICS
+from dcasearch.files import write_whole
 
 if TYPE_CHECKING:  # needs torch
     from dcasearch.export import Spec
@@ -44,12 +47,29 @@ def print_export(console: Console, spec: Spec, out: Path) -> None:
     """Print what `export` wrote."""
     console.print(f"{out}: {sentence_of(spec.build().network)}")
     console.print(f"architecture {spec.id}, {spec.parameters:,} parameters, {spec.macs:,} multiply-adds")
-    for baseline in spec.baselines:
-        if baseline.difference is not None:
-            where = f"{baseline.fidelity}, {baseline.protocol}, seeds {', '.join(map(str, baseline.seeds))}"
-            told = baseline.said or f"≈ {baseline.difference:+.2f}"
-            console.print(f"  {METRICS[baseline.metric].label} {told} against {baseline.name} ({where})")
+    _print_baselines(console, spec)
     console.print(f"weights: {out.parent / spec.weights.file}; `dcasearch verify {out}` holds both against each other")
+
+
+def _print_baselines(console: Console, spec: Spec) -> None:
+    """Print how far the exported network is ahead of its baselines, where its weights were measured."""
+    chosen = spec.measured
+    if chosen is None:
+        return
+    there = (chosen.fidelity, chosen.protocol)
+    baselines = [one for one in spec.baselines if (one.fidelity, one.protocol) == there and one.difference is not None]
+    where = "on the test split" if chosen.protocol == "test" else "on the held-out images"
+    headline = chosen.headline
+    seeds = [one.seed for one in spec.metrics if (one.fidelity, one.protocol) == there]
+    values = [one.value for one in spec.metrics if (one.fidelity, one.protocol) == there]
+    table = make_table("", headline.heading, "seeds", "its lead", LEADS[1])
+    mean = f"{statistics.fmean(values):{headline.digits}}"
+    table.add_row("this network", mean, ", ".join(map(str, seeds)), "", "", style="bold")
+    for one in baselines:
+        mean, lead = f"{one.mean:{headline.digits}}", one.said or f"{one.difference:+{headline.digits}}"
+        table.add_row(one.name, mean, ", ".join(map(str, one.seeds)), lead, one.counts)
+    console.print(f"\n{chosen.fidelity}, {where}", style="bold")
+    console.print(table)
 
 
 def print_network(console: Console, architecture: Architecture, cost: Cost, resolution: int, classes: int) -> None:
@@ -70,3 +90,12 @@ def print_network(console: Console, architecture: Architecture, cost: Cost, reso
         edge = network.edges[0]
         form = f", {edge.form}" if edge.form else ""
         console.print(f"{len(network.edges)} connections, function {edge.function}{form}")
+
+
+def write_drawing(console: Console, drawing: str, svg: Path | None, png: Path | None) -> None:
+    """Write a drawing into the files that were named, and say so."""
+    if svg is not None:
+        write_whole(svg, drawing.encode())
+    if png is not None:
+        write_whole(png, to_png(drawing))
+    console.print(f"drawing: {', '.join(str(file) for file in (svg, png) if file is not None)}")

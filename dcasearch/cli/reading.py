@@ -13,15 +13,30 @@ from dcasearch.cli.console import make_console
 
 if TYPE_CHECKING:  # imported by those who use them, so that `--help` is instant
     from dcasearch.report.section import Extras
-    from dcasearch.store import Store
+    from dcasearch.store import Driver, Run, Store
 
 
-def status(study: StudyName, storage: Storage = None, as_json: AsJson = False) -> None:
-    """Show the ledger: what became of every trial, the baselines, and who leads by how much."""
+def status(
+    study: StudyName,
+    detail: Annotated[
+        bool,
+        typer.Option(
+            "--detail",
+            help="Also every trial, how a lead is read, what can be told apart, how well ranks were predicted.",
+        ),
+    ] = False,
+    storage: Storage = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a study has found and whether it counts, then what became of its trials and baselines."""
+    from dcasearch.analysis.naming import ledger_words
     from dcasearch.analysis.standing import load_study_of, standing_of
+    from dcasearch.analysis.story import story_of
     from dcasearch.analysis.trust import trust_of
-    from dcasearch.cli.printing import as_json as plain
-    from dcasearch.cli.printing import plain_driver, print_powers, print_standing, print_trust
+    from dcasearch.cli.plain import as_json as plain
+    from dcasearch.cli.plain import plain_driver, plain_run, plain_story
+    from dcasearch.cli.printing import print_powers, print_trust
+    from dcasearch.cli.standing import print_standing, print_story
     from dcasearch.cli.storage import open_study
 
     console = make_console(stderr=as_json)
@@ -29,14 +44,29 @@ def status(study: StudyName, storage: Storage = None, as_json: AsJson = False) -
     trust = trust_of(load_study_of(store, name), store)
     standing, driver = standing_of(store, name), store.driver(name)
     if as_json:
-        print(
-            json.dumps({**plain(standing, trust), "driver": None if driver is None else plain_driver(driver)}, indent=1)
-        )
+        told = {
+            "driver": None if driver is None else plain_driver(driver),
+            "last_run": plain_run(store.last_run(name)),
+            "story": plain_story(story_of(store, standing, trust)),
+        }
+        print(json.dumps({**plain(standing, trust), **told}, indent=1))
         return
-    console.print("No driver runs it." if driver is None else driver.in_words())
-    print_standing(console, standing, every_trial=True)
+    console.print(_who(driver, store.last_run(name)))
+    print_story(console, story_of(store, standing, trust))
+    words = {fidelity.name: ledger_words(store, fidelity) for fidelity in standing.fidelities}
+    print_standing(console, standing, words=words, detail=detail)
+    if not detail:
+        console.print(f"\nHow sure each number is: dcasearch status {name} --detail", style="dim")
+        return
     print_powers(console, standing.powers)
     print_trust(console, trust)
+
+
+def _who(driver: Driver | None, last: Run | None) -> str:
+    """Return in a sentence who runs a study, or what ended it."""
+    if driver is not None:
+        return driver.in_words()
+    return "Not running." if last is None else last.in_words()
 
 
 def list_studies(storage: Storage = None, as_json: AsJson = False) -> None:
@@ -107,32 +137,52 @@ def _beside(store: Store, name: str) -> Extras:
 
 
 def export(
-    study: StudyName,
+    study: Annotated[
+        str,
+        typer.Argument(
+            help="The study's name, or its YAML, for the network that it has chosen; or STUDY/FIDELITY/NUMBER, "
+            "STUDY/FIDELITY/BASELINE or an id's beginning.",
+            show_default=False,
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The YAML spec to write.")] = Path("best.yaml"),
     weights: Annotated[Path | None, typer.Option(help="The safetensors beside it; else of the same name.")] = None,
     trial: Annotated[int | None, typer.Option(help="A trial of the last fidelity, in place of the chosen one.")] = None,
     storage: Storage = None,
 ) -> None:
-    """Write a study's chosen network as a model spec with its weights."""
+    """Write a study's chosen network, or another one of its networks, as a model spec with its weights."""
+    from dcasearch.analysis.references import is_reference
     from dcasearch.cli.networks import print_export
+    from dcasearch.cli.referring import opened, referred
     from dcasearch.cli.storage import open_study
-    from dcasearch.export import export_winner
+    from dcasearch.errors import UserError
+    from dcasearch.export import export_referred, export_winner
 
     console = make_console()
-    name, store = open_study(study, storage, console)
-    spec = export_winner(store, name, out, weights, trial)
+    store = opened([study], storage) if is_reference(study) else None
+    if store is None:
+        name, store = open_study(study, storage, console)
+        spec = export_winner(store, name, out, weights, trial)
+    elif trial is not None:
+        raise UserError(f"{study} names a network already; leave --trial out")
+    else:
+        console.print(f"database {store.url}")
+        spec = export_referred(store, referred(store, study), out, weights)
     print_export(console, spec, out)
 
 
 def verify(
     spec: Exported,
     data: Annotated[str | None, typer.Option(help="Folder of the data, to measure the accuracy again.")] = None,
+    storage: Storage = None,
 ) -> None:
     """Rebuild an exported model in a new process and compare id, parameters, MACs, logits and accuracy."""
     from dcasearch.cli.printing import print_checks
+    from dcasearch.cli.referring import spec_file
     from dcasearch.errors import StudyFailed
     from dcasearch.export import verify as verify_spec
 
+    spec = spec_file(spec, storage)
     checks = verify_spec(spec, data_root=data)
     print_checks(make_console(), checks)
     if any(check.ok is False for check in checks):
@@ -148,26 +198,35 @@ def inspect(
             show_default=False,
         ),
     ],
-    svg: Annotated[Path | None, typer.Option(help="Write a drawing of the connections.")] = None,
-    resolution: Annotated[int | None, typer.Option(help="Pixels per side; else the export's, else 224.")] = None,
-    classes: Annotated[int | None, typer.Option(help="Width of the classifier; else the export's, else 1000.")] = None,
+    svg: Annotated[Path | None, typer.Option(help="Write a drawing of the network.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Write the drawing as PNG.")] = None,
+    resolution: Annotated[
+        int | None, typer.Option(help="Pixels per side; else the export's or the study's, else 224.")
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(help="Width of the classifier; else the export's or the study's, else 1000.")
+    ] = None,
     storage: Storage = None,
 ) -> None:
     """Show what an architecture builds: in words, id, parameters, multiply-adds, connections."""
-    from dcasearch.cli.networks import print_network
+    from dcasearch.analysis.references import input_of
+    from dcasearch.cli.networks import print_network, write_drawing
     from dcasearch.cli.referring import opened, referred
     from dcasearch.config import load_yaml
+    from dcasearch.drawing import draw
     from dcasearch.models import cost
-    from dcasearch.report.drawing import draw
 
-    architecture = referred(opened([network], storage), network).architecture
+    store = opened([network], storage)
+    found = referred(store, network)
+    architecture = found.architecture
     written = load_yaml(Path(network)).data if Path(network).is_file() else {}
-    resolution = resolution or int(written.get("resolution", 224))
-    classes = classes or int(written.get("num_classes", 1000))
-    print_network(make_console(), architecture, cost(architecture, resolution, classes), resolution, classes)
-    if svg is not None:
-        svg.write_text(draw(architecture.network, resolution=resolution), encoding="utf-8")
-        make_console().print(f"drawing: {svg}")
+    known = None if store is None else input_of(store, found)
+    resolution = resolution or int(written.get("resolution", 224 if known is None else known[0]))
+    classes = classes or int(written.get("num_classes", 1000 if known is None else known[1]))
+    console = make_console()
+    print_network(console, architecture, cost(architecture, resolution, classes), resolution, classes)
+    if svg is not None or png is not None:
+        write_drawing(console, draw(architecture.network, resolution=resolution), svg, png)
 
 
 def kinds(

@@ -1,14 +1,20 @@
-"""From what a user writes for a network, a short form or a file, to the network."""
+"""From what a user writes for a network, a short form or a file, to the network or to its spec."""
 
 from __future__ import annotations
 
+import atexit
+import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import mkdtemp
+
+import yaml
 
 from dcasearch.analysis.references import FORMS, Referred, is_reference, resolve
 from dcasearch.cli.storage import named_storage
 from dcasearch.config import load_architecture
-from dcasearch.errors import UserError
+from dcasearch.errors import UserError, WeightsGone
 from dcasearch.store import Store
 
 
@@ -33,3 +39,35 @@ def referred(store: Store | None, name: str) -> Referred:
     if store is None or not is_reference(name):
         raise UserError(f"'{name}' is neither a file nor a network of a database; write {FORMS}")
     return resolve(store, name)
+
+
+def spec_file(network: Path, storage: str | None, *, weights: bool = True) -> Path:
+    """Return the file of a spec; a short form's is exported with its weights into a folder that goes with the process.
+
+    Args:
+        network: a file, or a short form such as `STUDY/FIDELITY/NUMBER`.
+        storage: the database of short forms, where the user names it.
+        weights: whether the command needs them; without them the architecture alone is written.
+
+    Raises:
+        UserError: the short form names no network, or several, or its weights are gone.
+    """
+    name = str(network)
+    if network.is_file() or not is_reference(name):
+        return network
+    from dcasearch.export import export_referred
+
+    store = opened([name], storage)
+    found = referred(store, name)
+    if store is None:
+        raise UserError(f"'{name}' is no file")
+    folder = Path(mkdtemp(prefix="dcasearch-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = folder / f"{re.sub('[^A-Za-z0-9._-]+', '_', name)}.yaml"
+    try:
+        export_referred(store, found, file)
+    except WeightsGone:
+        if weights:
+            raise
+        file.write_text(yaml.safe_dump(found.architecture.written_out()), encoding="utf-8")
+    return file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from rich.cells import cell_len
@@ -20,6 +21,7 @@ _WORDS = (
         "what it is",
         "does it count?",
         "network",
+        "id",
         "fidelity",
         "failure",
     ),
@@ -29,6 +31,8 @@ _WORDS = (
 
 _PADDING = 2
 """Spaces on either side of a cell."""
+_NARROWEST = 24
+"""Characters that a folded column keeps."""
 
 
 def make_table(*columns: str) -> Table:
@@ -42,15 +46,18 @@ def make_table(*columns: str) -> Table:
 def print_long(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table of many rows as `make_table` would look: rich takes half a second for a thousand.
 
-    Where a line would not fit, rich folds its cells.
+    Where a line would not fit, the widest column is folded; where that is not enough, rich folds every cell.
     """
     widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
-    if sum(widths) + 2 * _PADDING * len(widths) > console.width:
+    widest = widths.index(max(widths))
+    over = sum(widths) + 2 * _PADDING * len(widths) - console.width
+    if over > 0 and widths[widest] - over < _NARROWEST:
         table = make_table(*columns)
         for row in rows:
             table.add_row(*row)
         console.print(table)
         return
+    widths[widest] -= max(0, over)
     gap = " " * _PADDING
 
     def line(row: Sequence[str]) -> str:
@@ -60,8 +67,27 @@ def print_long(console: Console, columns: Sequence[str], rows: Sequence[Sequence
             cells.append(gap + (space + cell if _is_number(n, columns[n]) else cell + space) + gap)
         return "".join(cells)
 
+    def lines(row: Sequence[str]) -> str:
+        parts = textwrap.wrap(row[widest], widths[widest]) or [""]
+        first = line([*row[:widest], parts[0], *row[widest + 1 :]])
+        rest = (line([part if n == widest else "" for n in range(len(row))]) for part in parts[1:])
+        return "\n".join([first, *rest])
+
     console.out(line(columns), style="dim", highlight=False)
-    console.out("\n".join(map(line, rows)), highlight=False)
+    console.out("\n".join(map(lines, rows)), highlight=False)
+
+
+def with_unit(number: float, digits: str = ".3") -> str:
+    """Return a number with a unit where it is large, e.g. `1.23M`.
+
+    Args:
+        number: of any sign.
+        digits: of the number before the unit, as a format of `g`.
+    """
+    for limit, unit in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= limit:
+            return f"{number / limit:{digits}g}{unit}"
+    return f"{number:{digits}g}"
 
 
 def _is_number(n: int, column: str) -> bool:

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from dcasearch.cli.arguments import AsJson, Storage
 from dcasearch.cli.console import make_console
 from dcasearch.cli.interruption import noted
 from dcasearch.errors import DcasearchError, Interrupted, MachineError, Preempted, TrialFailure
@@ -29,7 +30,14 @@ FRACTION = typer.Option(min=0, max=1, help="Stratified share of the train split;
 
 
 def train(
-    spec: Annotated[Path, typer.Argument(help="An exported model spec, or any architecture as YAML.")],
+    spec: Annotated[
+        Path,
+        typer.Argument(
+            help="A model spec, any architecture as YAML, STUDY/FIDELITY/NUMBER, STUDY/FIDELITY/BASELINE, or an id's "
+            "beginning.",
+            show_default=False,
+        ),
+    ],
     recipe: Annotated[str | None, typer.Option(help="A shipped recipe or a YAML file; else the spec's.")] = None,
     data: Annotated[
         str | None, typer.Option(help="A data set's name, or the folder of the spec's; else the spec's.")
@@ -46,14 +54,17 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Of CPU computation; else PyTorch's default.")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Loader processes, for image folders.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    storage: Storage = None,
+    as_json: AsJson = False,
 ) -> None:
     """Train one spec in full, outside of any study. Ctrl-C is safe: the same command goes on at that very step.
 
     On several GPUs: torchrun --nproc-per-node 8 -m dcasearch train SPEC … (the recipe's batch is that of all of them).
     """
+    from dcasearch.cli.referring import spec_file
     from dcasearch.full_training import Wishes, joined
 
+    spec = spec_file(spec, storage, weights=False)
     wishes = Wishes(
         recipe=recipe,
         data=data,

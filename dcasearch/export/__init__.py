@@ -10,7 +10,7 @@ from dcasearch.export.foreign import Foreign, export_foreign
 from dcasearch.export.model_files import load_model
 from dcasearch.export.spec import Spec, load_spec
 from dcasearch.export.verification import Check, verify
-from dcasearch.export.winner import export_winner
+from dcasearch.export.winner import export_referred, export_winner
 from dcasearch.export.writing import Candidate, Exported, export
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "evaluate",
     "export",
     "export_foreign",
+    "export_referred",
     "export_winner",
     "load_model",
     "load_spec",

@@ -22,6 +22,7 @@ from dcasearch.config.detector import Detector
 from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Classes, Data
 from dcasearch.data import Preprocessing
+from dcasearch.drawing.notebook import network_html
 from dcasearch.errors import UserError
 from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.metrics import CLASSIFICATION, METRICS, Metric, headline_of
@@ -140,6 +141,8 @@ class Baseline(Frozen):
     """Whether the difference is beyond a margin that counts seeds and images; None in specs of versions before it."""
     said: str = ""
     """The difference as it is shown."""
+    counts: str = ""
+    """Whether it counts: `yes`, `no`, or why nobody can say. Empty in specs of older versions: `said` had it then."""
 
     @model_validator(mode="before")
     @classmethod
@@ -237,6 +240,13 @@ class Spec(Frozen):
     def _without_absent_detector(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         plain: dict[str, Any] = serialize(self)
         return plain if self.detector is not None else {n: value for n, value in plain.items() if n != "detector"}
+
+    def _repr_html_(self) -> str:
+        lines = [f"architecture {self.id}, {self.parameters:,} parameters, {self.macs:,} multiply-adds"]
+        if self.measured is not None:
+            where = "test images" if self.measured.protocol == "test" else "held-out images"
+            lines.append(f"{self.measured.headline.shown(self.measured.value)} on the {where}")
+        return network_html(self.build().network, lines, resolution=self.resolution)
 
     def build(self) -> Architecture:
         """Return the architecture; ArchitectureError where it can have no network."""

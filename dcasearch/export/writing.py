@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 from dcasearch import __version__
 from dcasearch.analysis.power import Power, difference
 from dcasearch.architecture import Architecture
+from dcasearch.architecture.words import sentence_of
 from dcasearch.artifacts import Place, local_copy, remove_leftovers
 from dcasearch.config.detector import Detector
 from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Data, Fidelity
 from dcasearch.data import Source, preprocessing_of
-from dcasearch.errors import UserError
+from dcasearch.errors import UserError, WeightsGone
 from dcasearch.evaluation import Cost, Evaluation, EvaluationProtocol
 from dcasearch.export.model_files import load_weights
 from dcasearch.export.probe import ask
@@ -167,7 +168,7 @@ def _provenance(given: Mapping[str, str], evaluation: Evaluation) -> dict[str, s
 def _trained_weights(evaluation: Evaluation, artifacts: Place) -> Iterator[Path]:
     """Give the local path of an evaluation's weights, or of a copy."""
     if evaluation.weights is None or not (artifacts / evaluation.weights).is_file():
-        raise UserError(
+        raise WeightsGone(
             f"the weights of evaluation {evaluation.key.id} are not in {artifacts}: "
             "only the best `keep_weights` of a fidelity are kept, and no more than `disk` has room for"
         )
@@ -216,7 +217,8 @@ def _compare(
             difference=None if value is None else round(value if told is None else told.value, 4),
             margin=None if told is None or told.margin is None else round(told.margin, 4),
             resolved=None if told is None else told.resolved,
-            said="" if told is None else told.in_words(),
+            said="" if told is None else str(told),
+            counts="" if told is None else told.counts,
         )
 
 
@@ -247,6 +249,7 @@ def write_files(path: Path, weights: Path, source: Path, spec: Spec) -> None:
         spec: What is written.
     """
     comment = (
+        f"{sentence_of(spec.build().network)}.\n"
         f"An exported model: `dcasearch verify {path.name}` holds it against every number below,\n"
         f'`dcasearch.load_model("{path.name}")` is the network with its weights.'
     )

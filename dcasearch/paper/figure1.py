@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dcasearch.drawing.words import colour_of
 from dcasearch.errors import UserError
 from dcasearch.paper.points import Form, Panel, Point
 from dcasearch.report.figures import GREY, STYLE
-from dcasearch.report.words import colour_of
 
 if TYPE_CHECKING:  # a second of imports, for those who draw
     from matplotlib.axes import Axes

@@ -92,7 +92,7 @@ def _row(row: Compared, leader: Compared | None) -> str:
         difference = f"{leader.ahead_of(row):+{digits}}"
     seeds = ", ".join(map(str, row.seeds))
     spread = f" ± {statistics.stdev(row.compared):{digits}}" if row.trained and len(row.seeds) > 1 else ""
-    counted = counts(row.behind, row.headline)
+    counted = counts(row.behind)
     return _cells(row.shown, f"{row.mean:{digits}}{spread}", seeds, difference, counted, f"`{row.architecture_id}`")
 
 

@@ -9,9 +9,9 @@ from dcasearch.architecture import KINDS, Kind, State
 from dcasearch.architecture.kinds import obstacle
 from dcasearch.architecture.kinds.declaration import plain
 from dcasearch.architecture.words import label_of
+from dcasearch.drawing.kind import draw_kind, draw_steps
 from dcasearch.files import write_whole
 from dcasearch.models.functions import Function
-from dcasearch.report.kind_drawing import draw_kind, draw_steps
 
 FIGURES = "figures/attention"
 """Folder of the drawings, beside the page."""

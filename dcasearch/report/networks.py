@@ -15,9 +15,9 @@ from dcasearch.analysis.story import Story
 from dcasearch.analysis.trials import TrialTable, why
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.words import sentence_of
+from dcasearch.drawing import draw
 from dcasearch.metrics import METRICS
 from dcasearch.report.cells import Cells
-from dcasearch.report.drawing import draw
 from dcasearch.report.tables import SHORT_ID
 from dcasearch.store import Store
 from dcasearch.trial import Trial

@@ -62,7 +62,7 @@ def _compared(
         *(f"{statistics.fmean(candidate.values[metric.name]):{metric.digits}}" for metric in others_of(candidate)),
         _seeds(candidate.seeds),
         lead,
-        counts(candidate.behind, candidate.headline),
+        counts(candidate.behind),
         *tail,
         id,
     )

@@ -5,6 +5,7 @@
 
 from dcasearch.store.lease import Driver, Lease
 from dcasearch.store.records import Request, StoredStudy
+from dcasearch.store.runs import Run
 from dcasearch.store.store import Store
 from dcasearch.store.table_versions import exists, upgrade
 from dcasearch.store.urls import anchored, default_url, redact, storage_of
@@ -13,6 +14,7 @@ __all__ = [
     "Driver",
     "Lease",
     "Request",
+    "Run",
     "Store",
     "StoredStudy",
     "anchored",

@@ -22,7 +22,8 @@ import psutil
 from sqlalchemy import CursorResult, delete, func, select, type_coerce, update
 from sqlalchemy.orm import Session
 
-from dcasearch.errors import StorageError, StudyLocked
+from dcasearch.errors import DcasearchError, StorageError, StudyLocked
+from dcasearch.store import runs
 from dcasearch.store.outage import outlasting
 from dcasearch.store.presence import DatabaseGone
 from dcasearch.store.tables import ClaimRow, LeaseRow, UtcTime
@@ -88,6 +89,8 @@ class Lease:
         self._host = host or socket.gethostname()
         self._started = psutil.Process().create_time()
         self._token = uuid.uuid4().hex
+        self.outcome = runs.COMPLETE
+        """What is noted as the end of the run, unless an error ends it."""
         self._renewed = 0.0
         self._ended = threading.Event()
         self._lost = threading.Event()
@@ -108,6 +111,7 @@ class Lease:
             with self._writing() as session:
                 session.execute(delete(ClaimRow).where(ClaimRow.token == self._token))
                 session.execute(delete(LeaseRow).where(LeaseRow.token == self._token))
+                runs.end(session, self._token, _moment(session), self.outcome if error is None else _told(error))
         except DatabaseGone:
             if error is None:
                 raise  # the results that were told are in no file
@@ -172,6 +176,7 @@ class Lease:
                 since=moment,
                 heartbeat=moment,
             )
+            runs.begin(session, mine)
             session.merge(mine)
             living = select(LeaseRow.token)
             session.execute(delete(ClaimRow).where(ClaimRow.token.not_in(living)))
@@ -194,6 +199,14 @@ class Lease:
         self._renewed = time.monotonic()
         if isinstance(result, CursorResult) and result.rowcount == 0:
             self._lost.set()
+
+
+def _told(error: BaseException) -> str:
+    """Return what an error says of the end of a run, in one line."""
+    first = next(iter(str(error).splitlines()), "").rstrip(".")
+    if isinstance(error, DcasearchError):
+        return first
+    return f"{type(error).__name__}{first and f': {first}'}"
 
 
 def _lives(holder: LeaseRow, moment: datetime, host: str) -> bool:

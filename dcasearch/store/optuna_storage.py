@@ -11,6 +11,7 @@ Three things differ from Optuna's `RDBStorage`; its tables mean the same.
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -72,9 +73,12 @@ def upgrade(url: str) -> None:
     """Bring Optuna's tables to the installed Optuna's version."""
     with translated(url):
         storage = OptunaStorage(url, skip_compatibility_check=True)
+        before = logging.root.manager.disable
+        logging.disable(logging.INFO)  # Optuna's Alembic sets its own loggers up, and tells of every context it makes
         try:
             storage.upgrade()
         finally:
+            logging.disable(before)
             storage.close()
 
 

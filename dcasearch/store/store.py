@@ -16,10 +16,9 @@ from dcasearch.evaluation import Evaluation, EvaluationKey
 from dcasearch.measurement import Measurement
 from dcasearch.store import records
 from dcasearch.store.activity import last_activity
-from dcasearch.store.database import Database
-from dcasearch.store.lease import Driver, driver_of
+from dcasearch.store.driving import Driving
 from dcasearch.store.outage import outlasting
-from dcasearch.store.records import Request, RequestKind, StoredStudy
+from dcasearch.store.records import StoredStudy
 from dcasearch.store.tables import (
     ArchitectureRow,
     Base,
@@ -27,7 +26,6 @@ from dcasearch.store.tables import (
     DeviceRow,
     EvaluationRow,
     MeasurementRow,
-    RequestRow,
     RoleRow,
     StudyRow,
     TrialRow,
@@ -41,7 +39,7 @@ _AT_ONCE = 500
 """Ids in one query; databases limit the variables of a statement."""
 
 
-class Store(Database):
+class Store(Driving):
     """Everything that is asked of the database of one or many studies.
 
     Each method is one transaction, done to the end or not at all; done twice it gives the same. While the database is
@@ -276,37 +274,6 @@ class Store(Database):
         """Return when something was last done for a stored study."""
         with self.reading() as session:
             return last_activity(session, study)
-
-    # Requests to a running study
-
-    @outlasting
-    def driver(self, study: str) -> Driver | None:
-        """Return who holds a study's lease, alive or dead; None where nobody does."""
-        with self.reading() as session:
-            return driver_of(session, study)
-
-    @outlasting
-    def request(self, study: str, kind: RequestKind, fidelity: str | None = None, number: int | None = None) -> Request:
-        """Ask the driver of a stored study for something; asking again before it is answered changes nothing."""
-        wish = {"study": study, "kind": kind, "fidelity": fidelity, "number": number}
-        with self.writing() as session:
-            row = session.scalars(select(RequestRow).filter_by(**wish)).first() or RequestRow(**wish)
-            session.add(row)
-            session.flush()
-            return records.request_of(row)
-
-    @outlasting
-    def requests(self, study: str) -> list[Request]:
-        """Return what was asked of a study and not answered yet, the oldest first."""
-        query = select(RequestRow).where(RequestRow.study == study).order_by(RequestRow.id)
-        with self.reading() as session:
-            return [records.request_of(row) for row in session.scalars(query)]
-
-    @outlasting
-    def answer(self, request: Request) -> None:
-        """Delete a request: it was done, or there is nothing to do."""
-        with self.writing() as session:
-            session.execute(delete(RequestRow).where(RequestRow.id == request.id))
 
     # Devices
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # Alembic takes a tenth of a second to import, and a database
     from alembic.config import Config
 
 VERSION_TABLE = "dcasearch_alembic_version"
-HEAD = "0007"
+HEAD = "0008"
 """The newest revision: this package's version of the tables."""
 
 

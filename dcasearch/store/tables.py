@@ -184,6 +184,22 @@ class LeaseRow(Base):
     heartbeat: Mapped[datetime]
 
 
+class RunRow(Base):
+    """A run of a study by one driver; of one that goes on, or was killed, nobody has written the end."""
+
+    __tablename__ = "dca_runs"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token: Mapped[str] = mapped_column(String(32))
+    """Of the driver's lease."""
+    study: Mapped[str] = mapped_column(Name, index=True)
+    host: Mapped[str] = mapped_column(Name)
+    pid: Mapped[int]
+    since: Mapped[datetime]
+    ended: Mapped[datetime | None]
+    outcome: Mapped[str] = mapped_column(Text)
+    """What ended it, in words."""
+
+
 class ClaimRow(Base):
     """A training that a driver runs at this moment: no other one starts it while the holder's lease is alive."""
 

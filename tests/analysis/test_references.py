@@ -6,7 +6,7 @@ import pytest
 
 from dcasearch import study as study_room
 from dcasearch.analysis.comparison import compare_networks
-from dcasearch.analysis.references import is_reference, resolve
+from dcasearch.analysis.references import input_of, is_reference, places_of, resolve
 from dcasearch.errors import UserError
 from dcasearch.space import LoadedStudy, read_space
 from dcasearch.store import Store
@@ -16,7 +16,7 @@ from tests.support import Simulated, make_study
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     folder = tmp_path_factory.mktemp("compared")
-    study = make_study(artifacts=str(folder), baselines=True)
+    study = make_study(artifacts=str(folder), baselines=True, final={"seeds": [100, 101, 102]})
     with Store.open(f"sqlite:///{folder}/study.db", create=True) as opened:
         study_room.run(LoadedStudy(study, read_space(study.space), folder, frozenset()), opened, Simulated())
         yield opened
@@ -52,9 +52,31 @@ def test_an_ambiguous_beginning_is_refused_with_its_candidates(store: Store, mon
     assert "in all stages" in str(refused.value)
 
 
+def test_a_final_training_is_named_by_its_role(store: Store) -> None:
+    chosen = resolve(store, "tiny/final/chosen")
+    final = next(role for role in store.roles("tiny") if (role.role, role.name) == ("final", "winner"))
+    assert (chosen.architecture.id, chosen.fidelity, chosen.role) == (final.architecture_id, "final", "winner")
+    assert set(chosen.evaluations) == {100, 101, 102}
+    assert resolve(store, "tiny/final/winner").evaluations == chosen.evaluations
+
+
+def test_where_a_network_was_trained_is_told_with_the_best_known_place_last(store: Store) -> None:
+    chosen = resolve(store, "tiny/final/chosen").architecture.id
+    places = places_of(store, chosen)
+    assert [place.fidelity for place in places] == ["proxy", "final"]
+    assert all(place.architecture.id == chosen for place in places)
+
+
+def test_the_input_of_a_network_is_that_of_its_study(store: Store) -> None:
+    trial = resolve(store, "tiny/proxy/0")
+    assert input_of(store, trial) == (16, 10)
+    assert input_of(store, resolve(store, resolve(store, "tiny/final/chosen").architecture.id)) == (16, 10)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("tiny/final/1", "tiny/final has no '1'; it has chosen, plain"),
         ("tinny/proxy/1", "holds no study 'tinny'"),
         ("tiny/prox/1", "has no fidelity 'prox'; did you mean 'proxy'"),
         ("tiny/proxy/99", r"tiny/proxy has no '99'; it has trials 0 to \d+ and plain"),

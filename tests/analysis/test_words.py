@@ -42,4 +42,4 @@ def test_a_study_that_is_too_small_to_tell_anything_says_so(seeds: list[int], sa
     ],
 )
 def test_whether_a_difference_counts_is_a_word(difference: Difference | None, word: str) -> None:
-    assert counts(difference, METRICS["top1"]) == word
+    assert counts(difference) == word

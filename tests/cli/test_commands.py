@@ -344,12 +344,13 @@ def test_inspect_shows_an_architecture_and_draws_it(dcasearch: Command, tmp_path
         "connections": {"topology": "chain", "function": "direct"},
     }
     (tmp_path / "net.yaml").write_text(yaml.safe_dump(written))
-    done = dcasearch("inspect", "net.yaml", "--svg", "net.svg", "--resolution", 32, "--classes", 10)
+    done = dcasearch("inspect", "net.yaml", "--svg", "net.svg", "--png", "net.png", "--resolution", 32, "--classes", 10)
     assert done.code == 0
     assert "resnet18" in done.out
     assert "at 32 pixels, 10 classes" in done.out
     assert "7 connections, function direct" in done.out
     assert (tmp_path / "net.svg").read_text().startswith("<svg")
+    assert (tmp_path / "net.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("kind", ["study", "space"])
@@ -381,6 +382,7 @@ def test_db_upgrade_keeps_a_database_of_this_version(dcasearch: Command, ran: Pa
     done = dcasearch("db", "upgrade", "--storage", "sqlite:///dcasearch.db")
     assert done.code == 0
     assert "is of this version now" in done.out
+    assert done.err == ""
     assert dcasearch("status", "tiny").out == before
 
 

@@ -51,6 +51,19 @@ def test_files_are_compared_without_a_database(dcasearch: Command, tmp_path: Pat
     ]
 
 
+def test_what_differs_is_drawn_for_any_number_of_networks(dcasearch: Command, tmp_path: Path) -> None:
+    for name, rest in (("a", ""), ("b", "connections: {}\n"), ("c", "connections: {function: softmax}\n")):
+        (tmp_path / f"{name}.yaml").write_text(f"backbone: {{name: resnet18}}\nattention: {{name: se}}\n{rest}")
+    done = dcasearch("compare", "a.yaml", "b.yaml", "c.yaml", "--svg", "new/d.svg", "--png", "d.png", "--json")
+    assert done.code == 0, done.err
+    assert len(json.loads(done.out)) == 3
+    assert "drawing: new/d.svg, d.png" in done.err
+    drawn = (tmp_path / "new" / "d.svg").read_text()
+    assert "b.yaml against a.yaml" in drawn
+    assert "c.yaml against a.yaml" in drawn
+    assert (tmp_path / "d.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_what_is_no_network_is_an_error_with_the_forms(dcasearch: Command, storage: str) -> None:
     for arguments, said in (
         (("a.yaml", "b.yaml"), "'a.yaml' is neither a file nor a network of a database; write STUDY/FIDELITY/NUMBER"),
@@ -69,3 +82,29 @@ def test_inspect_takes_the_short_forms(dcasearch: Command, storage: str) -> None
     id = done.out.splitlines()[1].split()[1].rstrip(",")
     again = dcasearch("inspect", id[:10], "--storage", storage, "--resolution", 16)
     assert again.out == done.out
+
+
+def test_every_command_that_takes_a_spec_takes_the_short_forms(dcasearch: Command, storage: str) -> None:
+    """The study was simulated, so that its weights are not there: they were looked for."""
+    network = "tiny/proxy/plain"
+    for command in (
+        ("verify", network),
+        ("boxes", network),
+        ("ablate", network),
+        ("evaluate", network, "--data", "digits"),
+        ("gradcam", "a.jpg", "--spec", network),
+        ("contributions", "--spec", network),
+        ("drift", "--spec", network),
+        ("export", network),
+    ):
+        done = dcasearch(*command, "--storage", storage)
+        assert done.code == 2, command
+        assert "only the best `keep_weights` of a fidelity are kept" in " ".join(done.err.split()), command
+
+
+def test_a_network_whose_weights_are_gone_can_still_be_trained_from_its_architecture(
+    dcasearch: Command, storage: str
+) -> None:
+    done = dcasearch("train", "tiny/proxy/plain", "--storage", storage)
+    assert done.code == 2
+    assert "does not say everything that a training needs; add --recipe, --resolution, --data" in done.err

@@ -71,3 +71,11 @@ def test_a_yaml_from_a_stranger_cannot_run_code(spec_file: Path, tmp_path: Path)
     with pytest.raises(UserError, match="could not determine a constructor"):
         load_model(spec_file)
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_spec_shows_itself_in_a_notebook(spec_file: Path) -> None:
+    spec = load_spec(spec_file)
+    html = spec._repr_html_()
+    assert 'src="data:image/svg+xml;base64,' in html
+    assert f"architecture {spec.id}, {spec.parameters:,} parameters, {spec.macs:,} multiply-adds" in html
+    assert "on the held-out images" in html

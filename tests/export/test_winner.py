@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dcasearch import study as study_room
+from dcasearch.analysis.references import resolve
 from dcasearch.errors import UserError
-from dcasearch.export import Spec, export_winner
+from dcasearch.export import Spec, export_referred, export_winner
 from dcasearch.search.work import Job
 from dcasearch.space import LoadedStudy, read_space
 from dcasearch.store import Store
@@ -104,3 +106,37 @@ def test_a_row_of_a_list_is_exported_with_its_label(tmp_path: Path) -> None:
     study_room.run(loaded, store, Trains(tmp_path), lambda event: None)
     labels = [export_winner(store, "tiny", tmp_path / "best.yaml", trial=n).provenance["label"] for n in (0, 1)]
     assert sorted(labels) == ["SE (ours)", "plain"]
+
+
+@pytest.mark.parametrize("name", ["tiny/proxy/1", "tiny/proxy/vanilla se", "tiny/proxy/plain"])
+def test_a_network_that_a_short_form_names_is_exported_with_its_weights(
+    store: Store, tmp_path: Path, name: str
+) -> None:
+    referred = resolve(store, name)
+    spec = export_referred(store, referred, tmp_path / "named.yaml")
+    assert spec.id == referred.architecture.id
+    assert spec.evaluation in referred.evaluations.values()
+    assert spec.provenance["training"] == name.removeprefix("tiny/")
+    assert name.rpartition("/")[2] not in {baseline.name for baseline in spec.baselines}
+    assert (tmp_path / "named.safetensors").is_file()
+
+
+def test_a_network_that_its_id_names_is_exported_from_its_best_known_training(store: Store, tmp_path: Path) -> None:
+    id = resolve(store, "tiny/proxy/0").architecture.id
+    assert export_referred(store, resolve(store, id[:10]), tmp_path / "named.yaml").id == id
+
+
+def test_a_network_without_a_complete_training_has_no_weights(store: Store, tmp_path: Path) -> None:
+    untrained = dataclasses.replace(resolve(store, "tiny/proxy/0"), evaluations={})
+    with pytest.raises(UserError, match="tiny/proxy/0 has no complete training, so there are no weights"):
+        export_referred(store, untrained, tmp_path / "named.yaml")
+
+
+def test_a_network_of_several_studies_is_refused_with_its_trainings(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = resolve(store, "tiny/proxy/0")
+    other = dataclasses.replace(place, study="other", name="other/proxy/3")
+    monkeypatch.setattr("dcasearch.export.winner.places_of", lambda store, id: [place, other])
+    with pytest.raises(UserError, match="trained by several studies; name one training:\n  tiny/proxy/0\n  other/pro"):
+        export_referred(store, resolve(store, place.architecture.id), tmp_path / "named.yaml")

@@ -10,6 +10,7 @@ from upath import UPath
 
 from dcasearch.analysis.power import power
 from dcasearch.architecture import Architecture
+from dcasearch.architecture.words import sentence_of
 from dcasearch.config.study import Data
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Epoch
@@ -77,6 +78,11 @@ def test_the_spec_says_what_was_measured_on_what_and_where_it_comes_from(
     assert content["provenance"]["study"] == "digits"
     assert content["provenance"]["commit"] == trained.evaluation.provenance["commit"]
     assert content["provenance"]["device"] == "cpu"
+
+
+def test_a_spec_begins_with_the_network_in_words(exported: Exporter, tmp_path: Path) -> None:
+    network = exported().build().network
+    assert (tmp_path / "best.yaml").read_text().startswith(f"# {sentence_of(network)}.\n")
 
 
 def test_the_place_of_the_data_is_not_written(exported: Exporter, tmp_path: Path) -> None:
@@ -149,7 +155,7 @@ def test_a_difference_that_is_not_resolved_is_said_to_be_so(exported: Exporter, 
     (baseline,) = exported(baselines=baselines, powers={("proxy", "search"): found}).baselines
     assert baseline.resolved is False
     assert baseline.margin is not None
-    assert baseline.said.startswith("≈ +1.00 ± ")
-    assert baseline.said.endswith("(not resolved)")
+    assert baseline.said.startswith("+1.00 ± ")
+    assert baseline.counts == "needs 3 seeds"
     (untold,) = exported(baselines=baselines).baselines
     assert (untold.resolved, untold.margin, untold.said) == (None, None, "")

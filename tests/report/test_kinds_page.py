@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from dcasearch.architecture import KINDS, Architecture
+from dcasearch.drawing.kind import draw_kind, draw_steps
 from dcasearch.models import cost
 from dcasearch.models.backbones import NETWORKS
-from dcasearch.report.kind_drawing import draw_kind, draw_steps
 from dcasearch.report.kinds_page import FIGURES, drawings, page, write_page
 from tests.models.samples import FUNCTIONS
 from tests.models.samples import KINDS as FORMS

@@ -31,7 +31,7 @@ KINDS.register(MINUS)(
     Kind(
         title="Gather-Excite θ⁻, parameter-free (Hu et al., 2018)",
         label="GE-θ⁻",
-        colour="#0d9488",
+        colour="#047857",
         options=(_extent(None, None, 2, 4, 8),),
         dimensions={
             "channel": State(

@@ -11,9 +11,11 @@ from textwrap import wrap
 
 from dcasearch.architecture import KINDS, Kind, State
 from dcasearch.architecture.kinds import Shape
-from dcasearch.report.svg import Svg
+from dcasearch.drawing.palette import ABOVE, GREY, INK, PALE, PAPER
+from dcasearch.drawing.svg import Svg
 
-INK, GREY, MESSAGE = "#111827", "#6b7280", "#1d4ed8"
+MESSAGE = ABOVE[0]
+"""Colour of what a connection adds."""
 MARGIN, LANE, BOX, HEIGHT, HEADER = 24.0, 180.0, 218.0, 74.0, 64.0
 _CHARACTERS = 28
 """Of a line in a box."""
@@ -61,7 +63,7 @@ def _map(number: int, kind: Kind) -> str:
 def _lane(svg: Svg, kind: Kind, top: float, dimension: str, state: State, reads: str, gives: str | None) -> None:
     """Draw one dimension; `gives` names the map that it fuses, None where a later lane fuses for it."""
     middle = top + 98
-    svg.add("line", x1=MARGIN, y1=top, x2=_WIDTH - MARGIN, y2=top, stroke="#e5e7eb")
+    svg.add("line", x1=MARGIN, y1=top, x2=_WIDTH - MARGIN, y2=top, stroke=PALE)
     svg.text(MARGIN, top + 18, dimension, font_weight="600", fill=kind.colour)
     _arrow(svg, _X + 26, middle, _G, middle)
     _arrow(svg, _G + BOX, middle, _F, middle)
@@ -125,7 +127,7 @@ def _box(svg: Svg, x: float, middle: float, colour: str, title: str, words: str,
         width=BOX,
         height=HEIGHT,
         rx=6,
-        fill="#ffffff",
+        fill=PAPER,
         stroke=colour,
         stroke_width=1.4,
     )
@@ -138,7 +140,7 @@ def _box(svg: Svg, x: float, middle: float, colour: str, title: str, words: str,
 
 
 def _circle(svg: Svg, x: float, y: float, sign: str, colour: str) -> None:
-    svg.add("circle", cx=x, cy=y, r=13, fill="#ffffff", stroke=colour, stroke_width=1.4)
+    svg.add("circle", cx=x, cy=y, r=13, fill=PAPER, stroke=colour, stroke_width=1.4)
     svg.text(
         x, y + 5, sign, size=15, fill=colour, text_anchor="middle", font_style="italic" if sign == "f" else "normal"
     )
@@ -161,9 +163,7 @@ def draw_steps(title: str, steps: Sequence[str]) -> str:
     for number, step in enumerate(steps):
         if number:
             _arrow(svg, x - 30, middle, x, middle)
-        svg.add(
-            "rect", x=x, y=middle - 34, width=width, height=68, rx=6, fill="#ffffff", stroke=MESSAGE, stroke_width=1.4
-        )
+        svg.add("rect", x=x, y=middle - 34, width=width, height=68, rx=6, fill=PAPER, stroke=MESSAGE, stroke_width=1.4)
         lines = wrap(step, 29)
         for line, words in enumerate(lines):
             svg.text(x + width / 2, middle + 4 + 15 * (line - (len(lines) - 1) / 2), words, text_anchor="middle")
