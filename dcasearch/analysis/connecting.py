@@ -58,7 +58,8 @@ class ConnectingAt:
     fidelity: str
     metric: str
     places: tuple[Connecting, ...]
-    """By dimension, then stage; a place where all networks connect, or none, is not among them."""
+    """By dimension, then stage. A place where all networks connect, or none, is not among them; one with fewer than
+    three pairs has both comparisons, the paired one first."""
 
 
 def connecting_of(trained: TrainedNetworks, power: Power | None) -> ConnectingAt:
@@ -69,7 +70,7 @@ def connecting_of(trained: TrainedNetworks, power: Power | None) -> ConnectingAt
     networks = [(network, _wiring(network.network)) for network in trained.networks if _can_connect(network.network)]
     places = sorted({place for _, wiring in networks for place in wiring})
     bases = {network.architecture_id: _rest(network.network) for network, _ in networks}
-    found = []
+    found: list[Connecting] = []
     for place in places:
         ours = [network for network, wiring in networks if place in wiring]
         theirs = [network for network, wiring in networks if place not in wiring and _has(network.network, place)]
@@ -77,7 +78,9 @@ def connecting_of(trained: TrainedNetworks, power: Power | None) -> ConnectingAt
             continue
         twins = _twins(place, networks, bases)
         told = _paired(place, twins, power)
-        found.append(told if told is not None else _observed(place, ours, theirs))
+        found += [] if told is None else [told]
+        if told is None or told.pairs < ENOUGH:
+            found.append(_observed(place, ours, theirs))
     return ConnectingAt(trained.fidelity, trained.metric.name, tuple(found))
 
 

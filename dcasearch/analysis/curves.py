@@ -48,16 +48,17 @@ class LearningCurves:
 
 @dataclass(frozen=True, kw_only=True)
 class Alphas:
-    """The coefficient α of each connection of one network, epoch by epoch."""
+    """The coefficient of each connection of one network, epoch by epoch: its α, or the weight of a learned function."""
 
     name: str = ""
-    """Who the network is, e.g. `chosen`."""
+    """Who the network is: `the chosen network`, or e.g. `the best row, DCA-SE`."""
     architecture_id: str = ""
     seed: int = 0
     where: str = ""
     """Which training, e.g. `full`, `final`."""
     curves: Mapping[str, tuple[float, ...]]
-    """By connection, e.g. `channel 1→3`; empty where nothing is told."""
+    """By connection, e.g. `channel 1→3`, or by receiver, e.g. `channel →3`: then the mean over its connections. Empty
+    where nothing is told."""
     first_epoch: int = 1
     """Of the curves: a training that an older version began may have the coefficients of its last epochs alone."""
     why_not: str = ""
@@ -115,8 +116,6 @@ def alphas_of(standing: Standing, records: Records) -> Alphas:
     network = records.networks[id]
     if not network.edges:
         return Alphas(curves={}, why_not="The chosen network has no connections, so it has no α.")
-    if all(edge.alpha is None for edge in network.edges):
-        return Alphas(curves={}, why_not="The connections of the chosen network own no α (function learned).")
     last = standing.fidelities[-1].name
     asked = [(r.seed, r.evaluation, "final") for r in records.roles if r.role == "final" and r.architecture_id == id]
     asked += [(trial.seed, trial.evaluation, last) for trial in standing.winner.trials]
@@ -127,7 +126,9 @@ def alphas_of(standing: Standing, records: Records) -> Alphas:
         return Alphas(curves={}, why_not=why)
     seed, where, record = told[0]
     first, curves = _alpha_curves(record)
-    return Alphas(name="chosen", architecture_id=id, seed=seed, where=where, curves=curves, first_epoch=first)
+    label = standing.winner.trials[0].label
+    name = "the chosen network" if label is None else f"the best row, {label}"
+    return Alphas(name=name, architecture_id=id, seed=seed, where=where, curves=curves, first_epoch=first)
 
 
 def _alpha_curves(record: Evaluation) -> tuple[int, dict[str, tuple[float, ...]]]:

@@ -23,8 +23,8 @@ class FrontPoint:
     """One per objective, means over the seeds that most networks have."""
     on_front: bool
     in_band: bool
-    """Not on the front, but in its first objective within the margin of a network that is on the front and in no
-    other objective worse."""
+    """Not on the front, but in its first objective within the margin of every network that is on the front and in no
+    other objective worse: it may be off the front by noise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +62,10 @@ def front_of(fidelity: FidelityStanding) -> Front | None:
     points = [FrontPoint(architecture_id=id, values=values[id], on_front=True, in_band=False) for id in ids]
     for id, rank in zip(values, ranks, strict=True):
         if rank > 0:
-            near = margins is not None and any(
+            near = margins is not None and all(
                 minimized[id][0] - minimized[best][0] <= margin
-                and all(a <= b for a, b in zip(minimized[best][1:], minimized[id][1:], strict=True))
                 for best, margin in zip(ids, margins, strict=True)
+                if all(a <= b for a, b in zip(minimized[best][1:], minimized[id][1:], strict=True))
             )
             points.append(FrontPoint(architecture_id=id, values=values[id], on_front=False, in_band=near))
     return Front(

@@ -165,30 +165,28 @@ def _of_axis(answers: Sequence[Value | object], top: NDArray[np.bool_], name: st
     draw = np.random.default_rng(zlib.crc32(name.encode()))
     dummies = draw.multivariate_hypergeometric(counts, int(of_best.sum()), size=DRAWS)
     weight = (of_best.sum() / top.sum()) ** 2 / asked.mean()
-    return np.array([weight * pearson(counts, row) for row in (of_best, *dummies)])
+    return np.asarray(weight * pearson(counts, np.vstack([of_best, dummies])))
 
 
-def pearson(counts: NDArray[np.int64], of_best: NDArray[np.int64]) -> float:
+def pearson(counts: NDArray[np.int64], of_best: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the Pearson divergence of the best trials' answers from all trials' answers, as PED-ANOVA smooths both.
 
     Args:
         counts: Trials by option.
-        of_best: The best of them by option.
+        of_best: The best of them by option, in each row.
     """
-    if not of_best.any():
-        return 0.0
     everywhere, best = _smoothed(counts), _smoothed(of_best)
-    return float(everywhere @ (best / everywhere - 1) ** 2)
+    divergence = ((best / everywhere - 1) ** 2) @ everywhere
+    return np.where(of_best.any(-1), divergence, 0.0)
 
 
 def _smoothed(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the density of a Parzen estimator over options: one kernel for each that occurs, and a flat one."""
-    options, kernels = len(counts), np.count_nonzero(counts) + 1
-    peak, flat = 1 + 1 / kernels, 1 / kernels
-    total = peak + (options - 1) * flat
-    own, others = peak / total, flat / total
-    density = counts * own + (counts.sum() - counts) * others + 1 / options
-    return np.asarray(density / (counts.sum() + 1) + _TINY)
+    options, total = counts.shape[-1], counts.sum(-1, keepdims=True)
+    kernels = np.count_nonzero(counts, axis=-1, keepdims=True) + 1
+    flat = 1 / kernels / (1 + options / kernels)  # of a kernel, beside its own option
+    density = counts * (1 + kernels) * flat + (total - counts) * flat + 1 / options
+    return np.asarray(density / (total + 1) + _TINY)
 
 
 def _chance(shares: NDArray[np.float64]) -> Chance:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dcasearch.drawing.words import colour_of
 from dcasearch.errors import UserError
 from dcasearch.paper.points import Form, Panel, Point
-from dcasearch.report.figures import GREY, STYLE
+from dcasearch.report.figures.labels import Label, Labels
+from dcasearch.report.figures.theme import STYLE
 
 if TYPE_CHECKING:  # a second of imports, for those who draw
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.transforms import Bbox
 
 SUFFIXES = (".svg", ".png")
 MOST_PANELS = 4
@@ -22,8 +22,6 @@ _MOST_LABELLED = 12
 """Connected networks of a panel that all have a label; of more, only the best of each vanilla network."""
 _MARKERS: Mapping[Form, str] = {"plain": "s", "vanilla": "o", "connected": "D"}
 _INK, _MIXED = "#374151", "#6b7280"
-_CLEAR = 6.0
-"""Points (1/72 inch) around a marker that stay free of labels."""
 
 
 def draw(panels: Sequence[Panel], path: Path) -> None:
@@ -47,9 +45,17 @@ def draw(panels: Sequence[Panel], path: Path) -> None:
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # labels are placed on axes that move no more
         for one, panel in zip(axes, panels, strict=True):
-            _Labels(one, panel, figure.dpi / 72).place()
+            _name(one, panel)
         metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
         figure.savefig(path, dpi=150, metadata=metadata)
+
+
+def _name(axes: Axes, panel: Panel) -> None:
+    """Write the names of networks beside their points."""
+    at = {point.id: (float(point.params), point.value) for point in panel.points}
+    arrows = [(at[point.vanilla], at[point.id]) for point in panel.points if point.vanilla in at]
+    labels = [Label(point.label, *at[point.id], _colour(point)) for point in labelled(panel)]
+    Labels(axes, at.values(), arrows).place(labels)
 
 
 def _check(panels: Sequence[Panel], path: Path) -> None:
@@ -151,93 +157,3 @@ def labelled(panel: Panel) -> list[Point]:
     for point in connected:
         best.setdefault(point.vanilla, point)
     return chosen + list(best.values())
-
-
-class _Labels:
-    """Places labels beside their points, where they cover no marker, no arrow and no other label.
-
-    A label without a free place is left out.
-    """
-
-    def __init__(self, axes: Axes, panel: Panel, scale: float) -> None:
-        self._axes, self._panel = axes, panel
-        self._scale = scale  # pixels of 1/72 inch
-        self._taken: list[Bbox] = list(self._markers())
-        self._lines = list(self._arrows())
-
-    def place(self) -> None:
-        """Place them all."""
-        for point in labelled(self._panel):
-            self._place(point)
-
-    def _place(self, point: Point) -> None:
-        for dx, dy, ha, va in _places():
-            text = self._axes.annotate(
-                point.label,
-                (point.params, point.value),
-                (dx, dy),
-                textcoords="offset points",
-                ha=ha,
-                va=va,
-                fontsize=9,
-                color=_colour(point),
-                arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 4}
-                if max(abs(dx), abs(dy)) > _LED
-                else None,
-                zorder=4,
-            )
-            box = self._box(text)
-            if self._free(box):
-                self._taken.append(box)
-                return
-            text.remove()
-
-    def _box(self, text: Any) -> Bbox:
-        from matplotlib.text import Text
-
-        text.get_window_extent()  # puts the words where they will be drawn
-        return Text.get_window_extent(text)  # of the words alone, without the line to the point
-
-    def _free(self, box: Bbox) -> bool:
-        frame = self._axes.get_window_extent()
-        inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
-        clear = not any(box.overlaps(other) for other in self._taken)
-        return inside and clear and not any(box.contains(x, y) for line in self._lines for x, y in line)
-
-    def _markers(self) -> Iterator[Bbox]:
-        from matplotlib.transforms import Bbox
-
-        half = _CLEAR * self._scale
-        for point in self._panel.points:
-            x, y = self._at(point)
-            yield Bbox.from_extents(x - half, y - half, x + half, y + half)
-
-    def _arrows(self) -> Iterator[list[tuple[float, float]]]:
-        """Yield points along each arrow."""
-        known = {point.id: point for point in self._panel.points}
-        for point in self._panel.points:
-            if point.vanilla in known:
-                (x0, y0), (x1, y1) = self._at(known[point.vanilla]), self._at(point)
-                yield [(x0 + (x1 - x0) * n / 40, y0 + (y1 - y0) * n / 40) for n in range(41)]
-
-    def _at(self, point: Point) -> tuple[float, float]:
-        x, y = self._axes.transData.transform((point.params, point.value))
-        return float(x), float(y)
-
-
-_LED = 16
-"""Points of distance from which a line leads from a label to its point."""
-
-
-def _places() -> Iterator[tuple[float, float, str, str]]:
-    """Yield offsets in points with alignments, the nearest first."""
-    for distance in (7.0, 12.0, 20.0, 30.0, 42.0, 56.0):
-        slanted = distance * 0.75
-        yield distance, 0, "left", "center"
-        yield 0, distance, "center", "bottom"
-        yield 0, -distance, "center", "top"
-        yield -distance, 0, "right", "center"
-        yield slanted, slanted, "left", "bottom"
-        yield slanted, -slanted, "left", "top"
-        yield -slanted, slanted, "right", "bottom"
-        yield -slanted, -slanted, "right", "top"

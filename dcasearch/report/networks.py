@@ -101,6 +101,19 @@ def drawn_of(store: Store, standing: Standing, story: Story) -> tuple[Drawn, ...
     )
 
 
+def difference_drawn(store: Store, standing: Standing, story: Story) -> str:
+    """Return a drawing of what the chosen network has that its reference has not; empty where they do not differ."""
+    if story.chosen is None or not story.against:
+        return ""
+    reference = story.against[0]
+    found = store.architectures([story.chosen.architecture_id, reference.architecture_id])
+    if len(found) < 2:
+        return ""
+    first, second = found[reference.architecture_id].network, found[story.chosen.architecture_id].network
+    resolution = standing.study.fidelities[-1].resolution
+    return draw_difference(first, second, (reference.name, "the chosen network"), resolution=resolution)
+
+
 def best_of(store: Store, standing: Standing, networks: Sequence[TrainedNetworks]) -> tuple[Best, ...]:
     """Return the best networks that trials trained: those of the last fidelity by its value, then those before it.
 

@@ -49,6 +49,8 @@ def _write_files(section: Section, folder: Path) -> list[Path]:
     content: dict[str, bytes] = {}
     for figure in section.figures:
         content |= {f"{figure.name}.svg": figure.svg.encode(), f"{figure.name}.png": figure.png}
+    if section.difference:
+        content["networks/difference.svg"] = section.difference.encode()
     for drawn in section.drawn:
         content[f"networks/{drawn.architecture_id}.svg"] = drawn.svg.encode()
     for best in section.best:

@@ -20,8 +20,8 @@ from dcasearch.analysis.words import how_to_read, too_small
 from dcasearch.architecture.words import aspects_of
 from dcasearch.report import tables
 from dcasearch.report.cells import Cells
-from dcasearch.report.figures import Figure, Part, figures_of
-from dcasearch.report.networks import MOST_TRIALS, Best, Drawn, best_of, drawn_of, trials_cells
+from dcasearch.report.figures import Figure, Missing, Part, figures_of, missing_of
+from dcasearch.report.networks import MOST_TRIALS, Best, Drawn, best_of, difference_drawn, drawn_of, trials_cells
 from dcasearch.report.provenance import provenance
 from dcasearch.report.readings import Reading
 from dcasearch.report.rows import cells_of, epochs_of, sentence_of
@@ -77,7 +77,11 @@ class Section:
     findings: Findings
     extras: Extras
     figures: tuple[Figure, ...]
+    missing: tuple[Missing, ...]
+    """Figures that are not there, each with the reason."""
     drawn: tuple[Drawn, ...]
+    difference: str
+    """Drawing of what the chosen network and its reference differ in; empty where there is none."""
     best: tuple[Best, ...]
     trials: Cells
     provenance: Cells
@@ -221,6 +225,10 @@ class Section:
         """Return the figures of one part."""
         return tuple(figure for figure in self.figures if figure.part == part)
 
+    def missing_in(self, part: Part) -> tuple[Missing, ...]:
+        """Return the figures that one part lacks."""
+        return tuple(missing for missing in self.missing if missing.part == part)
+
 
 def section_of(store: Store, name: str, extras: Extras, reach: float | None = None) -> Section:
     """Return one study as a page shows it.
@@ -238,8 +246,10 @@ def section_of(store: Store, name: str, extras: Extras, reach: float | None = No
         story=story,
         findings=findings,
         extras=extras,
-        figures=tuple(figures_of(standing)),
+        figures=tuple(figures_of(standing, findings)),
+        missing=missing_of(findings),
         drawn=drawn_of(store, standing, story),
+        difference=difference_drawn(store, standing, story),
         best=best_of(store, standing, findings.networks),
         trials=trials_cells(trials_of(store, name), held),
         provenance=provenance(store, standing, records),

@@ -9,11 +9,13 @@ from xml.etree import ElementTree
 import pytest
 
 from dcasearch import study as study_room
+from dcasearch.analysis.findings import findings_of
+from dcasearch.analysis.networks import means_of
 from dcasearch.analysis.power import LEGEND
 from dcasearch.analysis.standing import standing_of
 from dcasearch.analysis.words import counts, in_numbers
 from dcasearch.errors import TrialFailure, UserError
-from dcasearch.report.figures import _means, figures_of
+from dcasearch.report.figures import figures_of
 from dcasearch.report.page import render, write_report
 from dcasearch.report.sheet import Sheet
 from dcasearch.search.work import Job
@@ -30,7 +32,11 @@ EVERYTHING: dict[str, Any] = {
     "baselines": True,
     "final": {"seeds": [1000, 1001]},
 }
-ALL = ["best_so_far", "proxy_against_full", "ledger", "candidates", "pareto"]
+ALL = [
+    *("candidates", "pareto", "hypervolume", "accuracy_params", "accuracy_macs", "connecting"),
+    *("learning_curves", "best_so_far", "ledger", "proxy_against_full"),
+]
+"""Figures of the study of `EVERYTHING`, whose trainings take no time."""
 
 
 def run(folder: Path, executor: Simulated | None = None, **changes: Any) -> Store:
@@ -157,8 +163,8 @@ def test_a_study_that_has_hardly_begun_has_a_report_too(tmp_path: Path) -> None:
 def test_a_study_of_one_objective_has_no_front_and_one_without_finals_shows_its_last_fidelity(tmp_path: Path) -> None:
     store = run(tmp_path, objectives={"loss": "minimize"}, final=None)
     standing = standing_of(store, "tiny")
-    figures = {figure.name: figure for figure in figures_of(standing)}
-    assert list(figures) == [name for name in ALL if name != "pareto"]
+    figures = {figure.name: figure for figure in figures_of(standing, findings_of(store, standing))}
+    assert list(figures) == [name for name in ALL if name not in ("pareto", "hypervolume")]
     assert "full, on the held-out images" in figures["candidates"].caption
     assert "at fidelity full, on the held-out images" in render(standing, [], store.url)
 
@@ -172,7 +178,7 @@ def test_an_unknown_study_is_refused(ended: Store, tmp_path: Path) -> None:
 def test_a_front_is_made_of_networks_over_their_seeds_and_not_of_lucky_seeds(ended: Store) -> None:
     standing = standing_of(ended, "tiny")
     full = standing.fidelities[-1]
-    means = _means(full)
+    means = list(means_of(full).values())
     assert len(means) == len({trial.architecture_id for trial in full.trials})
     one = [trial.values or () for trial in full.trials if trial.architecture_id == full.trials[0].architecture_id]
     assert len(one) == 2
@@ -200,7 +206,7 @@ def test_a_race_is_a_table_of_its_candidates(tmp_path: Path) -> None:
         assert f"<td>{candidate.name}</td>" in page
     assert "noise of one training between seeds" in page.lower()
     assert "over the seeds that both have" in page
-    assert len(_means(standing.fidelities[1])) == 3
+    assert len(means_of(standing.fidelities[1])) == 3
 
 
 def test_without_a_race_the_page_does_not_speak_of_one(tmp_path: Path) -> None:

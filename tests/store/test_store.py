@@ -85,6 +85,15 @@ def test_costs_are_kept_by_resolution_and_classes(store: Store) -> None:
     assert store.get_costs(ARCHITECTURE.id, 32, 100) == {}
 
 
+def test_many_architectures_and_their_costs_are_read_at_once(store: Store) -> None:
+    ids = [ARCHITECTURE.id, *(f"{n:016x}" for n in range(600))]  # more than one query takes
+    store.put_architecture(ARCHITECTURE)
+    store.put_costs(ARCHITECTURE.id, 32, 10, {"params": 1, "macs": 2.5})
+    assert store.architectures(ids) == {ARCHITECTURE.id: ARCHITECTURE}
+    assert store.costs(ids, 32, 10) == {ARCHITECTURE.id: {"params": 1, "macs": 2.5}}
+    assert store.costs(ids, 64, 10) == {}
+
+
 def test_a_cost_of_one_device_is_kept_for_that_device(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     latency = Metric(name="latency", label="latency", known="before training", unit="ms", of_device=True)
     monkeypatch.setitem(METRICS._entries, "latency", latency)
