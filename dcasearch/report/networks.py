@@ -15,7 +15,7 @@ from dcasearch.analysis.story import Story
 from dcasearch.analysis.trials import TrialTable, why
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.words import sentence_of
-from dcasearch.drawing import draw
+from dcasearch.drawing import draw, draw_difference
 from dcasearch.metrics import METRICS
 from dcasearch.report.cells import Cells
 from dcasearch.report.tables import SHORT_ID
