@@ -19,7 +19,6 @@ from dcasearch.metrics import METRICS
 from dcasearch.search.work import Job
 from dcasearch.space import LoadedStudy, read_space
 from dcasearch.store import Store
-from tests.analysis.test_table import run as run_list
 from tests.support import DriverDied, Simulated, make_study
 
 PROXY: dict[str, Any] = {"name": "proxy", "trials": 5, "resolution": 16, "epochs": 1}
@@ -189,15 +188,6 @@ def test_more_trials_than_were_trained_are_still_to_come(tmp_path: Path) -> None
     assert missing_of(standing) is None
     longer = make_study(fidelities=[{**PROXY, "trials": 7}])
     assert missing_of(replace(standing, study=longer)) == "fidelity proxy has 2 trials to come"
-
-
-def test_a_list_chooses_nothing_and_counts_its_verdicts(tmp_path: Path) -> None:
-    _, store = run_list(tmp_path)
-    told = story_of(store, standing_of(store, "tiny"))
-    assert told.found.startswith("No network is chosen: 4 are compared. The highest mean has DCA-SE: ")
-    assert "1 better, 1 not resolved, 1 worse. Better: SE." in told.better
-    assert told.chosen is None
-    assert "final:" not in told.next
 
 
 # How many seeds, how many images
