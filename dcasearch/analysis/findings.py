@@ -46,9 +46,7 @@ def findings_of(store: Store, standing: Standing) -> Findings:
         networks=networks,
         fronts=tuple(front for f in standing.fidelities if (front := front_of(f)) is not None),
         growths=tuple(growth for f in standing.fidelities if (growth := growth_of(f)) is not None),
-        importance=importance_of(
-            max(trained or standing.fidelities, key=lambda fidelity: len(fidelity.trials)), records
-        ),
+        importance=importance_of(most, records),
         connecting=tuple(at for at in connecting if at.places),
         curves=curves_of(standing, records),
         alphas=alphas_of(standing, records),
