@@ -42,7 +42,7 @@ class Drawn:
     svg: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Best:
     """One of the best networks, with what rebuilds it."""
 

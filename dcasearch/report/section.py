@@ -134,6 +134,11 @@ class Section:
         """The chosen network's lead over its reference, in numbers."""
         return next((f"{one.lead} over {one.name}" for one in self.story.against if one.lead), "")
 
+    @property
+    def search_cost(self) -> str:
+        """What the search cost, without the network."""
+        return self.story.cost.partition(" The network: ")[0]
+
     @cached_property
     def costs(self) -> dict[str, Mapping[str, float]]:
         """Parameters and multiply-adds by architecture id."""
