@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,35 +30,44 @@ class Growth:
     """The best value of each objective."""
 
 
-def hypervolume(points: Sequence[Sequence[float]], reference: Sequence[float]) -> float:
+def hypervolume(points: Iterable[Sequence[float]], reference: Sequence[float]) -> float:
     """Return the volume that points dominate up to a reference, exactly; less is better in every place.
 
     Args:
         points: Tuples of losses. A point that is not better than the reference everywhere adds nothing.
         reference: The corner that no point of interest is worse than.
 
-    The volume is cut into slices along the last place (so one place fewer each time): n log n for two objectives,
-    n² for three. Optuna's own function is private.
+    Each point adds what no point that is better in the last place dominates, which is a problem of one place fewer
+    (While, Bradstreet and Barone, 2012). Optuna's own function is private.
     """
-    inside = sorted({tuple(p) for p in points if all(v < r for v, r in zip(p, reference, strict=True))})
-    if not inside:
+    front = _front(p for p in points if all(v < r for v, r in zip(p, reference, strict=True)))
+    if not front:
         return 0.0
     if len(reference) == 1:
-        return float(reference[0] - inside[0][0])
+        return reference[0] - front[0][0]
     if len(reference) == 2:
-        volume, height = 0.0, float(reference[1])
-        for x, y in inside:
-            if y < height:
-                volume += (reference[0] - x) * (height - y)
-                height = y
-        return float(volume)
-    inside.sort(key=lambda point: point[-1])
-    ends = [*(point[-1] for point in inside[1:]), reference[-1]]
+        heights = [reference[1], *(y for _, y in front)]
+        return sum((reference[0] - x) * (above - y) for (x, y), above in zip(front, heights, strict=False))
+    front.sort(key=lambda point: -point[-1])
+    flat = [point[:-1] for point in front]
     return sum(
-        (end - point[-1]) * hypervolume([p[:-1] for p in inside[: n + 1]], reference[:-1])
-        for n, (point, end) in enumerate(zip(inside, ends, strict=True))
-        if end > point[-1]
+        (reference[-1] - point[-1]) * added_by(flat[n], flat[n + 1 :], reference[:-1]) for n, point in enumerate(front)
     )
+
+
+def added_by(point: Sequence[float], others: Iterable[Sequence[float]], reference: Sequence[float]) -> float:
+    """Return the volume that a point dominates up to a reference and no other point does."""
+    both = (tuple(map(max, point, other)) for other in others)
+    return math.prod(r - v for v, r in zip(point, reference, strict=True)) - hypervolume(both, reference)
+
+
+def _front(points: Iterable[Sequence[float]]) -> list[tuple[float, ...]]:
+    """Return the points that no other one dominates, each once, sorted."""
+    front: list[tuple[float, ...]] = []
+    for point in sorted(set(map(tuple, points))):  # who dominates a point stands before it
+        if not any(all(a <= b for a, b in zip(better, point, strict=True)) for better in front):
+            front.append(point)
+    return front
 
 
 def growth_of(fidelity: FidelityStanding) -> Growth | None:
@@ -87,14 +97,12 @@ def growth_of(fidelity: FidelityStanding) -> Growth | None:
 
 
 def _growing(points: Sequence[Sequence[float]]) -> list[float]:
-    """Return the hypervolume after each point up to 1; only a point that the front does not dominate changes it."""
-    front: list[Sequence[float]] = []
-    shares: list[float] = []
+    """Return the hypervolume after each point, up to 1 in every place."""
+    front: list[tuple[float, ...]] = []
+    volume, volumes = 0.0, []
     for point in points:
-        if any(all(a <= b for a, b in zip(old, point, strict=True)) for old in front):
-            shares.append(shares[-1])
-            continue
-        front = [old for old in front if not all(a <= b for a, b in zip(point, old, strict=True))]
-        front.append(point)
-        shares.append(hypervolume(front, [1.0] * len(point)))
-    return shares
+        if not any(all(a <= b for a, b in zip(old, point, strict=True)) for old in front):
+            volume += added_by(point, front, [1.0] * len(point))
+            front = _front([*front, point])
+        volumes.append(volume)
+    return volumes

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from statistics import fmean
 
 from dcasearch.analysis.measured import FINAL
 from dcasearch.analysis.standing import load_study_of
@@ -120,6 +121,20 @@ def input_of(store: Store, referred: Referred) -> tuple[int, int] | None:
     study = load_study_of(store, record.name)
     level = next((level for level in study.fidelities if level.name == places[-1].fidelity), study.fidelities[-1])
     return level.resolution, TASKS[study.task].width(int(record.meaning["data.classes"]))
+
+
+def alphas_of(store: Store, referred: Referred) -> dict[str, float] | None:
+    """Return α of each connection after training, the mean over the seeds, by the connection's name.
+
+    Of a network that only its id names they are those of its best-known training. None where none was recorded: it was
+    not trained, has no connections, or an older version trained it.
+    """
+    places = [referred] if referred.study is not None else places_of(store, referred.architecture.id)
+    records = store.evaluations(places[-1].evaluations.values()) if places else {}
+    trained = [record.last.alphas for record in records.values() if record.last.alphas]
+    if not trained:
+        return None
+    return {name: fmean(alphas[name] for alphas in trained if name in alphas) for name in trained[0]}
 
 
 def _of_id(store: Store, text: str) -> Referred:

@@ -99,7 +99,7 @@ def aspects_of(network: Network) -> dict[str, str]:
     if after:
         said[_AFTER] = ", ".join(
             f"{_settings(group)} after {_numbered('stage', [node.layout.stage + 1 for node in group])}"
-            for group in _by(after, lambda node: node.kind).values()
+            for group in grouped(after, lambda node: node.kind).values()
         )
     for dimension in network.dimensions:
         edges = [edge for edge in network.edges if edge.dimension == dimension]
@@ -117,7 +117,7 @@ def _joined(said: Mapping[str, str]) -> Iterator[str]:
     attention = [text for name, text in said.items() if name.startswith("attention")]
     yield ", ".join(attention)
     dimensions = [name for name in said if f"{name} function" in said]
-    groups = _by(dimensions, lambda name: (said[name], said[f"{name} function"], said.get(f"{name} matching", "")))
+    groups = grouped(dimensions, lambda name: (said[name], said[f"{name} function"], said.get(f"{name} matching", "")))
     for (where, function, matching), names in groups.items():
         yield ", ".join(filter(None, [f"{' and '.join(names)} {where}", function, matching]))
     if not dimensions and any(text != "no attention" for text in attention):
@@ -137,11 +137,11 @@ def label_of(kind: str) -> str:
 def _attention(blocks: Sequence[Node]) -> str:
     """Return which attention stands in which blocks."""
     parts = []
-    for kind, nodes in _by(blocks, lambda node: node.kind).items():
+    for kind, nodes in grouped(blocks, lambda node: node.kind).items():
         if kind == NO_ATTENTION:
             continue
-        groups = [nodes] if _is_uniform(nodes) else list(_by(nodes, lambda node: node.layout.stage).values())
-        alike = _by(groups, _settings)
+        groups = [nodes] if _is_uniform(nodes) else list(grouped(nodes, lambda node: node.layout.stage).values())
+        alike = grouped(groups, _settings)
         for settings, equal in alike.items():
             parts.append(f"{settings} in {_places(blocks, [node for group in equal for node in group])}")
     return ", ".join(parts) or "no attention"
@@ -217,7 +217,7 @@ def _built_range(option: Option, nodes: Sequence[Node]) -> str:
 def _places(blocks: Sequence[Node], chosen: Sequence[Node]) -> str:
     """Return where some blocks stand: `all stages`, `stages 1–3`, or `blocks 2, 4–6`."""
     names = {node.name for node in chosen}
-    by_stage = _by(blocks, lambda node: node.layout.stage)
+    by_stage = grouped(blocks, lambda node: node.layout.stage)
     whole = [stage + 1 for stage, nodes in by_stage.items() if all(node.name in names for node in nodes)]
     if sum(len(by_stage[stage - 1]) for stage in whole) == len(names):
         return "all stages" if len(whole) == len(by_stage) else _numbered("stage", whole)
@@ -228,7 +228,7 @@ def _receivers(network: Network, dimension: Dimension) -> str:
     """Return who listens in a dimension; the first node that has it never can."""
     numbered = [n for n, node in enumerate(network.nodes) if dimension in node.ports]
     targets = {edge.target for edge in network.edges if edge.dimension == dimension}
-    possible = _by(numbered[1:], lambda n: network.nodes[n].layout.stage)
+    possible = grouped(numbered[1:], lambda n: network.nodes[n].layout.stage)
     whole = [stage + 1 for stage, nodes in possible.items() if targets >= set(nodes)]
     if sum(len(possible[stage - 1]) for stage in whole) == len(targets):
         return "all stages" if len(whole) == len(possible) else _numbered("stage", whole)
@@ -244,7 +244,7 @@ def _topology(network: Network, dimension: Dimension) -> str:
     """Return the first topology that gives every receiver its sources, else `custom`."""
     numbered = [n for n, node in enumerate(network.nodes) if dimension in node.ports]
     stages = [network.nodes[n].layout.stage for n in numbered]
-    got = _by((e for e in network.edges if e.dimension == dimension), lambda edge: edge.target)
+    got = grouped((e for e in network.edges if e.dimension == dimension), lambda edge: edge.target)
     for name, sources in TOPOLOGIES.items():
         wanted = {numbered[k]: [numbered[j] for j in sources(stages, k)] for k in range(len(numbered))}
         if all(sorted(edge.source for edge in edges) == wanted[target] for target, edges in got.items()):
@@ -318,7 +318,7 @@ def _matched(edges: Sequence[Edge]) -> str:
     return said.replace("fc2", f"fc2 of hidden {least} to {max(matching.hidden or 0 for matching in two)}")
 
 
-def _by(items: Iterable[Item], group: Callable[[Item], Group]) -> dict[Group, list[Item]]:
+def grouped(items: Iterable[Item], group: Callable[[Item], Group]) -> dict[Group, list[Item]]:
     """Return items in groups, in the order of first appearance."""
     groups: dict[Group, list[Item]] = {}
     for item in items:

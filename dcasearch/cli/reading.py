@@ -209,7 +209,7 @@ def inspect(
     storage: Storage = None,
 ) -> None:
     """Show what an architecture builds: in words, id, parameters, multiply-adds, connections."""
-    from dcasearch.analysis.references import input_of
+    from dcasearch.analysis.references import alphas_of, input_of
     from dcasearch.cli.networks import print_network, write_drawing
     from dcasearch.cli.referring import opened, referred
     from dcasearch.config import load_yaml
@@ -226,7 +226,8 @@ def inspect(
     console = make_console()
     print_network(console, architecture, cost(architecture, resolution, classes), resolution, classes)
     if svg is not None or png is not None:
-        write_drawing(console, draw(architecture.network, resolution=resolution), svg, png)
+        alphas = None if store is None else alphas_of(store, found)
+        write_drawing(console, draw(architecture.network, resolution=resolution, alphas=alphas), svg, png)
 
 
 def kinds(

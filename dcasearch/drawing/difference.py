@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from dcasearch.architecture import Edge, Network, Node
-from dcasearch.architecture.kinds.declaration import NO_ATTENTION
-from dcasearch.architecture.words import difference_of, function_of, label_of, sentence_of, size_of
+from dcasearch.architecture.kinds.declaration import NO_ATTENTION, plain
+from dcasearch.architecture.words import difference_of, function_of, grouped, label_of, sentence_of, size_of
 from dcasearch.drawing.frame import Frame, Line, sides_of
 from dcasearch.drawing.links import Arc, Rail, edges_of, links_of
 from dcasearch.drawing.network import captions_of, picture_of
-from dcasearch.drawing.nodes import box, write_in, write_label, write_number
+from dcasearch.drawing.nodes import box, lies, write_in, write_label, write_number
 from dcasearch.drawing.palette import FIRST, FIRST_DASH, GREY, INK, LINE, PALE, PAPER, SECOND, SECOND_DASH
 from dcasearch.drawing.places import MARGIN, Place
 from dcasearch.drawing.signs import Stroke, arc_sign, rail_sign
@@ -135,9 +135,12 @@ class _Difference:
         below = self.frame.stages({stage: _both(lines, captions[1][stage]) for stage, lines in captions[0].items()})
         order: tuple[Status, ...] = ("common", "first", "second", "changed")
         for arc in sorted(self.frame.arcs, key=lambda arc: order.index(self.pairs[arc].status)):
-            self.frame.arc(arc, self._stroke(self.pairs[arc].status), self.pairs[arc].title(self.words.arc(arc), names))
+            self.frame.arc(
+                arc, self._stroke(self.pairs[arc].status), self.pairs[arc].title(self.words.arcs([arc]), names)
+            )
         for rail, status in self.rails.items():
             self._rail(rail, status)
+        self.frame.labels()
         for place in self.frame.places.values():
             self._node(place)
         self.height = self._legend(below + 22)
@@ -167,8 +170,8 @@ class _Difference:
         owner = where or f"only in {self.names[status == 'second']}"
         into = {}
         for target in rail.targets:
-            pairs = [(arc, self._pair(arc)) for arc in rail.into(target)]
-            into[target] = "\n".join(pair.title(self.words.arc(arc), self.names) for arc, pair in pairs)
+            alike = grouped(rail.into(target), self._pair)
+            into[target] = "\n".join(pair.title(self.words.arcs(arcs), self.names) for pair, arcs in alike.items())
         self.frame.rail(rail, self._stroke(status), f"{self.words.rail(rail)}; {owner}", into, {})
 
     def _node(self, place: Place) -> None:
@@ -181,10 +184,10 @@ class _Difference:
                 self._halves(place, ours, theirs)
                 return
             stroke = _STROKES[pair.status]
-            plain = place.node.kind == NO_ATTENTION
-            paint = {**stroke.attributes, "fill": PALE if pair.status == "common" and not plain else PAPER}
+            empty = place.node.kind == NO_ATTENTION
+            paint = {**stroke.attributes, "fill": PALE if pair.status == "common" and not empty else PAPER}
             box(frame, place, frame.top, frame.bottom, paint)
-            write_in(frame, place, label_of(place.node.kind), GREY if plain else INK)
+            write_in(frame, place, label_of(place.node.kind), GREY if empty else INK)
 
     def _halves(self, place: Place, ours: Node, theirs: Node) -> None:
         """Draw a node that differs: the first network's attention above, the second's below."""
@@ -192,7 +195,10 @@ class _Difference:
         middle = (frame.top + frame.bottom) / 2
         for node, stroke, top in ((ours, _STROKES["first"], frame.top), (theirs, _STROKES["second"], middle + 8)):
             box(frame, place, top, top + half, {**stroke.attributes, "fill": PAPER})
-            write_label(frame, place, label_of(node.kind), stroke.colour, top + half / 2, half - 4)
+            said = _differing(node, theirs if node is ours else ours)
+            option = next((words for words in said if lies(words, place.width, bold=False)), None)
+            label, bold = (label_of(node.kind), True) if option is None else (option, False)
+            write_label(frame, place, label, stroke.colour, top + half / 2, half - 4, bold=bold)
         if not place.node.after_stage:
             write_number(frame, place, INK, middle + 4)
 
@@ -259,6 +265,14 @@ def _status(first: object, second: object) -> Status:
 
 def _attention(node: Node | None) -> object:
     return None if node is None else (node.kind, dict(node.options), node.form)
+
+
+def _differing(node: Node, other: Node) -> Iterator[str]:
+    """Yield the options that differ between two nodes of one kind, as they are built, e.g. `hidden 4`."""
+    if node.kind == other.kind:
+        for name, value in node.options.items():
+            if other.options.get(name) != value:
+                yield f"{name} {plain(value)}"
 
 
 def _alike(edge: Edge | None) -> object:

@@ -68,6 +68,7 @@ class Frame:
         double: bool = False,
     ) -> None:
         self.svg = Svg()
+        self._labels: list[tuple[float, float, str, float]] = []
         self.places = places_of(nodes)
         self.sides = sides
         order = {name: n for n, name in enumerate(self.places)}
@@ -132,8 +133,7 @@ class Frame:
             if shown is not None:
                 diamond(self.svg, middle, apex, stroke.colour, shown)
             if label:
-                y = apex - 8 if towards < 0 else apex + 16
-                self.svg.text(middle, y, label, size=10, text_anchor="middle", **_halo())
+                self._labels.append((middle, apex - 8 if towards < 0 else apex + 16, label, 10))
 
     def ends(self, arc: Arc) -> tuple[float, float]:
         """Return where a connection leaves and where it arrives."""
@@ -184,7 +184,12 @@ class Frame:
     def _count(self, rail: Rail, first: float, last: float, y: float) -> None:
         forms = (f"each from every earlier one: {rail.count} connections", f"{rail.count} connections", str(rail.count))
         text = next((form for form in forms if text_width(form, 11) < last - first), forms[-1])
-        self.svg.text((first + last) / 2, y, text, size=11, text_anchor="middle", **_halo())
+        self._labels.append(((first + last) / 2, y, text, 11))
+
+    def labels(self) -> None:
+        """Write what stands beside lines. It comes after all lines, so that none crosses it."""
+        for x, y, text, size in self._labels:
+            self.svg.text(x, y, text, size=size, text_anchor="middle", pointer_events="none", **_halo())
 
     def _line(self, side: Side) -> tuple[float, int]:
         """Return the height at which lines of a side begin, and the direction that leads away from the blocks."""
@@ -229,4 +234,4 @@ def _weight(bold: bool) -> dict[str, str]:
 
 def _halo() -> dict[str, str]:
     """Return what keeps a text readable on lines."""
-    return {"stroke": BAND, "stroke_width": "3", "stroke_linejoin": "round", "paint_order": "stroke", "fill": INK}
+    return {"stroke": BAND, "stroke_width": "4", "stroke_linejoin": "round", "paint_order": "stroke", "fill": INK}

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from dcasearch.architecture import Dimension, Network
 from dcasearch.architecture.kinds.declaration import NO_ATTENTION
-from dcasearch.architecture.words import aspects_of, label_of, sentence_of
+from dcasearch.architecture.words import aspects_of, function_of, grouped, label_of, sentence_of, size_of
 from dcasearch.drawing.frame import Frame, Line, sides_of
 from dcasearch.drawing.links import Arc, Rail, edges_of, links_of
 from dcasearch.drawing.nodes import draw_node
@@ -86,6 +86,7 @@ class Picture:
             self._arc(arc)
         for rail in rails:
             self._rail(rail)
+        self.frame.labels()
         for place in self.frame.places.values():
             where, node = self.names.long(place.node.name), place.node
             name = "" if node.after_stage else f" ({node.layout.name})"
@@ -123,14 +124,16 @@ class Picture:
         start, end = self.frame.ends(arc)
         if alpha is not None and siblings <= _MOST_LABELLED and end - start >= _LEAST_LABELLED:
             label = f"{round(alpha, 2) + 0:.2f}".replace("-", "−")
-        stroke, title = self._stroke(arc.dimension, alpha), self.names.connection(arc, edge, self.alphas)
+        stroke, title = self._stroke(arc.dimension, alpha), self.names.connection([arc], edge, self.alphas)
         self.frame.arc(arc, stroke, title, shown=signs(edge) if signs(edge).any else None, label=label)
 
     def _rail(self, rail: Rail) -> None:
         into, widths = {}, {}
         for target in rail.targets:
             arcs = rail.into(target)
-            into[target] = "\n".join(self.names.connection(arc, self.edges[arc], self.alphas) for arc in arcs)
+            alike = grouped(arcs, lambda arc: (function_of(self.edges[arc]), size_of(self.edges[arc])))
+            said = (self.names.connection(group, self.edges[group[0]], self.alphas) for group in alike.values())
+            into[target] = "\n".join(said)
             known = [abs(alpha) for arc in arcs if (alpha := self._alpha(arc)) is not None]
             if known:
                 widths[target] = self._stroke(rail.dimension, max(known)).width

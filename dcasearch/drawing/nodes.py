@@ -40,8 +40,8 @@ def write_in(frame: Frame, place: Place, label: str, ink: str) -> None:
     """Write a node's name into its box, and a block's number below it."""
     number = "" if place.node.after_stage else str(place.number)
     middle = (frame.top + frame.bottom) / 2
-    if _lying(label, place.width) is not None:
-        write_label(frame, place, label, ink, middle - 5, 0)
+    if lies(label, place.width):
+        write_label(frame, place, label, ink, middle - 5 if number else middle, 0)
     else:
         write_label(frame, place, label, ink, (frame.top + frame.bottom - 15) / 2, frame.bottom - frame.top - 18)
         middle = frame.bottom - 19
@@ -49,10 +49,12 @@ def write_in(frame: Frame, place: Place, label: str, ink: str) -> None:
         write_number(frame, place, ink, middle + 13)
 
 
-def write_label(frame: Frame, place: Place, label: str, ink: str, middle: float, room: float) -> None:
+def write_label(
+    frame: Frame, place: Place, label: str, ink: str, middle: float, room: float, *, bold: bool = True
+) -> None:
     """Write a node's name at a height: lying where it fits, else upright where there is this much room, else not."""
-    paint: dict[str, str] = {"fill": ink, "font_weight": "600", "text_anchor": "middle"}
-    x, size = place.centre, _lying(label, place.width)
+    paint: dict[str, str] = {"fill": ink, "text_anchor": "middle", **({"font_weight": "600"} if bold else {})}
+    x, size = place.centre, _lying(label, place.width, bold=bold)
     if size is not None:
         frame.svg.text(x, middle + 4, label, size=size, **paint)
         return
@@ -70,6 +72,11 @@ def write_number(frame: Frame, place: Place, ink: str, y: float) -> None:
         frame.svg.text(place.centre, y, number, size=size or 8.0, fill=ink, text_anchor="middle")
 
 
-def _lying(label: str, width: float) -> float | None:
+def lies(label: str, width: float, *, bold: bool = True) -> bool:
+    """Tell whether a name lies in a box."""
+    return _lying(label, width, bold=bold) is not None
+
+
+def _lying(label: str, width: float, *, bold: bool) -> float | None:
     """Return the largest size in which a name lies in a box, None where there is none."""
-    return next((size for size in _SIZES if text_width(label, size, bold=True) <= width), None)
+    return next((size for size in _SIZES if text_width(label, size, bold=bold) <= width), None)

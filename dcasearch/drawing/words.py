@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dcasearch.architecture import KINDS, Dimension, Edge, Network, Node
@@ -81,18 +81,24 @@ class Names:
         """Return e.g. `block 3`, or `end of stage 2`."""
         return f"block {number}" if (number := self._number[name]).isdigit() else number
 
-    def arc(self, arc: Arc) -> str:
-        """Return where a connection is, e.g. `channel: block 1 to block 3`."""
-        return f"{arc.dimension}: {self.long(arc.source)} to {self.long(arc.target)}"
+    def arcs(self, arcs: Sequence[Arc]) -> str:
+        """Return where the connections into one node are, e.g. `channel: block 1 to block 3`."""
+        [(dimension, target)] = {(arc.dimension, arc.target) for arc in arcs}
+        first, last = self.long(arcs[0].source), self.long(arcs[-1].source)
+        if len(arcs) == 1:
+            return f"{dimension}: {first} to {self.long(target)}"
+        between = " and " if len(arcs) == 2 else " … "
+        return f"{dimension}: {len(arcs)} connections, from {first}{between}{last}, to {self.long(target)}"
 
-    def connection(self, arc: Arc, edge: Edge, alphas: Mapping[str, float] | None) -> str:
-        """Return all about one connection, α only where coefficients are given."""
+    def connection(self, arcs: Sequence[Arc], edge: Edge, alphas: Mapping[str, float] | None) -> str:
+        """Return all about connections into one node that are built alike, α only where coefficients are given."""
         matching = size_of(edge)
-        said = [self.arc(arc), f"function {function_of(edge)}"]
+        said = [self.arcs(arcs), f"function {function_of(edge)}"]
         said.append(f"sizes matched by {matching}" if matching else "equal sizes, no matching")
         if alphas is not None:
-            value = self.alpha(arc, alphas)
-            said.append("α not recorded" if value is None else f"α {value:.3g}".replace("-", "−"))
+            values = [self.alpha(arc, alphas) for arc in arcs]
+            shown = ["?" if value is None else f"{value:.3g}".replace("-", "−") for value in values]
+            said.append(f"α {', '.join(shown)}" if any(value is not None for value in values) else "α not recorded")
         return "; ".join(said)
 
     def rail(self, rail: Rail) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -64,6 +65,18 @@ def test_growth_is_the_share_of_the_box_between_the_worst_and_the_best() -> None
     assert growth.numbers == (0, 2, 4, 6)
     # The first dominates half by half; the second and the third lie on the box's edges; the last is a quarter by 3/4.
     assert growth.shares == pytest.approx((0.25, 0.25, 0.25, 0.25 + 0.25 * 0.25))
+
+
+def test_growth_ends_at_the_hypervolume_of_all_trials() -> None:
+    draw = random.Random(0)
+    raw = [tuple(draw.random() for _ in range(3)) for _ in range(60)]
+    three = replace(at(*raw), objectives={"top1": "maximize", "macs": "minimize", "params": "minimize"})
+    growth = growth_of(three)
+    assert growth is not None
+    columns = list(zip(*raw, strict=True))
+    scaled = [tuple((v - min(c)) / (max(c) - min(c)) for v, c in zip(p, columns, strict=True)) for p in raw]
+    assert growth.shares[-1] == pytest.approx(hypervolume([(1 - a, b, c) for a, b, c in scaled], (1, 1, 1)))
+    assert list(growth.shares) == sorted(growth.shares)
 
 
 def test_one_trial_or_equal_ones_have_no_growth() -> None:

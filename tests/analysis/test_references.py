@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from dcasearch import study as study_room
 from dcasearch.analysis.comparison import compare_networks
-from dcasearch.analysis.references import input_of, is_reference, places_of, resolve
+from dcasearch.analysis.references import alphas_of, input_of, is_reference, places_of, resolve
 from dcasearch.errors import UserError
 from dcasearch.space import LoadedStudy, read_space
 from dcasearch.store import Store
@@ -71,6 +72,19 @@ def test_the_input_of_a_network_is_that_of_its_study(store: Store) -> None:
     trial = resolve(store, "tiny/proxy/0")
     assert input_of(store, trial) == (16, 10)
     assert input_of(store, resolve(store, resolve(store, "tiny/final/chosen").architecture.id)) == (16, 10)
+
+
+def test_coefficients_are_the_mean_over_the_seeds(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = resolve(store, "tiny/final/chosen")
+    records = store.evaluations(chosen.evaluations.values())
+    assert len(records) == 3
+    assert alphas_of(store, chosen) is None, "an older version recorded none"
+    for n, (id, record) in enumerate(records.items()):
+        last = replace(record.last, alphas={"channel 1→2": float(n)})
+        records[id] = replace(record, history=(*record.history[:-1], last))
+    monkeypatch.setattr(store, "evaluations", lambda ids: {id: records[id] for id in ids if id in records})
+    assert alphas_of(store, chosen) == {"channel 1→2": 1.0}
+    assert alphas_of(store, resolve(store, chosen.architecture.id)) == {"channel 1→2": 1.0}
 
 
 @pytest.mark.parametrize(

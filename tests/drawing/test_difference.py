@@ -63,7 +63,9 @@ def test_a_block_with_other_attention_shows_both_under_their_networks_colours() 
 
 def test_an_option_that_differs_is_a_difference() -> None:
     reduced = [network("resnet18", {"name": "se", "reduction": r}) for r in (4, 8)]
-    assert len(elements(draw_difference(reduced[0], reduced[1], NAMES), "node changed")) == 8
+    svg = draw_difference(reduced[0], reduced[1], NAMES)
+    assert len(elements(svg, "node changed")) == 8
+    assert {"hidden 16", "hidden 8", "hidden 128", "hidden 64"} <= set(words(svg)), "the name says nothing here"
 
 
 def test_attention_after_a_stage_that_one_has_is_drawn_between_the_blocks_of_both() -> None:
@@ -82,6 +84,12 @@ def test_a_dense_network_against_a_chain_is_rails_in_its_colour_and_arcs_of_both
     assert len(elements(svg, "channel edge")) == len(chain.edges)
     assert set(strokes(svg, "channel edge rail").values()) == {(SECOND, SECOND_DASH)}
     assert titles(svg, "channel edge rail")[2].endswith("630 connections; only in dense")
+    assert titles(svg, "channel edge receiver")[-1].splitlines() == [
+        "channel: block 48 to block 50",
+        "chain: not there",
+        "dense: direct",
+        "channel: block 49 to block 50, in both: direct",
+    ]
     assert any("those in both are arcs too" in text for text in words(svg))
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from dcasearch.architecture import BACKBONES, KINDS
 from dcasearch.architecture.layouts.layout import BackboneFamily, BackboneLayout, BlockLayout
 from dcasearch.architecture.words import sentence_of
+from dcasearch.config import load_architecture
 from dcasearch.drawing import draw
 from tests.drawing.samples import SVG, elements, line, network, titles, words
 from tests.kinds import enter
@@ -33,8 +35,12 @@ def test_50_dense_blocks_are_drawn_as_one_rail_a_stage() -> None:
     assert titles(svg, "channel edge rail")[2] == (
         "channel: from block 12 to block 47, each block receives from every earlier one; 630 connections"
     )
-    into = titles(svg, "channel edge receiver")[-1].splitlines()
-    assert [text.partition(";")[0] for text in into] == [f"channel: block {n} to block 50" for n in (48, 49)]
+    into = titles(svg, "channel edge receiver")
+    assert into[-2:] == [
+        "channel: block 48 to block 49; function direct; equal sizes, no matching",
+        "channel: 2 connections, from block 48 and block 49, to block 50; function direct; equal sizes, no matching",
+    ]
+    assert into[-3].startswith("channel: 35 connections, from block 12 … block 46, to block 47; ")
 
 
 @pytest.mark.parametrize(("after", "topology"), [(None, "dense"), ("bam", "dense"), (None, "chain"), ("bam", "tree")])
@@ -155,10 +161,14 @@ def test_lines_are_as_thick_as_their_coefficients_are_large() -> None:
 def test_a_receiver_on_a_rail_is_as_thick_as_the_largest_coefficient_into_it() -> None:
     drawn = network("resnet50", "se", topology="dense")
     svg = draw(drawn, alphas={"channel 8→9": 0.1, "channel 8→10": 0.1, "channel 9→10": -2.0, "channel →11": 1.0})
-    into = {titles(svg, "channel edge receiver")[n]: e for n, e in enumerate(elements(svg, "channel edge receiver"))}
-    widths = {title.partition(";")[0]: float(line(e).get("stroke-width", 0)) for title, e in into.items()}
-    nine, ten, eleven = (widths[f"channel: block 8 to block {n}"] for n in (9, 10, 11))
-    assert nine < eleven < ten
+    into = zip(titles(svg, "channel edge receiver"), elements(svg, "channel edge receiver"), strict=True)
+    found = {re.findall(r"to block (\d+);", title)[0]: (title, line(e).get("stroke-width")) for title, e in into}
+    widths = [float(found[block][1] or 0) for block in ("9", "11", "10")]
+    assert widths == sorted(widths)
+    assert len(set(widths)) == 3
+    assert found["10"][0].endswith("α 0.1, −2")
+    assert found["11"][0].endswith("α 1, 1, 1"), "of a receiver only the mean may be recorded"
+    assert found["12"][0].endswith("α not recorded")
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet152", "mobilenet_v2"])
@@ -255,3 +265,16 @@ def test_three_blocks_fit_a_phone_nearly(monkeypatch: pytest.MonkeyPatch) -> Non
     root = ElementTree.fromstring(svg)
     assert float(root.get("width", 0)) <= 440
     assert max(float(text.get("y", 0)) for text in root.iter(f"{SVG}text")) < float(root.get("height", 0))
+
+
+def test_the_readmes_drawing_is_that_of_its_yaml() -> None:
+    folder = Path(__file__).parents[2] / "docs" / "images"
+    drawn = draw(load_architecture(folder / "connected.yaml").network, resolution=224)
+    command = "dcasearch inspect docs/images/connected.yaml --svg docs/images/connected.svg"
+    assert (folder / "connected.svg").read_text(encoding="utf-8") == drawn, f"run: {command}"
+
+
+def test_labels_come_after_all_lines_so_that_none_crosses_them() -> None:
+    drawn = network("mnasnet1_0", "se", topology="dense")
+    svg = draw(drawn, alphas={"channel 1→2": 0.25})
+    assert svg.index(">0.25<") > svg.rindex('class="channel edge"')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,7 +91,8 @@ def _single(axes: Axes, curves: LearningCurves) -> None:
 
 def _bands(axes: Axes, curves: LearningCurves) -> None:
     columns = [
-        [curve.values[epoch] for curve in curves.trials if len(curve.values) > epoch] for epoch in range(curves.epochs)
+        [curve.values[epoch] for curve in curves.trials if len(curve.values) > epoch and isfinite(curve.values[epoch])]
+        for epoch in range(curves.epochs)
     ]
     known = [np.quantile(column, (0.05, 0.25, 0.5, 0.75, 0.95)) for column in columns if column]
     low, quarter, middle, three, high = np.array(known).T
