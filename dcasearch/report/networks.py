@@ -55,7 +55,7 @@ class Best:
     params: str
     macs: str
     command: str
-    """What writes it with its weights; empty where only its file can be written."""
+    """What writes it with its weights, where the study kept them."""
 
     @property
     def short_id(self) -> str:
@@ -132,7 +132,7 @@ def best_of(store: Store, standing: Standing, networks: Sequence[TrainedNetworks
     chosen = chosen[:BEST]
     found = store.architectures(network.architecture_id for _, network in chosen)
     one = len({network.network.backbone for _, network in chosen}) == 1
-    last, metric = standing.study.fidelities[-1].name, networks[0].metric if networks else None
+    metric = networks[0].metric if networks else None
     listed = []
     for place, (fidelity, network) in enumerate(chosen, start=1):
         seeds = len(network.values)
@@ -147,11 +147,7 @@ def best_of(store: Store, standing: Standing, networks: Sequence[TrainedNetworks
                 value=f"{network.mean:{digits}} ({'one seed' if seeds == 1 else f'{seeds} seeds'})",
                 params=_cost(network.costs, "params"),
                 macs=_cost(network.costs, "macs"),
-                command=f"{export} --trial {network.trial}"
-                if fidelity == last and not network.chosen
-                else export
-                if fidelity == last
-                else "",
+                command=export if network.chosen else f"{export}/{fidelity}/{network.trial}",
             )
         )
     return tuple(listed)

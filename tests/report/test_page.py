@@ -11,6 +11,7 @@ import pytest
 from dcasearch import study as study_room
 from dcasearch.analysis.networks import means_of
 from dcasearch.analysis.power import LEGEND
+from dcasearch.analysis.references import resolve
 from dcasearch.analysis.standing import standing_of
 from dcasearch.analysis.trust import Correlation, Trust
 from dcasearch.analysis.words import counts, in_numbers
@@ -144,8 +145,8 @@ def test_the_ledger_counts_every_trial(section: Section) -> None:
     assert sum(int(row[1]) for row in section.ledger.rows) == trials == len(section.trials.rows)
 
 
-def test_the_best_networks_are_ordered_within_their_fidelity_and_each_has_a_command_or_a_file(
-    section: Section, text: str
+def test_the_best_networks_are_ordered_within_their_fidelity_and_each_has_a_command_and_a_file(
+    ended: Store, section: Section, text: str
 ) -> None:
     assert section.standing.winner is not None
     of_full = [best for best in section.best if best.fidelity == "full"]
@@ -154,8 +155,10 @@ def test_the_best_networks_are_ordered_within_their_fidelity_and_each_has_a_comm
     assert section.best[: len(of_full)] == tuple(of_full)
     chosen = next(best for best in section.best if best.architecture.id == section.standing.winner.architecture.id)
     assert chosen.command == "dcasearch export tiny"
-    assert all(re.fullmatch(r"dcasearch export tiny( --trial \d+)?", best.command) for best in of_full)
-    assert not any(best.command for best in section.best if best.fidelity != "full")
+    for best in section.best:
+        if best is not chosen:
+            assert re.fullmatch(rf"dcasearch export tiny/{best.fidelity}/\d+", best.command)
+            assert resolve(ended, best.command.split()[-1]).architecture.id == best.architecture.id
     assert len({best.architecture.id for best in section.best}) == len(section.best)
     for best in section.best:
         assert f'download="{best.architecture.id}.yaml"' in text
@@ -183,7 +186,7 @@ def test_what_is_not_estimable_is_said_and_not_numbered(ended: Store, text: str)
 
 
 def test_provenance_has_versions_data_and_no_password(section: Section) -> None:
-    rows = dict(section.provenance.rows)
+    rows = {row[0]: row[1] for row in section.provenance.rows}
     assert rows["database"].startswith("sqlite:///")
     assert "fingerprint " in rows["data"]
     assert "10 classes" in rows["data"]
