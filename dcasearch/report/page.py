@@ -33,7 +33,11 @@ def write_report(store: Store, studies: Mapping[str, Extras], out: Path, *, reac
     Raises:
         UserError: the database holds no study of such a name; nothing is written then.
     """
-    sections = [section_of(store, name, extras, reach) for name, extras in studies.items()]
+    return write_sections([section_of(store, name, extras, reach) for name, extras in studies.items()], out)
+
+
+def write_sections(sections: Sequence[Section], out: Path) -> list[Path]:
+    """Write the page of some studies and the files beside it, as `write_report` does."""
     out.mkdir(parents=True, exist_ok=True)
     page = out / PAGE
     page.write_text(render(sections), encoding="utf-8")

@@ -14,9 +14,7 @@ from dcasearch.analysis.power import Difference, Measurement, Power, power
 from dcasearch.analysis.standing import Standing, standing_of
 from dcasearch.analysis.story import Story, duration, reference_of, story_of
 from dcasearch.analysis.trust import Correlation, Trust
-from dcasearch.errors import TrialFailure
 from dcasearch.metrics import METRICS
-from dcasearch.search.work import Job
 from dcasearch.space import LoadedStudy, read_space
 from dcasearch.store import Store
 from tests.support import DriverDied, Simulated, make_study
@@ -143,14 +141,14 @@ def test_a_proxy_that_predicts_nothing_comes_before_more_seeds_and_not_before_a_
     assert "Do not trust" not in step(ended, with_lead(standing, 0.5, 1.0), sure)
 
 
-def test_what_failed_is_taken_up_again_first(tmp_path: Path) -> None:
-    def fail(job: Job) -> TrialFailure | None:
-        return TrialFailure("oom", "9 GB") if "final vanilla se" in job.label else None
-
-    store = run(tmp_path, Simulated(fail=fail))
-    assert step(store, standing_of(store, "tiny")).startswith(
-        "Take up again what failed: `dcasearch retry tiny`, then `dcasearch run STUDY.yaml`"
-    )
+def test_what_failed_is_taken_up_again_first(ended: Store) -> None:
+    standing = standing_of(ended, "tiny")
+    failed = [
+        replace(o, values={}, seeds=(), failure="oom: 9 GB") if o.name == "vanilla se" else o for o in standing.finals
+    ]
+    said = step(ended, replace(standing, finals=tuple(failed)))
+    assert said.startswith("Take up again what failed: `dcasearch retry tiny`, then `dcasearch run STUDY.yaml`")
+    assert "vanilla se" in said
 
 
 def test_an_interrupted_study_goes_on_and_one_that_runs_is_waited_for(tmp_path: Path) -> None:
