@@ -180,4 +180,4 @@ def trials_cells(table: TrialTable, trials: Iterable[Trial]) -> Cells:
             )
         )
     end = len(columns)
-    return Cells(columns, tuple(rows), (0, 2, 3, end - 2, end - 1), long=(3,))
+    return Cells(columns, tuple(rows), (0, 2, 3, end - 2, end - 1), long=(3, end - 2))
