@@ -12,9 +12,10 @@ from dcasearch.analysis.asked import short
 from dcasearch.analysis.networks import TrainedNetwork, TrainedNetworks
 from dcasearch.analysis.standing import Standing
 from dcasearch.analysis.story import Story
+from dcasearch.analysis.table import Table, TableRow
 from dcasearch.analysis.trials import TrialTable, why
 from dcasearch.architecture import Architecture
-from dcasearch.architecture.words import sentence_of
+from dcasearch.architecture.words import difference_of, sentence_of
 from dcasearch.drawing import draw, draw_difference
 from dcasearch.metrics import METRICS
 from dcasearch.report.cells import Cells
@@ -38,7 +39,7 @@ class Drawn:
     architecture_id: str
     sentence: str
     differs: str
-    """How the chosen network differs from it; empty for that one itself."""
+    """How it differs from what it is compared with, in words; empty where it is compared with nothing."""
     svg: str
 
 
@@ -80,7 +81,9 @@ class Best:
 
 
 def drawn_of(store: Store, standing: Standing, story: Story) -> tuple[Drawn, ...]:
-    """Return drawings of the chosen network and of the baselines that it is compared with, it first."""
+    """Return drawings of the chosen network and then of the baselines that it is compared with; of a list its rows."""
+    if standing.table is not None:
+        return tuple(_drawn_row(standing, standing.table, row) for row in standing.table.rows)
     if story.chosen is None:
         return ()
     differs = {one.architecture_id: one.differs for one in story.against}
@@ -94,11 +97,19 @@ def drawn_of(store: Store, standing: Standing, story: Story) -> tuple[Drawn, ...
             name=name,
             architecture_id=id,
             sentence=sentence_of(found[id].network),
-            differs=differs.get(id, ""),
+            differs=f"What the chosen network has that it has not: {differs[id]}" if id in differs else "",
             svg=draw(found[id].network, name, resolution=resolution),
         )
         for id, name in names.items()
     )
+
+
+def _drawn_row(standing: Standing, table: Table, row: TableRow) -> Drawn:
+    network = row.row.architecture.network
+    other = next((of.row.architecture.network for of in table.rows if of.row.label == row.against), None)
+    differs = "" if other is None else f"against {row.against}: {difference_of(network, other)}"
+    svg = draw(network, row.row.label, resolution=standing.study.fidelities[-1].resolution)
+    return Drawn(row.row.label, row.row.architecture.id, sentence_of(network), differs, svg)
 
 
 def difference_drawn(store: Store, standing: Standing, story: Story) -> str:

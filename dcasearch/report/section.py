@@ -125,6 +125,11 @@ class Section:
         return "good" if self.story.verdict == "yes" else "bad"
 
     @property
+    def pictured(self) -> bool:
+        """Whether the first drawing is that of the chosen network."""
+        return bool(self.drawn) and self.story.chosen is not None
+
+    @property
     def warning(self) -> str:
         """Why the study can tell nothing, where it cannot."""
         return too_small(self.standing.powers) or ""

@@ -62,7 +62,10 @@ def test_a_report_asks_for_another_accuracy_to_reach(store: Store, tmp_path: Pat
 
 def test_the_answers_count_what_is_resolved_and_choose_nothing(section: Section) -> None:
     assert section.story.found.startswith("No network is chosen: 4 are compared.")
-    assert "1 better, 1 not resolved, 1 worse. Better: SE." in section.story.better
+    better = "1 of 3 rows: better than the row that each is compared with (SE). The others: 1 not resolved, 1 worse."
+    assert section.story.better == better
+    assert [drawn.name for drawn in section.drawn] == ["plain", "SE", "DCA-SE", "wide"]
+    assert 'class="picture' not in render([section])
 
 
 def test_a_leader_is_not_compared_where_the_table_compares(section: Section) -> None:
