@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
+from dcasearch.analysis.answers import Against, Story, duration
 from dcasearch.analysis.asked import asked_of, short
 from dcasearch.analysis.costs import cost_of, stored_cost
 from dcasearch.analysis.measured import FINAL
@@ -18,6 +18,7 @@ from dcasearch.analysis.paired import ENOUGH
 from dcasearch.analysis.plainly import difference_plainly, plainly
 from dcasearch.analysis.power import Difference, Power
 from dcasearch.analysis.standing import Compared, Standing
+from dcasearch.analysis.story_of_list import story_of_list
 from dcasearch.analysis.trust import Trust
 from dcasearch.analysis.words import counts, in_numbers
 from dcasearch.architecture import Network
@@ -27,60 +28,7 @@ from dcasearch.evaluation import Cost
 from dcasearch.store import Store
 from dcasearch.trial import State
 
-
-@dataclass(frozen=True)
-class Against:
-    """The network that the story is about beside one baseline."""
-
-    name: str
-    architecture_id: str
-    differs: str
-    """What the network has that the baseline has not."""
-    lead: str
-    """The network minus the baseline with its margin, e.g. `+1.39 ± 3.9`; empty where the baseline is not trained."""
-    counts: str
-    """Whether the lead counts: `yes`, `no`, `needs 3 seeds`, …"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Story:
-    """A study's result; each text is a sentence or a few, without a legend, commands in backticks."""
-
-    asked: str
-    """Space, objectives, constraints, budget."""
-    found: str
-    """Which network was chosen, or leads."""
-    differs: str
-    """How it differs from its reference, the baseline of the same attention without connections where there is one."""
-    better: str
-    """Begins with the word of `verdict`."""
-    sure: str
-    """Interval, seeds, images, and what could be told apart."""
-    cost: str
-    """Of the search, and of the network."""
-    next: str
-    """One concrete step."""
-    verdict: str = ""
-    """Whether the network is better than its reference: `yes`, `no`, `needs 3 seeds`, …; empty: nothing to compare."""
-    reference: str = ""
-    """Name of that baseline; empty where there is none."""
-    chosen: Compared | None = None
-    """The network; None where no training has ended, and of a list of architectures."""
-    against: tuple[Against, ...] = ()
-    """The network beside each baseline, the reference first."""
-
-    @property
-    def lines(self) -> tuple[tuple[str, str], ...]:
-        """The six questions with their answers, in the order in which a person asks."""
-        than = f" than {self.reference}" if self.reference else ""
-        return (
-            ("Which network was chosen?", self.found),
-            (f"How does it differ from {self.reference or 'the baselines'}?", self.differs),
-            (f"Is it better{than}?", self.better),
-            ("How sure is that?", self.sure),
-            ("What did it cost?", self.cost),
-            ("What next?", self.next),
-        )
+__all__ = ["Against", "Story", "duration", "reference_of", "story_of"]
 
 
 @dataclass(frozen=True)
@@ -111,8 +59,6 @@ def story_of(store: Store, standing: Standing, trust: Sequence[Trust] = (), *, c
         count: Count the cost of baselines where the database does not hold it; this imports torch.
     """
     if standing.table is not None:
-        from dcasearch.analysis.story_of_list import story_of_list
-
         return story_of_list(store, standing, standing.table)
     evidence = _evidence_of(standing)
     if evidence is None:
@@ -328,16 +274,6 @@ def _more(ours: int, theirs: int) -> str:
         return f"{ours / theirs:.2g} times as many"
     change = 100 * abs(ours - theirs) / theirs
     return f"{change:{'.0f' if change >= 10 else '.2g'}}% {'more' if ours > theirs else 'fewer'}"
-
-
-def duration(seconds: float) -> str:
-    """Return how long something takes in words that a person compares at a glance, e.g. `4 minutes`, `2.5 hours`."""
-    if seconds < 90:
-        return f"{seconds:.0f} second{'s' * (round(seconds) != 1)}"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} minutes"
-    hours = timedelta(seconds=seconds) / timedelta(hours=1)
-    return f"{hours:.1f} hours" if hours < 100 else f"{hours:,.0f} hours"
 
 
 def _seeds(number: int) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 
+from dcasearch.analysis.answers import Story, duration
 from dcasearch.analysis.asked import asked_of, short
 from dcasearch.analysis.next_step import next_step
 from dcasearch.analysis.standing import Standing
-from dcasearch.analysis.story import Story, duration
 from dcasearch.analysis.table import Table, TableRow
 from dcasearch.analysis.words import in_numbers, verdict
 from dcasearch.architecture.words import difference_of, sentence_of
