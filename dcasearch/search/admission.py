@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
+from collections.abc import Mapping
 
 import optuna
 
 from dcasearch.architecture import Architecture
+from dcasearch.architecture.words import sentence_of
 from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.search.assignments import assignment_of
 from dcasearch.search.costing import Costs
@@ -21,6 +23,7 @@ from dcasearch.search.pruning import RUNGS_PASSED, rungs_passed
 from dcasearch.search.work import Event, Job, Observer
 from dcasearch.space import Space
 from dcasearch.store import Store
+from dcasearch.store.optuna_private import attach_drawing
 from dcasearch.trial import RETRY_OF, Origin, State, Trial
 
 _CARRIED = ("reason", "probability", "of", RETRY_OF, RUNGS_PASSED)
@@ -73,15 +76,15 @@ class Admission:
             retries=int(attributes.get("retries", 0)),
             attributes={name: attributes[name] for name in _CARRIED if name in attributes},
         )
-        if not self._feasible(trial, architecture):
+        cost = self._costs.of(architecture)
+        self._store.put_architecture(architecture)
+        self._show(trial, architecture, cost)
+        if not self._feasible(trial, cost):
             return
         original = self._originals.get((trial.architecture_id, trial.seed))
         if original is not None and original != trial.number:
             self._admit_duplicate(trial, self._ledger.trials[original])
             return
-        cost = self._costs.of(architecture)
-        self._store.put_architecture(architecture)
-        self._ledger.annotate(trial.number, architecture=trial.architecture_id, **cost)
         self._ledger.put(trial)
         self._remember(trial)
         self._start(trial, architecture, resumed=False)
@@ -113,9 +116,15 @@ class Admission:
         """Return by how much a trial violates each constraint."""
         return violation(self._study.constraints, self._costs.of(self._architecture(trial)))
 
-    def _feasible(self, trial: Trial, architecture: Architecture) -> bool:
+    def _show(self, trial: Trial, architecture: Architecture, cost: Mapping[str, float]) -> None:
+        """Show in Optuna's tables which network a trial has; every trial, also one that is never trained."""
+        sentence = sentence_of(architecture.network)
+        network = sentence if trial.label is None else f"{trial.label}: {sentence}"
+        self._ledger.annotate(trial.number, network=network, architecture=trial.architecture_id, **cost)
+        attach_drawing(self._ledger.optuna, trial.number, trial.architecture_id)
+
+    def _feasible(self, trial: Trial, cost: Mapping[str, float]) -> bool:
         """Return whether a trial violates no constraint; settle one that does."""
-        cost = self._costs.of(architecture)
         constraint = violated(self._study.constraints, cost)
         if constraint:
             row = dataclasses.replace(trial, state=State.INFEASIBLE, constraint=constraint)
