@@ -13,6 +13,7 @@ from dcasearch.analysis import races
 from dcasearch.analysis.classes import class_table_of
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, others_of
 from dcasearch.analysis.story import Story
+from dcasearch.analysis.trials import why
 from dcasearch.analysis.words import LEADS, counts, in_numbers, too_small
 from dcasearch.cli.networks import print_networks, short
 from dcasearch.cli.rows import print_table
@@ -154,21 +155,6 @@ def _print_race(console: Console, race: RaceStanding) -> None:
     console.print(table)
     if said := races.sizes(race):
         console.print(f"  {said}")
-
-
-def why(trial: Trial) -> str:
-    """Return what explains a trial's state, in a few words."""
-    if trial.state is State.INFEASIBLE:
-        return trial.constraint or ""
-    if trial.state in (State.DUPLICATE, State.WAITING):
-        return f"of trial {trial.duplicate_of}"
-    if trial.state is State.PRUNED:
-        return f"after epoch {trial.epochs}"
-    if trial.state is State.FAILED:
-        return f"{trial.failure}: {trial.message}"
-    if trial.origin.startswith("promoted"):
-        return f"trial {trial.attributes.get('of')} before: {trial.attributes.get('reason')}"
-    return trial.origin
 
 
 def _comparison(candidates: Sequence[Compared], leader: Compared | None, standing: Standing) -> Table:

@@ -263,6 +263,15 @@ def test_report_writes_a_page_and_says_where(dcasearch: Command, ran: Path, tmp_
     assert (tmp_path / "report" / "report.html").is_file()
 
 
+def test_report_refuses_a_study_that_the_database_does_not_hold_and_writes_nothing(
+    dcasearch: Command, ran: Path, tmp_path: Path
+) -> None:
+    done = dcasearch("report", "tiny", "other", "--out", "refused")
+    assert done.code == 2
+    assert "holds no study 'other'; it holds: tiny" in " ".join(done.err.split())
+    assert not (tmp_path / "refused").exists()
+
+
 def test_status_as_json_holds_trials_baselines_and_winner(dcasearch: Command, ran: Path) -> None:
     standing = json.loads(dcasearch("status", "tiny", "--json").out)
     fidelity = standing["fidelities"][0]
