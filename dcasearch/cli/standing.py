@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import statistics
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 
 from dcasearch.analysis import races
@@ -38,7 +38,8 @@ def print_story(console: Console, story: Story) -> None:
     if console.width < _BESIDE:
         for question, answer in story.lines:
             console.print(question, style="bold")
-            console.print(Padding(answer.replace("`", ""), (0, 0, 0, 2)))
+            told = answer.replace("`", "")
+            console.print(textwrap.fill(told, console.width - 1, initial_indent="  ", subsequent_indent="  "))
         return
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
