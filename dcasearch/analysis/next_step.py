@@ -39,7 +39,7 @@ def next_step(
         _while_it_runs(store, standing),
         _while_it_is_unfinished(standing),
         _after_failures(standing),
-        _after_too_few_seeds(standing, lead),
+        _after_too_few_seeds(standing, lead, power),
         *(_after_distrust(standing, lead, trust)),
         _after_no_lead(standing, lead, power),
         _after_a_loss(standing, lead),
@@ -108,10 +108,19 @@ def _after_failures(standing: Standing) -> str | None:
     return f"Take up again what failed: `dcasearch retry {name}`, then {_RUN} ({failures})."
 
 
-def _after_too_few_seeds(standing: Standing, lead: Difference | None) -> str | None:
+def _after_too_few_seeds(standing: Standing, lead: Difference | None, power: Power | None) -> str | None:
     if lead is None or lead.seeds_known:
         return None
-    return f"Train {ENOUGH} seeds: write {_written_seeds(standing, ENOUGH)} into the YAML, then {_RUN}."
+    written = f"write {_written_seeds(standing, ENOUGH)} into the study's YAML, then {_RUN} trains them alone"
+    least = None if power is None else power.headline.at_least
+    if power is None or power.images is None or least is None or abs(lead.value) >= least:
+        return f"Train {ENOUGH} seeds: {written}."
+    images = images_for(power, abs(lead.value))
+    wanted = "more" if images is None else f"about {images:,}"
+    return (
+        f"Take both for equal, or measure on {wanted} images: {power.images:,} cannot show a lead this small. "
+        f"`dcasearch export {standing.study.name}` writes the chosen one. For {ENOUGH} seeds {written}."
+    )
 
 
 def _written_seeds(standing: Standing, number: int) -> str:

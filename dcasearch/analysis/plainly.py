@@ -9,8 +9,8 @@ from dcasearch.architecture.words import aspects_of, difference_of
 
 _SENDERS: Mapping[str, str] = {
     "chain": "the one before it",
-    "dense": "all earlier ones of its stage",
-    "tree": "those 1, 2, 4, … before it in its stage",
+    "dense": "all earlier ones of its stage, the first one that of the block before it",
+    "tree": "those 1, 2, 4, … before it in its stage, the first one that of the block before it",
     "custom": "chosen earlier ones",
 }
 """From whom a block receives, by topology."""
@@ -40,9 +40,13 @@ def difference_plainly(network: Network, other: Network, name: str) -> str:
         said = difference_of(network, other)
         what = "Both are connected, in different ways" if network.edges and other.edges else "Other attention"
         return f"{what}: {said}." if said else f"It is {name} itself."
-    ours, theirs = aspects_of(network)["attention"], aspects_of(other)["attention"]
-    same = "The attention is the same." if ours == theirs else f"Its attention is {ours}, not {theirs}."
-    return f"Its attention blocks are connected, those of {name} are not. {same}"
+    said, theirs = aspects_of(network), aspects_of(other)["attention"]
+    same = "The attention is the same."
+    if said["attention"] != theirs:
+        same = f"Its attention is {said['attention']}, not {theirs}, so a lead is not the connections' alone."
+    places = {dimension: said[dimension].partition(" into ")[2] for dimension in network.dimensions}
+    where = " and ".join(f"{dimension} attention into {place}" for dimension, place in places.items())
+    return f"It connects {where}; {name} connects nothing. {same}"
 
 
 def _connections(network: Network, said: Mapping[str, str]) -> Iterator[str]:

@@ -184,7 +184,7 @@ def _told(chosen: Compared, other: Compared) -> str:
     if lead is None:
         return f"Not known: it is {amount}."
     if word == f"needs {ENOUGH} seeds":
-        return f"Needs {ENOUGH} seeds: it is {amount}, but {_too_few(chosen, other)}."
+        return f"Not known yet: it is {amount}, but {_too_few(chosen, other)}."
     if word not in ("yes", "no"):
         return f"Not known ({word}): it is {amount}."
     margin = "" if lead.margin is None else f" ± {metric.amount(lead.margin)}"
@@ -197,7 +197,7 @@ def _told(chosen: Compared, other: Compared) -> str:
 
 def _too_few(chosen: Compared, other: Compared) -> str:
     seeds = min(len(chosen.seeds), len(other.seeds))
-    return f"with {_seeds(seeds)} each nobody can tell that from noise"
+    return f"{_seeds(seeds)} each cannot tell that from noise: it needs {ENOUGH} seeds"
 
 
 def _sure(evidence: _Evidence, reference: Compared | None) -> str:
@@ -206,9 +206,8 @@ def _sure(evidence: _Evidence, reference: Compared | None) -> str:
     if reference is not None and lead is not None and lead.margin is not None:
         low, high = lead.value - lead.margin, lead.value + lead.margin
         unit = reference.headline.unit_of_differences
-        numbers = f"{low:+{lead.digits}} to {high:+{lead.digits}} {unit}".rstrip()
-        lacks = _lacking(lead)
-        said.append(f"{numbers}: the 95% interval of the lead{f', {lacks}' if lacks else ''}.")
+        numbers = f"{low:+{lead.digits}} to {high:+{lead.digits}} {unit}".rstrip().replace("-", "−")
+        said.append(f"{numbers}: the 95% interval of the lead{_lacking(lead)}.")
     images = "" if evidence.power is None or evidence.power.images is None else f", {evidence.power.images:,} images"
     said.append(f"{_seeds(len(evidence.chosen.seeds)).capitalize()}{images}.")
     if told := _told_apart(evidence.power, lead, evidence.chosen):
@@ -217,15 +216,14 @@ def _sure(evidence: _Evidence, reference: Compared | None) -> str:
 
 
 def _lacking(lead: Difference) -> str:
-    """Return what an interval does not hold."""
-    missing = []
+    """Return what an interval is made of, where it does not hold everything."""
+    if not lead.seeds_known and not lead.images_known:
+        return ", by neither seeds nor images, so the true one is wider"
     if not lead.seeds_known:
-        missing.append("without the noise of the seeds, so it is too narrow")
+        return " by the images alone. The noise between seeds is not known, so the true interval is wider"
     if not lead.images_known:
-        missing.append("without that of the images")
-    if lead.seeds_alone:
-        missing.append("by seeds alone")
-    return ", ".join(missing)
+        return " by the seeds alone. The number of images is not known, so the true interval is wider"
+    return " by the seeds alone" if lead.seeds_alone else ""
 
 
 def _told_apart(power: Power | None, lead: Difference | None, chosen: Compared) -> str:
@@ -235,7 +233,8 @@ def _told_apart(power: Power | None, lead: Difference | None, chosen: Compared) 
         return f"Only a lead above {chosen.headline.amount(lead.margin)} counts{at_once}."
     if power is not None and power.headline.at_least is not None:
         least = chosen.headline.amount(power.headline.at_least)
-        return f"On so few images no lead below {least} can count, whatever the seeds say."
+        images = "so few" if power.images is None else f"{power.images:,}"
+        return f"On {images} images a lead below {least} cannot count, however many seeds are trained."
     return ""
 
 
@@ -246,7 +245,9 @@ def _cost(store: Store, standing: Standing, evidence: _Evidence, reference: Comp
 def _search_cost(standing: Standing) -> str:
     trials = [trial for fidelity in standing.fidelities for trial in fidelity.trials]
     trained = sum(trial.epochs > 0 and trial.state is not State.DUPLICATE for trial in trials)
-    return f"{duration(standing.seconds)} of one worker: {len(trials):,} trials, {trained:,} of them trained."
+    others = " (the others were infeasible or copies, and cost nothing)" if trained < len(trials) else ""
+    told = f"{len(trials):,} trials of all fidelities, {trained:,} of them trained{others}"
+    return f"{duration(standing.seconds)} of one worker: {told}."
 
 
 def _network_cost(
@@ -259,19 +260,20 @@ def _network_cost(
         other = stored_cost(study, store, reference.architecture_id)
         if other is None and count:
             other = cost_of(study, store, store.get_architecture(reference.architecture_id))
-    than = "" if reference is None else f"; compared with {reference.shown}"
+    than = "" if reference is None else f" than {reference.shown}"
     params, macs = ("", "") if other is None else (_more(own.params, other.params), _more(own.macs, other.macs))
     counted = f"{short(own.params)} parameters{params and f' ({params}{than})'}, "
     counted += f"{short(own.macs)} multiply-adds{macs and f' ({macs})'}"
-    return f"The network: {counted}, on images of {study.fidelities[-1].resolution} pixels."
+    side = study.fidelities[-1].resolution
+    return f"The network: {counted}, for images of {side} × {side} pixels."
 
 
 def _more(ours: int, theirs: int) -> str:
     """Return e.g. `2.3% more`, `25% fewer`, `3.3 times as many`."""
     if ours == theirs or not theirs:
-        return "as many" if ours == theirs else "none there"
+        return "no more" if ours == theirs else "none there, more"
     if ours > 2 * theirs:
-        return f"{ours / theirs:.2g} times as many"
+        return f"{ours / theirs:.2g} times more"
     change = 100 * abs(ours - theirs) / theirs
     return f"{change:{'.0f' if change >= 10 else '.2g'}}% {'more' if ours > theirs else 'fewer'}"
 

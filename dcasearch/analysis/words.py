@@ -56,7 +56,7 @@ def too_small(powers: Sequence[Power]) -> str | None:
         return None
     most = max(power.seeds for power in powers)
     seeds = "one seed" if most == 1 else f"{most} seeds"
-    return f"Too small to tell networks apart: each has {seeds}, and a lead counts from {ENOUGH} on."
+    return f"Too small to tell networks apart: each has {seeds}, a lead counts from {ENOUGH} seeds on."
 
 
 def cells(power: Power, *, of_loss: bool = False) -> dict[str, str]:

@@ -28,7 +28,7 @@ _ENDS, _MOST_CLASSES = 5, 12
 MOST_TRIALS = 40
 """Of a fidelity with more trials the best are printed."""
 _BEST = 20
-_BESIDE = 100
+_BESIDE = 140
 """Characters of a line from which on an answer stands beside its question."""
 
 
@@ -38,14 +38,14 @@ def print_story(console: Console, story: Story) -> None:
     if console.width < _BESIDE:
         for question, answer in story.lines:
             console.print(question, style="bold")
-            told = answer.replace("`", "")
-            console.print(textwrap.fill(told, console.width - 1, initial_indent="  ", subsequent_indent="  "))
+            indent = "  "
+            console.print(textwrap.fill(answer, console.width - 1, initial_indent=indent, subsequent_indent=indent))
         return
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for question, answer in story.lines:
-        table.add_row(question, answer.replace("`", ""))
+        table.add_row(question, answer)
     console.print(table)
 
 
@@ -103,7 +103,8 @@ def _print_classes(console: Console, standing: Standing) -> None:
 def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStanding) -> None:
     states = ", ".join(f"{fidelity.counts[state]} {state}" for state in State if fidelity.counts.get(state))
     states = states or ("no trial yet" if fidelity.baselines else "not begun")
-    kind = f" ({fidelity.score}, nothing is trained)" if fidelity.score else ""
+    level = next(level for level in standing.study.fidelities if level.name == fidelity.name)
+    kind = f" ({fidelity.score}, nothing is trained)" if fidelity.score else f", {level.epochs} epochs, held-out images"
     console.print(f"\n{fidelity.name}{kind}: {states}", style="bold")
     if again := [trial for trial in fidelity.trials if trial.retries]:
         times = ", ".join(f"trial {trial.number}: {trial.retries}" for trial in again)
@@ -165,7 +166,7 @@ def _comparison(candidates: Sequence[Compared], leader: Compared | None, standin
     headline = candidates[0].headline
     others = next((others_of(candidate) for candidate in candidates if candidate.trained), ())
     heads = [headline.heading, *(metric.heading for metric in others)]
-    table = make_table("", *heads, "seeds", *LEADS, "id")
+    table = make_table("", *heads, "seeds (which)", *LEADS, "id")
     for candidate in candidates:
         if not candidate.trained:
             table.add_row(candidate.shown, "failed", *[""] * len(others), "", "", "", candidate.failure)
@@ -174,7 +175,7 @@ def _comparison(candidates: Sequence[Compared], leader: Compared | None, standin
             candidate.shown,
             _mean_and_spread(candidate.compared, headline.digits),
             *(f"{statistics.fmean(candidate.values[metric.name]):{metric.digits}}" for metric in others),
-            ", ".join(map(str, candidate.seeds)),
+            f"{len(candidate.seeds)} ({', '.join(map(str, candidate.seeds))})",
             in_numbers(candidate.behind),
             counts(candidate.behind),
             short(candidate.architecture_id, ids),
