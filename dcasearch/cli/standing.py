@@ -103,8 +103,8 @@ def _print_classes(console: Console, standing: Standing) -> None:
 def _print_fidelity(console: Console, standing: Standing, fidelity: FidelityStanding) -> None:
     states = ", ".join(f"{fidelity.counts[state]} {state}" for state in State if fidelity.counts.get(state))
     states = states or ("no trial yet" if fidelity.baselines else "not begun")
-    level = next(level for level in standing.study.fidelities if level.name == fidelity.name)
-    kind = f" ({fidelity.score}, nothing is trained)" if fidelity.score else f", {level.epochs} epochs, held-out images"
+    epochs = next((f", {f.epochs} epochs" for f in standing.study.fidelities if f.name == fidelity.name), "")
+    kind = f" ({fidelity.score}, nothing is trained)" if fidelity.score else f"{epochs}, held-out images"
     console.print(f"\n{fidelity.name}{kind}: {states}", style="bold")
     if again := [trial for trial in fidelity.trials if trial.retries]:
         times = ", ".join(f"trial {trial.number}: {trial.retries}" for trial in again)

@@ -49,9 +49,11 @@ def test_differences_from_a_network_without_connections_name_the_connections_and
     connected = network(attention=SE, connections={"function": "direct"})
     other = {"name": "se", "reduction": 4}
     assert difference_plainly(connected, network(attention=SE), "vanilla se") == (
-        "Its attention blocks are connected, those of vanilla se are not. The attention is the same."
+        "It connects channel attention into all stages; vanilla se connects nothing. The attention is the same."
     )
-    assert "not SE r=4 in all stages." in difference_plainly(connected, network(attention=other), "vanilla se")
+    assert "not SE r=4 in all stages, so a lead is not the connections' alone." in difference_plainly(
+        connected, network(attention=other), "vanilla se"
+    )
     both = difference_plainly(connected, network(attention=SE, connections={"function": "softmax"}), "dca se")
     assert both == "Both are connected, in different ways: channel function direct, not softmax."
     assert difference_plainly(connected, connected, "dca se") == "It is dca se itself."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def test_the_reference_is_the_same_attention_without_connections_and_else_the_hi
         (1.0, 1.5, True, "no", "No: it is 1.00 points ahead of vanilla se, within the margin of ± 1.50 points."),
         (-1.0, 1.5, True, "no", "No: it is 1.00 points behind vanilla se, within the margin of ± 1.50 points."),
         (-2.0, 1.5, True, "no", "No, it is worse: 2.00 points behind vanilla se, more than the margin of ± 1.50"),
-        (2.0, 1.5, False, "needs 3 seeds", "Needs 3 seeds: it is 2.00 points ahead of vanilla se, but with one seed"),
+        (2.0, 1.5, False, "needs 3 seeds", "Not known yet: it is 2.00 points ahead of vanilla se, but one seed each"),
     ],
 )
 def test_better_begins_with_a_word(
@@ -91,18 +92,20 @@ def test_better_begins_with_a_word(
 
 def test_sure_has_the_interval_the_seeds_and_the_images(ended: Store) -> None:
     told = story(ended, with_lead(standing_of(ended, "tiny"), 2.0, 1.5, seeds_known=False))
-    assert "+0.50 to +3.50 points: the 95% interval of the lead, without the noise of the seeds" in told.sure
+    assert (
+        "+0.50 to +3.50 points: the 95% interval of the lead by the images alone. The noise between seeds" in told.sure
+    )
     assert "One seed, 359 images." in told.sure
-    assert "On so few images no lead below" in told.sure
+    assert "On 359 images a lead below" in told.sure
 
 
 def test_cost_is_the_study_s_and_the_network_s_beside_its_reference(ended: Store) -> None:
     standing = standing_of(ended, "tiny")
-    assert "7 trials, 7 of them trained." in story_of(ended, standing).cost
+    assert "7 trials of all fidelities, 7 of them trained." in story_of(ended, standing).cost
     assert "vanilla se" not in story_of(ended, standing).cost  # nobody has counted it
     counted = story_of(ended, standing, count=True).cost
-    assert "; compared with vanilla se), " in counted
-    assert "on images of 16 pixels." in counted
+    assert " than vanilla se), " in counted
+    assert "for images of 16 × 16 pixels." in counted
 
 
 def test_a_baseline_of_a_higher_mean_is_named_beside_the_reference(ended: Store) -> None:
@@ -124,6 +127,18 @@ def test_too_few_seeds_ask_for_three(ended: Store) -> None:
     said = step(ended, standing_of(ended, "tiny"))
     assert "`final: {seeds: [1000, 1001, 1002]}`" in said
     assert "`dcasearch run STUDY.yaml`" in said
+
+
+def test_a_lead_that_the_images_hide_asks_for_more_images_and_three_seeds_ask_alone_where_they_do_not(
+    ended: Store,
+) -> None:
+    standing = standing_of(ended, "tiny")
+    hidden = step(ended, with_lead(standing, 0.2, 3.0, seeds_known=False))
+    assert re.match(
+        r"Take both for equal, or measure on about [\d,]+ images: 359 cannot show a lead this small\.", hidden
+    )
+    assert "For 3 seeds write `final: {seeds: [1000, 1001, 1002]}`" in hidden
+    assert step(ended, with_lead(standing, 40.0, 3.0, seeds_known=False)).startswith("Train 3 seeds: write `final: ")
 
 
 def test_a_lead_that_counts_is_exported_and_a_loss_is_not(ended: Store) -> None:

@@ -20,8 +20,8 @@ def test_a_metric_that_is_no_share_of_images_is_told_apart_by_seeds_alone_and_sa
 @pytest.mark.parametrize(
     ("seeds", "said"),
     [
-        ([1, 1], "Too small to tell networks apart: each has one seed, and a lead counts from 3 on."),
-        ([1, 2], "Too small to tell networks apart: each has 2 seeds, and a lead counts from 3 on."),
+        ([1, 1], "Too small to tell networks apart: each has one seed, a lead counts from 3 seeds on."),
+        ([1, 2], "Too small to tell networks apart: each has 2 seeds, a lead counts from 3 seeds on."),
         ([1, 3], None),
         ([], None),
     ],

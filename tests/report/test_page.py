@@ -118,7 +118,7 @@ def test_the_first_screen_has_the_six_answers_and_what_was_asked(section: Sectio
     assert re.findall(r"<h3>(.*?)</h3>", first) == [question for question, _ in section.story.lines]
     assert [answer.key for answer in section.answers] == ["chosen", "differs", "better", "sure", "cost", "next"]
     assert section.question in first
-    assert section.answers[2].first == "Needs 3 seeds"
+    assert section.answers[2].first == "Not known yet"
     assert "<code>dcasearch run STUDY.yaml</code>" in first
     assert "Drawing of the chosen network" in first
 
