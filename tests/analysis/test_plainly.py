@@ -51,7 +51,8 @@ def test_differences_from_a_network_without_connections_name_the_connections_and
     assert difference_plainly(connected, network(attention=SE), "vanilla se") == (
         "It connects channel attention into all stages; vanilla se connects nothing. The attention is the same."
     )
-    assert "not SE r=4 in all stages, so a lead is not the connections' alone." in difference_plainly(
+    told = difference_plainly(connected, network(attention=other), "vanilla se")
+    assert told.endswith("not SE r=4 in all stages, so a lead is not the connections' alone.")
         connected, network(attention=other), "vanilla se"
     )
     both = difference_plainly(connected, network(attention=SE, connections={"function": "softmax"}), "dca se")
