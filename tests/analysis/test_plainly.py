@@ -53,8 +53,6 @@ def test_differences_from_a_network_without_connections_name_the_connections_and
     )
     told = difference_plainly(connected, network(attention=other), "vanilla se")
     assert told.endswith("not SE r=4 in all stages, so a lead is not the connections' alone.")
-        connected, network(attention=other), "vanilla se"
-    )
     both = difference_plainly(connected, network(attention=SE, connections={"function": "softmax"}), "dca se")
     assert both == "Both are connected, in different ways: channel function direct, not softmax."
     assert difference_plainly(connected, connected, "dca se") == "It is dca se itself."
