@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dcasearch.data import coco_faults
+from dcasearch.data.reading import Reading
 from dcasearch.data.boxes import BoxedPart, ShownObjects, strata
 from dcasearch.data.coco_faults import SECTIONS, Fault, Faults, Sections
 from dcasearch.data.images import Unreadable, decode, open_image
@@ -115,7 +116,7 @@ class Coco:
 
 
 @DATASETS.register("coco")
-def open_coco_set(root: Path | None) -> DataSet:
+def open_coco_set(root: Path | None, reading: Reading) -> DataSet:
     """Return COCO's images with boxes, or others in its layout; its validation images stand for a test part too.
 
     Raises:

@@ -24,7 +24,8 @@ from torch.utils.data import DataLoader, Dataset
 from dcasearch.artifacts import remove_leftovers
 from dcasearch.data.files import leave_group
 from dcasearch.data.folders import fingerprint_of, list_any
-from dcasearch.data.images import Corrupt, Listing, Unreadable, decode, open_image
+from dcasearch.data.images import Corrupt, Unreadable, decode, open_image, orientation_of, turned
+from dcasearch.data.listing import Listing
 from dcasearch.data.prepared import INDEX, UNFINISHED, Index, PartIndex, is_prepared, read_index
 from dcasearch.data.shards import Shards, sha256_of
 from dcasearch.data.views import reduction_for
@@ -221,21 +222,26 @@ def _decoded(listing: Listing, shards: Shards, number: int) -> tuple[NDArray[np.
     for place, row in enumerate(rows):
         path, name = listing.path(row), f"{shards.part}/{listing.files[row][0]}"
         try:
-            pixels[place] = np.asarray(_square(path, shards.size))
+            pixels[place] = np.asarray(_square(path, shards.size, listing.reading))
         except Unreadable as error:
             # Below the root, so that the index does not depend on where the original lay.
             unreadable[row] = (name, str(error).replace(path, name))
     return pixels, unreadable
 
 
-def _square(path: str, size: int) -> Image.Image:
+def _square(path: str, size: int, reading: Reading) -> Image.Image:
     """Return the centre square of an image, resized."""
-    with open_image(path) as opened:
-        reduction = reduction_for(opened.size, _OVERSAMPLING * size)
-        image = decode(opened, reduction)
-    side = min(image.size)
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    return image.resize((size, size), Image.Resampling.BICUBIC, (left, top, left + side, top + side))
+    with open_image(path, reading) as opened:
+        stored, reduction = opened.size, reduction_for(opened.size, _OVERSAMPLING * size)
+        orientation = orientation_of(opened) if reading.upright else 1
+        image = decode(opened, reduction, reading)
+    width, height = image.size
+    if reading.exact and image.size != stored:
+        width, height = stored[0] / reduction, stored[1] / reduction
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    box = (left, top, left + side, top + side)
+    return turned(image.resize((size, size), Image.Resampling.BICUBIC, box), orientation)
 
 
 def _write(shards: Shards, number: int, pixels: NDArray[np.uint8], unreadable: dict[int, tuple[str, str]]) -> Shard:

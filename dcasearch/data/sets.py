@@ -63,6 +63,7 @@ class FilePart:
     paths: tuple[str, ...]
     groups: Indices | None = None
     """Group of each image; the images of a group stay on one side of a split."""
+    reading: Reading = OLDEST
 
     def name_of(self, index: int) -> str:
         """Return the path of an image."""
@@ -126,8 +127,8 @@ class DataSet:
         return Source(class_names=self.classes, mean=self.mean, std=self.std, size=self.size, reading=reading)
 
 
-Opener: TypeAlias = Callable[[Path | None], DataSet]
-"""Takes the root folder. Fast: lists files, decodes nothing."""
+Opener: TypeAlias = Callable[[Path | None, Reading], DataSet]
+"""Takes the root folder, and how image files are read where it has any. Fast: lists files, decodes nothing."""
 DATASETS: Registry[Opener] = Registry("a data set")
 
 
@@ -138,12 +139,12 @@ def open_whole(data: Data) -> DataSet:
         UserError: no such data set.
         DataError: its files are missing or of another layout.
     """
-    return _open(data.name, root_of(data))
+    return _open(data.name, root_of(data), data.reading)
 
 
 @lru_cache(maxsize=4)
-def _open(name: str, root: str | None) -> DataSet:
-    return DATASETS[name](None if root is None else Path(root).expanduser())
+def _open(name: str, root: str | None, reading: ReadingVersion) -> DataSet:
+    return DATASETS[name](None if root is None else Path(root).expanduser(), READINGS[reading])
 
 
 def existing(name: str, root: Path | None, layout: str) -> Path:
