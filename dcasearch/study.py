@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from dcasearch.analysis.data import dangers, described
+from dcasearch.analysis.data import as_begun, dangers, described
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import open_artifacts
 from dcasearch.config.study import Fidelity
@@ -81,6 +81,7 @@ def run(
     check_variables(loaded)
     with ExitStack() as stack:
         store = store or stack.enter_context(Store.open(storage_of(loaded.study), create=True))
+        loaded = as_begun(loaded, store)
         lease = stack.enter_context(store.lease(loaded.study.name))
         executor = executor or stack.enter_context(open_executor(loaded.study, secret=store.secret))
 

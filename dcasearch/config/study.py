@@ -48,6 +48,12 @@ Classes = Annotated[
 """How many, or which."""
 
 
+ReadingVersion: TypeAlias = Literal[1, 2]
+"""How image files are found and read; `dcasearch.data.reading` says what each does."""
+NEWEST_READING: ReadingVersion = 2
+"""Of studies that begin now."""
+
+
 class Data(Frozen):
     """A data set and how much of train is held out for the search."""
 
@@ -71,6 +77,9 @@ class Data(Frozen):
     """Bytes, e.g. 200G: more than that is not copied but an error."""
     max_corrupt: Annotated[float, Field(ge=0, le=1, strict=False)] = 0.001
     """Share of unreadable images over which a run stops with their list."""
+    reading: ReadingVersion = 1
+    """Version of how image files are found and read (docs/data.md). A YAML that does not say it means the newest, for
+    a study that was begun before versions the first."""
 
 
 class Bound(Frozen):

@@ -10,9 +10,10 @@ box.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, Self, TypeAlias
+from typing import Self
 
-ReadingVersion: TypeAlias = Literal[1, 2]
+from dcasearch.config.study import ReadingVersion
+
 FORMATS = ("BMP", "GIF", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
 """Formats that version 2 decodes, by Pillow's names. MPO is a JPEG with several views, as some cameras write it."""
 
@@ -44,5 +45,3 @@ READINGS: dict[ReadingVersion, Reading] = {
 }
 OLDEST: Reading = READINGS[1]
 """Of studies, prepared sets and specs of versions that did not say it."""
-NEWEST: ReadingVersion = 2
-"""Of new ones."""
