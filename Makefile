@@ -15,6 +15,7 @@ quickstart: .venv/.run  ## a real study on real images, to an exported model (ab
 	$(BIN)/dcasearch run studies/quickstart.yaml
 	$(BIN)/dcasearch export quickstart --out best.yaml --weights best.safetensors
 	$(BIN)/dcasearch verify best.yaml
+	$(BIN)/dcasearch report quickstart --out report
 
 test: .venv/.dev  ## the tests (about 8 minutes on 2 cores)
 	$(BIN)/python -m pytest -q -n 2

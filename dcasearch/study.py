@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from dcasearch.analysis.announcing import facts_of, plan_events, pruning_of, run_event
 from dcasearch.analysis.data import as_begun, dangers, described
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import open_artifacts
@@ -32,7 +33,6 @@ from dcasearch.search.ledger import Ledger
 from dcasearch.search.parents import WithParents
 from dcasearch.search.pipeline import Phase, Pipeline
 from dcasearch.search.planning import Promoter, Racer, plan_grid, plan_users
-from dcasearch.search.pruning import rungs
 from dcasearch.search.requests import Requests
 from dcasearch.search.retention import Disk
 from dcasearch.search.roles import Roles
@@ -121,6 +121,9 @@ class _Run:
 
     def run(self) -> Outcome:
         self._register()
+        self.observe(run_event(self.study, self.space, self.started))
+        for planned in plan_events(self.study, self.space, self.data, self.store):
+            self.observe(planned)
         for note in (*self.loaded.notes, *dangers(self.study, self.data)):
             self.observe(Event("note", self.study.name, note))
         self.disk.clear()
@@ -293,15 +296,11 @@ class _Run:
             total = (promotion.top + promotion.random) * len(ledger.fidelity.seeds)
         elif promotion is not None or len(ledger.fidelity.seeds) > 1:
             total = len(ledger.planned()) + len(ledger.trials)
-        self._begin(f"{ledger.fidelity.name} trials", ledger.fidelity, total, counts)
+        self._begin(f"{ledger.fidelity.name} trials", ledger.fidelity, total, pruning_of(ledger.fidelity) | counts)
 
     def _begin(self, label: str, fidelity: Fidelity, total: int | None, known: Mapping[str, Value]) -> None:
         """Announce a phase: `total` trainings, of which `known` (by state) ended before this run."""
-        steps = rungs(fidelity.pruner, fidelity.epochs)
-        fields = {"total": total, "epochs": fidelity.epochs, "rungs": ", ".join(map(str, steps)), **known}
-        fields["metric"] = (SCORE if fidelity.score is not None else TASKS[self.study.task].headline).name
-        if fidelity.score is not None:
-            fields["score"] = fidelity.score
+        fields = {"total": total, **facts_of(self.study, fidelity, self.data), **known}
         self.observe(Event("phase", label, fields=fields))
 
     def _out_of_time(self) -> str | None:

@@ -1,17 +1,12 @@
-"""The user's day in real processes: run, kill, run again, status, export, verify, load; the dashboard beside a run."""
+"""The user's day in real processes: run, kill, run again, status, export, verify, load."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -135,85 +130,3 @@ def test_a_signal_to_the_whole_terminal_ends_a_run_with_one_sentence(
     assert "Traceback" not in text
     assert text.splitlines()[-1] == f"interrupted; nothing is lost, `dcasearch run {study}` goes on"
     assert psutil.wait_procs(workers, timeout=60)[1] == []
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
-
-
-def fetch(url: str, seconds: float = 60) -> Any:
-    """Return the JSON that an address serves, waiting for its server to start."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=30) as answer:
-                return json.load(answer)
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.3)
-
-
-@contextmanager
-def browser(folder: Path) -> Iterator[Any]:
-    """A headless Chromium."""
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("chromium and chromedriver are not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"):
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={folder}")
-    options.add_argument("--window-size=1400,1000")
-    opened = webdriver.Chrome(options=options, service=Service(driver))
-    try:
-        yield opened
-    finally:
-        opened.quit()
-
-
-def text_of(page: Any, words: str, seconds: float = 60) -> str:
-    """Return what a page shows once it shows these words."""
-    from selenium.webdriver.common.by import By
-
-    end = time.monotonic() + seconds
-    while True:
-        text: str = page.find_element(By.TAG_NAME, "body").text
-        if words in text or time.monotonic() > end:
-            return text
-        time.sleep(0.3)
-
-
-def test_the_dashboard_shows_a_study_while_it_runs_and_does_not_disturb_it(
-    write_study: WriteStudy, tmp_path: Path
-) -> None:
-    study = write_study(**STUDY)
-    address = f"http://127.0.0.1:{(port := free_port())}"
-    with started("run", study) as run, browser(tmp_path / "chromium") as page:
-        text = read_until(run, "proxy trial 1 epoch 1/3")
-        with started("dashboard", "tiny", "--port", port):
-            listed = fetch(f"{address}/api/studies")
-            assert run.poll() is None
-            names = {entry["study_name"]: entry["study_id"] for entry in listed["study_summaries"]}
-            assert "tiny.proxy" in names
-            page.get(f"{address}/dashboard")
-            assert "tiny.proxy" in text_of(page, "tiny.proxy")
-            rest, _ = run.communicate(timeout=240)
-            assert run.returncode == 0, text + rest
-            page.get(f"{address}/dashboard/studies/{names['tiny.proxy']}/trials?numbers=0")
-            shown = text_of(page, "architecture")
-            page.save_screenshot(str(tmp_path / "trials.png"))
-            assert re.search(r"Trial 0 ", shown)
-            assert "Complete" in shown
-            page.get(f"{address}/dashboard/studies/{names['tiny.proxy']}/note")
-            assert "leader's lead" in text_of(page, "4 complete")
-            page.save_screenshot(str(tmp_path / "note.png"))
-    assert "failed" not in text + rest
-    assert "lost" not in text + rest

@@ -33,6 +33,7 @@ LEVELS = [
         "study",
         "analysis",
         "report",
+        "dashboard",
         "export",
         "ablation",
         "interpretation",

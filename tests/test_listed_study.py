@@ -15,8 +15,8 @@ from dcasearch.analysis.forecast import forecast
 from dcasearch.analysis.standing import standing_of
 from dcasearch.cli.standing import print_standing
 from dcasearch.config.study import Study
+from dcasearch.dashboard.notes import leaders
 from dcasearch.models import cost
-from dcasearch.report.dashboard import note
 from dcasearch.search.work import Event
 from dcasearch.space import LoadedStudy, read_space
 from dcasearch.store import Store
@@ -102,7 +102,7 @@ def test_status_shows_the_label_of_every_trial_and_of_the_leader(ended: tuple[St
 def test_the_dashboard_s_note_shows_the_leader_s_label(ended: tuple[Store, Simulated, list[Event]]) -> None:
     standing = standing_of(ended[0], "tiny")
     assert standing.winner is not None
-    assert f"({standing.winner.trials[0].label})" in note(standing.fidelities[0])
+    assert f"({standing.winner.trials[0].label})" in leaders(standing.fidelities[0])
 
 
 def test_the_forecast_counts_a_row_that_is_a_baseline_once() -> None:

@@ -41,11 +41,12 @@ def findings_of(store: Store, standing: Standing) -> Findings:
     powers = {fidelity.name: fidelity.power for fidelity in standing.fidelities}
     connecting = (connecting_of(trained, powers[trained.fidelity]) for trained in networks)
     trained = [fidelity for fidelity in standing.fidelities if fidelity.score is None]
+    most = max(trained or standing.fidelities, key=lambda fidelity: len(fidelity.trials))
     return Findings(
         networks=networks,
         fronts=tuple(front for f in standing.fidelities if (front := front_of(f)) is not None),
         growths=tuple(growth for f in standing.fidelities if (growth := growth_of(f)) is not None),
-        importance=importance_of(max(trained, key=lambda fidelity: len(fidelity.trials)), records),
+        importance=importance_of(most, records),
         connecting=tuple(at for at in connecting if at.places),
         curves=curves_of(standing, records),
         alphas=alphas_of(standing, records),

@@ -8,17 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from dcasearch.analysis.device_speed import DeviceSpeed, speed_on
+from dcasearch.analysis.parents import constant_parents, parents_trained
 from dcasearch.analysis.races import RaceForecast, foresee_races
 from dcasearch.analysis.shared_memory import shared_memory_free, shared_memory_needed, shared_memory_problem
-from dcasearch.architecture import vanilla_of
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.data import DataInfo
 from dcasearch.metrics import METRICS
 from dcasearch.models import cost
 from dcasearch.search.objectives import violation
 from dcasearch.search.sharing import kept_weights
-from dcasearch.space import Count, Point, Space, count_distinct, parents_of, size
-from dcasearch.space.parents import may_be_constant
+from dcasearch.space import Count, Point, Space, count_distinct, size
 from dcasearch.store import Store
 from dcasearch.training import continues, later_continues
 
@@ -225,12 +224,12 @@ def _phases(
         first = len(fidelity.seeds) if fidelity.race is None or wanted < 2 else max(2, len(fidelity.seeds))
         trainings = wanted * first + baselines * len(fidelity.seeds)
         if fidelity.parent is not None:
-            parents = _parents(study, space, fidelity)
+            parents = parents_trained(study, space, fidelity)
             name = f"{fidelity.name} parents"
             longest = parents * len(fidelity.all_seeds)
             phase = _phase(name, fidelity.parent, longest, study, points, classes, images, speed)
             phases.append(phase if fidelity.race is None else replace(phase, least=parents * first))
-        elif constants := _constant_parents(study, space, fidelity, wanted, trained=points if whole else ()):
+        elif constants := constant_parents(study, space, fidelity, wanted, trained=points if whole else ()):
             name, longest = f"{fidelity.name} parents", constants * len(fidelity.all_seeds)
             phase = _phase(name, fidelity, longest, study, points, classes, images, speed)
             phases.append(phase if fidelity.race is None else replace(phase, least=constants * first))
@@ -245,9 +244,9 @@ def _phases(
         trainings = (1 + len(space.baselines(study.baselines))) * len(study.final.seeds)
         last = study.fidelities[-1]
         if last.parent is not None:
-            parents = _parents(study, space, last) * len(study.final.seeds)
+            parents = parents_trained(study, space, last) * len(study.final.seeds)
             phases.append(_phase("final parents", last.parent, parents, study, points, classes, images, speed))
-        elif constants := _constant_parents(study, space, last, 1, final=True):
+        elif constants := constant_parents(study, space, last, 1, final=True):
             parents = constants * len(study.final.seeds)
             phases.append(_phase("final parents", last, parents, study, points, classes, images, speed))
         phases.append(_phase("final", study.fidelities[-1], trainings, study, points, classes, images, speed))
@@ -304,34 +303,6 @@ def _beginnings(study: Study, phases: Sequence[Phase]) -> int:
     return sum(phase.trainings for phase in phases if phase.name in begun)
 
 
-def _parents(study: Study, space: Space, fidelity: Fidelity) -> int:
-    """Return the distinct vanilla networks that a fidelity starts from: the space's, and its baselines'."""
-    found = parents_of(space, fidelity.initialize.max_parents) or ()
-    baselines = [vanilla_of(baseline.architecture) for baseline in space.baselines(study.baselines)]
-    return len({architecture.id for architecture in (*found, *baselines)})
-
-
-def _constant_parents(
-    study: Study, space: Space, fidelity: Fidelity, most: int, *, trained: Sequence[Point] = (), final: bool = False
-) -> int:
-    """Return how many vanilla networks are trained at most for the constant messages of so many architectures.
-
-    A vanilla baseline is one of them, and is trained anyway, as is one among `trained`, which are then all points of
-    the space. Not so for the final trainings, whose baselines are measured on the test split.
-    """
-    if fidelity.kind == "zero_cost" or not may_be_constant(space):
-        return 0
-    baselines = set() if final else {baseline.architecture.id for baseline in space.baselines(study.baselines)}
-    if trained:
-        there = {point.architecture.id for point in trained} | baselines
-        constant = (point.architecture for point in trained if point.architecture.network.has_constants)
-        return len({vanilla_of(architecture).id for architecture in constant} - there)
-    found = parents_of(space, most + len(space.baselines(True)))
-    if found is None:
-        return most
-    return min(most, len({architecture.id for architecture in found} - baselines))
-
-
 def _passes_of_a_score(fidelity: Fidelity) -> int:
     """Return the forward passes, of one image each, that a score is worth."""
     if fidelity.score == "synflow":
@@ -381,7 +352,7 @@ def _weights(study: Study, space: Space) -> int:
     baselines = len(space.baselines(study.baselines))
     trained = [fidelity for fidelity in study.fidelities if fidelity.kind == "training"]
     kept = sum(kept_weights(study, fidelity) + baselines * len(fidelity.seeds) for fidelity in trained)
-    kept += sum(_parents(study, space, f) * len(f.all_seeds) for f in trained if f.parent is not None)
+    kept += sum(parents_trained(study, space, f) * len(f.all_seeds) for f in trained if f.parent is not None)
     return kept + ((1 + baselines) * len(study.final.seeds) if study.final else 0)
 
 

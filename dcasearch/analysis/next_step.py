@@ -57,7 +57,7 @@ def _while_it_runs(store: Store, standing: Standing) -> str | None:
 
 def _while_it_is_unfinished(standing: Standing) -> str | None:
     missing = missing_of(standing)
-    return None if missing is None else f"`dcasearch run STUDY.yaml` goes on with the study: {missing}."
+    return None if missing is None else f"Go on: `dcasearch run STUDY.yaml`, since {missing}."
 
 
 def missing_of(standing: Standing) -> str | None:
@@ -104,7 +104,8 @@ def _after_failures(standing: Standing) -> str | None:
     if not failed:
         return None
     name = standing.study.name
-    return f"`dcasearch retry {name}` takes up what failed ({', '.join(dict.fromkeys(failed))}), then `dcasearch run`."
+    failures = ", ".join(dict.fromkeys(failed))
+    return f"Take up again what failed: `dcasearch retry {name}`, then {_RUN} ({failures})."
 
 
 def _after_too_few_seeds(standing: Standing, lead: Difference | None) -> str | None:
@@ -206,7 +207,7 @@ def _after_a_loss(standing: Standing, lead: Difference | None) -> str | None:
 
 def _after_a_lead(standing: Standing, lead: Difference | None) -> str:
     name = standing.study.name
-    writes = f"`dcasearch export {name} --out best.yaml` writes the network with its weights"
+    writes = f"Export it: `dcasearch export {name} --out best.yaml` writes the network with its weights"
     if lead is None and not any(fidelity.baselines for fidelity in standing.fidelities):
         return f"{writes}. `baselines: true` in the YAML trains networks to compare it with."
     return f"{writes}, `dcasearch verify best.yaml` checks them."

@@ -38,22 +38,26 @@ def difference_plainly(network: Network, other: Network, name: str) -> str:
     """Return in sentences how a network differs from another one that is called `name`."""
     if not network.edges or other.edges:
         said = difference_of(network, other)
-        return f"{said[0].upper()}{said[1:]}." if said else f"It is {name} itself."
+        what = "Both are connected, in different ways" if network.edges and other.edges else "Other attention"
+        return f"{what}: {said}." if said else f"It is {name} itself."
     ours, theirs = aspects_of(network)["attention"], aspects_of(other)["attention"]
     same = "The attention is the same." if ours == theirs else f"Its attention is {ours}, not {theirs}."
     return f"Its attention blocks are connected, those of {name} are not. {same}"
 
 
 def _connections(network: Network, said: Mapping[str, str]) -> Iterator[str]:
-    """Yield a sentence for each way of connecting, dimensions that are connected alike as one."""
-    alike: dict[tuple[str, str], list[str]] = {}
+    """Yield a sentence for each way of connecting, and a short one for further dimensions of the same way elsewhere."""
+    ways: dict[tuple[str, str], dict[str, list[str]]] = {}
     for dimension in network.dimensions:
-        alike.setdefault((said[dimension], said[f"{dimension} function"]), []).append(dimension)
-    for (where, function), dimensions in alike.items():
-        topology, _, receivers = where.partition(" into ")
+        topology, _, receivers = said[dimension].partition(" into ")
+        ways.setdefault((topology, said[f"{dimension} function"]), {}).setdefault(receivers, []).append(dimension)
+    for (topology, function), by_receivers in ways.items():
         name, _, note = function.partition(" ")
         joined = _JOINED.get(name, f"joined by {name}") + (f" {note}" if note else "")
+        (receivers, dimensions), *rest = by_receivers.items()
         yield (
             f"In {receivers}, each attention block also receives the {' and '.join(dimensions)} attention of "
             f"{_SENDERS[topology]} ({topology}), {joined}."
         )
+        for receivers, dimensions in rest:
+            yield f"In {receivers}, likewise the {' and '.join(dimensions)} attention."

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
+from dcasearch.analysis.answers import Against, Story, duration
 from dcasearch.analysis.asked import asked_of, short
 from dcasearch.analysis.costs import cost_of, stored_cost
 from dcasearch.analysis.measured import FINAL
@@ -18,67 +18,17 @@ from dcasearch.analysis.paired import ENOUGH
 from dcasearch.analysis.plainly import difference_plainly, plainly
 from dcasearch.analysis.power import Difference, Power
 from dcasearch.analysis.standing import Compared, Standing
+from dcasearch.analysis.story_of_list import story_of_list
 from dcasearch.analysis.trust import Trust
 from dcasearch.analysis.words import counts, in_numbers
 from dcasearch.architecture import Network
+from dcasearch.architecture.kinds.declaration import NO_ATTENTION
 from dcasearch.architecture.words import difference_of
 from dcasearch.evaluation import Cost
 from dcasearch.store import Store
 from dcasearch.trial import State
 
-
-@dataclass(frozen=True)
-class Against:
-    """The network that the story is about beside one baseline."""
-
-    name: str
-    architecture_id: str
-    differs: str
-    """What the network has that the baseline has not."""
-    lead: str
-    """The network minus the baseline with its margin, e.g. `+1.39 ± 3.9`; empty where the baseline is not trained."""
-    counts: str
-    """Whether the lead counts: `yes`, `no`, `needs 3 seeds`, …"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Story:
-    """A study's result; each text is a sentence or a few, without a legend, commands in backticks."""
-
-    asked: str
-    """Space, objectives, constraints, budget."""
-    found: str
-    """Which network was chosen, or leads."""
-    differs: str
-    """How it differs from its reference, the baseline of the same attention without connections where there is one."""
-    better: str
-    """Begins with the word of `verdict`."""
-    sure: str
-    """Interval, seeds, images, and what could be told apart."""
-    cost: str
-    """Of the search, and of the network."""
-    next: str
-    """One concrete step."""
-    verdict: str = ""
-    """Whether the network is better than its reference: `yes`, `no`, `needs 3 seeds`, …; empty: nothing to compare."""
-    reference: str = ""
-    """Name of that baseline; empty where there is none."""
-    chosen: Compared | None = None
-    """The network; None where no training has ended, and of a list of architectures."""
-    against: tuple[Against, ...] = ()
-    """The network beside each baseline, the reference first."""
-
-    @property
-    def lines(self) -> tuple[tuple[str, str], ...]:
-        """The six questions with their answers, in the order in which a person asks."""
-        return (
-            ("Which network was chosen?", self.found),
-            (f"How does it differ from {self.reference or 'the baselines'}?", self.differs),
-            ("Is it better?", self.better),
-            ("How sure is that?", self.sure),
-            ("What did it cost?", self.cost),
-            ("What next?", self.next),
-        )
+__all__ = ["Against", "Story", "duration", "reference_of", "story_of"]
 
 
 @dataclass(frozen=True)
@@ -109,8 +59,6 @@ def story_of(store: Store, standing: Standing, trust: Sequence[Trust] = (), *, c
         count: Count the cost of baselines where the database does not hold it; this imports torch.
     """
     if standing.table is not None:
-        from dcasearch.analysis.story_of_list import story_of_list
-
         return story_of_list(store, standing, standing.table)
     evidence = _evidence_of(standing)
     if evidence is None:
@@ -166,8 +114,8 @@ def reference_of(store: Store, chosen: Compared, baselines: Sequence[Compared]) 
 
 
 def _kinds(network: Network) -> tuple[object, set[str]]:
-    """Return the backbone and the kinds of attention."""
-    return network.backbone, {node.kind for node in network.nodes}
+    """Return the backbone and the kinds of attention; a block without attention counts as none of them."""
+    return network.backbone, {node.kind for node in network.nodes} - {NO_ATTENTION}
 
 
 def _against(store: Store, network: Network, baseline: Compared) -> Against:
@@ -260,10 +208,10 @@ def _sure(evidence: _Evidence, reference: Compared | None) -> str:
         unit = reference.headline.unit_of_differences
         numbers = f"{low:+{lead.digits}} to {high:+{lead.digits}} {unit}".rstrip()
         lacks = _lacking(lead)
-        said.append(f"95% interval of the lead: {numbers}{f', {lacks}' if lacks else ''}.")
+        said.append(f"{numbers}: the 95% interval of the lead{f', {lacks}' if lacks else ''}.")
     images = "" if evidence.power is None or evidence.power.images is None else f", {evidence.power.images:,} images"
     said.append(f"{_seeds(len(evidence.chosen.seeds)).capitalize()}{images}.")
-    if evidence.power is not None and (told := _told_apart(evidence.power, evidence.chosen)):
+    if told := _told_apart(evidence.power, lead, evidence.chosen):
         said.append(told)
     return " ".join(said)
 
@@ -280,13 +228,14 @@ def _lacking(lead: Difference) -> str:
     return ", ".join(missing)
 
 
-def _told_apart(power: Power, chosen: Compared) -> str:
-    """Return from which lead on two networks could be told apart here."""
-    if power.headline.observed is not None:
-        return f"A lead of at least {chosen.headline.amount(power.headline.observed)} could be told from noise."
-    if power.headline.at_least is not None:
+def _told_apart(power: Power | None, lead: Difference | None, chosen: Compared) -> str:
+    """Return from which lead on two networks can be told apart here."""
+    if lead is not None and lead.seeds_known and lead.margin is not None:
+        at_once = f", since {lead.comparisons:,} comparisons are made at once" if lead.comparisons > 1 else ""
+        return f"Only a lead above {chosen.headline.amount(lead.margin)} counts{at_once}."
+    if power is not None and power.headline.at_least is not None:
         least = chosen.headline.amount(power.headline.at_least)
-        return f"The images alone hide a lead below {least}, whatever the seeds say."
+        return f"On so few images no lead below {least} can count, whatever the seeds say."
     return ""
 
 
@@ -297,9 +246,7 @@ def _cost(store: Store, standing: Standing, evidence: _Evidence, reference: Comp
 def _search_cost(standing: Standing) -> str:
     trials = [trial for fidelity in standing.fidelities for trial in fidelity.trials]
     trained = sum(trial.epochs > 0 and trial.state is not State.DUPLICATE for trial in trials)
-    return (
-        f"The study: {duration(standing.seconds)} of one worker, {len(trials):,} trials, {trained:,} of them trained."
-    )
+    return f"{duration(standing.seconds)} of one worker: {len(trials):,} trials, {trained:,} of them trained."
 
 
 def _network_cost(
@@ -312,7 +259,7 @@ def _network_cost(
         other = stored_cost(study, store, reference.architecture_id)
         if other is None and count:
             other = cost_of(study, store, store.get_architecture(reference.architecture_id))
-    than = "" if reference is None else f" than {reference.shown}"
+    than = "" if reference is None else f"; compared with {reference.shown}"
     params, macs = ("", "") if other is None else (_more(own.params, other.params), _more(own.macs, other.macs))
     counted = f"{short(own.params)} parameters{params and f' ({params}{than})'}, "
     counted += f"{short(own.macs)} multiply-adds{macs and f' ({macs})'}"
@@ -320,19 +267,13 @@ def _network_cost(
 
 
 def _more(ours: int, theirs: int) -> str:
-    """Return e.g. `2.3% more`."""
-    change = 100 * (ours - theirs) / theirs if theirs else 0.0
-    return "0% more" if not change else f"{abs(change):.2g}% {'more' if change > 0 else 'fewer'}"
-
-
-def duration(seconds: float) -> str:
-    """Return how long something takes in words that a person compares at a glance, e.g. `4 minutes`, `2.5 hours`."""
-    if seconds < 90:
-        return f"{seconds:.0f} second{'s' * (round(seconds) != 1)}"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} minutes"
-    hours = timedelta(seconds=seconds) / timedelta(hours=1)
-    return f"{hours:.1f} hours" if hours < 100 else f"{hours:,.0f} hours"
+    """Return e.g. `2.3% more`, `25% fewer`, `3.3 times as many`."""
+    if ours == theirs or not theirs:
+        return "as many" if ours == theirs else "none there"
+    if ours > 2 * theirs:
+        return f"{ours / theirs:.2g} times as many"
+    change = 100 * abs(ours - theirs) / theirs
+    return f"{change:{'.0f' if change >= 10 else '.2g'}}% {'more' if ours > theirs else 'fewer'}"
 
 
 def _seeds(number: int) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 
+from dcasearch.analysis.answers import Story, duration
 from dcasearch.analysis.asked import asked_of, short
 from dcasearch.analysis.next_step import next_step
 from dcasearch.analysis.standing import Standing
-from dcasearch.analysis.story import Story, duration
 from dcasearch.analysis.table import Table, TableRow
 from dcasearch.analysis.words import in_numbers, verdict
 from dcasearch.architecture.words import difference_of, sentence_of
@@ -64,15 +64,17 @@ def _better(table: Table, compared: list[TableRow]) -> str:
     if not compared:
         return "Not known: no row has another one to be compared with."
     words = Counter(verdict(row.difference, table.headline) for row in compared)
-    told = ", ".join(f"{count} {word}" for word, count in words.items())
     better = [row.row.label for row in compared if verdict(row.difference, table.headline) == "better"]
-    named = f" Better: {', '.join(better)}." if better else ""
-    return f"Of {len(compared)} rows that have another one to be compared with: {told}.{named}"
+    named = f" ({', '.join(better)})" if better else ""
+    rest = ", ".join(f"{count} {word}" for word, count in words.items() if word != "better")
+    told = f"{len(better)} of {len(compared)} rows: better than the row that each is compared with{named}."
+    return f"{told} The others: {rest}." if rest else told
 
 
 def _sure(table: Table, compared: list[TableRow]) -> str:
     seeds = sorted({len(row.values[table.headline.name]) for row in table.rows if row.values})
-    said = "Seeds of each row: " + (str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}") + "."
+    count = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    said = f"{count} seed{'s' * (count != '1')} of each row."
     closest = [row for row in compared if row.difference is not None and row.difference.margin is not None]
     if closest:
         unit = table.headline.unit_of_differences
@@ -85,4 +87,4 @@ def _sure(table: Table, compared: list[TableRow]) -> str:
 
 def _cost(standing: Standing) -> str:
     trials = sum(len(fidelity.trials) for fidelity in standing.fidelities)
-    return f"The study: {duration(standing.seconds)} of one worker, {trials:,} trainings."
+    return f"{duration(standing.seconds)} of one worker: {trials:,} trainings."

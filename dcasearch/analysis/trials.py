@@ -15,7 +15,7 @@ from dcasearch.config.numbers import number_in
 from dcasearch.errors import UserError, nearest
 from dcasearch.metrics import METRICS, SCORE, TASKS, costs
 from dcasearch.store import Store
-from dcasearch.trial import Trial
+from dcasearch.trial import State, Trial
 
 Cell: TypeAlias = str | int | float | bool | None
 Row: TypeAlias = Mapping[str, Cell]
@@ -156,3 +156,18 @@ def _row(
         "constraint": trial.constraint,
         **{f"params.{axis}": value for axis, value in trial.params.items()},
     }
+
+
+def why(trial: Trial) -> str:
+    """Return what explains a trial's state, in a few words."""
+    if trial.state is State.INFEASIBLE:
+        return trial.constraint or ""
+    if trial.state in (State.DUPLICATE, State.WAITING):
+        return f"of trial {trial.duplicate_of}"
+    if trial.state is State.PRUNED:
+        return f"after epoch {trial.epochs}"
+    if trial.state is State.FAILED:
+        return f"{trial.failure}: {trial.message}"
+    if trial.origin.startswith("promoted"):
+        return f"trial {trial.attributes.get('of')} before: {trial.attributes.get('reason')}"
+    return trial.origin

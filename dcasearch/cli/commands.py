@@ -17,6 +17,7 @@ from dcasearch.cli.boxes import boxes
 from dcasearch.cli.compare import compare
 from dcasearch.cli.console import make_console
 from dcasearch.cli.contributions import contributions
+from dcasearch.cli.dashboard import dashboard
 from dcasearch.cli.drift import drift
 from dcasearch.cli.evaluate import evaluate
 from dcasearch.cli.gpu_check import gpu_check
@@ -179,7 +180,7 @@ def run(
     from dcasearch.executors import open_executor
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with noted() as interrupted, observer(console, as_json=as_json) as observe:
+    with noted() as interrupted, observer(console, as_json=as_json, stopping=interrupted.event.is_set) as observe:
         try:
             with open_executor(
                 loaded.study, name=executor, interrupted=interrupted.event, secret=store.secret
@@ -304,6 +305,7 @@ def cancel(
 app.command()(status)
 app.command("list")(list_studies)
 app.command()(report)
+app.command()(dashboard)
 app.command()(export)
 app.command()(ablate)
 app.command()(compare)
@@ -347,24 +349,6 @@ def schema(
     if kind not in schemas:
         raise UserError(f"'{kind}' has no schema; {nearest(kind, schemas)}")
     print(json.dumps(schemas[kind](), indent=1))
-
-
-@app.command()
-def dashboard(
-    study: StudyName,
-    storage: Storage = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
-) -> None:
-    """Open a study's database in optuna-dashboard, also while it runs; leaders and baselines are in its notes."""
-    from dcasearch.cli.storage import locate
-    from dcasearch.report.dashboard import serve
-    from dcasearch.store import Store
-
-    name, url = locate(study, storage)
-    store = Store.open(url)
-    make_console().print(f"study {name}, database {store.url}, http://{host}:{port}/dashboard")
-    serve(store, name, host, port)
 
 
 @db.command()

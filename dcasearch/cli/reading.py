@@ -11,8 +11,9 @@ import typer
 from dcasearch.cli.arguments import AsJson, Exported, Storage, StudyName
 from dcasearch.cli.console import make_console
 
-if TYPE_CHECKING:
-    from dcasearch.store import Driver, Run
+if TYPE_CHECKING:  # imported by those who use them, so that `--help` is instant
+    from dcasearch.report.section import Extras
+    from dcasearch.store import Driver, Run, Store
 
 
 def status(
@@ -93,7 +94,9 @@ def list_studies(storage: Storage = None, as_json: AsJson = False) -> None:
 
 
 def report(
-    study: StudyName,
+    studies: Annotated[
+        list[str], typer.Argument(help="Names of studies, or their YAML; several of one database stand side by side.")
+    ],
     out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("report"),
     reach: Annotated[
         float | None,
@@ -101,27 +104,36 @@ def report(
     ] = None,
     storage: Storage = None,
 ) -> None:
-    """Write a study as one self-contained HTML page, and each of its figures as SVG and PNG; also while it runs."""
+    """Write studies as one self-contained HTML page, each figure as SVG and PNG, the best networks as YAML.
+
+    Also while they run.
+    """
+    from dcasearch.cli.storage import locate, open_study
+    from dcasearch.report.page import write_report
+
+    console = make_console()
+    name, store = open_study(studies[0], storage, console)
+    names = [name, *(locate(study, storage)[0] for study in studies[1:])]
+    page, *others = write_report(store, {name: _beside(store, name) for name in names}, out, reach=reach)
+    console.print(f"{page}, and {len(others)} files beside it: figures as SVG and PNG, networks as SVG and YAML")
+
+
+def _beside(store: Store, name: str) -> Extras:
+    """Return what is known of a study beside its database: readings, and what its detector finds."""
     from dcasearch.analysis.standing import load_study_of
     from dcasearch.analysis.trust import trust_of
     from dcasearch.artifacts import open_artifacts
-    from dcasearch.cli.storage import open_study
     from dcasearch.metrics import TASKS
-    from dcasearch.report.page import write_report
     from dcasearch.report.readings import kept
+    from dcasearch.report.section import Extras
 
-    console = make_console()
-    name, store = open_study(study, storage, console)
-    last_run = load_study_of(store, name)
-    readings = kept(open_artifacts(last_run.artifacts), name)
+    study = load_study_of(store, name)
     sheet = None
-    if TASKS[last_run.task].finds_boxes:
+    if TASKS[study.task].finds_boxes:
         from dcasearch.interpretation.finding import sheet_of
 
-        sheet = sheet_of(store, last_run)
-    trust = trust_of(last_run, store)
-    page, *figures = write_report(store, name, out, trust, readings=readings, sheet=sheet, reach=reach)
-    console.print(f"{page}, and {len(figures)} files of figures beside it")
+        sheet = sheet_of(store, study)
+    return Extras(trust=trust_of(study, store), readings=kept(open_artifacts(study.artifacts), name), sheet=sheet)
 
 
 def export(

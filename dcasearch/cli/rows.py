@@ -11,7 +11,8 @@ from rich.table import Table as Shown
 from dcasearch.analysis.table import Table
 from dcasearch.analysis.words import how_to_read, verdict
 from dcasearch.cli.tables import make_table
-from dcasearch.report.rows import Cells, cells_of, epochs_of, sentence_of
+from dcasearch.report.cells import Cells
+from dcasearch.report.rows import cells_of, epochs_of, sentence_of
 
 
 def print_table(console: Console, table: Table) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import statistics
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 
 from dcasearch.analysis import races
 from dcasearch.analysis.classes import class_table_of
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, others_of
 from dcasearch.analysis.story import Story
+from dcasearch.analysis.trials import why
 from dcasearch.analysis.words import LEADS, counts, in_numbers, too_small
 from dcasearch.cli.networks import print_networks, short
 from dcasearch.cli.rows import print_table
@@ -37,7 +38,8 @@ def print_story(console: Console, story: Story) -> None:
     if console.width < _BESIDE:
         for question, answer in story.lines:
             console.print(question, style="bold")
-            console.print(Padding(answer.replace("`", ""), (0, 0, 0, 2)))
+            told = answer.replace("`", "")
+            console.print(textwrap.fill(told, console.width - 1, initial_indent="  ", subsequent_indent="  "))
         return
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
@@ -154,21 +156,6 @@ def _print_race(console: Console, race: RaceStanding) -> None:
     console.print(table)
     if said := races.sizes(race):
         console.print(f"  {said}")
-
-
-def why(trial: Trial) -> str:
-    """Return what explains a trial's state, in a few words."""
-    if trial.state is State.INFEASIBLE:
-        return trial.constraint or ""
-    if trial.state in (State.DUPLICATE, State.WAITING):
-        return f"of trial {trial.duplicate_of}"
-    if trial.state is State.PRUNED:
-        return f"after epoch {trial.epochs}"
-    if trial.state is State.FAILED:
-        return f"{trial.failure}: {trial.message}"
-    if trial.origin.startswith("promoted"):
-        return f"trial {trial.attributes.get('of')} before: {trial.attributes.get('reason')}"
-    return trial.origin
 
 
 def _comparison(candidates: Sequence[Compared], leader: Compared | None, standing: Standing) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -29,15 +29,15 @@ _WORDS = (
 """Columns that are no numbers."""
 
 
-_PADDING = 2
-"""Spaces on either side of a cell."""
-_NARROWEST = 24
-"""Characters that a folded column keeps."""
+_GAP = 2
+"""Spaces between two columns."""
+_NARROWEST = 36
+"""Characters that a folded column keeps; where there is less room, its cells stand below their rows."""
 
 
 def make_table(*columns: str) -> Table:
     """Return an empty table in the style of all others; the first column and those of words are to the left."""
-    table = Table(box=None, padding=(0, _PADDING), header_style="dim")
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
     for n, column in enumerate(columns):
         table.add_column(column, justify="right" if _is_number(n, column) else "left", overflow="fold")
     return table
@@ -46,35 +46,51 @@ def make_table(*columns: str) -> Table:
 def print_long(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table of many rows as `make_table` would look: rich takes half a second for a thousand.
 
-    Where a line would not fit, the widest column is folded; where that is not enough, rich folds every cell.
+    Where a line would not fit, the widest column is folded. Where little room is left for it, its cells stand below
+    their rows, and those of the next widest too, until the others fit.
     """
     widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
-    widest = widths.index(max(widths))
-    over = sum(widths) + 2 * _PADDING * len(widths) - console.width
-    if over > 0 and widths[widest] - over < _NARROWEST:
-        table = make_table(*columns)
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
-        return
-    widths[widest] -= max(0, over)
-    gap = " " * _PADDING
+    beside, folded = _arranged(widths, console.width)
+    indent = " " * (widths[0] + _GAP)
 
     def line(row: Sequence[str]) -> str:
         cells = []
-        for n, (cell, width) in enumerate(zip(row, widths, strict=True)):
-            space = " " * (width - cell_len(cell))
-            cells.append(gap + (space + cell if _is_number(n, columns[n]) else cell + space) + gap)
-        return "".join(cells)
+        for n in beside:
+            space = " " * (widths[n] - cell_len(row[n]))
+            cells.append(space + row[n] if _is_number(n, columns[n]) else row[n] + space)
+        return (" " * _GAP).join(cells)
 
     def lines(row: Sequence[str]) -> str:
-        parts = textwrap.wrap(row[widest], widths[widest]) or [""]
-        first = line([*row[:widest], parts[0], *row[widest + 1 :]])
-        rest = (line([part if n == widest else "" for n in range(len(row))]) for part in parts[1:])
-        return "\n".join([first, *rest])
+        parts = [row] if folded is None else list(_folded(row, folded, widths[folded]))
+        below = " · ".join(cell for n, cell in enumerate(row) if n not in beside and cell)
+        wrapped = (indent + part for part in textwrap.wrap(below, max(1, console.width - len(indent))))
+        return "\n".join([*map(line, parts), *wrapped])
 
     console.out(line(columns), style="dim", highlight=False)
     console.out("\n".join(map(lines, rows)), highlight=False)
+
+
+def _arranged(widths: list[int], room: int) -> tuple[list[int], int | None]:
+    """Return which columns stand beside each other, and the one of them that is folded; its width is changed."""
+    beside = list(range(len(widths)))
+    while len(beside) > 1:
+        over = sum(widths[n] for n in beside) + _GAP * (len(beside) - 1) - room
+        if over <= 0:
+            return beside, None
+        widest = max(beside[1:], key=lambda n: widths[n])
+        if widths[widest] - over >= _NARROWEST:
+            widths[widest] -= over
+            return beside, widest
+        beside.remove(widest)
+    return beside, None
+
+
+def _folded(row: Sequence[str], column: int, width: int) -> Iterator[list[str]]:
+    """Yield a row in lines, one of its cells in parts that are no wider."""
+    parts = textwrap.wrap(row[column], width) or [""]
+    yield [*row[:column], parts[0], *row[column + 1 :]]
+    for part in parts[1:]:
+        yield [part if n == column else "" for n in range(len(row))]
 
 
 def with_unit(number: float, digits: str = ".3") -> str:

@@ -20,7 +20,7 @@ from dcasearch.architecture import Architecture
 from dcasearch.architecture.specification import Frozen
 from dcasearch.config.detector import Detector
 from dcasearch.config.recipe import Recipe
-from dcasearch.config.study import Classes, Data
+from dcasearch.config.study import Classes, Data, ReadingVersion
 from dcasearch.data import Preprocessing
 from dcasearch.drawing.notebook import network_html
 from dcasearch.errors import UserError
@@ -50,6 +50,8 @@ class DataSpec(Frozen):
     protocol: Literal["search", "paper"]
     classes: Classes | None = None
     """As in a study; None for all of them."""
+    reading: ReadingVersion = 1
+    """Version of how image files were found and read."""
 
     def at(self, root: str | None) -> Data:
         """Return the data set in a folder."""
@@ -60,6 +62,7 @@ class DataSpec(Frozen):
             split_seed=self.split_seed,
             protocol=self.protocol,
             classes=self.classes,
+            reading=self.reading,
         )
 
 

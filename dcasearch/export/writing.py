@@ -152,6 +152,7 @@ def _data_spec(data: Data, evaluation: Evaluation) -> DataSpec:
         split_seed=data.split_seed,
         protocol=data.protocol,
         classes=data.classes,
+        reading=data.reading,
     )
 
 

@@ -1,1 +1,1 @@
-"""What a study looks like: drawings of networks, and the dashboard."""
+"""What a study looks like: drawings of networks, figures, and a page of its own."""

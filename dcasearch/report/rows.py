@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections import Counter
-from dataclasses import dataclass
 
 from dcasearch.analysis.effects import Effect
 from dcasearch.analysis.table import Table, TableRow
 from dcasearch.analysis.words import in_numbers, verdict
+from dcasearch.report.cells import Cells
 
 NOT_TRAINED = "not trained here"
-
-
-@dataclass(frozen=True)
-class Cells:
-    """A table as text: what a page and a terminal show."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    words: tuple[int, ...]
-    """Columns that are no numbers."""
 
 
 def cells_of(table: Table) -> Cells:
@@ -67,14 +56,6 @@ def epochs_of(table: Table) -> Cells | None:
         if row.reached is not None
     ]
     return Cells(("", f"goal, {metric.heading}", "epochs to it"), tuple(rows), (0, 2)) if rows else None
-
-
-def summary_of(table: Table) -> str:
-    """Return in one sentence what the table says; no difference that is not resolved counts."""
-    trained = sum(bool(row.values) for row in table.rows)
-    words = Counter(verdict(row.difference, table.headline) for row in table.rows if row.difference is not None)
-    told = ", ".join(f"{count} {word}" for word, count in words.items()) or "none yet"
-    return f"{trained} of {len(table.rows)} rows are trained at fidelity {table.fidelity}. Differences: {told}."
 
 
 def sentence_of(effect: Effect, unit: str) -> str:

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
+from collections.abc import Mapping
 
 import optuna
 
 from dcasearch.architecture import Architecture
+from dcasearch.architecture.words import sentence_of
 from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.search.assignments import assignment_of
 from dcasearch.search.costing import Costs
 from dcasearch.search.ledger import Ledger
 from dcasearch.search.objectives import violated, violation
 from dcasearch.search.pruning import RUNGS_PASSED, rungs_passed
-from dcasearch.search.work import Event, Job, Observer
+from dcasearch.search.work import Job, Observer, event_about
 from dcasearch.space import Space
 from dcasearch.store import Store
+from dcasearch.store.optuna_private import attach_drawing
 from dcasearch.trial import RETRY_OF, Origin, State, Trial
 
 _CARRIED = ("reason", "probability", "of", RETRY_OF, RUNGS_PASSED)
@@ -73,22 +76,22 @@ class Admission:
             retries=int(attributes.get("retries", 0)),
             attributes={name: attributes[name] for name in _CARRIED if name in attributes},
         )
-        if not self._feasible(trial, architecture):
+        cost = self._costs.of(architecture)
+        self._store.put_architecture(architecture)
+        self._show(trial, architecture, cost)
+        if not self._feasible(trial, architecture, cost):
             return
         original = self._originals.get((trial.architecture_id, trial.seed))
         if original is not None and original != trial.number:
-            self._admit_duplicate(trial, self._ledger.trials[original])
+            self._admit_duplicate(trial, self._ledger.trials[original], architecture)
             return
-        cost = self._costs.of(architecture)
-        self._store.put_architecture(architecture)
-        self._ledger.annotate(trial.number, architecture=trial.architecture_id, **cost)
         self._ledger.put(trial)
         self._remember(trial)
         self._start(trial, architecture, resumed=False)
 
     def resume(self, trial: Trial) -> None:
         """Make a running trial a job again after its driver died."""
-        self._start(trial, self._architecture(trial), resumed=True)
+        self._start(trial, self.architecture_of(trial), resumed=True)
 
     def settle_waiting(self, original: Trial) -> None:
         """Replay an ended trial for its waiting duplicates; if its machine failed, the first of them takes over."""
@@ -103,24 +106,30 @@ class Admission:
                 original = dataclasses.replace(trial, state=State.RUNNING, duplicate_of=None, attributes=attributes)
                 self._ledger.put(original)
                 self._remember(original)
-                self._start(original, self._architecture(original), resumed=False)
+                self._start(original, self.architecture_of(original), resumed=False)
             elif original.state is State.RUNNING:
                 self._ledger.put(dataclasses.replace(trial, duplicate_of=original.number))
             else:
-                self._replay(trial, original)
+                self._replay(trial, original, self.architecture_of(trial))
 
     def violation_of(self, trial: Trial) -> dict[str, float]:
         """Return by how much a trial violates each constraint."""
-        return violation(self._study.constraints, self._costs.of(self._architecture(trial)))
+        return violation(self._study.constraints, self._costs.of(self.architecture_of(trial)))
 
-    def _feasible(self, trial: Trial, architecture: Architecture) -> bool:
+    def _show(self, trial: Trial, architecture: Architecture, cost: Mapping[str, float]) -> None:
+        """Show in Optuna's tables which network a trial has; every trial, also one that is never trained."""
+        sentence = sentence_of(architecture.network)
+        network = sentence if trial.label is None else f"{trial.label}: {sentence}"
+        self._ledger.annotate(trial.number, network=network, architecture=trial.architecture_id, **cost)
+        attach_drawing(self._ledger.optuna, trial.number, trial.architecture_id)
+
+    def _feasible(self, trial: Trial, architecture: Architecture, cost: Mapping[str, float]) -> bool:
         """Return whether a trial violates no constraint; settle one that does."""
-        cost = self._costs.of(architecture)
         constraint = violated(self._study.constraints, cost)
         if constraint:
             row = dataclasses.replace(trial, state=State.INFEASIBLE, constraint=constraint)
             self._ledger.settle(row, violation=violation(self._study.constraints, cost))
-            self._observe(Event("infeasible", label_of(trial), constraint))
+            self._observe(event_about("infeasible", label_of(trial), architecture, constraint))
         return not constraint
 
     def _seed(self, architecture_id: str, seed: int) -> int:
@@ -130,14 +139,14 @@ class Admission:
                 seed += 1
         return seed
 
-    def _admit_duplicate(self, trial: Trial, original: Trial) -> None:
+    def _admit_duplicate(self, trial: Trial, original: Trial, architecture: Architecture) -> None:
         row = dataclasses.replace(trial, state=State.WAITING, duplicate_of=original.number)
         if original.state is State.RUNNING:
             self._ledger.put(row)
         else:
-            self._replay(row, original)
+            self._replay(row, original, architecture)
 
-    def _replay(self, waiting: Trial, original: Trial) -> None:
+    def _replay(self, waiting: Trial, original: Trial, architecture: Architecture) -> None:
         """Give a duplicate the end of its original."""
         row = dataclasses.replace(
             waiting,
@@ -149,7 +158,9 @@ class Admission:
             message=original.message,
         )
         self._ledger.settle(row)
-        self._observe(Event("duplicate", label_of(row), f"of trial {original.number}"))
+        said = f"of trial {original.number}"
+        fields = {"original": original.number}
+        self._observe(event_about("duplicate", label_of(row), architecture, said, fields))
 
     def _start(self, trial: Trial, architecture: Architecture, *, resumed: bool) -> None:
         assignment = assignment_of(
@@ -167,7 +178,7 @@ class Admission:
         )
         self.ready.append(job)
 
-    def _architecture(self, trial: Trial) -> Architecture:
+    def architecture_of(self, trial: Trial) -> Architecture:
         """Return a trial's own architecture; the one stored under its id may differ in α's first value."""
         return self._space.point(trial.params).architecture
 

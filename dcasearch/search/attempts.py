@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter
 
 from dcasearch.errors import TrialFailure
-from dcasearch.search.work import Event, Job, Observer
+from dcasearch.search.work import Job, Observer, event_of
 
 
 class Attempts:
@@ -21,5 +21,5 @@ class Attempts:
         if failure.kind != "lost" or self._lost[job.number] >= self._retries:
             return None
         self._lost[job.number] += 1
-        self._observe(Event("lost", job.label, str(failure)))
+        self._observe(event_of("lost", job, str(failure)))
         return dataclasses.replace(job, resumed=True)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 
+from dcasearch.architecture import Architecture
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.errors import StudyFailed, TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
-from dcasearch.search.admission import Admission
+from dcasearch.search.admission import Admission, label_of
 from dcasearch.search.costing import Costs
+from dcasearch.search.leaders import Leaders
 from dcasearch.search.ledger import Ledger
-from dcasearch.search.objectives import measured, objectives_at, values_of, violation
+from dcasearch.search.objectives import losses, measured, objectives_at, values_of, violation
 from dcasearch.search.pruning import RUNGS_PASSED, goes_on, rungs, rungs_passed
 from dcasearch.search.retention import Retention
 from dcasearch.search.stopping import too_many_failures
-from dcasearch.search.work import Event, Job, Observer
+from dcasearch.search.work import Job, Observer, epoch_event, event_of
 from dcasearch.trial import RETRY_OF, State, Trial, Value
 
 
@@ -36,12 +38,26 @@ class Course:
         self._ledger, self._admission, self._retention, self._observe = ledger, admission, retention, observe
         self._objectives = objectives_at(study, fidelity)
         self._rungs = rungs(fidelity.pruner, fidelity.epochs)
+        self._leaders = Leaders(self._objectives)
+
+    def tell_leaders(self) -> None:
+        """Say who leads among the trials of earlier runs, in each objective."""
+        complete = self._ledger.complete()
+        for place, (metric, direction) in enumerate(self._objectives.items()):
+            if not complete:
+                return
+            best = min(complete, key=lambda trial: losses({metric: direction}, [(trial.values or ())[place]]))
+            self._tell_leaders(best, self._admission.architecture_of(best))
+
+    def _tell_leaders(self, trial: Trial, architecture: Architecture) -> None:
+        values = dict(zip(self._objectives, trial.values or (), strict=True))
+        for event in self._leaders.take(label_of(trial), architecture, values):
+            self._observe(event)
 
     def report(self, job: Job, epoch: Epoch) -> bool:
         """Store one epoch of the curve and decide whether the trial goes on."""
         curve = self._ledger.report(job.number, epoch)
-        fields: dict[str, Value] = {"epoch": epoch.epoch, "of": self._fidelity.epochs, **measured(epoch)}
-        self._observe(Event("epoch", job.label, fields=fields))
+        self._observe(epoch_event(job, epoch))
         if epoch.epoch not in self._rungs:
             return True
         trial, passed = self._ledger.trials[job.number], self._rungs.index(epoch.epoch) + 1
@@ -67,7 +83,11 @@ class Course:
         self._ledger.settle(row, evaluation, violation(self._study.constraints, cost))
         self._retention.ended(row, evaluation)
         fields: dict[str, Value] = {**measured(evaluation.last), "epochs": epochs, "seconds": evaluation.seconds}
-        self._observe(Event("complete" if row.state is State.COMPLETE else "pruned", job.label, fields=fields))
+        if row.values is not None:
+            fields |= zip(self._objectives, row.values, strict=True)
+        self._observe(event_of("complete" if row.state is State.COMPLETE else "pruned", job, fields=fields))
+        if row.state is State.COMPLETE:
+            self._tell_leaders(row, job.assignment.architecture)
         self._admission.settle_waiting(row)
 
     def reuse(self, job: Job, known: Evaluation) -> None:
@@ -87,13 +107,13 @@ class Course:
         self._ledger.curves.pop(job.number, None)
         self._ledger.settle(row)
         self._retention.failed(job.assignment.key, failure)
-        self._observe(Event("failed", job.label, f"{failure.kind}: {failure}"))
+        self._observe(event_of("failed", job, f"{failure.kind}: {failure}"))
         self._admission.settle_waiting(row)
         self.check_failures()
 
     def _retry(self, job: Job, trial: Trial, failure: TrialFailure) -> None:
         self._ledger.put(dataclasses.replace(trial, retries=trial.retries + 1))
-        self._observe(Event("lost", job.label, str(failure)))
+        self._observe(event_of("lost", job, str(failure)))
         self._admission.ready.append(dataclasses.replace(job, resumed=True))
 
     def check_failures(self) -> None:

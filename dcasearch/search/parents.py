@@ -18,7 +18,7 @@ from dcasearch.evaluation import Epoch, Evaluation, EvaluationKey
 from dcasearch.search.attempts import Attempts
 from dcasearch.search.objectives import measured
 from dcasearch.search.retention import discard_failed
-from dcasearch.search.work import Event, Job, Observer, Source
+from dcasearch.search.work import Job, Observer, Source, epoch_event, event_of
 from dcasearch.store import Store
 from dcasearch.training import Assignment, discard, weights_path
 from dcasearch.trial import Role
@@ -132,8 +132,7 @@ class WithParents:
         """Pass an epoch on; parents are never pruned."""
         if job.number >= 0:
             return self.source.report(job, epoch)
-        fields = {"epoch": epoch.epoch, "of": job.assignment.fidelity.epochs, **measured(epoch)}
-        self._observe(Event("epoch", job.label, fields=fields))
+        self._observe(epoch_event(job, epoch))
         return True
 
     def finish(self, job: Job, evaluation: Evaluation) -> None:
@@ -145,7 +144,7 @@ class WithParents:
         self._over(job, record)
         discard(evaluation.key, self._artifacts)
         fields = {**measured(record.last), "epochs": len(record.history), "seconds": record.seconds}
-        self._observe(Event("complete", job.label, fields=fields))
+        self._observe(event_of("complete", job, fields=fields))
 
     def _over(self, job: Job, record: Evaluation) -> None:
         self._store.put_architecture(job.assignment.architecture)
@@ -169,7 +168,7 @@ class WithParents:
             self._rows[job.number] = row
             self._store.put_role(row)
         discard_failed(job.assignment.key, failure, self._artifacts)
-        self._observe(Event("failed", job.label, f"{failure.kind}: {failure}"))
+        self._observe(event_of("failed", job, f"{failure.kind}: {failure}"))
         self._give_up(job, failure)
 
     def _give_up(self, job: Job, failure: TrialFailure) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation, EvaluationKey
 from dcasearch.search.claims import Claims
-from dcasearch.search.work import Event, Job, Observer, Source
+from dcasearch.search.work import Event, Job, Observer, Source, event_of
 from dcasearch.trial import Value
 
 LOOK_SECONDS = 2.0
@@ -121,7 +121,7 @@ class Pipeline:
         """Say that a job has a place."""
         # Here and not in the sources, which hand out jobs that have to wait for another's end.
         fields: dict[str, Value] = {"number": job.number} if job.trial else {}
-        self._observe(Event("resumed" if job.resumed else "started", job.label, fields=fields))
+        self._observe(event_of("resumed" if job.resumed else "started", job, fields=fields))
 
     def put_back(self, job: Job) -> None:
         """Hand the job back to the part that it is of."""

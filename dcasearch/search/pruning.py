@@ -33,6 +33,17 @@ def rungs(pruner: Pruner, epochs: int) -> list[int]:
     return list(range(pruner.min_epochs, epochs)) if pruner.name == "median" else []
 
 
+def keeps(pruner: Pruner, epochs: int) -> float | None:
+    """Return the share of trials that each rung lets go on, in the long run; None where there is no rung.
+
+    The median of a rung drops half of those that reach it for the first time; few of those it keeps fall behind later.
+    """
+    steps = len(rungs(pruner, epochs))
+    if steps == 0:
+        return None
+    return 1 / pruner.reduction_factor if pruner.name == "successive_halving" else 0.35 ** (1 / steps)
+
+
 def goes_on(pruner: Pruner, epochs: int, curve: Sequence[float], others: Sequence[Sequence[float]]) -> bool:
     """Tell whether a trial goes on after the epoch that ends `curve`.
 

@@ -12,11 +12,13 @@ from dcasearch.artifacts import Place
 from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation, EvaluationProtocol
+from dcasearch.metrics import SCORE, TASKS
 from dcasearch.search.assignments import assignment_of
 from dcasearch.search.attempts import Attempts
+from dcasearch.search.leaders import Leaders
 from dcasearch.search.objectives import measured
 from dcasearch.search.retention import discard_failed
-from dcasearch.search.work import Event, Job, Observer
+from dcasearch.search.work import Job, Observer, epoch_event, event_of
 from dcasearch.store import Store
 from dcasearch.training import discard, later_continues
 from dcasearch.trial import Role, shown_as
@@ -42,6 +44,8 @@ class Roles:
     ) -> None:
         self._out_of_time = out_of_time
         self._study, self._store, self._observe, self._artifacts = study, store, observe, artifacts
+        headline = SCORE if fidelity.kind == "zero_cost" else TASKS[study.task].headline
+        self._leaders = Leaders({headline.name: headline.direction or "maximize"})
         self._continued = role == "baseline" and later_continues(study, fidelity)
         self._roles: dict[int, Role] = {}
         self._ready: deque[Job] = deque()
@@ -95,8 +99,7 @@ class Roles:
 
     def report(self, job: Job, epoch: Epoch) -> bool:
         """Say what the epoch measured; these trainings always go on."""
-        fields = {"epoch": epoch.epoch, "of": job.assignment.fidelity.epochs, **measured(epoch)}
-        self._observe(Event("epoch", job.label, fields=fields))
+        self._observe(epoch_event(job, epoch))
         return True
 
     def finish(self, job: Job, evaluation: Evaluation) -> None:
@@ -110,7 +113,9 @@ class Roles:
             "epochs": len(evaluation.history),
             "seconds": evaluation.seconds,
         }
-        self._observe(Event("complete", job.label, fields=fields))
+        self._observe(event_of("complete", job, fields=fields))
+        for leader in self._leaders.take(job.label, job.assignment.architecture, fields):
+            self._observe(leader)
 
     def fail(self, job: Job, failure: TrialFailure) -> None:
         """Store the failure; the study goes on without this baseline."""
@@ -121,7 +126,7 @@ class Roles:
         failed = dataclasses.replace(self._roles[job.number], failure=failure.kind, message=str(failure))
         self._store.put_role(failed)
         discard_failed(job.assignment.key, failure, self._artifacts)
-        self._observe(Event("failed", job.label, f"{failure.kind}: {failure}"))
+        self._observe(event_of("failed", job, f"{failure.kind}: {failure}"))
 
     def put_back(self, job: Job) -> None:
         """Hand this job out again by and by: its training runs already for someone else."""

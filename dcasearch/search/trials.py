@@ -83,6 +83,7 @@ class Trials:
             retention=_retention(study, fidelity, store, artifacts, self.ledger),
             observe=observe,
         )
+        self._course.tell_leaders()
         recover(self.ledger, self._admission)
         self._course.check_failures()
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal, Protocol, TypeAlias
 
+from dcasearch.architecture import Architecture
+from dcasearch.architecture.words import sentence_of
 from dcasearch.assignment import Assignment
 from dcasearch.config.study import Resources
 from dcasearch.errors import TrialFailure
@@ -19,8 +22,22 @@ from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.trial import Value
 
 EventKind: TypeAlias = Literal[
-    "phase", "started", "resumed", "epoch", "complete", "pruned", "infeasible", "duplicate", "failed", "lost", "note"
+    "run",
+    "plan",
+    "phase",
+    "started",
+    "resumed",
+    "epoch",
+    "complete",
+    "pruned",
+    "infeasible",
+    "duplicate",
+    "failed",
+    "lost",
+    "leader",
+    "note",
 ]
+"""What an event says; docs/events.md describes each kind and its fields."""
 ATTEND_SECONDS = 1.0
 """How often an executor calls `Work.attend`."""
 
@@ -56,6 +73,34 @@ class Job:
     """Which of several works, run as one, handed it out."""
     trial: bool = False
     """Whether `number` is a trial's, not a baseline's or a final training's."""
+
+
+_NONE: Mapping[str, Value] = MappingProxyType({})
+
+
+def event_about(
+    kind: EventKind,
+    label: str,
+    architecture: Architecture,
+    message: str = "",
+    fields: Mapping[str, Value] = _NONE,
+) -> Event:
+    """Return an event about a network: with its `architecture` (the id) and its `network` (a sentence)."""
+    named: dict[str, Value] = {"architecture": architecture.id, "network": sentence_of(architecture.network)}
+    return Event(kind, label, message, {**fields, **named})
+
+
+def event_of(kind: EventKind, job: Job, message: str = "", fields: Mapping[str, Value] = _NONE) -> Event:
+    """Return an event about a job's training, as `event_about`."""
+    return event_about(kind, job.label, job.assignment.architecture, message, fields)
+
+
+def epoch_event(job: Job, epoch: Epoch) -> Event:
+    """Return the event of one epoch: its headline metric, and its seconds; the network is named by its id alone."""
+    name = epoch.headline.name
+    fields: dict[str, Value] = {"epoch": epoch.epoch, "of": job.assignment.fidelity.epochs, name: epoch.values[name]}
+    named: dict[str, Value] = {"seconds": epoch.seconds, "architecture": job.assignment.architecture.id}
+    return Event("epoch", job.label, fields={**fields, **named})
 
 
 def too_slow(job: Job) -> TrialFailure:

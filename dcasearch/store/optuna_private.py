@@ -7,11 +7,13 @@ bounds Optuna's version for the same reason: private parts may change in any rel
 
 from __future__ import annotations
 
+import json
 from collections.abc import Container, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
 import optuna
+from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from optuna.distributions import BaseDistribution
 from optuna.samplers import NSGAIISampler
 from optuna.search_space import IntersectionSearchSpace
@@ -32,6 +34,7 @@ PRIVATE: Final = {
     "optuna.trial:FrozenTrial._trial_id": "a trial that a dead driver left running is taken up again",
     "optuna.study._constrained_optimization:_CONSTRAINTS_KEY": "where a trial's constraints are stored",
     "optuna.study._multi_objective:_get_pareto_front_trials_by_trials": "the front of trials before TPE's window",
+    "optuna.artifacts._upload:ARTIFACTS_ATTR_PREFIX": "where a trial's artifacts are named: a drawing is no file",
     "optuna.samplers:NSGAIISampler._search_space": "a fresh sampler per trial goes on with the space of the one before",
     "optuna.storages._cached_storage:_CachedStorage._backend": "a cache would hide a number that is there twice",
     "optuna.storages._rdb.storage:_create_scoped_session": "a transaction on Optuna's tables",
@@ -108,6 +111,26 @@ def set_constraints(study: optuna.Study, number: int, amounts: Iterable[tuple[st
     storage.set_trial_system_attr(id, _CONSTRAINTS_KEY, list(named.values()))
     for name, amount in named.items():
         storage.set_trial_system_attr(id, f"{_CONSTRAINTS_KEY}:{name}", amount)
+
+
+def attach_drawing(study: optuna.Study, number: int, architecture_id: str) -> None:
+    """Attach the drawing of its network to a trial that has not ended, as an artifact of Optuna.
+
+    The artifact's id is the network's. No file is written: `dcasearch.dashboard.drawings` draws it from the database.
+    """
+    meta = drawing_of(architecture_id)
+    id = id_of(study, number)
+    study._storage.set_trial_system_attr(id, f"{ARTIFACTS_ATTR_PREFIX}{architecture_id}", json.dumps(meta))
+
+
+def drawing_of(architecture_id: str) -> dict[str, str | None]:
+    """Return what Optuna stores of the artifact that is a network's drawing."""
+    return {
+        "artifact_id": architecture_id,
+        "filename": "network.svg",
+        "mimetype": "image/svg+xml",
+        "encoding": None,
+    }
 
 
 class View(optuna.Study):

@@ -34,6 +34,12 @@ def test_two_dimensions_that_are_connected_alike_are_one_sentence() -> None:
     assert "channel and spatial attention" in said
 
 
+def test_a_dimension_that_is_connected_likewise_elsewhere_is_a_short_sentence() -> None:
+    dimensions = {"channel": True, "spatial": {"stages": [False, False, False, True]}}
+    said = plainly(network(attention={"name": "cbam"}, connections={"function": "direct", "dimensions": dimensions}))
+    assert "In stage 4, likewise the spatial attention." in said
+
+
 def test_a_network_without_connections_says_so_and_one_without_attention_need_not() -> None:
     assert plainly(network(attention=SE)).endswith("Its attention blocks are not connected.")
     assert plainly(network()) == "resnet50, small stem with no attention."
@@ -47,5 +53,5 @@ def test_differences_from_a_network_without_connections_name_the_connections_and
     )
     assert "not SE r=4 in all stages." in difference_plainly(connected, network(attention=other), "vanilla se")
     both = difference_plainly(connected, network(attention=SE, connections={"function": "softmax"}), "dca se")
-    assert both == "Channel function direct, not softmax."
+    assert both == "Both are connected, in different ways: channel function direct, not softmax."
     assert difference_plainly(connected, connected, "dca se") == "It is dca se itself."

@@ -14,12 +14,9 @@ from dcasearch.analysis.power import Difference, Measurement, Power, power
 from dcasearch.analysis.standing import Standing, standing_of
 from dcasearch.analysis.story import Story, duration, reference_of, story_of
 from dcasearch.analysis.trust import Correlation, Trust
-from dcasearch.errors import TrialFailure
 from dcasearch.metrics import METRICS
-from dcasearch.search.work import Job
 from dcasearch.space import LoadedStudy, read_space
 from dcasearch.store import Store
-from tests.analysis.test_table import run as run_list
 from tests.support import DriverDied, Simulated, make_study
 
 PROXY: dict[str, Any] = {"name": "proxy", "trials": 5, "resolution": 16, "epochs": 1}
@@ -94,17 +91,17 @@ def test_better_begins_with_a_word(
 
 def test_sure_has_the_interval_the_seeds_and_the_images(ended: Store) -> None:
     told = story(ended, with_lead(standing_of(ended, "tiny"), 2.0, 1.5, seeds_known=False))
-    assert "95% interval of the lead: +0.50 to +3.50 points, without the noise of the seeds" in told.sure
+    assert "+0.50 to +3.50 points: the 95% interval of the lead, without the noise of the seeds" in told.sure
     assert "One seed, 359 images." in told.sure
-    assert "The images alone hide a lead below" in told.sure
+    assert "On so few images no lead below" in told.sure
 
 
 def test_cost_is_the_study_s_and_the_network_s_beside_its_reference(ended: Store) -> None:
     standing = standing_of(ended, "tiny")
     assert "7 trials, 7 of them trained." in story_of(ended, standing).cost
-    assert "than vanilla se" not in story_of(ended, standing).cost  # nobody has counted it
+    assert "vanilla se" not in story_of(ended, standing).cost  # nobody has counted it
     counted = story_of(ended, standing, count=True).cost
-    assert "than vanilla se), " in counted
+    assert "; compared with vanilla se), " in counted
     assert "on images of 16 pixels." in counted
 
 
@@ -144,14 +141,14 @@ def test_a_proxy_that_predicts_nothing_comes_before_more_seeds_and_not_before_a_
     assert "Do not trust" not in step(ended, with_lead(standing, 0.5, 1.0), sure)
 
 
-def test_what_failed_is_taken_up_again_first(tmp_path: Path) -> None:
-    def fail(job: Job) -> TrialFailure | None:
-        return TrialFailure("oom", "9 GB") if "final vanilla se" in job.label else None
-
-    store = run(tmp_path, Simulated(fail=fail))
-    assert step(store, standing_of(store, "tiny")).startswith(
-        "`dcasearch retry tiny` takes up what failed (vanilla se)"
-    )
+def test_what_failed_is_taken_up_again_first(ended: Store) -> None:
+    standing = standing_of(ended, "tiny")
+    failed = [
+        replace(o, values={}, seeds=(), failure="oom: 9 GB") if o.name == "vanilla se" else o for o in standing.finals
+    ]
+    said = step(ended, replace(standing, finals=tuple(failed)))
+    assert said.startswith("Take up again what failed: `dcasearch retry tiny`, then `dcasearch run STUDY.yaml`")
+    assert "vanilla se" in said
 
 
 def test_an_interrupted_study_goes_on_and_one_that_runs_is_waited_for(tmp_path: Path) -> None:
@@ -159,7 +156,7 @@ def test_an_interrupted_study_goes_on_and_one_that_runs_is_waited_for(tmp_path: 
         run(tmp_path, Simulated(die_at=20))
     store = Store.open(f"sqlite:///{tmp_path}/study.db")
     standing = standing_of(store, "tiny")
-    assert step(store, standing).startswith("`dcasearch run STUDY.yaml` goes on with the study: ")
+    assert step(store, standing).startswith("Go on: `dcasearch run STUDY.yaml`, since ")
     with store.lease("tiny"):
         assert step(store, standing).startswith("Wait: the study still runs. `dcasearch status tiny`")
 
@@ -171,7 +168,7 @@ def test_a_study_without_any_training_says_so_and_has_a_next_step(tmp_path: Path
     told = story_of(store, standing_of(store, "tiny"))
     assert told.found == "No network yet: no trial is complete."
     assert told.verdict == ""
-    assert told.next == "`dcasearch run STUDY.yaml` goes on with the study: fidelity proxy has no trial yet."
+    assert told.next == "Go on: `dcasearch run STUDY.yaml`, since fidelity proxy has no trial yet."
 
 
 def test_a_study_without_baselines_has_nothing_to_compare_with(tmp_path: Path) -> None:
@@ -189,15 +186,6 @@ def test_more_trials_than_were_trained_are_still_to_come(tmp_path: Path) -> None
     assert missing_of(standing) is None
     longer = make_study(fidelities=[{**PROXY, "trials": 7}])
     assert missing_of(replace(standing, study=longer)) == "fidelity proxy has 2 trials to come"
-
-
-def test_a_list_chooses_nothing_and_counts_its_verdicts(tmp_path: Path) -> None:
-    _, store = run_list(tmp_path)
-    told = story_of(store, standing_of(store, "tiny"))
-    assert told.found.startswith("No network is chosen: 4 are compared. The highest mean has DCA-SE: ")
-    assert "1 better, 1 not resolved, 1 worse. Better: SE." in told.better
-    assert told.chosen is None
-    assert "final:" not in told.next
 
 
 # How many seeds, how many images

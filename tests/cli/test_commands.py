@@ -263,6 +263,15 @@ def test_report_writes_a_page_and_says_where(dcasearch: Command, ran: Path, tmp_
     assert (tmp_path / "report" / "report.html").is_file()
 
 
+def test_report_refuses_a_study_that_the_database_does_not_hold_and_writes_nothing(
+    dcasearch: Command, ran: Path, tmp_path: Path
+) -> None:
+    done = dcasearch("report", "tiny", "other", "--out", "refused")
+    assert done.code == 2
+    assert "holds no study 'other'; it holds: tiny" in " ".join(done.err.split())
+    assert not (tmp_path / "refused").exists()
+
+
 def test_status_as_json_holds_trials_baselines_and_winner(dcasearch: Command, ran: Path) -> None:
     standing = json.loads(dcasearch("status", "tiny", "--json").out)
     fidelity = standing["fidelities"][0]
@@ -396,19 +405,30 @@ def test_a_database_of_a_newer_version_is_refused_with_what_to_do(
     assert "written by a newer dcasearch" in done.err
 
 
-def test_dashboard_names_database_and_address_and_serves_them(
+def test_dashboard_names_study_and_database_and_the_address_that_it_serves_at(
     dcasearch: Command, ran: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    served: list[tuple[str, str, int]] = []
+    served: list[tuple[str, str | None, int]] = []
 
-    def serve(store: Store, name: str, host: str, port: int) -> None:
-        served.append((store.url, host, port))
+    def serve(store: Store, name: str | None, port: int, begun: Callable[[str], None]) -> None:
+        served.append((store.url, name, port))
+        begun(f"http://127.0.0.1:{port}/dashboard")
 
-    monkeypatch.setattr("dcasearch.report.dashboard.serve", serve)
+    monkeypatch.setattr("dcasearch.dashboard.serve", serve)
+    url = f"sqlite:///{tmp_path}/dcasearch.db"
     done = dcasearch("dashboard", "tiny", "--port", 8123)
-    assert done.code == 0
-    assert f"database sqlite:///{tmp_path}/dcasearch.db, http://127.0.0.1:8123/dashboard" in done.out
-    assert served == [(f"sqlite:///{tmp_path}/dcasearch.db", "127.0.0.1", 8123)]
+    assert (done.code, done.err) == (0, "")
+    assert f"study tiny, database {url}\nhttp://127.0.0.1:8123/dashboard until Ctrl-C\n" in done.out
+    assert f"all studies, database {url}\n" in dcasearch("dashboard", "--storage", url).out
+    assert served == [(url, "tiny", 8123), (url, None, 8080)]
+
+
+def test_dashboard_refuses_what_it_cannot_serve(dcasearch: Command, ran: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dcasearch.dashboard.serve", pytest.fail)
+    unknown = dcasearch("dashboard", "other")
+    assert unknown.code == 2
+    assert "no study 'other'; it holds: tiny" in unknown.err
+    assert dcasearch("dashboard", "tiny", "--port", 65536).code == 2
 
 
 def test_the_module_runs_as_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,9 @@ from rich.console import Console
 
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing
 from dcasearch.analysis.story import Story
+from dcasearch.analysis.trials import why
 from dcasearch.cli import standing as room
-from dcasearch.cli.standing import MOST_TRIALS, print_standing, print_story, why
+from dcasearch.cli.standing import MOST_TRIALS, print_standing, print_story
 from dcasearch.metrics import METRICS, Direction
 from dcasearch.trial import State, Trial
 from tests.search.test_racing import Field

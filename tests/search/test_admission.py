@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from optuna.artifacts import get_all_artifact_meta
 from optuna.trial import TrialState
 
+from dcasearch.architecture.words import sentence_of
 from dcasearch.errors import TrialFailure
 from dcasearch.store import Store
 from dcasearch.trial import State
@@ -33,6 +35,20 @@ def test_infeasible_trials_are_never_trained_and_say_which_constraint(bench: Cal
         assert told.values is None
         assert told.constraints["params"] > 0
     assert sum(trial.state is State.COMPLETE for trial in ledger) == 4
+
+
+def test_every_trial_shows_its_network_and_its_drawing_in_optuna_s_tables(bench: Callable[..., Bench]) -> None:
+    run = bench(fidelities=proxy(trials=8), constraints={"params": {"max": 11_480_000}})
+    ledger = run.run()
+    assert {State.COMPLETE, State.DUPLICATE, State.INFEASIBLE} <= {trial.state for trial in ledger}
+    store = Store.open(run.url)
+    for trial, told in zip(ledger, run.optuna(), strict=True):
+        network = store.get_architecture(trial.architecture_id).network
+        assert told.user_attrs["architecture"] == trial.architecture_id
+        assert told.user_attrs["network"] == sentence_of(network)
+        assert told.user_attrs["params"] == store.get_costs(trial.architecture_id, 16, 10)["params"]
+        [drawing] = get_all_artifact_meta(told, storage=store.optuna)
+        assert (drawing.artifact_id, drawing.mimetype) == (trial.architecture_id, "image/svg+xml")
 
 
 def test_duplicates_are_replayed_with_state_values_and_curve_of_their_original(bench: Callable[..., Bench]) -> None:
