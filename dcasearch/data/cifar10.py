@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dcasearch.data.reading import Reading
 from dcasearch.data.cache import cached
 from dcasearch.data.folders import fingerprint_of, labels_of, list_parts
 from dcasearch.data.images import Unreadable, read_rgb
 from dcasearch.data.listing import Listing
+from dcasearch.data.reading import Reading
 from dcasearch.data.sets import DATASETS, DataSet, MemoryPart, Pixels, existing
 from dcasearch.errors import DataError
 

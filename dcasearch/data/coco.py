@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dcasearch.data import coco_faults
-from dcasearch.data.reading import Reading
 from dcasearch.data.boxes import BoxedPart, ShownObjects, strata
 from dcasearch.data.coco_faults import SECTIONS, Fault, Faults, Sections
 from dcasearch.data.images import Unreadable, decode, open_image
+from dcasearch.data.reading import Reading
 from dcasearch.data.sets import DATASETS, IMAGENET_MEAN, IMAGENET_STD, DataSet
 from dcasearch.errors import DataError
 from dcasearch.evaluation import fingerprint

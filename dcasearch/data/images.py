@@ -1,4 +1,4 @@
-"""Image files: reading one, and what happens when one cannot be read. `listing.py` says which of them a folder holds."""
+"""Image files: reading one, and what happens when one cannot be read. `listing.py` says which a folder holds."""
 
 from __future__ import annotations
 

@@ -118,7 +118,9 @@ class _Factory:
         part = self.dataset.train
         self._check(indices)
         if not isinstance(part, MemoryPart):
-            return self._files(part, indices, training_transform(self._resolution, augmentation, exact=_is_exact(part)), seed)
+            return self._files(
+                part, indices, training_transform(self._resolution, augmentation, exact=_is_exact(part)), seed
+            )
         return MemoryTraining(
             self._memory(part, indices),
             resolution=self._resolution,
@@ -132,7 +134,9 @@ class _Factory:
         self._check(chosen.indices)
         indices = mixed_order(chosen.indices) if self._mixed else chosen.indices
         if not isinstance(chosen.part, MemoryPart):
-            return self._files(chosen.part, indices, evaluation_transform(self._resolution, exact=_is_exact(chosen.part)), None)
+            return self._files(
+                chosen.part, indices, evaluation_transform(self._resolution, exact=_is_exact(chosen.part)), None
+            )
         images = self._memory(chosen.part, indices)
         return MemoryEvaluation(images, resolution=self._resolution, batch_size=self._batch_size, share=self._share)
 

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dcasearch.config.study import Data
+from dcasearch.config.study import Data, ReadingVersion
 from dcasearch.data.boxes import BoxedPart
 from dcasearch.data.preprocessing import Source
+from dcasearch.data.reading import OLDEST, READINGS, Reading
 from dcasearch.data.shards import Shards
 from dcasearch.data.split import Indices
 from dcasearch.data.staging import root_of

@@ -12,8 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from dcasearch.data.reading import Reading
 from dcasearch.data.cache import cached
+from dcasearch.data.reading import Reading
 from dcasearch.data.sets import DATASETS, Boxes, DataSet, MemoryPart, Pixels
 from dcasearch.data.shapes_drawing import DRAWING, OBJECTS, draw_picture
 from dcasearch.data.split import Indices

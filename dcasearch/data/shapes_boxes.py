@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dcasearch.config.study import SHAPES_WITH_BOXES
-from dcasearch.data.reading import Reading
 from dcasearch.data.boxes import BoxedPart, ShownObjects, strata
+from dcasearch.data.reading import Reading
 from dcasearch.data.sets import DATASETS, IMAGENET_MEAN, IMAGENET_STD, DataSet
 from dcasearch.data.shapes_drawing import DRAWING, Drawing, draw_picture
 from dcasearch.evaluation import fingerprint

@@ -112,9 +112,7 @@ def _whole(wanted: int, side: int, steps: list[torch.nn.Module], *, flip: bool, 
     return Transform(partial(_look_at_whole, composed, wanted, side, exact), flip)
 
 
-def _look_at_whole(
-    steps: Callable[[Picture], Tensor], wanted: int, side: int, exact: bool, picture: Picture
-) -> _Whole:
+def _look_at_whole(steps: Callable[[Picture], Tensor], wanted: int, side: int, exact: bool, picture: Picture) -> _Whole:
     stored = _size(picture)
     return _Whole(reduction_for(stored, wanted), stored, side, steps, exact)
 
