@@ -17,7 +17,7 @@ from dcasearch.cli.interruption import Signalled
 from dcasearch.errors import Interrupted, StudyFailed
 
 if TYPE_CHECKING:
-    from dcasearch.data.preparing import Observer, Step
+    from dcasearch.data.shard_work import Observer, Step
 
 data = typer.Typer(help="Image folders, prepared once and read without decoding.", no_args_is_help=True)
 Workers = Annotated[int | None, typer.Option(min=0, help="Processes; else one a core.")]
@@ -93,9 +93,7 @@ def verify(
     folder: Annotated[Path, typer.Argument(help="A prepared folder.", show_default=False)],
     deep: Annotated[
         bool,
-        typer.Option(
-            "--deep", help="Also decode the original images again and compare every pixel: as long as `prepare`."
-        ),
+        typer.Option("--deep", help="Also decode the original images again and compare every pixel."),
     ] = False,
     source: Annotated[
         Path | None, typer.Option(help="With --deep: the original images; else where they lay when they were prepared.")

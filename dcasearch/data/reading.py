@@ -28,7 +28,7 @@ class Reading:
     formats: tuple[str, ...] | None
     """Which formats are decoded; None: whatever Pillow can."""
     scaled: bool
-    """Whether 16 bits a channel are scaled to 8 and alpha is put on white; else Pillow clips the one, drops the other."""
+    """Whether 16 bits are scaled to 8 and alpha is put on white; else Pillow clips the former and drops the latter."""
     upright: bool
     """Whether the rotation in EXIF is applied."""
     exact: bool

@@ -77,7 +77,7 @@ def test_an_interruption_is_told_with_what_goes_on(root: Path, tmp_path: Path) -
     program = (
         "import os, signal, sys\n"
         "from dcasearch.data import preparing\n"
-        "preparing._decoded = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+        "preparing.decoded = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
         "from dcasearch.cli import main\n"
         "main()\n"
     )
