@@ -34,6 +34,8 @@ def open_imagefolder(root: Path | None, reading: Reading) -> DataSet:
         DataError: a folder is missing, empty, or has other classes than train.
     """
     root = existing("imagefolder", root, IMAGEFOLDER_LAYOUT)
+    if reading.nested and is_in_one_piece(root):
+        return _open_whole(root, reading)
     return _open_folders(root, IMAGEFOLDER_LAYOUT, ("val", "test"), reading)
 
 
@@ -48,6 +50,27 @@ def open_imagenet(root: Path | None, reading: Reading) -> DataSet:
     """
     root = _imagenet_root(existing("imagenet", root, IMAGENET_LAYOUT))
     return _open_folders(root, IMAGENET_LAYOUT, ("val",), reading.lying())
+
+
+def is_in_one_piece(root: Path) -> bool:
+    """Return whether a folder holds the class folders themselves, and no parts."""
+    return not is_prepared(root) and not any((root / name).is_dir() for name in ("train", "val", "test"))
+
+
+def _open_whole(root: Path, reading: Reading) -> DataSet:
+    listing = list_images(root, reading)
+    part = part_of(listing)
+    return DataSet(
+        fingerprint=fingerprint_of({"all": listing}),
+        classes=listing.classes,
+        train=part,
+        val=part,
+        test=part,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        notes=listing.passed.notes,
+        whole=True,
+    )
 
 
 def _imagenet_root(root: Path) -> Path:

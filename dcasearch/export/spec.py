@@ -20,7 +20,7 @@ from dcasearch.architecture import Architecture
 from dcasearch.architecture.specification import Frozen
 from dcasearch.config.detector import Detector
 from dcasearch.config.recipe import Recipe
-from dcasearch.config.study import Classes, Data, ReadingVersion
+from dcasearch.config.study import Classes, Columns, Data, ReadingVersion, Shares
 from dcasearch.data import Preprocessing
 from dcasearch.drawing.notebook import network_html
 from dcasearch.errors import UserError
@@ -52,6 +52,10 @@ class DataSpec(Frozen):
     """As in a study; None for all of them."""
     reading: ReadingVersion = 1
     """Version of how image files were found and read."""
+    split: Shares | None = None
+    """Of data without parts of its own."""
+    columns: Columns | None = None
+    """Of a list of images, whose file is named anew."""
 
     def at(self, root: str | None) -> Data:
         """Return the data set in a folder."""
@@ -63,6 +67,8 @@ class DataSpec(Frozen):
             protocol=self.protocol,
             classes=self.classes,
             reading=self.reading,
+            split=self.split,
+            **({} if self.columns is None else {"columns": self.columns, "file": root}),
         )
 
 

@@ -153,6 +153,8 @@ def _data_spec(data: Data, evaluation: Evaluation) -> DataSpec:
         protocol=data.protocol,
         classes=data.classes,
         reading=data.reading,
+        split=data.split,
+        columns=data.columns if data.file is not None else None,
     )
 
 
