@@ -61,7 +61,7 @@ class DataSpec(Frozen):
         """Return the data set in a folder."""
         return Data(
             name=self.name,
-            root=root,
+            root=root if self.columns is None else None,
             validation_fraction=self.validation_fraction,
             split_seed=self.split_seed,
             protocol=self.protocol,
