@@ -25,6 +25,7 @@ from dcasearch.cli.gradcam import gradcam
 from dcasearch.cli.interruption import Signalled, noted, raising
 from dcasearch.cli.paper import paper
 from dcasearch.cli.paper_import import import_released
+from dcasearch.cli.predict import predict
 from dcasearch.cli.reading import export, inspect, kinds, list_studies, report, status, verify
 from dcasearch.cli.replay import replay
 from dcasearch.cli.retry import retry
@@ -311,6 +312,7 @@ app.command()(ablate)
 app.command()(compare)
 app.command()(trials)
 app.command()(verify)
+app.command()(predict)
 app.command()(evaluate)
 app.command()(train)
 app.command()(replay)
