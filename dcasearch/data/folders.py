@@ -94,6 +94,8 @@ def is_imagenet(root: Path) -> bool:
     """Return whether a folder of images has ImageNet's classes: every class folder is called by a wnid."""
     if is_flat_val(root / "val"):
         return True
+    if not (root / "train").is_dir():
+        return False
     with os.scandir(root / "train") as entries:
         names = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
     return bool(names) and all(_WNID.fullmatch(name) for name in names)

@@ -164,7 +164,7 @@ def _read_parquet(file: Path, wanted: Mapping[str, str]) -> Iterator[tuple[int, 
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
     except ImportError:
-        raise DataError("a Parquet list needs an extra: pip install 'dcasearch[parquet]'", ("data", "file")) from None
+        raise DataError("a Parquet list needs pyarrow: pip install pyarrow", ("data", "file")) from None
     try:
         table = ParquetFile(file)
         _check_columns(file, wanted, table.schema_arrow.names)

@@ -14,8 +14,8 @@ from typing import Self
 
 from dcasearch.config.study import ReadingVersion
 
-FORMATS = ("BMP", "GIF", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
-"""Formats that version 2 decodes, by Pillow's names. MPO is a JPEG with several views, as some cameras write it."""
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""Formats that version 2 decodes, by Pillow's names. JPEG includes MPO, a JPEG with several views."""
 
 
 @dataclass(frozen=True)

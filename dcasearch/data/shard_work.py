@@ -6,7 +6,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -55,6 +55,9 @@ class Step:
     """Of this shard."""
     of: int
     """Images of all shards."""
+
+
+Observer = Callable[[Step], None]
 
 
 def work(dataset: Dataset[Shard], workers: int) -> Iterator[Shard]:
@@ -114,7 +117,7 @@ def _square(path: str, size: int, reading: Reading) -> Image.Image:
         stored, reduction = opened.size, reduction_for(opened.size, _OVERSAMPLING * size)
         orientation = orientation_of(opened) if reading.upright else 1
         image = decode(opened, reduction, reading)
-    width, height = image.size
+    width, height = map(float, image.size)
     if reading.exact and image.size != stored:
         width, height = stored[0] / reduction, stored[1] / reduction
     side = min(width, height)

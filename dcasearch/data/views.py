@@ -98,7 +98,8 @@ class _Whole:
             # The last column of the smaller image may cover less than a whole pixel of it.
             box = (0.0, 0.0, self.stored[0] / self.reduction, self.stored[1] / self.reduction)
             return self.steps(picture.resize(self._resized(), Image.Resampling.BILINEAR, box))
-        return self.steps(functional.resize(picture, [self.side], antialias=True))
+        resized: Picture = functional.resize(picture, [self.side], antialias=True)  # type: ignore[arg-type]  # a Pillow image too
+        return self.steps(resized)
 
     def _resized(self) -> tuple[int, int]:
         """Return width and height after the resize, as torchvision computes them."""

@@ -68,7 +68,8 @@ class DataSpec(Frozen):
             classes=self.classes,
             reading=self.reading,
             split=self.split,
-            **({} if self.columns is None else {"columns": self.columns, "file": root}),
+            columns=Columns() if self.columns is None else self.columns,
+            file=None if self.columns is None else root,
         )
 
 

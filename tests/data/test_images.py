@@ -42,7 +42,7 @@ def test_a_fault_of_the_machine_makes_no_good_image_unreadable(
     path = tmp_path / "a.jpg"
     write_image(path, seed=0)
 
-    def fail(*some: Any) -> None:
+    def fail(*some: Any, **more: Any) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(Image, "open", fail)

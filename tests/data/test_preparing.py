@@ -74,7 +74,7 @@ def test_several_processes_make_the_same_files_as_one(root: Path, tmp_path: Path
     assert one.fingerprint == several.fingerprint
     assert sum(step.images for step in steps) == steps[0].of == 27
     assert sorted(files(tmp_path / "one")) == [
-        ".lock", "prepared.json", *(f"test-0000{n}.npy" for n in range(3)), *(f"train-0000{n}.npy" for n in range(5)),
+        ".lock", "prepared.json", "source.txt", *(f"test-0000{n}.npy" for n in range(3)), *(f"train-0000{n}.npy" for n in range(5)),
     ]  # fmt: skip
 
 
@@ -224,10 +224,10 @@ _KILLED = f"""
 import sys
 from pathlib import Path
 import time
-from dcasearch.data import preparing, shards
+from dcasearch.data import shard_work, shards
 from dcasearch.data.preparing import prepare
-decode = preparing.decode
-preparing.decode = lambda *some: time.sleep(0.02) or decode(*some)
+decode = shard_work.decode
+shard_work.decode = lambda *some: time.sleep(0.02) or decode(*some)
 shards._SHARD_BYTES = {4 * 3 * SIZE * SIZE}
 prepare(Path(sys.argv[1]), Path(sys.argv[2]), size={SIZE}, workers=0, max_corrupt=0)
 """
