@@ -77,7 +77,7 @@ def _imagenet_root(root: Path) -> Path:
     return root / _KAGGLE_FOLDER if (root / _KAGGLE_FOLDER / "train").is_dir() else root
 
 
-def list_any(root: Path, reading: Reading) -> dict[str, Listing]:
+def list_any(root: Path, reading: Reading = OLDEST) -> dict[str, Listing]:
     """List a folder of images of either layout; ImageNet's own is read without EXIF rotation.
 
     Raises:

@@ -74,7 +74,8 @@ def test_several_processes_make_the_same_files_as_one(root: Path, tmp_path: Path
     assert one.fingerprint == several.fingerprint
     assert sum(step.images for step in steps) == steps[0].of == 27
     assert sorted(files(tmp_path / "one")) == [
-        ".lock", "prepared.json", "source.txt", *(f"test-0000{n}.npy" for n in range(3)), *(f"train-0000{n}.npy" for n in range(5)),
+        ".lock", "prepared.json", "source.txt",
+        *(f"test-0000{n}.npy" for n in range(3)), *(f"train-0000{n}.npy" for n in range(5)),
     ]  # fmt: skip
 
 
