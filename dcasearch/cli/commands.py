@@ -87,15 +87,21 @@ def check(
         str | None,
         typer.Option(help="Model of the GPU that trials will run on, as `gpu-check` names it; else this machine's."),
     ] = None,
+    no_data: Annotated[
+        bool, typer.Option("--no-data", help="Do not look at the data: forecast with ImageNet's size and classes.")
+    ] = False,
 ) -> None:
-    """Find every mistake in a study's YAML, then say what the study will cost. Trains nothing, writes nothing."""
+    """Find every mistake in a study's YAML, then say what the study will cost. Trains nothing, writes nothing.
+
+    Data that is not there is a mistake too; --no-data forecasts on paper, e.g. on a laptop for a cluster.
+    """
     from dcasearch.space import load_study
 
     loaded = load_study(study)  # before torch is imported, so that a mistake is told at once
     from dcasearch.cli.storage import placed
 
     loaded = placed(loaded)
-    from dcasearch.analysis.data import dangers, described
+    from dcasearch.analysis.data import as_begun, dangers, described
     from dcasearch.analysis.forecast import forecast
     from dcasearch.analysis.measured import expected_of, powers_of
     from dcasearch.cli.printing import print_data, print_expected, print_forecast, print_powers
@@ -103,26 +109,31 @@ def check(
     from dcasearch.store import Store, exists, storage_of
 
     console = make_console()
-    data, missing = None, None
-    if not loaded.missing_variables:
+    store = None
+    if not loaded.missing_variables and exists(url := storage or storage_of(loaded.study)):
+        store = Store.open(url)
+    loaded, data = as_begun(loaded, store), None
+    if loaded.missing_variables and not no_data:
+        unset = ", ".join(sorted(loaded.missing_variables))
+        raise UserError(f"{study}: not set: {unset}\n`dcasearch check {study} --no-data` forecasts on paper")
+    if not no_data:
         try:
             data = described(loaded)  # the data may not have what the YAML asks for, which is a mistake too
         except DataError as error:
-            missing = error
-    console.print(f"{study}: no mistakes found")
+            raise DataError(
+                f"{error}\n`dcasearch check {study} --no-data` looks at the rest, and forecasts on paper"
+            ) from None
+    unseen = ", but for the data, which was not looked at" if data is None else ""
+    console.print(f"{study}: no mistakes found{unseen}")
     for variable in sorted(loaded.missing_variables):
         console.print(f"warning: {variable} is not set; `run` needs it", style="yellow")
     for note in loaded.notes:
         console.print(f"warning: {note}", style="yellow")
-    if missing is not None:
-        console.print(f"warning: {missing}", style="yellow")
     if data is not None:
         print_data(console, loaded.study, data)
         for danger in dangers(loaded.study, data):
             console.print(f"warning: {danger}", style="yellow")
-    store = None
-    if not loaded.missing_variables and exists(url := storage or storage_of(loaded.study)):
-        store = Store.open(url)
+    if store is not None:
         console.print(f"database {store.url}")
     print_forecast(console, forecast(loaded.study, loaded.space, data, store, device))
     print_powers(console, tuple(powers_of(loaded.study, store, data, loaded.space).values()))
