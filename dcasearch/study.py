@@ -124,7 +124,7 @@ class _Run:
         self.observe(run_event(self.study, self.space, self.started))
         for planned in plan_events(self.study, self.space, self.data, self.store):
             self.observe(planned)
-        for note in (*self.loaded.notes, *dangers(self.study, self.data)):
+        for note in (*self.loaded.notes, *self.data.notes, *dangers(self.study, self.data)):
             self.observe(Event("note", self.study.name, note))
         self.disk.clear()
         pipeline = Pipeline(
