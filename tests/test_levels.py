@@ -43,6 +43,7 @@ LEVELS = [
         "gpu_check",
         "replay",
         "results",
+        "doctor",
     },
     {"cli", "__main__"},
 ]

@@ -18,6 +18,7 @@ from dcasearch.cli.compare import compare
 from dcasearch.cli.console import make_console
 from dcasearch.cli.contributions import contributions
 from dcasearch.cli.dashboard import dashboard
+from dcasearch.cli.doctor import doctor
 from dcasearch.cli.drift import drift
 from dcasearch.cli.evaluate import evaluate
 from dcasearch.cli.gpu_check import gpu_check
@@ -324,6 +325,7 @@ app.command()(compare)
 app.command()(trials)
 app.command()(verify)
 app.command()(predict)
+app.command()(doctor)
 app.command()(evaluate)
 app.command()(train)
 app.command()(replay)
