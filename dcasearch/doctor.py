@@ -142,9 +142,7 @@ def _disk(folder: Path) -> Finding:
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     free = shutil.disk_usage(there).free / 1e9
     if not os.access(there, os.W_OK):
-        return Finding(
-            "disk", "problem", f"{there} cannot be written", "choose another folder: `artifacts` in the study"
-        )
+        return Finding("disk", "problem", f"{there} cannot be written", "choose another folder for `artifacts`")
     if free < _LEAST_GB:
         return Finding("disk", "note", f"{free:.1f} GB free at {there}", "make room, or set `disk` in the study")
     return Finding("disk", "ok", f"{free:,.0f} GB free at {there}")
@@ -207,6 +205,6 @@ def _executor(loaded: LoadedStudy) -> Finding:
     if executor.name == "ray":
         address = executor.address or "a Ray of this machine"
         return Finding(
-            "executor", "note", f"ray, {address}", f"`dcasearch check --cluster {loaded.path}` asks every node"
+            "executor", "note", f"ray, {address}", f"ask every node: `dcasearch check --cluster {loaded.path}`"
         )
     return Finding("executor", "ok", f"local, {executor.max_concurrent} trials at a time")

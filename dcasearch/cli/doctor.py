@@ -19,7 +19,7 @@ _COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
 def doctor(
     study: Annotated[
         Path | None,
-        typer.Argument(help="A study's YAML, whose data and executor are looked at too.", show_default=False),
+        typer.Argument(help="A study's YAML: its data and executor are looked at too.", show_default=False),
     ] = None,
     storage: Storage = None,
     as_json: AsJson = False,

@@ -40,6 +40,8 @@ NAMES = [
     "replay",
     "retry",
     "verify",
+    "predict",
+    "doctor",
     "train",
     "inspect",
     "compare",
