@@ -44,6 +44,7 @@ LEVELS = [
         "replay",
         "results",
         "doctor",
+        "smoke",
     },
     {"cli", "__main__"},
 ]

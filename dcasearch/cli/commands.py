@@ -164,6 +164,10 @@ def run(
     anew: Annotated[
         bool, typer.Option("--anew", help="Forget where this YAML was run first: it begins in this folder.")
     ] = False,
+    smoke: Annotated[
+        bool,
+        typer.Option("--smoke", help="Only try every stage on made-up images, for a minute; nothing is kept."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Start, resume or extend a study. Ctrl-C is safe: the same command goes on from the checkpoints.
@@ -177,6 +181,11 @@ def run(
     loaded = load_study(study)  # before torch is imported, so that a mistake is told at once
     console = make_console(stderr=as_json)
     _check_executor(executor)
+    if smoke:
+        from dcasearch.cli.smoke import try_stages
+
+        try_stages(console, loaded)
+        return
     check_variables(loaded)
     loaded = placed(loaded, anew=anew)
     name = loaded.study.name
