@@ -16,7 +16,8 @@ import numpy as np
 from PIL import Image
 
 from dcasearch.artifacts import open_artifacts
-from dcasearch.config.study import Data, Executor, Fidelity, Promotion, Pruner, Stop, Study
+from dcasearch.config.data_set import Data
+from dcasearch.config.study import Executor, Fidelity, Promotion, Pruner, Stop, Study
 from dcasearch.errors import StudyFailed
 from dcasearch.metrics import TASKS
 from dcasearch.search.work import Observer

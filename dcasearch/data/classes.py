@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data.boxes import BoxedPart
 from dcasearch.data.sets import DataSet, FilePart, MemoryPart, Part, Pixels, PreparedPart, open_whole
 from dcasearch.data.split import Indices

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data.boxes import BoxedPart, sizes_of
 from dcasearch.data.classes import open_set
 from dcasearch.data.loaders import Chosen, parts_of

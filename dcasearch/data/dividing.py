@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from dcasearch.config.study import Shares
+from dcasearch.config.data_set import Shares
 from dcasearch.data.sets import DataSet, FilePart
 from dcasearch.data.split import Indices, split_train
 from dcasearch.errors import DataError

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data.classes import open_set
 from dcasearch.data.folders import (
     IMAGEFOLDER_LAYOUT,

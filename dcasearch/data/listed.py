@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dcasearch.config.study import Columns
+from dcasearch.config.data_set import Columns
 from dcasearch.data.dividing import part_of
 from dcasearch.data.reading import Reading
 from dcasearch.data.sets import DATASETS, IMAGENET_MEAN, IMAGENET_STD, DataSet, FilePart

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from dcasearch.artifacts import Place
+from dcasearch.config.data_set import Data
 from dcasearch.config.recipe import Augmentation, Recipe
-from dcasearch.config.study import Data
 from dcasearch.data.batches import WHOLE, Loader, Normalize, Share
 from dcasearch.data.boxes import BoxedPart
 from dcasearch.data.classes import open_set

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from dcasearch.architecture.specification import Frozen
-from dcasearch.config.study import ReadingVersion
+from dcasearch.config.data_set import ReadingVersion
 from dcasearch.data.sets import IMAGENET_MEAN, IMAGENET_STD, DataSet, PreparedPart
 from dcasearch.data.shards import Shards
 from dcasearch.errors import DataError

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from dcasearch.config.study import NEWEST_READING
+from dcasearch.config.data_set import NEWEST_READING
 from dcasearch.data.folders import fingerprint_of, list_any, notes_of
 from dcasearch.data.images import Corrupt
 from dcasearch.data.listing import Listing

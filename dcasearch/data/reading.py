@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self
 
-from dcasearch.config.study import ReadingVersion
+from dcasearch.config.data_set import ReadingVersion
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Formats that version 2 decodes, by Pillow's names. JPEG includes MPO, a JPEG with several views."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dcasearch.config.study import Columns, Data, ReadingVersion
+from dcasearch.config.data_set import Columns, Data, ReadingVersion
 from dcasearch.data.boxes import BoxedPart
 from dcasearch.data.preprocessing import Source
 from dcasearch.data.reading import OLDEST, READINGS, Reading

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dcasearch.config.study import SHAPES_WITH_BOXES
+from dcasearch.config.data_set import SHAPES_WITH_BOXES
 from dcasearch.data.boxes import BoxedPart, ShownObjects, strata
 from dcasearch.data.reading import OLDEST, Reading
 from dcasearch.data.sets import DATASETS, IMAGENET_MEAN, IMAGENET_STD, DataSet

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.functional import pil_to_tensor
 
-from dcasearch.config.study import NEWEST_READING
+from dcasearch.config.data_set import NEWEST_READING
 from dcasearch.data.applied import applied
 from dcasearch.data.files import START_METHOD, leave_group
 from dcasearch.data.images import Unreadable, read_rgb

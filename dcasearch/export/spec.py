@@ -18,9 +18,9 @@ from pydantic import (
 
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.specification import Frozen
+from dcasearch.config.data_set import Classes, Columns, Data, ReadingVersion, Shares
 from dcasearch.config.detector import Detector
 from dcasearch.config.recipe import Recipe
-from dcasearch.config.study import Classes, Columns, Data, ReadingVersion, Shares
 from dcasearch.data import Preprocessing
 from dcasearch.drawing.notebook import network_html
 from dcasearch.errors import UserError

@@ -17,9 +17,10 @@ from dcasearch.analysis.power import Power, difference
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.words import sentence_of
 from dcasearch.artifacts import Place, local_copy, remove_leftovers
+from dcasearch.config.data_set import Data
 from dcasearch.config.detector import Detector
 from dcasearch.config.recipe import Recipe
-from dcasearch.config.study import Data, Fidelity
+from dcasearch.config.study import Fidelity
 from dcasearch.data import Source, preprocessing_of
 from dcasearch.errors import UserError, WeightsGone
 from dcasearch.evaluation import Cost, Evaluation, EvaluationProtocol

@@ -10,8 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from dcasearch.architecture import vanilla_of
 from dcasearch.config import load_architecture, load_recipe, load_yaml
+from dcasearch.config.data_set import NEWEST_READING, Data
 from dcasearch.config.recipe import Recipe
-from dcasearch.config.study import NEWEST_READING, Data, Fidelity
+from dcasearch.config.study import Fidelity
 from dcasearch.data import DATASETS, Source, describe
 from dcasearch.errors import DataError, UserError, nearest
 from dcasearch.evaluation import EvaluationProtocol

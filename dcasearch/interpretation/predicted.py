@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import ImageDraw, ImageFont
 
-from dcasearch.config.study import NEWEST_READING
+from dcasearch.config.data_set import NEWEST_READING
 from dcasearch.data.images import read_rgb
 from dcasearch.data.reading import READINGS
 from dcasearch.export.prediction import Prediction

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path as File
 
 from dcasearch.config import Document, Key, KeyPath, Place, load_yaml, read_study
-from dcasearch.config.study import NEWEST_READING, ReadingVersion, Study
+from dcasearch.config.data_set import NEWEST_READING, ReadingVersion
+from dcasearch.config.study import Study
 from dcasearch.errors import ConfigError, UserError, nearest
 from dcasearch.space.counting import size
 from dcasearch.space.detection import check_detector

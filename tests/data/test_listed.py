@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from dcasearch.config.study import Columns, Data
+from dcasearch.config.data_set import Columns, Data
 from dcasearch.data import describe
 from dcasearch.data.classes import open_set
 from dcasearch.data.sets import DataSet, FilePart

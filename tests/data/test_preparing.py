@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data import describe, preparing, shards
 from dcasearch.data.prepared import Index
 from dcasearch.data.preparing import prepare

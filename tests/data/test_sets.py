@@ -1,6 +1,6 @@
 import pytest
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data import DATASETS
 from dcasearch.data.classes import open_set
 from dcasearch.errors import UserError
