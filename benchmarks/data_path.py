@@ -22,8 +22,8 @@ import torch
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
+from dcasearch.config.data_set import Data
 from dcasearch.config.recipe import Recipe
-from dcasearch.config.study import Data
 from dcasearch.data import open_loaders
 from dcasearch.data.preparing import prepare
 from dcasearch.gpu_check.pictures import write_pictures

@@ -29,7 +29,8 @@ from typing import Any
 from dcasearch.analysis.paired import Error
 from dcasearch.architecture import Architecture
 from dcasearch.config import load_recipe
-from dcasearch.config.study import Data, Fidelity
+from dcasearch.config.data_set import Data
+from dcasearch.config.study import Fidelity
 from dcasearch.data import describe
 from dcasearch.executors.worker import end_with_parent
 from dcasearch.training import Assignment, evaluate

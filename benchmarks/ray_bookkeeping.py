@@ -32,8 +32,9 @@ from ray import tune
 from ray.cluster_utils import Cluster
 
 from dcasearch.architecture import Architecture
-from dcasearch.config.study import Data, Fidelity, Resources, Study
+from dcasearch.config.data_set import Data
 from dcasearch.config.study import Executor as Settings
+from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.data import describe
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation

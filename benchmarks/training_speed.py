@@ -28,7 +28,8 @@ import torch.nn.functional as F
 
 from dcasearch.architecture import Architecture
 from dcasearch.config import load_recipe
-from dcasearch.config.study import Data, Fidelity
+from dcasearch.config.data_set import Data
+from dcasearch.config.study import Fidelity
 from dcasearch.data import Batch, describe
 from dcasearch.errors import Preempted
 from dcasearch.training import Assignment, Session

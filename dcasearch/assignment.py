@@ -7,9 +7,10 @@ from typing import Any
 
 from dcasearch.architecture import BACKBONES, Architecture
 from dcasearch.architecture.layouts import TORCHVISION_CLASSES
+from dcasearch.config.data_set import SHAPES_WITH_BOXES, Data
 from dcasearch.config.detector import Detector
 from dcasearch.config.starts import Start
-from dcasearch.config.study import SHAPES_WITH_BOXES, Data, Fidelity
+from dcasearch.config.study import Fidelity
 from dcasearch.evaluation import EvaluationKey, EvaluationProtocol, fingerprint
 from dcasearch.metrics import CLASSIFICATION
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from dcasearch.analysis.announcing import facts_of, plan_events, pruning_of, run_event
-from dcasearch.analysis.data import dangers, described
+from dcasearch.analysis.data import as_begun, dangers, described
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import open_artifacts
 from dcasearch.config.study import Fidelity
@@ -81,6 +81,7 @@ def run(
     check_variables(loaded)
     with ExitStack() as stack:
         store = store or stack.enter_context(Store.open(storage_of(loaded.study), create=True))
+        loaded = as_begun(loaded, store)
         lease = stack.enter_context(store.lease(loaded.study.name))
         executor = executor or stack.enter_context(open_executor(loaded.study, secret=store.secret))
 
@@ -123,7 +124,7 @@ class _Run:
         self.observe(run_event(self.study, self.space, self.started))
         for planned in plan_events(self.study, self.space, self.data, self.store):
             self.observe(planned)
-        for note in (*self.loaded.notes, *dangers(self.study, self.data)):
+        for note in (*self.loaded.notes, *self.data.notes, *dangers(self.study, self.data)):
             self.observe(Event("note", self.study.name, note))
         self.disk.clear()
         pipeline = Pipeline(

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from dcasearch.config.data_set import Data
 from dcasearch.config.recipe import Recipe
-from dcasearch.config.study import Data
 from dcasearch.evaluation import EvaluationKey, fingerprint
 from tests.training.support import CONNECTED, VANILLA, make_assignment
 

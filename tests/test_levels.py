@@ -43,6 +43,8 @@ LEVELS = [
         "gpu_check",
         "replay",
         "results",
+        "doctor",
+        "smoke",
     },
     {"cli", "__main__"},
 ]

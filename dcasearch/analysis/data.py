@@ -11,11 +11,18 @@ from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.data import DataInfo, describe
 from dcasearch.errors import ConfigError, DataError, Problem, UserError
 from dcasearch.space import LoadedStudy
+from dcasearch.store import Store
 
 _MULTIPLE = 8
 """Sizes are proposed in such steps."""
 _SQUARE = 256 / 224
 """Of the prepared size to the resolution, at which evaluation reads about as many pixels as it shows."""
+
+
+def as_begun(loaded: LoadedStudy, store: Store | None) -> LoadedStudy:
+    """Return a study that reads its image files as it did when it began, unless its YAML names another version."""
+    record = None if store is None else store.get_study(loaded.study.name)
+    return loaded if record is None else loaded.reading_as(Study.model_validate_json(record.resolved).data.reading)
 
 
 def described(loaded: LoadedStudy) -> DataInfo:

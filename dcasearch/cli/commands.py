@@ -14,10 +14,12 @@ from dcasearch.cli import data as data_commands
 from dcasearch.cli.ablate import ablate
 from dcasearch.cli.arguments import AsJson, Storage, StudyFile, StudyName
 from dcasearch.cli.boxes import boxes
+from dcasearch.cli.check import check
 from dcasearch.cli.compare import compare
 from dcasearch.cli.console import make_console
 from dcasearch.cli.contributions import contributions
 from dcasearch.cli.dashboard import dashboard
+from dcasearch.cli.doctor import doctor
 from dcasearch.cli.drift import drift
 from dcasearch.cli.evaluate import evaluate
 from dcasearch.cli.gpu_check import gpu_check
@@ -25,6 +27,7 @@ from dcasearch.cli.gradcam import gradcam
 from dcasearch.cli.interruption import Signalled, noted, raising
 from dcasearch.cli.paper import paper
 from dcasearch.cli.paper_import import import_released
+from dcasearch.cli.predict import predict
 from dcasearch.cli.reading import export, inspect, kinds, list_studies, report, status, verify
 from dcasearch.cli.replay import replay
 from dcasearch.cli.retry import retry
@@ -35,8 +38,9 @@ from dcasearch.errors import DcasearchError, Interrupted, UserError, nearest
 if TYPE_CHECKING:  # commands import their rooms themselves, so that `--help` is instant
     from rich.console import Console
 
-    from dcasearch.config.study import Study
+    from dcasearch.space import LoadedStudy
     from dcasearch.store import Store
+    from dcasearch.study import Outcome
 
 app = typer.Typer(
     help="Search for how to connect a CNN's attention blocks, and keep every result.",
@@ -76,72 +80,6 @@ def main() -> None:
 
 
 @app.command()
-def check(
-    study: StudyFile,
-    storage: Storage = None,
-    cluster: Annotated[
-        bool, typer.Option("--cluster", help="Also run one small assignment on every node of the study's Ray cluster.")
-    ] = False,
-    device: Annotated[
-        str | None,
-        typer.Option(help="Model of the GPU that trials will run on, as `gpu-check` names it; else this machine's."),
-    ] = None,
-) -> None:
-    """Find every mistake in a study's YAML, then say what the study will cost. Trains nothing, writes nothing."""
-    from dcasearch.space import load_study
-
-    loaded = load_study(study)  # before torch is imported, so that a mistake is told at once
-    from dcasearch.cli.storage import placed
-
-    loaded = placed(loaded)
-    from dcasearch.analysis.data import dangers, described
-    from dcasearch.analysis.forecast import forecast
-    from dcasearch.analysis.measured import expected_of, powers_of
-    from dcasearch.cli.printing import print_data, print_expected, print_forecast, print_powers
-    from dcasearch.errors import DataError
-    from dcasearch.store import Store, exists, storage_of
-
-    console = make_console()
-    data, missing = None, None
-    if not loaded.missing_variables:
-        try:
-            data = described(loaded)  # the data may not have what the YAML asks for, which is a mistake too
-        except DataError as error:
-            missing = error
-    console.print(f"{study}: no mistakes found")
-    for variable in sorted(loaded.missing_variables):
-        console.print(f"warning: {variable} is not set; `run` needs it", style="yellow")
-    for note in loaded.notes:
-        console.print(f"warning: {note}", style="yellow")
-    if missing is not None:
-        console.print(f"warning: {missing}", style="yellow")
-    if data is not None:
-        print_data(console, loaded.study, data)
-        for danger in dangers(loaded.study, data):
-            console.print(f"warning: {danger}", style="yellow")
-    store = None
-    if not loaded.missing_variables and exists(url := storage or storage_of(loaded.study)):
-        store = Store.open(url)
-        console.print(f"database {store.url}")
-    print_forecast(console, forecast(loaded.study, loaded.space, data, store, device))
-    print_powers(console, tuple(powers_of(loaded.study, store, data, loaded.space).values()))
-    print_expected(console, expected_of(loaded.study))
-    if cluster:
-        _check_cluster(console, loaded.study, None if store is None else store.secret)
-
-
-def _check_cluster(console: Console, study: Study, secret: str | None) -> None:
-    from dcasearch.cli.printing import print_preflight
-    from dcasearch.executors.ray import connected, preflight
-
-    with connected(study.executor.address, secret):
-        found = preflight(study)
-    print_preflight(console, found)
-    if found.problems:
-        raise UserError("\n".join(found.problems))
-
-
-@app.command()
 def run(
     study: StudyFile,
     storage: Storage = None,
@@ -150,6 +88,10 @@ def run(
     ] = None,
     anew: Annotated[
         bool, typer.Option("--anew", help="Forget where this YAML was run first: it begins in this folder.")
+    ] = False,
+    smoke: Annotated[
+        bool,
+        typer.Option("--smoke", help="Only try every stage on made-up images, for a minute; nothing is kept."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -164,6 +106,11 @@ def run(
     loaded = load_study(study)  # before torch is imported, so that a mistake is told at once
     console = make_console(stderr=as_json)
     _check_executor(executor)
+    if smoke:
+        from dcasearch.cli.smoke import try_stages
+
+        try_stages(console, loaded)
+        return
     check_variables(loaded)
     loaded = placed(loaded, anew=anew)
     name = loaded.study.name
@@ -173,6 +120,15 @@ def run(
     remember(name, store.url)
     remember_run(loaded, storage, anew=anew)
     console.print(f"study {name}, database {store.url}, artifacts {loaded.study.artifacts}")
+    outcome = _driven(console, loaded, store, executor, as_json=as_json)
+    if outcome.stopped:
+        console.print(f"stopped: {outcome.stopped}; `dcasearch run {study}` goes on")
+    if not as_json:
+        _print_standing(console, store, name)
+
+
+def _driven(console: Console, loaded: LoadedStudy, store: Store, executor: str | None, *, as_json: bool) -> Outcome:
+    """Run a study and show what happens; an interruption says how to go on."""
     import optuna
 
     from dcasearch import study as study_room
@@ -185,15 +141,11 @@ def run(
             with open_executor(
                 loaded.study, name=executor, interrupted=interrupted.event, secret=store.secret
             ) as opened:
-                outcome = study_room.run(loaded, store, opened, observe)
+                return study_room.run(loaded, store, opened, observe)
         except Interrupted as error:
             raise Interrupted(
-                f"{error}; nothing is lost, `dcasearch run {study}` goes on", interrupted.exit_code
+                f"{error}; nothing is lost, `dcasearch run {loaded.path}` goes on", interrupted.exit_code
             ) from None
-    if outcome.stopped:
-        console.print(f"stopped: {outcome.stopped}; `dcasearch run {study}` goes on")
-    if not as_json:
-        _print_standing(console, store, name)
 
 
 def _check_executor(name: str | None) -> None:
@@ -302,6 +254,7 @@ def cancel(
     make_console().print(f"asked: {found} trial {trial} ends within seconds; `dcasearch status {name}` shows it")
 
 
+app.command()(check)
 app.command()(status)
 app.command("list")(list_studies)
 app.command()(report)
@@ -311,6 +264,8 @@ app.command()(ablate)
 app.command()(compare)
 app.command()(trials)
 app.command()(verify)
+app.command()(predict)
+app.command()(doctor)
 app.command()(evaluate)
 app.command()(train)
 app.command()(replay)

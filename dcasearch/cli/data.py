@@ -17,7 +17,7 @@ from dcasearch.cli.interruption import Signalled
 from dcasearch.errors import Interrupted, StudyFailed
 
 if TYPE_CHECKING:
-    from dcasearch.data.preparing import Observer, Step
+    from dcasearch.data.shard_work import Observer, Step
 
 data = typer.Typer(help="Image folders, prepared once and read without decoding.", no_args_is_help=True)
 Workers = Annotated[int | None, typer.Option(min=0, help="Processes; else one a core.")]
@@ -76,7 +76,12 @@ def prepare(
         console.print("left out, since they cannot be read:")
         _print_some(console, unreadable)
     if kept:
-        console.print(f"{kept:,} images were there before and are unchanged")
+        console.print(
+            f"{kept:,} images were there before; their originals have the same names and sizes (`data verify --deep` "
+            "looks at their content)"
+        )
+    for note in index.passed_over:
+        console.print(f"note: {note}")
     console.print(
         f"{out} is prepared at {size} pixels in {time.monotonic() - began:,.0f} s, fingerprint {index.fingerprint}; "
         f"in a study: data: {{name: …, root: {out}}}"
@@ -86,22 +91,42 @@ def prepare(
 @data.command()
 def verify(
     folder: Annotated[Path, typer.Argument(help="A prepared folder.", show_default=False)],
+    deep: Annotated[
+        bool,
+        typer.Option("--deep", help="Also decode the original images again and compare every pixel."),
+    ] = False,
+    source: Annotated[
+        Path | None, typer.Option(help="With --deep: the original images; else where they lay when they were prepared.")
+    ] = None,
     workers: Workers = None,
 ) -> None:
-    """Read a prepared folder and compare every file with its checksum."""
-    from dcasearch.data import preparing
+    """Read a prepared folder and compare every file with its checksum.
+
+    An original image whose content changed while its size did not is seen by --deep alone: `prepare` knows originals by
+    name and size.
+    """
+    from dcasearch.data import verifying
 
     console = make_console()
     folder = folder.expanduser()
     with _shown(console, "compared") as show:
-        problems = preparing.verify(folder, workers=_workers(workers), observe=show)
+        problems = verifying.verify(folder, workers=_workers(workers), observe=show)
+    if deep and not problems:
+        with _shown(console, "decoded and compared") as show:
+            changed = verifying.verify_source(folder, source, workers=_workers(workers), observe=show)
+        _print_some(console, changed)
+        if changed:
+            raise StudyFailed(
+                f"{len(changed)} original images are not what was prepared; prepare them anew into another folder"
+            )
     if problems:
         _print_some(console, problems)
         raise StudyFailed(
             f"{len(problems)} files of {folder} are damaged; the `dcasearch data prepare` that made it mends them, or "
             "copy them again"
         )
-    console.print(f"{folder}: every file is what was written")
+    also = ", and of the original images as they are today" if deep else ""
+    console.print(f"{folder}: every file is what was written{also}")
 
 
 def _workers(wanted: int | None) -> int:

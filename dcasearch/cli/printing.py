@@ -26,6 +26,9 @@ if TYPE_CHECKING:  # torch and ray are imported by those who use them
 _MOST_CLASSES, _ENDS = 12, 5
 """So many classes are all shown; of more only so many of the worst and of the best."""
 
+_CLASSES = 10
+"""Names of classes that are printed."""
+
 
 def print_forecast(console: Console, forecast: Forecast) -> None:
     """Print what a study will cost."""
@@ -67,6 +70,10 @@ def print_data(console: Console, study: Study, data: DataInfo) -> None:
         f"Data: {study.data.name}{some}{prepared}: {data.classes:,} classes, {data.train_images:,} images to train on, "
         f"{data.validation_images:,} to compare on, {data.test_images:,} for the test; fingerprint {data.fingerprint}"
     )
+    if data.source is not None:
+        names = data.source.class_names
+        more = f" and {len(names) - _CLASSES:,} more" if len(names) > _CLASSES else ""
+        console.print(f"Classes: {', '.join(names[:_CLASSES])}{more}")
     for note in data.notes:
         console.print(f"note: {note}")
     if (hint := advice(study, data)) is not None:

@@ -61,13 +61,30 @@ def spec_file(network: Path, storage: str | None, *, weights: bool = True) -> Pa
     found = referred(store, name)
     if store is None:
         raise UserError(f"'{name}' is no file")
-    folder = Path(mkdtemp(prefix="dcasearch-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    file = folder / f"{re.sub('[^A-Za-z0-9._-]+', '_', name)}.yaml"
+    file = _temporary() / f"{re.sub('[^A-Za-z0-9._-]+', '_', name)}.yaml"
     try:
         export_referred(store, found, file)
     except WeightsGone:
         if weights:
             raise
         file.write_text(yaml.safe_dump(found.architecture.written_out()), encoding="utf-8")
+    return file
+
+
+def _temporary() -> Path:
+    """Return a new folder that goes with the process."""
+    folder = Path(mkdtemp(prefix="dcasearch-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def spec_or_study(network: Path, storage: str | None) -> Path:
+    """Return the file of a spec as `spec_file` does; a study's name stands for the network that it has chosen."""
+    name = str(network)
+    if network.is_file() or is_reference(name) or "/" in name or network.suffix in (".yaml", ".yml"):
+        return spec_file(network, storage)
+    from dcasearch.export import export_winner
+
+    file = _temporary() / f"{name}.yaml"
+    export_winner(Store.open(named_storage(name, storage)), name, file)
     return file

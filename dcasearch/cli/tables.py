@@ -19,6 +19,8 @@ _WORDS = (
         "dimensions",
         "options",
         "what it is",
+        "what is there",
+        "what to do",
         "does it count?",
         "network",
         "id",

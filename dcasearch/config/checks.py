@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import get_args
 
+from dcasearch.config.data_set import SHAPES_WITH_BOXES
 from dcasearch.config.document import KeyPath, Report
-from dcasearch.config.study import SHAPES_WITH_BOXES, Fidelity, Promotion, Race, Resources, ScoreName, Study
+from dcasearch.config.study import Fidelity, Promotion, Race, Resources, ScoreName, Study
 from dcasearch.errors import nearest
 from dcasearch.metrics import CLASSIFICATION, METRICS, SCORE, TASKS, is_cost
 
 WITH_BOXES = ("coco", SHAPES_WITH_BOXES)
 """Data sets whose images have boxes; those of all others have one label."""
-DATA_SETS = ("digits", "shapes", "cifar10", "imagefolder", "imagenet", *WITH_BOXES)
+DATA_SETS = ("digits", "shapes", "cifar10", "imagefolder", "imagelist", "imagenet", *WITH_BOXES)
 """Registered in `dcasearch.data`; a test holds the two equal."""
 WITHOUT_ROOT = ("digits", "shapes", SHAPES_WITH_BOXES)
 """Data sets that need no folder."""

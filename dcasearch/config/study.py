@@ -14,9 +14,12 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from dcasearch.architecture.specification import Frozen
+from dcasearch.config.data_set import (
+    SHAPES_WITH_BOXES,
+    Data,
+)
 from dcasearch.config.detector import Detector
 from dcasearch.config.names import CostName, MeasuredName, MetricName, TaskName
 from dcasearch.config.numbers import Human
@@ -24,53 +27,6 @@ from dcasearch.config.recipe import Recipe
 from dcasearch.metrics import CLASSIFICATION, TASKS, Direction
 
 Fraction = Annotated[PositiveFloat, Field(le=1, strict=False)]
-
-
-def _classes(written: object) -> int | tuple[str, ...]:
-    if type(written) is int and written >= 2:
-        return written
-    if isinstance(written, list | tuple) and len(written) >= 2 and all(isinstance(name, str) for name in written):
-        return tuple(written)
-    raise PydanticCustomError(
-        "classes", "must be how many classes, at least 2, or a list of names, in quotes if numbers"
-    )
-
-
-SHAPES_WITH_BOXES = "shapes_boxes"
-"""What the data set `shapes` is called under task detection."""
-Classes = Annotated[
-    int | tuple[str, ...],
-    BeforeValidator(
-        _classes,
-        json_schema_input_type=Annotated[int, Field(ge=2)] | Annotated[list[str], Field(min_length=2)],
-    ),
-]
-"""How many, or which."""
-
-
-class Data(Frozen):
-    """A data set and how much of train is held out for the search."""
-
-    name: str
-    """digits, shapes, cifar10, imagefolder or imagenet; for task detection shapes or coco."""
-    root: str | None = None
-    """Folder of the data, or what `dcasearch data prepare` made of it; digits and shapes need none."""
-    classes: Classes | None = None
-    """Only some: their names (the folders'), or how many, drawn with split_seed; fewer are always among more."""
-    validation_fraction: Annotated[PositiveFloat, Field(lt=1)] = 0.1
-    """Share of train that selection sees; the test split is not looked at."""
-    protocol: Literal["search", "paper"] = "search"
-    split_seed: NonNegativeInt = 0
-    workers: NonNegativeInt = 2
-    """Loader processes per trial, for image folders, prepared or not; small data sets are held in memory."""
-    scratch: str | None = None
-    """Folder of each machine for decoded images; else `artifacts` where that is a folder, else a temporary one."""
-    stage: str | None = None
-    """Folder of each machine that `root` is copied to once, before the first training there, and read from."""
-    stage_limit: Annotated[Human, Field(gt=0, strict=False)] | None = None
-    """Bytes, e.g. 200G: more than that is not copied but an error."""
-    max_corrupt: Annotated[float, Field(ge=0, le=1, strict=False)] = 0.001
-    """Share of unreadable images over which a run stops with their list."""
 
 
 class Bound(Frozen):

@@ -1,13 +1,23 @@
 """Data sets by name, their splits, and the batches of one training.
 
-`sets` says what a data set is, `digits`, `shapes`, `cifar10` and `folders` are the known ones, `split` holds out and
-subsets, `classes` leaves classes out, `loaders` turns a protocol into loaders: from `memory` for small sets, from
-`files` for folders and for what `preparing` made of them (`prepared`: its index, `shards`: its pixels); `views` is what
-is seen of an image. `scratch` and `staging` are what a node keeps. `coco` (its faults: `coco_faults`) and
-`shapes_boxes` have images with boxes (`boxes`); `detection` makes batches of them, `detection_loaders` of a protocol's.
+`sets` says what a data set is; `digits`, `shapes`, `cifar10`, `folders` and `listed` are the known ones. `listing` says
+which files are images, `reading` how they are read, `dividing` makes parts of one piece, `split` holds out and subsets,
+`classes` leaves classes out. `loaders` turns a protocol into loaders: from `memory` for small sets, from `files` for
+folders and for what `preparing` made of them (`prepared`: its index, `shards`: its pixels); `views` is what is seen of
+an image, `applied` a spec's preprocessing of one image. `scratch` and `staging` are what a node keeps. `coco` (its
+faults: `coco_faults`) and `shapes_boxes` have images with boxes (`boxes`); `detection` makes batches of them,
+`detection_loaders` of a protocol's.
 """
 
-from dcasearch.data import cifar10, coco, digits, folders, shapes, shapes_boxes  # noqa: F401  # importing them fills DATASETS
+from dcasearch.data import (  # noqa: F401  # importing them fills DATASETS
+    cifar10,
+    coco,
+    digits,
+    folders,
+    listed,
+    shapes,
+    shapes_boxes,
+)
 from dcasearch.data.batches import Batch, Loader, Share
 from dcasearch.data.classes import open_set
 from dcasearch.data.describe import DataInfo, describe

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from dcasearch.data.cache import cached
 from dcasearch.data.folders import fingerprint_of, labels_of, list_parts
-from dcasearch.data.images import Listing, Unreadable, read_rgb
+from dcasearch.data.images import Unreadable, read_rgb
+from dcasearch.data.listing import Listing
+from dcasearch.data.reading import OLDEST, Reading
 from dcasearch.data.sets import DATASETS, DataSet, MemoryPart, Pixels, existing
 from dcasearch.errors import DataError
 
@@ -24,7 +26,7 @@ _STD = (0.2470, 0.2435, 0.2616)
 
 
 @DATASETS.register("cifar10")
-def open_cifar10(root: Path | None) -> DataSet:
+def open_cifar10(root: Path | None, reading: Reading = OLDEST) -> DataSet:
     """Return CIFAR-10 from whichever layout the folder has.
 
     Raises:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data.boxes import BoxedPart
 from dcasearch.data.sets import DataSet, FilePart, MemoryPart, Part, Pixels, PreparedPart, open_whole
 from dcasearch.data.split import Indices
@@ -81,7 +81,8 @@ def _restricted(part: Part, numbers: Indices) -> Part:
     labels = numbers[kept]
     groups = None if part.groups is None else part.groups[kept]
     if isinstance(part, FilePart):
-        return FilePart(labels, tuple(part.paths[index] for index in kept), groups)
+        paths = tuple(part.paths[index] for index in kept)
+        return FilePart(labels, paths, groups, part.reading)
     if isinstance(part, PreparedPart):
         unreadable = _moved(part.unreadable, kept)
         return replace(part, labels=labels, rows=part.rows[kept], unreadable=unreadable, groups=groups)

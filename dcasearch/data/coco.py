@@ -23,6 +23,7 @@ from dcasearch.data import coco_faults
 from dcasearch.data.boxes import BoxedPart, ShownObjects, strata
 from dcasearch.data.coco_faults import SECTIONS, Fault, Faults, Sections
 from dcasearch.data.images import Unreadable, decode, open_image
+from dcasearch.data.reading import OLDEST, Reading
 from dcasearch.data.sets import DATASETS, IMAGENET_MEAN, IMAGENET_STD, DataSet
 from dcasearch.errors import DataError
 from dcasearch.evaluation import fingerprint
@@ -115,7 +116,7 @@ class Coco:
 
 
 @DATASETS.register("coco")
-def open_coco_set(root: Path | None) -> DataSet:
+def open_coco_set(root: Path | None, reading: Reading = OLDEST) -> DataSet:
     """Return COCO's images with boxes, or others in its layout; its validation images stand for a test part too.
 
     Raises:

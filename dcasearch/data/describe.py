@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data.boxes import BoxedPart, sizes_of
 from dcasearch.data.classes import open_set
 from dcasearch.data.loaders import Chosen, parts_of
 from dcasearch.data.preprocessing import Source
+from dcasearch.data.reading import OLDEST
 from dcasearch.data.sets import FilePart, PreparedPart, open_whole
 from dcasearch.evaluation import fingerprint
 
@@ -55,6 +56,8 @@ def describe(data: Data) -> DataInfo:
     parts = parts_of(dataset, data, data.protocol)
     split = {"fraction": data.validation_fraction, "seed": data.split_seed}
     identity: dict[str, Any] = {"name": data.name, "images": dataset.fingerprint, "split": split}
+    if data.reading != OLDEST.version and any(isinstance(part, FilePart) for part in known):
+        identity["reading"] = data.reading  # of prepared images the pixels themselves are in the fingerprint
     if data.classes is not None and dataset.classes != open_whole(data).classes:
         identity["classes"] = dataset.classes
     return DataInfo(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from dcasearch.config.data_set import Data
 from dcasearch.config.recipe import Recipe
-from dcasearch.config.study import Data
 from dcasearch.data.batches import WHOLE, Share
 from dcasearch.data.boxes import BoxedPart
 from dcasearch.data.classes import open_set

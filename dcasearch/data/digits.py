@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dcasearch.data.reading import OLDEST, Reading
 from dcasearch.data.sets import DATASETS, DataSet, MemoryPart, Pixels
 from dcasearch.data.split import Indices, stratified_order
 from dcasearch.errors import DataError
@@ -24,7 +25,7 @@ _MEAN, _STD = 0.305, 0.376
 
 
 @DATASETS.register("digits")
-def open_digits(root: Path | None) -> DataSet:
+def open_digits(root: Path | None, reading: Reading = OLDEST) -> DataSet:
     """Return the digits; they come with scikit-learn, so the root is not looked at."""
     rows = _rows()  # 64 pixels and the digit
     gray = np.rint(rows[:, :-1].reshape(-1, 8, 8) * (255 / _INK)).astype(np.uint8)

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 from torchvision.transforms.v2 import functional
 
 from dcasearch.data.batches import WHOLE, Batch, Normalize, Share, count_batches
-from dcasearch.data.images import Corrupt, Unreadable, decode, open_image
+from dcasearch.data.images import Corrupt, Unreadable, decode, open_image, orientation_of, turned
 from dcasearch.data.seeds import derived_seed
 from dcasearch.data.sets import FilePart, PreparedPart
 from dcasearch.data.split import Indices
@@ -68,9 +68,14 @@ class _Files(Dataset[_Item]):
         if isinstance(self._part, PreparedPart):
             pixels = self._part.pixels(index)
             return self._transform.look(pixels)(pixels)
-        with open_image(self._part.paths[index]) as image:
+        reading = self._part.reading
+        with open_image(self._part.paths[index], reading) as image:
+            orientation = orientation_of(image) if reading.upright else 1
+            if orientation != 1:  # a view is of the upright image, and its size is known once it is turned
+                upright = turned(decode(image, reading=reading), orientation)
+                return self._transform.look(upright)(upright)
             view = self._transform.look(image)
-            return view(decode(image, view.reduction))
+            return view(decode(image, view.reduction, reading))
 
 
 class _Batches(Sampler[list[_Place]]):

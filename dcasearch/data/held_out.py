@@ -6,10 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data.classes import open_set
-from dcasearch.data.folders import IMAGEFOLDER_LAYOUT, IMAGENET_LAYOUT, existing_folder, list_held_out, part_of
+from dcasearch.data.folders import (
+    IMAGEFOLDER_LAYOUT,
+    IMAGENET_LAYOUT,
+    existing_folder,
+    is_in_one_piece,
+    list_held_out,
+    part_of,
+)
+from dcasearch.data.listing import list_images
 from dcasearch.data.prepared import is_prepared, read_index
+from dcasearch.data.reading import READINGS, Reading
 from dcasearch.data.sets import IMAGENET_MEAN, IMAGENET_STD, DataSet, Part
 from dcasearch.errors import DataError
 from dcasearch.evaluation import fingerprint
@@ -43,8 +52,9 @@ def open_held_out(data: Data, split: Split) -> HeldOut:
     root = None
     if data.name in _FOLDERS and data.root is not None:
         root = existing_folder(Path(data.root).expanduser())
-        if data.classes is None and not is_prepared(root):
-            return _in_folder(root, split)
+        if data.classes is None and data.split is None and not is_prepared(root):
+            reading = READINGS[data.reading]
+            return _in_folder(root, split, reading.lying() if data.name == "imagenet" else reading)
     dataset = open_set(data)
     if dataset.val is dataset.test:
         split = "validation" if root is not None and _has_val(root) else "test"
@@ -56,10 +66,12 @@ def _has_val(root: Path) -> bool:
     return "val" in read_index(root).parts if is_prepared(root) else (root / "val").is_dir()
 
 
-def _in_folder(root: Path, wanted: Split) -> HeldOut:
+def _in_folder(root: Path, wanted: Split, reading: Reading) -> HeldOut:
     other: Split = "test" if wanted == "validation" else "validation"
     for split in (wanted, other):
-        listing = list_held_out(root, _FOLDER_OF[split])
+        listing = list_held_out(root, _FOLDER_OF[split], reading)
+        if listing is None and reading.nested and is_in_one_piece(root):
+            listing = list_images(root, reading)  # all of it is measured on
         if listing is None:
             continue
         part, files = part_of(listing), fingerprint(listing.files)

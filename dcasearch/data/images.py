@@ -1,26 +1,24 @@
-"""Image files: which of them a folder holds, reading one, and what happens when one cannot be read."""
+"""Image files: reading one, and what happens when one cannot be read. `listing.py` says which a folder holds."""
 
 from __future__ import annotations
 
 import errno
 import logging
-import os
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
-from torchvision.datasets.folder import IMG_EXTENSIONS
 
+from dcasearch.data.reading import OLDEST, Reading
 from dcasearch.errors import DataError
 
 logger = logging.getLogger(__name__)
 
 _SHOWN = 20
 """File names that an error spells out."""
-
-
 _MACHINES = frozenset(
     {
         errno.EMFILE,
@@ -35,103 +33,122 @@ _MACHINES = frozenset(
     }
 )
 """Faults of the machine or its network, which say nothing about the file. EIO is not among them: one bad sector."""
+_ORIENTATION = 0x0112
+"""EXIF's tag of how the camera was held."""
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns an image of each orientation upright."""
+_SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
+_LARGEST = 65535
 
 
 class Unreadable(Exception):
     """An image file that cannot be decoded; `str()` says why."""
 
 
-@dataclass(frozen=True)
-class Listing:
-    """The image files of one part, by class folder, in alphabetical order."""
-
-    root: Path
-    classes: tuple[str, ...]
-    files: tuple[tuple[str, int], ...]
-    """Path below `root` with forward slashes, and bytes."""
-    labels: tuple[int, ...]
-    flat: bool = False
-    """All images lie in `root` itself; the class folders of `files` are thought."""
-
-    def path(self, index: int) -> str:
-        """Return where an image lies."""
-        name = self.files[index][0]
-        return str(self.root / (name.split("/", 1)[1] if self.flat else name))
-
-
-def list_images(root: Path) -> Listing:
-    """List `root/<class>/<image>`; other files are passed over.
-
-    Raises:
-        DataError: there are no class folders, or one without images.
-    """
-    classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
-    if not classes:
-        raise DataError(f"{root} holds no class folders; expected {root}/<class>/<image>")
-    files: list[tuple[str, int]] = []
-    labels: list[int] = []
-    for label, name in enumerate(classes):
-        found = sorted(images_in(root / name))
-        if not found:
-            raise DataError(f"{root / name} holds no image; known: {', '.join(IMG_EXTENSIONS)}")
-        files += [(f"{name}/{file}", size) for file, size in found]
-        labels += [label] * len(found)
-    return Listing(root, tuple(classes), tuple(files), tuple(labels))
-
-
-def images_in(folder: Path) -> Iterable[tuple[str, int]]:
-    """Yield name and bytes of each image file of a folder."""
-    for entry in os.scandir(folder):
-        if entry.name.lower().endswith(IMG_EXTENSIONS) and entry.is_file():
-            yield entry.name, entry.stat().st_size
-
-
 @contextmanager
-def _read() -> Iterator[None]:
-    """Turn what Pillow's decoders raise on broken files into Unreadable; a fault of the machine passes."""
+def _read(path: str) -> Iterator[None]:
+    """Turn whatever a decoder raises on a broken file into Unreadable; a fault of the machine passes.
+
+    What Pillow warns of is logged with the file's name: its own text has none.
+    """
     try:
-        yield
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders of a dozen formats raise what they like
         if isinstance(error, OSError) and error.errno in _MACHINES:
             raise  # else the training would go on without good images, and its values would differ
-        raise Unreadable(str(error)) from error
+        if isinstance(error, Unreadable):
+            raise
+        raise Unreadable(str(error) or type(error).__name__) from error
+    for warning in caught:
+        logger.warning("%s: %s", path, warning.message)
 
 
-def open_image(path: str | Path) -> Image.Image:
+def open_image(path: str | Path, reading: Reading = OLDEST) -> Image.Image:
     """Return an image of which only the head is read yet; it is to be closed.
 
+    Args:
+        path: the file.
+        reading: says which formats are decoded.
+
     Raises:
-        Unreadable: the file is no image or cannot be opened.
+        Unreadable: the file is no image of these formats, or cannot be opened.
     """
-    with _read():
-        return Image.open(path)
+    with _read(str(path)):
+        return Image.open(path, formats=reading.formats)
 
 
-def decode(image: Image.Image, reduction: int = 1) -> Image.Image:
-    """Return an opened image with three channels.
+def decode(image: Image.Image, reduction: int = 1, reading: Reading = OLDEST) -> Image.Image:
+    """Return an opened image with three channels; of an animation the first picture.
 
     Args:
         image: from `open_image`.
         reduction: a JPEG is decoded smaller by this factor (1, 2, 4 or 8); other formats are not.
+        reading: says how more than 8 bits and alpha are treated. EXIF rotation is `turned`'s affair.
 
     Raises:
-        Unreadable: the file is cut off or broken.
+        Unreadable: the file is cut off or broken, or its pixels cannot be scaled to 8 bits.
     """
-    with _read():
+    with _read(str(getattr(image, "filename", "an image"))):
         if reduction > 1:
             image.draft("RGB", (image.width // reduction, image.height // reduction))
         image.load()
-        return image if image.mode == "RGB" else image.convert("RGB")
+        if image.mode == "RGB":
+            return image
+        return _to_rgb(image) if reading.scaled else image.convert("RGB")
 
 
-def read_rgb(path: str | Path) -> Image.Image:
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Return an image with three channels of 8 bits: 16 bits are divided by 257, what is transparent is white."""
+    if image.mode in _SIXTEEN_BITS or image.mode == "I":
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > _LARGEST:
+            raise Unreadable(f"its pixels are from {values.min()} to {values.max()}; 8 or 16 bits are read")
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise Unreadable("its pixels are floating-point numbers; 8 or 16 bits are read")
+    if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
+        whole = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", whole.size, "white"), whole).convert("RGB")
+    return image.convert("RGB")
+
+
+def orientation_of(image: Image.Image) -> int:
+    """Return how the camera was held, as EXIF says it: 1 (upright) to 8; 1 where it says nothing.
+
+    Raises:
+        Unreadable: the EXIF data is broken beyond reading.
+    """
+    with _read(str(getattr(image, "filename", "an image"))):
+        said = image.getexif().get(_ORIENTATION, 1)
+        return said if said in _TURNS else 1
+
+
+def turned(image: Image.Image, orientation: int) -> Image.Image:
+    """Return a decoded image upright."""
+    return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
+
+
+def read_rgb(path: str | Path, reading: Reading = OLDEST) -> Image.Image:
     """Return a decoded image with three channels.
 
     Raises:
         Unreadable: the file is no image, is cut off, or cannot be opened.
     """
-    with open_image(path) as image:
-        return decode(image)
+    with open_image(path, reading) as image:
+        orientation = orientation_of(image) if reading.upright else 1
+        return turned(decode(image, reading=reading), orientation)
 
 
 class Corrupt:
@@ -151,10 +168,22 @@ class Corrupt:
         Raises:
             DataError: with the list, where more than the share are unreadable.
         """
+        self.note(path, reason)
+        self.check()
+
+    def note(self, path: str, reason: str) -> None:
+        """Count and name one image; where all are looked at, `check` comes once at the end."""
         if path in self.reasons:
             return
         self.reasons[path] = reason
-        logger.warning("skipped an unreadable image: %s (%s)", path, reason)
+        logger.warning("unreadable: %s: %s", path, reason)
+
+    def check(self) -> None:
+        """Compare the number with the share that is allowed.
+
+        Raises:
+            DataError: with the list, where more are unreadable.
+        """
         if len(self.reasons) > self._share * self._images:
             shown = [f"  {name}: {why}" for name, why in list(self.reasons.items())[:_SHOWN]]
             more = len(self.reasons) - len(shown)

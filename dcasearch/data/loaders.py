@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from dcasearch.artifacts import Place
+from dcasearch.config.data_set import Data
 from dcasearch.config.recipe import Augmentation, Recipe
-from dcasearch.config.study import Data
 from dcasearch.data.batches import WHOLE, Loader, Normalize, Share
 from dcasearch.data.boxes import BoxedPart
 from dcasearch.data.classes import open_set
@@ -118,7 +118,9 @@ class _Factory:
         part = self.dataset.train
         self._check(indices)
         if not isinstance(part, MemoryPart):
-            return self._files(part, indices, training_transform(self._resolution, augmentation), seed)
+            return self._files(
+                part, indices, training_transform(self._resolution, augmentation, exact=_is_exact(part)), seed
+            )
         return MemoryTraining(
             self._memory(part, indices),
             resolution=self._resolution,
@@ -132,7 +134,9 @@ class _Factory:
         self._check(chosen.indices)
         indices = mixed_order(chosen.indices) if self._mixed else chosen.indices
         if not isinstance(chosen.part, MemoryPart):
-            return self._files(chosen.part, indices, evaluation_transform(self._resolution), None)
+            return self._files(
+                chosen.part, indices, evaluation_transform(self._resolution, exact=_is_exact(chosen.part)), None
+            )
         images = self._memory(chosen.part, indices)
         return MemoryEvaluation(images, resolution=self._resolution, batch_size=self._batch_size, share=self._share)
 
@@ -173,6 +177,10 @@ class _Factory:
             share=self._share,
             channels_last=self._channels_last,
         )
+
+
+def _is_exact(part: FilePart | PreparedPart | BoxedPart) -> bool:
+    return isinstance(part, FilePart) and part.reading.exact
 
 
 def open_loaders(

@@ -5,12 +5,14 @@ The index is written last, so a folder that has one is whole.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from dcasearch.architecture.specification import Frozen
+from dcasearch.config.data_set import ReadingVersion
 from dcasearch.data.sets import IMAGENET_MEAN, IMAGENET_STD, DataSet, PreparedPart
 from dcasearch.data.shards import Shards
 from dcasearch.errors import DataError
@@ -18,6 +20,8 @@ from dcasearch.evaluation import fingerprint
 
 INDEX = "prepared.json"
 UNFINISHED = "preparing.json"
+SOURCE = "source.txt"
+"""Says where the original images lay; it is no part of the data."""
 _FORMAT = 1
 
 
@@ -27,6 +31,8 @@ class PartIndex(Frozen):
     images_per_class: list[int]
     shards: list[str]
     """SHA-256 of each file."""
+    files: tuple[str, ...] = Field(default=(), strict=False)
+    """Fingerprint of each shard's source files, their names and sizes; empty in indices of older versions."""
     unreadable: dict[int, tuple[str, str]]
     """Images that could not be decoded: path below the original's root, and why. Their pixels are zero."""
 
@@ -34,6 +40,17 @@ class PartIndex(Frozen):
     def images(self) -> int:
         """The number of images, unreadable ones among them."""
         return sum(self.images_per_class)
+
+
+class Plan(Frozen):
+    """What a preparation that is not finished makes."""
+
+    source: str
+    """Fingerprint of the original files."""
+    size: int
+    """Pixels per side."""
+    reading: ReadingVersion = 1
+    """Version of how the files are found and read."""
 
 
 class Index(Frozen):
@@ -44,6 +61,12 @@ class Index(Frozen):
     """Pixels per side: the shorter side was resized to so many, and the centre square cut out."""
     source: str
     """Fingerprint of the original files."""
+    reading: ReadingVersion = 1
+    """Version of how the files were found and read."""
+    upright: bool = False
+    """Whether EXIF rotation was applied."""
+    passed_over: tuple[str, ...] = Field(default=(), strict=False)
+    """What the folders held beside images, a sentence each."""
     classes: list[str]
     parts: dict[str, PartIndex]
 
@@ -114,7 +137,17 @@ def open_prepared(root: Path, others: tuple[str, ...]) -> DataSet:
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
         size=index.size,
+        notes=(*index.passed_over, *_unreadable_notes(index)),
     )
+
+
+def _unreadable_notes(index: Index) -> Iterator[str]:
+    """Yield how many images of each part could not be read when the set was prepared."""
+    for name, part in index.parts.items():
+        if part.unreadable:
+            first = ", ".join(path for path, _ in list(part.unreadable.values())[:3])
+            share = len(part.unreadable) / part.images
+            yield f"{name}: {len(part.unreadable):,} of {part.images:,} images ({share:.2%}) could not be read: {first}"
 
 
 def _part(index: Index, name: str, shards: Shards) -> PreparedPart:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dcasearch.artifacts import Place
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.files import locked
 
 

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Columns, Data, ReadingVersion
 from dcasearch.data.boxes import BoxedPart
 from dcasearch.data.preprocessing import Source
+from dcasearch.data.reading import OLDEST, READINGS, Reading
 from dcasearch.data.shards import Shards
 from dcasearch.data.split import Indices
 from dcasearch.data.staging import root_of
@@ -63,6 +64,7 @@ class FilePart:
     paths: tuple[str, ...]
     groups: Indices | None = None
     """Group of each image; the images of a group stay on one side of a split."""
+    reading: Reading = OLDEST
 
     def name_of(self, index: int) -> str:
         """Return the path of an image."""
@@ -114,6 +116,8 @@ class DataSet:
     """Pixels per side of every image; None: they differ."""
     notes: tuple[str, ...] = ()
     """What was mended in its files, and what is worth knowing, a sentence each."""
+    whole: bool = False
+    """Whether it comes in one piece: all three parts are the same images, and `data.split` divides them."""
 
     @property
     def source(self) -> Source:
@@ -126,8 +130,8 @@ class DataSet:
         return Source(class_names=self.classes, mean=self.mean, std=self.std, size=self.size, reading=reading)
 
 
-Opener: TypeAlias = Callable[[Path | None], DataSet]
-"""Takes the root folder. Fast: lists files, decodes nothing."""
+Opener: TypeAlias = Callable[[Path | None, Reading], DataSet]
+"""Takes the root folder, and how image files are read where it has any. Fast: lists files, decodes nothing."""
 DATASETS: Registry[Opener] = Registry("a data set")
 
 
@@ -138,12 +142,29 @@ def open_whole(data: Data) -> DataSet:
         UserError: no such data set.
         DataError: its files are missing or of another layout.
     """
-    return _open(data.name, root_of(data))
+    dataset = _open(data.name, root_of(data), data.reading, data.file, data.columns)
+    if dataset.whole and data.split is not None:
+        from dcasearch.data.dividing import divide  # it takes `DataSet` from here
+
+        return divide(dataset, data.split, data.split_seed)
+    if dataset.whole:
+        raise DataError(
+            f"{data.root} comes in one piece, without train and test; add data.split: {{validation: 0.2, test: 0.2}}",
+            ("data",),
+        )
+    if data.split is not None:
+        raise DataError(f"{data.root} has parts of its own (train and test); leave data.split out", ("data", "split"))
+    return dataset
 
 
 @lru_cache(maxsize=4)
-def _open(name: str, root: str | None) -> DataSet:
-    return DATASETS[name](None if root is None else Path(root).expanduser())
+def _open(name: str, root: str | None, reading: ReadingVersion, list_file: str | None, columns: Columns) -> DataSet:
+    folder = None if root is None else Path(root).expanduser()
+    if list_file is not None:
+        from dcasearch.data.listed import open_list  # it takes `DataSet` from here
+
+        return open_list(folder, Path(list_file).expanduser(), columns, READINGS[reading])
+    return DATASETS[name](folder, READINGS[reading])
 
 
 def existing(name: str, root: Path | None, layout: str) -> Path:

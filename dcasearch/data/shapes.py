@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from dcasearch.data.cache import cached
+from dcasearch.data.reading import OLDEST, Reading
 from dcasearch.data.sets import DATASETS, Boxes, DataSet, MemoryPart, Pixels
 from dcasearch.data.shapes_drawing import DRAWING, OBJECTS, draw_picture
 from dcasearch.data.split import Indices
@@ -28,7 +29,7 @@ _MEAN, _STD = (0.4982, 0.4989, 0.5019), (0.2240, 0.2231, 0.2222)
 
 
 @DATASETS.register("shapes")
-def open_shapes(root: Path | None) -> DataSet:
+def open_shapes(root: Path | None, reading: Reading = OLDEST) -> DataSet:
     """Return the shapes; nothing is drawn before it is read, and the root is not looked at."""
     test = _part("test")
     return DataSet(

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dcasearch.config.study import SHAPES_WITH_BOXES
+from dcasearch.config.data_set import SHAPES_WITH_BOXES
 from dcasearch.data.boxes import BoxedPart, ShownObjects, strata
+from dcasearch.data.reading import OLDEST, Reading
 from dcasearch.data.sets import DATASETS, IMAGENET_MEAN, IMAGENET_STD, DataSet
 from dcasearch.data.shapes_drawing import DRAWING, Drawing, draw_picture
 from dcasearch.evaluation import fingerprint
@@ -66,7 +67,7 @@ class DrawnPictures:
 
 
 @DATASETS.register(SHAPES_WITH_BOXES)
-def open_shapes_with_boxes(root: Path | None) -> DataSet:
+def open_shapes_with_boxes(root: Path | None, reading: Reading = OLDEST) -> DataSet:
     """Return the shapes with their boxes; the root is not looked at."""
     train, test = _part("train"), _part("test")
     return DataSet(

@@ -53,21 +53,26 @@ class Transform:
     flip: bool = False
 
 
-def evaluation_transform(resolution: int) -> Transform:
-    """Return: shorter side to 256/224 of the resolution, centre crop."""
+def evaluation_transform(resolution: int, *, exact: bool = False) -> Transform:
+    """Return: shorter side to 256/224 of the resolution, centre crop.
+
+    Args:
+        resolution: pixels per side of the result.
+        exact: see `Reading.exact`.
+    """
     side = round(RESIZE_RATIO * resolution)
-    return _whole(_MARGIN * side, [v2.Resize(side, antialias=True), v2.CenterCrop(resolution)], flip=False)
+    return _whole(_MARGIN * side, side, [v2.CenterCrop(resolution)], flip=False, exact=exact)
 
 
-def training_transform(resolution: int, augmentation: Augmentation) -> Transform:
-    """Return the recipe's crop and flip."""
+def training_transform(resolution: int, augmentation: Augmentation, *, exact: bool = False) -> Transform:
+    """Return the recipe's crop and flip; `exact` as in `evaluation_transform`."""
     if augmentation.crop == "random_resized":
         crop = v2.RandomResizedCrop(resolution, augmentation.area, augmentation.aspect, antialias=True)
         return Transform(partial(_window, crop, resolution), augmentation.flip)
-    steps: list[torch.nn.Module] = [v2.Resize(resolution, antialias=True), v2.CenterCrop(resolution)]
+    steps: list[torch.nn.Module] = [v2.CenterCrop(resolution)]
     if augmentation.crop == "pad":
         steps.append(v2.RandomCrop(resolution, padding=resolution // PAD_SHARE))
-    return _whole(resolution, steps, flip=augmentation.flip)
+    return _whole(resolution, resolution, steps, flip=augmentation.flip, exact=exact)
 
 
 def reduction_for(has: tuple[int, int], wants: int) -> int:
@@ -80,19 +85,37 @@ class _Whole:
     """All of the image, its shorter side resized."""
 
     reduction: int
+    stored: tuple[int, int]
+    """Width and height of the image as it is stored."""
+    side: int
+    """Pixels of the shorter side after the resize."""
     steps: Callable[[Picture], Tensor]
+    """After the resize."""
+    exact: bool
 
     def __call__(self, picture: Picture) -> Tensor:
-        return self.steps(picture)
+        if self.exact and self.reduction > 1 and isinstance(picture, Image.Image) and picture.size != self.stored:
+            # The last column of the smaller image may cover less than a whole pixel of it.
+            box = (0.0, 0.0, self.stored[0] / self.reduction, self.stored[1] / self.reduction)
+            return self.steps(picture.resize(self._resized(), Image.Resampling.BILINEAR, box))
+        resized: Picture = functional.resize(picture, [self.side], antialias=True)  # type: ignore[arg-type]  # a Pillow image too
+        return self.steps(resized)
+
+    def _resized(self) -> tuple[int, int]:
+        """Return width and height after the resize, as torchvision computes them."""
+        width, height = self.stored
+        long = int(self.side * max(self.stored) / min(self.stored))
+        return (self.side, long) if width <= height else (long, self.side)
 
 
-def _whole(wanted: int, steps: list[torch.nn.Module], *, flip: bool) -> Transform:
+def _whole(wanted: int, side: int, steps: list[torch.nn.Module], *, flip: bool, exact: bool) -> Transform:
     composed = v2.Compose([*steps, v2.PILToTensor()])
-    return Transform(partial(_look_at_whole, composed, wanted), flip)
+    return Transform(partial(_look_at_whole, composed, wanted, side, exact), flip)
 
 
-def _look_at_whole(steps: Callable[[Picture], Tensor], wanted: int, picture: Picture) -> _Whole:
-    return _Whole(reduction_for(_size(picture), wanted), steps)
+def _look_at_whole(steps: Callable[[Picture], Tensor], wanted: int, side: int, exact: bool, picture: Picture) -> _Whole:
+    stored = _size(picture)
+    return _Whole(reduction_for(stored, wanted), stored, side, steps, exact)
 
 
 @dataclass(frozen=True)

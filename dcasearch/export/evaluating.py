@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from dcasearch import __version__
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data import DATASETS, Batch, HeldOut, Loader, Preprocessing, Split, open_held_out
 from dcasearch.data import preprocessing_of as prepared_by
 from dcasearch.errors import DataError, UserError

@@ -18,9 +18,9 @@ from pydantic import (
 
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.specification import Frozen
+from dcasearch.config.data_set import Classes, Columns, Data, ReadingVersion, Shares
 from dcasearch.config.detector import Detector
 from dcasearch.config.recipe import Recipe
-from dcasearch.config.study import Classes, Data
 from dcasearch.data import Preprocessing
 from dcasearch.drawing.notebook import network_html
 from dcasearch.errors import UserError
@@ -50,16 +50,26 @@ class DataSpec(Frozen):
     protocol: Literal["search", "paper"]
     classes: Classes | None = None
     """As in a study; None for all of them."""
+    reading: ReadingVersion = 1
+    """Version of how image files were found and read."""
+    split: Shares | None = None
+    """Of data without parts of its own."""
+    columns: Columns | None = None
+    """Of a list of images, whose file is named anew."""
 
     def at(self, root: str | None) -> Data:
         """Return the data set in a folder."""
         return Data(
             name=self.name,
-            root=root,
+            root=root if self.columns is None else None,
             validation_fraction=self.validation_fraction,
             split_seed=self.split_seed,
             protocol=self.protocol,
             classes=self.classes,
+            reading=self.reading,
+            split=self.split,
+            columns=Columns() if self.columns is None else self.columns,
+            file=None if self.columns is None else root,
         )
 
 

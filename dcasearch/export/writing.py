@@ -17,9 +17,10 @@ from dcasearch.analysis.power import Power, difference
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.words import sentence_of
 from dcasearch.artifacts import Place, local_copy, remove_leftovers
+from dcasearch.config.data_set import Data
 from dcasearch.config.detector import Detector
 from dcasearch.config.recipe import Recipe
-from dcasearch.config.study import Data, Fidelity
+from dcasearch.config.study import Fidelity
 from dcasearch.data import Source, preprocessing_of
 from dcasearch.errors import UserError, WeightsGone
 from dcasearch.evaluation import Cost, Evaluation, EvaluationProtocol
@@ -152,6 +153,9 @@ def _data_spec(data: Data, evaluation: Evaluation) -> DataSpec:
         split_seed=data.split_seed,
         protocol=data.protocol,
         classes=data.classes,
+        reading=data.reading,
+        split=data.split,
+        columns=data.columns if data.file is not None else None,
     )
 
 

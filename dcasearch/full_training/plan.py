@@ -10,8 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from dcasearch.architecture import vanilla_of
 from dcasearch.config import load_architecture, load_recipe, load_yaml
+from dcasearch.config.data_set import NEWEST_READING, Data
 from dcasearch.config.recipe import Recipe
-from dcasearch.config.study import Data, Fidelity
+from dcasearch.config.study import Fidelity
 from dcasearch.data import DATASETS, Source, describe
 from dcasearch.errors import DataError, UserError, nearest
 from dcasearch.evaluation import EvaluationProtocol
@@ -159,11 +160,15 @@ def _protocol(spec: Spec | None, wishes: Wishes) -> EvaluationProtocol:
 
 def _data(spec: Spec | None, wishes: Wishes, name: str, protocol: EvaluationProtocol) -> Data:
     root = wishes.root or (wishes.data if wishes.data not in DATASETS else None)
-    data = spec.data.at(root) if spec and spec.data and spec.data.name == name else Data(name=name, root=root)
+    data = spec.data.at(root) if spec and spec.data and spec.data.name == name else _new_data(name, root)
     changes: dict[str, Any] = {"protocol": "paper" if protocol == "paper" else "search"}
     if wishes.workers is not None:
         changes["workers"] = wishes.workers
     return _valid(Data, {**data.model_dump(), **changes})
+
+
+def _new_data(name: str, root: str | None) -> Data:
+    return Data(name=name, root=root, reading=NEWEST_READING)
 
 
 def _fidelity(**values: Any) -> Fidelity:

@@ -20,7 +20,8 @@ from pathlib import Path
 import torch
 
 from dcasearch.architecture import Architecture
-from dcasearch.config.study import Data, Fidelity
+from dcasearch.config.data_set import Data
+from dcasearch.config.study import Fidelity
 from dcasearch.data import describe
 from dcasearch.gpu_check.checks import CLASSES, FEW, Bench
 from dcasearch.gpu_check.networks import Spec

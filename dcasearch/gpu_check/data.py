@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
+from dcasearch.config.data_set import Data
 from dcasearch.config.recipe import Recipe
-from dcasearch.config.study import Data
 from dcasearch.data import Loader, open_loaders
 from dcasearch.data.preparing import prepare
 from dcasearch.gpu_check.checks import Bench, Check, measured

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from dcasearch.config.checks import WITHOUT_ROOT
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data import open_set
 from dcasearch.data.sets import DATASETS, MemoryPart
 from dcasearch.errors import UserError, nearest

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from dcasearch.config.checks import WITHOUT_ROOT
-from dcasearch.config.study import Data, Study
+from dcasearch.config.data_set import Data
+from dcasearch.config.study import Study
 from dcasearch.data import open_set
 from dcasearch.data.boxes import BoxedPart
 from dcasearch.data.detection import DetectionLoader

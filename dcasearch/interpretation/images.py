@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data import DATASETS, Loader, open_sample
 from dcasearch.errors import UserError, nearest
 from dcasearch.evaluation import EvaluationProtocol

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as File
 
 from dcasearch.config import Document, Key, KeyPath, Place, load_yaml, read_study
+from dcasearch.config.data_set import NEWEST_READING, ReadingVersion
 from dcasearch.config.study import Study
 from dcasearch.errors import ConfigError, UserError, nearest
 from dcasearch.space.counting import size
@@ -34,6 +35,13 @@ class LoadedStudy:
     """Where the study is run otherwise than its YAML says, and why."""
     document: Document | None = None
     """Where its words stand; None for a study that was made otherwise."""
+
+    def reading_as(self, version: ReadingVersion) -> LoadedStudy:
+        """Return the study with a version of how image files are read, unless its YAML names one."""
+        if self.document is None or "reading" in _data_of(self.document):
+            return self
+        data = self.study.data.model_copy(update={"reading": version})
+        return replace(self, study=self.study.model_copy(update={"data": data}))
 
     def place(self, path: KeyPath) -> Place:
         """Return line and column of what a path names, or what is nearest above it; (0, 0) if it was not read."""
@@ -62,7 +70,13 @@ def load_study(path: File, environ: Mapping[str, str] | None = None) -> LoadedSt
     if problems or study is None or space is None:
         raise ConfigError(problems)
     missing = frozenset[str]().union(*(d.missing for d in documents))
-    return LoadedStudy(study, space, path, missing, notes, document)
+    return LoadedStudy(study, space, path, missing, notes, document).reading_as(NEWEST_READING)
+
+
+def _data_of(document: Document) -> Mapping[str, object]:
+    """Return what a study's YAML says of its data."""
+    written = document.data.get("data")
+    return written if isinstance(written, dict) else {}
 
 
 def check_variables(loaded: LoadedStudy) -> None:

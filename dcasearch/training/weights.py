@@ -12,10 +12,10 @@ from torch import nn
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import Place, local_copy, read_bytes, size_of, write_atomically
 from dcasearch.assignment import Assignment
+from dcasearch.config.data_set import Data
 from dcasearch.config.detector import Detector
 from dcasearch.config.recipe import Recipe
 from dcasearch.config.starts import Start
-from dcasearch.config.study import Data
 from dcasearch.data import describe
 from dcasearch.errors import StorageError
 from dcasearch.evaluation import EvaluationProtocol

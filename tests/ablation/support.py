@@ -7,7 +7,7 @@ from typing import Any
 
 from dcasearch.architecture import Architecture
 from dcasearch.config import load_recipe
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data import describe
 from dcasearch.export.spec import Spec, to_yaml
 

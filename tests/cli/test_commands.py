@@ -40,6 +40,8 @@ NAMES = [
     "replay",
     "retry",
     "verify",
+    "predict",
+    "doctor",
     "train",
     "inspect",
     "compare",
@@ -108,14 +110,20 @@ def test_check_prints_every_mistake_with_its_place_and_exits_2(dcasearch: Comman
     assert "Traceback" not in done.err
 
 
-def test_check_warns_of_a_variable_that_is_not_set_and_run_refuses_it(dcasearch: Command, tmp_path: Path) -> None:
+def test_a_variable_that_is_not_set_is_a_mistake_and_check_forecasts_on_paper(
+    dcasearch: Command, tmp_path: Path
+) -> None:
     study = tmp_path / "study.yaml"
     written = make_study(data={"name": "imagenet", "root": "."}).model_dump(mode="json", exclude_unset=True)
     written["data"]["root"] = "${NO_SUCH_VARIABLE}"
     written["storage"] = "sqlite:///${NO_SUCH_FOLDER}/x.db"
     study.write_text(json.dumps(written))
-    checked = dcasearch("check", study)
+    refused = dcasearch("check", study)
+    assert refused.code == 2
+    assert "not set: NO_SUCH_FOLDER, NO_SUCH_VARIABLE" in refused.err
+    checked = dcasearch("check", study, "--no-data")
     assert checked.code == 0
+    assert "no mistakes found, but for the data, which was not looked at" in checked.out
     assert "warning: NO_SUCH_VARIABLE is not set" in checked.out
     assert "1,000 classes and 1,281,167 images are assumed" in checked.out
     ran = dcasearch("run", study)
@@ -124,14 +132,18 @@ def test_check_warns_of_a_variable_that_is_not_set_and_run_refuses_it(dcasearch:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["study.yaml"]
 
 
-def test_check_warns_of_data_that_is_missing_and_run_refuses_it(
+def test_data_that_is_missing_is_a_mistake_and_check_forecasts_on_paper(
     dcasearch: Command, write_study: WriteStudy, simulated: None
 ) -> None:
     study = write_study(data={"name": "cifar10", "root": "nowhere [sic]"})
-    checked = dcasearch("check", study)
+    refused = dcasearch("check", study)
+    assert refused.code == 2
+    assert "no mistakes found" not in refused.out
+    assert "nowhere [sic]" in refused.err
+    assert f"`dcasearch check {study} --no-data`" in " ".join(refused.err.split())
+    checked = dcasearch("check", study, "--no-data")
     assert checked.code == 0
-    assert "warning: " in checked.out
-    assert "nowhere [sic]" in checked.out
+    assert "data, which was not looked at" in " ".join(checked.out.split())
     ran = dcasearch("run", study)
     assert ran.code == 2
     assert "nowhere [sic]" in ran.err
@@ -380,7 +392,7 @@ def test_init_copies_studies_that_pass_their_check(dcasearch: Command, tmp_path:
     assert (tmp_path / "mine/studies/quickstart.yaml").is_file()
     assert done.out.splitlines()[-1] == "try: dcasearch run mine/studies/quickstart.yaml"
     assert dcasearch("check", "mine/studies/quickstart.yaml").code == 0
-    assert dcasearch("check", "mine/studies/paper/table6_dimensions_small.yaml").code == 0
+    assert dcasearch("check", "mine/studies/paper/table6_dimensions_small.yaml", "--no-data").code == 0
     again = dcasearch("init", "mine")
     assert again.code == 2
     assert "nothing was copied" in again.err

@@ -35,7 +35,7 @@ def test_prepare_says_what_it_made_and_the_second_time_that_it_was_there(
     assert "train: 60 images of 3 classes, 1 files, 0.00 GB, 0 unreadable" in done.out
     assert f"{out} is prepared at 16 pixels" in done.out
     again = prepare(dcasearch, root, out)
-    assert "90 images were there before and are unchanged" in again.out
+    assert "90 images were there before; their originals have the same names and sizes" in again.out
     whole = dcasearch("data", "verify", out)
     assert (whole.code, whole.out) == (0, f"{out}: every file is what was written\n")
 
@@ -77,7 +77,7 @@ def test_an_interruption_is_told_with_what_goes_on(root: Path, tmp_path: Path) -
     program = (
         "import os, signal, sys\n"
         "from dcasearch.data import preparing\n"
-        "preparing._decoded = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+        "preparing.decoded = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
         "from dcasearch.cli import main\n"
         "main()\n"
     )

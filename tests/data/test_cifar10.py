@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data.cifar10 import CLASSES
 from dcasearch.data.classes import open_set
 from dcasearch.data.sets import DataSet, MemoryPart, Pixels

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from dcasearch.config.data_set import Data
 from dcasearch.config.recipe import Recipe
-from dcasearch.config.study import Data
 from dcasearch.data import describe, open_loaders, open_set
 from dcasearch.data.classes import choose
 from dcasearch.data.loaders import parts_of

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data import describe
 from tests.data.support import write_folder
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
+from dcasearch.config.data_set import Data
 from dcasearch.config.recipe import Recipe
-from dcasearch.config.study import Data
 from dcasearch.data import open_set
 from dcasearch.data.batches import Loader
 from dcasearch.data.detection_loaders import DetectionLoaders

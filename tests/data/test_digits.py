@@ -1,7 +1,7 @@
 import numpy as np
 from sklearn.datasets import load_digits
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data import digits
 from dcasearch.data.classes import open_set
 from dcasearch.data.sets import MemoryPart

@@ -167,7 +167,7 @@ def test_an_epoch_from_a_later_batch_on_is_the_rest_of_the_whole(part: FilePart,
 def test_images_that_are_passed_over_are_not_read(part: FilePart, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     original = files.open_image
-    monkeypatch.setattr(files, "open_image", lambda path: read.append(str(path)) or original(path))
+    monkeypatch.setattr(files, "open_image", lambda path, *how: read.append(str(path)) or original(path, *how))
     list(loader(part).epoch(1, first_batch=1))
     assert len(read) == 4
 

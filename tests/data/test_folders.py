@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data.classes import open_set
 from dcasearch.data.sets import DataSet, FilePart
 from dcasearch.errors import DataError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data.folders import list_any
 from dcasearch.data.sets import DataSet, FilePart, open_whole
 from dcasearch.errors import DataError

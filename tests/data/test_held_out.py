@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data import open_held_out
 from dcasearch.data.preparing import prepare
 from dcasearch.errors import DataError

@@ -4,35 +4,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile, ImageOps
 
-from dcasearch.data.images import Corrupt, Unreadable, list_images, read_rgb
+from dcasearch.data.images import Corrupt, Unreadable, read_rgb
+from dcasearch.data.reading import READINGS
 from dcasearch.errors import DataError
-from tests.data.support import write_folder, write_image
-
-
-def test_a_listing_has_classes_and_files_in_order_with_sizes(tmp_path: Path) -> None:
-    write_folder(tmp_path, images=2)
-    (tmp_path / "train" / "cat" / "notes.txt").write_text("not an image")
-    listing = list_images(tmp_path / "train")
-    assert listing.classes == ("cat", "dog", "eel")
-    assert [file for file, _ in listing.files][:3] == ["cat/00.jpg", "cat/01.jpg", "dog/00.jpg"]
-    assert listing.files[0][1] == (tmp_path / "train" / "cat" / "00.jpg").stat().st_size
-    assert listing.labels == (0, 0, 1, 1, 2, 2)
-
-
-def test_a_class_without_images_is_refused(tmp_path: Path) -> None:
-    write_folder(tmp_path)
-    (tmp_path / "train" / "ant").mkdir()
-    with pytest.raises(DataError, match="ant holds no image"):
-        list_images(tmp_path / "train")
-
-
-def test_a_folder_without_classes_is_refused(tmp_path: Path) -> None:
-    write_image(tmp_path / "0.png", seed=0)
-    with pytest.raises(DataError, match=r"no class folders; expected .*<class>/<image>"):
-        list_images(tmp_path)
+from tests.data.support import write_image
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK"])
@@ -63,12 +42,98 @@ def test_a_fault_of_the_machine_makes_no_good_image_unreadable(
     path = tmp_path / "a.jpg"
     write_image(path, seed=0)
 
-    def fail(*some: Any) -> None:
+    def fail(*some: Any, **more: Any) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(Image, "open", fail)
     with pytest.raises(OSError, match=os.strerror(number)):
         read_rgb(path)
+
+
+NEWEST = READINGS[2]
+
+
+def saved(path: Path, image: Image.Image, **options: Any) -> Path:
+    image.save(path, **options)
+    return path
+
+
+def test_sixteen_bits_are_scaled_to_eight_and_not_clipped(tmp_path: Path) -> None:
+    values = np.linspace(0, 65535, 64, dtype=np.uint16).reshape(8, 8)
+    path = saved(tmp_path / "xray.png", Image.fromarray(values))
+    seen = np.asarray(read_rgb(path, NEWEST))[..., 0]
+    assert (seen.min(), seen.max()) == (0, 255)
+    np.testing.assert_allclose(seen, values / 257, atol=0.5)
+    assert (np.asarray(read_rgb(path)) == 255).mean() > 0.9, "the oldest reading clips, as it always did"
+
+
+def test_floating_point_pixels_are_refused_with_the_reason(tmp_path: Path) -> None:
+    path = saved(tmp_path / "depth.tif", Image.fromarray(np.ones((4, 4), np.float32)))
+    with pytest.raises(Unreadable, match="floating-point numbers; 8 or 16 bits are read"):
+        read_rgb(path, NEWEST)
+
+
+def test_integers_beyond_sixteen_bits_are_refused_with_their_range(tmp_path: Path) -> None:
+    path = saved(tmp_path / "big.tif", Image.fromarray(np.full((4, 4), 70_000, np.int32)))
+    with pytest.raises(Unreadable, match="from 70000 to 70000"):
+        read_rgb(path, NEWEST)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_transparent_is_white(tmp_path: Path, mode: str) -> None:
+    image = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
+    path = tmp_path / "a.png"
+    if mode == "P":
+        saved(path, Image.new("P", (4, 4), 0), transparency=0)
+    else:
+        saved(path, image.convert(mode))
+    assert (np.asarray(read_rgb(path, NEWEST)) == 255).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_image_is_turned_as_its_camera_was_held(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = np.zeros((4, 6, 3), np.uint8)
+    pixels[0, 0] = 255
+    path = saved(tmp_path / "phone.png", Image.fromarray(pixels), exif=exif)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(path)))
+    assert np.array_equal(np.asarray(read_rgb(path, NEWEST)), expected)
+    assert np.array_equal(np.asarray(read_rgb(path, NEWEST.lying())), pixels)
+
+
+def test_formats_beside_those_of_the_list_are_not_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "icon.png"
+    Image.new("RGB", (16, 16)).save(path, format="ICO")
+    with pytest.raises(Unreadable, match="cannot identify"):
+        read_rgb(path, NEWEST)
+    assert read_rgb(path).size == (16, 16)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("dav1d"), NotImplementedError("DXGI"), KeyError(3), ZeroDivisionError()]
+)
+def test_whatever_a_decoder_raises_makes_the_file_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    write_image(tmp_path / "a.jpg", seed=0)
+
+    def fail(*some: Any, **more: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
+    with pytest.raises(Unreadable, match=str(error) or type(error).__name__):
+        read_rgb(tmp_path / "a.jpg", NEWEST)
+
+
+def test_what_pillow_warns_of_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_image(tmp_path / "a.jpg", seed=0)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 600)
+    with caplog.at_level(logging.WARNING):
+        read_rgb(tmp_path / "a.jpg", NEWEST)
+    assert caplog.messages[0].startswith(f"{tmp_path / 'a.jpg'}: Image size (1024 pixels) exceeds limit")
 
 
 def test_an_unreadable_image_is_named_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
@@ -78,8 +143,8 @@ def test_an_unreadable_image_is_named_once_and_counted(caplog: pytest.LogCapture
             corrupt.add(name, "cut off")
     assert len(corrupt) == 2
     assert [record.getMessage() for record in caplog.records] == [
-        "skipped an unreadable image: a.jpg (cut off)",
-        "skipped an unreadable image: b.jpg (cut off)",
+        "unreadable: a.jpg: cut off",
+        "unreadable: b.jpg: cut off",
     ]
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
+from dcasearch.config.data_set import Data
 from dcasearch.config.recipe import Augmentation, Recipe
-from dcasearch.config.study import Data
 from dcasearch.data import Loader, Loaders, describe, open_evaluation, open_loaders, open_sample, open_unaugmented
 from dcasearch.data.classes import open_set
 from dcasearch.data.loaders import parts_of

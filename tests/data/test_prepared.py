@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from dcasearch.config.data_set import Data
 from dcasearch.config.recipe import Augmentation, Recipe
-from dcasearch.config.study import Data
 from dcasearch.data import Loaders, Share, describe, open_loaders, open_set
 from dcasearch.data.batches import WHOLE
 from dcasearch.data.files import FileLoader

@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data import describe, preparing, shards
 from dcasearch.data.prepared import Index
-from dcasearch.data.preparing import Step, prepare, verify
+from dcasearch.data.preparing import prepare
+from dcasearch.data.shard_work import Step
+from dcasearch.data.verifying import verify, verify_source
 from dcasearch.errors import DataError, StorageError, UserError
 from tests.data.support import write_folder
 from tests.support import dead_process
@@ -72,7 +74,8 @@ def test_several_processes_make_the_same_files_as_one(root: Path, tmp_path: Path
     assert one.fingerprint == several.fingerprint
     assert sum(step.images for step in steps) == steps[0].of == 27
     assert sorted(files(tmp_path / "one")) == [
-        ".lock", "prepared.json", *(f"test-0000{n}.npy" for n in range(3)), *(f"train-0000{n}.npy" for n in range(5)),
+        ".lock", "prepared.json", "source.txt",
+        *(f"test-0000{n}.npy" for n in range(3)), *(f"train-0000{n}.npy" for n in range(5)),
     ]  # fmt: skip
 
 
@@ -136,7 +139,7 @@ def test_an_unreadable_image_is_listed_and_its_pixels_are_zero(root: Path, tmp_p
     with pytest.raises(DataError, match=r"1 of 27 images are unreadable, more than --max-corrupt(.|\n)*cat/04\.jpg"):
         make(root, tmp_path / "out")
     index, steps = make(root, tmp_path / "out", max_corrupt=0.05)
-    assert kept(steps) == 2  # what was there before the stop
+    assert kept(steps) == 8  # all of it was looked at before the stop
     assert list(index.parts["train"].unreadable) == [4]
     path, reason = index.parts["train"].unreadable[4]
     assert path == "train/cat/04.jpg"
@@ -153,9 +156,8 @@ def test_other_images_or_another_size_do_not_go_into_the_same_folder(root: Path,
     make(root, out)
     with pytest.raises(UserError, match="prepared at another size"):
         make(root, out, size=8)
-    (root / "train" / "cat" / "00.jpg").unlink()
     with pytest.raises(UserError, match="prepared of other images"):
-        make(root, out)
+        make(write_folder(tmp_path / "others", images=8, size=(30, 30)), out)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
     with pytest.raises(UserError, match="is not empty"):
@@ -223,10 +225,81 @@ _KILLED = f"""
 import sys
 from pathlib import Path
 import time
-from dcasearch.data import preparing, shards
+from dcasearch.data import shard_work, shards
 from dcasearch.data.preparing import prepare
-decode = preparing.decode
-preparing.decode = lambda *some: time.sleep(0.02) or decode(*some)
+decode = shard_work.decode
+shard_work.decode = lambda *some: time.sleep(0.02) or decode(*some)
 shards._SHARD_BYTES = {4 * 3 * SIZE * SIZE}
 prepare(Path(sys.argv[1]), Path(sys.argv[2]), size={SIZE}, workers=0, max_corrupt=0)
 """
+
+
+def test_after_the_source_was_repaired_what_did_not_change_stays(root: Path, tmp_path: Path) -> None:
+    bad = root / "train" / "eel" / "bad.jpg"
+    bad.write_bytes(b"no image")
+    with pytest.raises(DataError, match="1 of 28 images are unreadable"):
+        make(root, tmp_path / "out")
+    bad.unlink()
+    index, steps = make(root, tmp_path / "out")
+    assert 0 < kept(steps) < len(steps)
+    assert index == make(root, tmp_path / "new")[0]
+    assert {name for name in files(tmp_path / "out") if name.endswith(".npy")} == {
+        name for name in files(tmp_path / "new") if name.endswith(".npy")
+    }
+
+
+def test_what_could_not_be_read_is_tried_again(root: Path, tmp_path: Path) -> None:
+    broken, whole = root / "train" / "cat" / "04.jpg", (root / "train" / "cat" / "04.jpg").read_bytes()
+    broken.write_bytes(bytes(len(whole)))
+    index, _ = make(root, tmp_path / "out", max_corrupt=0.05)
+    assert list(index.parts["train"].unreadable) == [4]
+    broken.write_bytes(whole)
+    mended, steps = make(root, tmp_path / "out")
+    assert mended.parts["train"].unreadable == {}
+    assert kept(steps) == len(steps) - 1
+    assert mended == make(root, tmp_path / "new")[0]
+
+
+def test_every_unreadable_image_is_named_in_one_pass(root: Path, tmp_path: Path) -> None:
+    for name in ("train/cat/01.jpg", "train/dog/02.jpg", "train/eel/05.jpg", "test/eel/00.jpg"):
+        (root / name).write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"4 of 27 images are unreadable(.|\n)*test/eel/00\.jpg") as stopped:
+        make(root, tmp_path / "out")
+    assert str(stopped.value).count("cannot identify") == 4
+
+
+def test_content_that_changed_at_equal_size_is_seen_by_a_look_at_the_source(root: Path, tmp_path: Path) -> None:
+    image, other = (root / "train" / name / "03.jpg" for name in ("cat", "dog"))
+    image.write_bytes(image.read_bytes().ljust(9_000, b"0"))
+    out = tmp_path / "out"
+    make(root, out)
+    assert verify_source(out, None, workers=0) == []
+    image.write_bytes(other.read_bytes().ljust(9_000, b"0"))
+    _, steps = make(root, out)
+    assert kept(steps) == len(steps), "names and sizes are equal"
+    assert verify(out, workers=0) == []
+    assert verify_source(out, root, workers=0) == ["train/cat/03.jpg: its content is not what was prepared"]
+
+
+def test_the_source_of_a_prepared_folder_is_where_it_lay_unless_another_is_named(root: Path, tmp_path: Path) -> None:
+    make(root, tmp_path / "out")
+    root.rename(tmp_path / "moved")
+    with pytest.raises(DataError, match="no folder"):
+        verify_source(tmp_path / "out", None, workers=0)
+    assert verify_source(tmp_path / "out", tmp_path / "moved", workers=0) == []
+    (tmp_path / "out" / "source.txt").unlink()
+    with pytest.raises(DataError, match="name their folder with --source"):
+        verify_source(tmp_path / "out", None, workers=0)
+
+
+def test_a_folder_that_an_older_version_prepared_goes_on_in_its_reading(root: Path, tmp_path: Path) -> None:
+    new, _ = make(root, tmp_path / "out")
+    old = json.loads((tmp_path / "out" / "prepared.json").read_text())
+    for name in ("reading", "upright", "passed_over"):
+        del old[name]
+    for part in old["parts"].values():
+        del part["files"]
+    (tmp_path / "out" / "prepared.json").write_text(json.dumps(old))
+    index, steps = make(root, tmp_path / "out")
+    assert (new.reading, index.reading, index.upright) == (2, 1, False)
+    assert kept(steps) == len(steps)

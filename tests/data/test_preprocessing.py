@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data import describe, open_evaluation, preprocessing_of
 from dcasearch.data.digits import open_digits
 from dcasearch.data.preparing import prepare as prepare_data

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from upath import UPath
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data.scratch import alone, scratch_of
 
 DIGITS = Data(name="digits")

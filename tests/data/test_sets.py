@@ -1,13 +1,14 @@
 import pytest
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data import DATASETS
 from dcasearch.data.classes import open_set
 from dcasearch.errors import UserError
 
 
 def test_the_known_data_sets() -> None:
-    assert sorted(DATASETS) == ["cifar10", "coco", "digits", "imagefolder", "imagenet", "shapes", "shapes_boxes"]
+    known = ["cifar10", "coco", "digits", "imagefolder", "imagelist", "imagenet", "shapes", "shapes_boxes"]
+    assert sorted(DATASETS) == known
 
 
 def test_an_unknown_data_set_names_the_nearest_one() -> None:

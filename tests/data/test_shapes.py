@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data import describe, sets, shapes
 from dcasearch.data.classes import open_set
 from dcasearch.data.sets import MemoryPart

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data import describe, open_set
 from dcasearch.data.boxes import BoxedPart
 from dcasearch.data.shapes_boxes import CLASSES, IMAGES, SIDE

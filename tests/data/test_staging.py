@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data import describe, root_of, stage, staging
 from dcasearch.errors import StorageError
 from tests.data.support import write_folder

@@ -75,6 +75,18 @@ def test_a_jpeg_that_is_decoded_smaller_shows_the_same(seed: int, size: tuple[in
     assert (small - whole).abs().mean() < 6 < (other - whole).abs().mean()
 
 
+@pytest.mark.parametrize("size", [(501, 377), (333, 503), (1031, 769)])
+def test_the_exact_box_of_a_smaller_decoding_shows_the_whole_image(size: tuple[int, int]) -> None:
+    """A JPEG that is decoded at an eighth has a last column that covers less than eight of the image's."""
+
+    def off(*, exact: bool) -> float:
+        transform = training_transform(32, Augmentation(crop="none", flip=False), exact=exact)
+        small, whole = (seen(transform, photo(*size), reduce=reduce) for reduce in (True, False))
+        return float((small - whole).pow(2).mean())
+
+    assert off(exact=True) < off(exact=False) / 2
+
+
 def test_without_a_smaller_decoding_crops_are_torchvisions() -> None:
     image = photo(100, 80)
     expected = v2.Compose([v2.RandomResizedCrop(96, (0.1, 1.0), (0.8, 1.25), antialias=True), v2.PILToTensor()])

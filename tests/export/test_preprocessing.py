@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 import dcasearch
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data import describe
 from dcasearch.data.digits import open_digits
 from dcasearch.data.sets import MemoryPart, Part

@@ -11,7 +11,7 @@ from upath import UPath
 from dcasearch.analysis.power import power
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.words import sentence_of
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Epoch
 from dcasearch.export import Candidate, load_spec

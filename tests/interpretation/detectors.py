@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from dcasearch.architecture import Architecture
+from dcasearch.config.data_set import Data
 from dcasearch.config.detector import RetinaNetSettings
 from dcasearch.config.recipe import Recipe
-from dcasearch.config.study import Data
 from dcasearch.data import describe
 from dcasearch.evaluation import Epoch, Evaluation, EvaluationKey
 from dcasearch.export import Candidate, Exported, export

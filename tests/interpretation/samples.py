@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dcasearch.architecture import Architecture
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data import describe
 from dcasearch.evaluation import Epoch, Evaluation, EvaluationKey
 from dcasearch.export import Candidate, Exported, export

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from dcasearch.architecture import Architecture
+from dcasearch.config.data_set import Data
 from dcasearch.config.recipe import Recipe
-from dcasearch.config.study import Data, Fidelity
+from dcasearch.config.study import Fidelity
 from dcasearch.data import describe
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.training import Assignment, evaluate

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data import Batch
 from dcasearch.errors import DataError, TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation

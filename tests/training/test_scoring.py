@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.errors import DataError, Preempted, TrialFailure
 from dcasearch.evaluation import Epoch
 from dcasearch.scores import SCORES, Batches

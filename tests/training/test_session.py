@@ -13,7 +13,7 @@ from upath import UPath
 
 from dcasearch.architecture import Architecture, started_as_vanilla
 from dcasearch.artifacts import Place
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data import open_unaugmented
 from dcasearch.errors import Preempted, StorageError, UserError
 from dcasearch.evaluation import Epoch, Evaluation

@@ -15,7 +15,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import dcasearch
 from dcasearch.artifacts import open_artifacts
-from dcasearch.config.study import Data, Resources, Study
+from dcasearch.config.data_set import Data
+from dcasearch.config.study import Resources, Study
 from dcasearch.data import describe, scratch_of
 from dcasearch.errors import DcasearchError, UserError
 from dcasearch.executors.ray.cluster import bundles, capacity, grows, nodes, own_address, remote

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import Place
+from dcasearch.config.data_set import Data
 from dcasearch.config.detector import Detector
 from dcasearch.config.recipe import Recipe
-from dcasearch.config.study import Data
 from dcasearch.data import Batch, Loader, Loaders, Share, open_evaluation, open_loaders, open_part, open_unaugmented
 from dcasearch.data.batches import WHOLE
 from dcasearch.data.sets import DataSet, Part

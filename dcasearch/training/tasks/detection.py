@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import Place
-from dcasearch.config.study import Data
+from dcasearch.config.data_set import Data
 from dcasearch.data import Batch, Loader, Loaders, Share
 from dcasearch.data.batches import WHOLE
 from dcasearch.data.detection_loaders import DetectionLoaders

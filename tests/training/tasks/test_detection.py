@@ -12,10 +12,11 @@ import pytest
 import torch
 
 from dcasearch.architecture import Architecture
+from dcasearch.config.data_set import Data
 from dcasearch.config.detector import CascadeSettings, Detector, RetinaNetSettings
 from dcasearch.config.recipe import Recipe
 from dcasearch.config.starts import Start
-from dcasearch.config.study import Data, Fidelity
+from dcasearch.config.study import Fidelity
 from dcasearch.data import describe
 from dcasearch.errors import Preempted, StorageError, UserError
 from dcasearch.models import build_model

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from dcasearch.architecture import Architecture
+from dcasearch.config.data_set import Data
 from dcasearch.config.detector import CascadeSettings, Detector, RetinaNetSettings
-from dcasearch.config.study import Data, Fidelity
+from dcasearch.config.study import Fidelity
 from dcasearch.data import describe
 from dcasearch.training import Assignment, Session
 from tests.training.support import run

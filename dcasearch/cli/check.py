@@ -1,0 +1,97 @@
+"""`dcasearch check`: every mistake, then the forecast."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dcasearch.cli.arguments import Storage, StudyFile
+from dcasearch.cli.console import make_console
+from dcasearch.errors import DataError, UserError
+
+if TYPE_CHECKING:  # imported by those who use them, so that `--help` is instant
+    from rich.console import Console
+
+    from dcasearch.config.study import Study
+    from dcasearch.data import DataInfo
+    from dcasearch.space import LoadedStudy
+
+
+def check(
+    study: StudyFile,
+    storage: Storage = None,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Also run one small assignment on every node of the study's Ray cluster.")
+    ] = False,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Model of the GPU that trials will run on, as `gpu-check` names it; else this machine's."),
+    ] = None,
+    no_data: Annotated[
+        bool, typer.Option("--no-data", help="Do not look at the data: forecast with ImageNet's size and classes.")
+    ] = False,
+) -> None:
+    """Find every mistake in a study's YAML, then say what the study will cost. Trains nothing, writes nothing.
+
+    Data that is not there is a mistake too; --no-data forecasts on paper, e.g. on a laptop for a cluster.
+    """
+    from dcasearch.space import load_study
+
+    loaded = load_study(study)  # before torch is imported, so that a mistake is told at once
+    from dcasearch.cli.storage import placed
+
+    loaded = placed(loaded)
+    from dcasearch.analysis.data import as_begun, dangers
+    from dcasearch.analysis.forecast import forecast
+    from dcasearch.analysis.measured import expected_of, powers_of
+    from dcasearch.cli.printing import print_data, print_expected, print_forecast, print_powers
+    from dcasearch.store import Store, exists, storage_of
+
+    console = make_console()
+    store = None
+    if not loaded.missing_variables and exists(url := storage or storage_of(loaded.study)):
+        store = Store.open(url)
+    loaded = as_begun(loaded, store)
+    data = None if no_data else _seen(loaded)
+    unseen = ", but for the data, which was not looked at" if data is None else ""
+    console.print(f"{study}: no mistakes found{unseen}")
+    for variable in sorted(loaded.missing_variables):
+        console.print(f"warning: {variable} is not set; `run` needs it", style="yellow")
+    for note in loaded.notes:
+        console.print(f"warning: {note}", style="yellow")
+    if data is not None:
+        print_data(console, loaded.study, data)
+        for danger in dangers(loaded.study, data):
+            console.print(f"warning: {danger}", style="yellow")
+    if store is not None:
+        console.print(f"database {store.url}")
+    print_forecast(console, forecast(loaded.study, loaded.space, data, store, device))
+    print_powers(console, tuple(powers_of(loaded.study, store, data, loaded.space).values()))
+    print_expected(console, expected_of(loaded.study))
+    if cluster:
+        _check_cluster(console, loaded.study, None if store is None else store.secret)
+
+
+def _seen(loaded: LoadedStudy) -> DataInfo:
+    """Return what a study's data is; what it lacks is a mistake as any other."""
+    from dcasearch.analysis.data import described
+
+    hint = f"`dcasearch check {loaded.path} --no-data` looks at the rest, and forecasts on paper"
+    if loaded.missing_variables:
+        raise UserError(f"{loaded.path}: not set: {', '.join(sorted(loaded.missing_variables))}\n{hint}")
+    try:
+        return described(loaded)
+    except DataError as error:
+        raise DataError(f"{error}\n{hint}") from None
+
+
+def _check_cluster(console: Console, study: Study, secret: str | None) -> None:
+    from dcasearch.cli.printing import print_preflight
+    from dcasearch.executors.ray import connected, preflight
+
+    with connected(study.executor.address, secret):
+        found = preflight(study)
+    print_preflight(console, found)
+    if found.problems:
+        raise UserError("\n".join(found.problems))
