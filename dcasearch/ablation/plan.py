@@ -13,6 +13,7 @@ from typing import Any
 
 from dcasearch.ablation.variants import Variant
 from dcasearch.analysis.paired import ENOUGH
+from dcasearch.config.data_set import Data
 from dcasearch.errors import UserError
 from dcasearch.export.spec import Spec
 from dcasearch.metrics import TASKS
@@ -92,7 +93,7 @@ def plan(spec: Spec, name: str, variants: Sequence[Variant], protocol: Protocol)
     study: dict[str, Any] = {
         "name": name,
         "space": {"architectures": [_row(variant, variants[0]) for variant in variants]},
-        "data": data.at(protocol.root).model_dump(mode="json", exclude_defaults=True, exclude_none=True),
+        "data": _written(data.at(protocol.root)),
         "task": spec.task,
         **({} if spec.detector is None else {"detector": spec.detector.model_dump(mode="json")}),
         "objectives": {head.name: head.direction},
@@ -139,3 +140,9 @@ def _fresh(spec: Spec, count: int) -> list[int]:
     """Return the first seeds after all that the spec names."""
     first = max((metric.seed for metric in spec.metrics), default=-1) + 1
     return list(range(first, first + count))
+
+
+def _written(data: Data) -> dict[str, Any]:
+    """Return a data set as YAML says it; images are read as the spec's were, and not as the newest version does."""
+    written = data.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+    return {**written, "reading": data.reading}

@@ -40,11 +40,11 @@ def difference_plainly(network: Network, other: Network, name: str) -> str:
         said = difference_of(network, other)
         what = "Both are connected, in different ways" if network.edges and other.edges else "Other attention"
         return f"{what}: {said}." if said else f"It is {name} itself."
-    said, theirs = aspects_of(network), aspects_of(other)["attention"]
+    ours, theirs = aspects_of(network), aspects_of(other)["attention"]
     same = "The attention is the same."
-    if said["attention"] != theirs:
-        same = f"Its attention is {said['attention']}, not {theirs}, so a lead is not the connections' alone."
-    places = {dimension: said[dimension].partition(" into ")[2] for dimension in network.dimensions}
+    if ours["attention"] != theirs:
+        same = f"Its attention is {ours['attention']}, not {theirs}, so a lead is not the connections' alone."
+    places = {dimension: ours[dimension].partition(" into ")[2] for dimension in network.dimensions}
     where = " and ".join(f"{dimension} attention into {place}" for dimension, place in places.items())
     return f"It connects {where}; {name} connects nothing. {same}"
 

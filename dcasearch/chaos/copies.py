@@ -79,6 +79,7 @@ def make_copy(study: Study, folder: Path, executor: str, concurrent: int, storag
     Path(copy.environment["TMPDIR"]).mkdir()
     written = study.model_dump(mode="json", exclude_unset=True)
     written.pop("storage", None)
+    written["data"]["reading"] = study.data.reading  # else the copy would read as the newest version does
     written["artifacts"] = str(copy.artifacts)
     written["executor"] = _executor(study, executor, concurrent)
     # Hours of one run mean little to one that is killed all the time.

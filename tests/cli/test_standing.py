@@ -164,5 +164,5 @@ def test_the_six_answers_are_printed_beside_their_questions(capsys: pytest.Captu
     printed = capsys.readouterr().out
     said = " ".join(printed.split())
     assert "Which network was chosen? A. How does it differ" in said
-    assert said.endswith("What next? dcasearch run X")
+    assert said.endswith("What next? `dcasearch run X`")
     assert max(map(len, printed.splitlines())) <= width

@@ -56,7 +56,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "images with boxes for a classifier": (
         {"data": {"name": "coco", "root": "x"}},
-        "data.name: 'coco' is not for task classification; write one of digits, shapes, cifar10, imagefolder, imagen",
+        "data.name: 'coco' is not for task classification; write one of digits, shapes, cifar10, imagefolder, imagel",
     ),
     "coco without a root": (detecting(data={"name": "coco"}), "data: coco needs a root: the folder that holds it"),
     "classes of boxes": (
