@@ -1,0 +1,49 @@
+"""A study taken through every stage on made-up images: `dcasearch run STUDY --smoke`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dcasearch.data import describe
+from dcasearch.smoke import BATCH, shrunk, smoke
+from dcasearch.space import LoadedStudy, load_study, read_space
+from tests.support import make_study
+
+ROOT = Path(__file__).parents[1]
+SMALL = {
+    "backbone": {"name": "mobilenet_v2", "width": 0.1, "stem": "small"},
+    "attention": {"name": "se", "reduction": 4},
+    "connections": {"function": ["direct", "softmax"]},
+}
+LEVELS = [
+    {"name": "proxy", "trials": 50, "resolution": 16, "epochs": 30, "pruner": {"name": "median"}},
+    {"name": "full", "promote": {"top": 5, "random": 2, "race": {}}, "resolution": 32, "epochs": 100},
+]
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_shipped_study_shrinks_and_keeps_its_stages_and_resolutions(file: Path, tmp_path: Path) -> None:
+    study = load_study(file, {}).study
+    small = shrunk(study, tmp_path)
+    assert [level.name for level in small.fidelities] == [level.name for level in study.fidelities]
+    assert [level.resolution for level in small.fidelities] == [level.resolution for level in study.fidelities]
+    assert {level.epochs for level in small.fidelities} == {1}
+    assert {level.recipe.batch_size for level in small.fidelities} == {BATCH}
+    assert small.task == study.task
+    assert describe(small.data).train_images > 0
+
+
+@pytest.mark.slow
+def test_a_study_passes_every_stage_and_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    study = make_study(
+        space=SMALL, fidelities=LEVELS, data={"name": "cifar10", "root": "nowhere"}, final={"seeds": [7]}
+    )
+    stages: list[str] = []
+    loaded = LoadedStudy(study, read_space(study.space), tmp_path / "study.yaml", frozenset())
+    smoke(loaded, stage=lambda name, seconds: stages.append(name))
+    assert stages == ["made-up data", "baselines, trials, promotion, final trainings", "export", "verify"]
+    assert list(tmp_path.iterdir()) == []
