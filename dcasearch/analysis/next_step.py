@@ -111,16 +111,21 @@ def _after_failures(standing: Standing) -> str | None:
 def _after_too_few_seeds(standing: Standing, lead: Difference | None, power: Power | None) -> str | None:
     if lead is None or lead.seeds_known:
         return None
-    written = f"write {_written_seeds(standing, ENOUGH)} into the study's YAML, then {_RUN} trains them alone"
-    least = None if power is None else power.headline.at_least
-    if power is None or power.images is None or least is None or abs(lead.value) >= least:
-        return f"Train {ENOUGH} seeds: {written}."
+    if power is None or not hidden_by_images(lead, power):
+        written = _written_seeds(standing, ENOUGH)
+        return f"Train {ENOUGH} seeds: write {written} into the study's YAML, then {_RUN} trains those seeds alone."
     images = images_for(power, abs(lead.value))
-    wanted = "more" if images is None else f"about {images:,}"
+    needed = "more images" if images is None else f"about {images:,} images"
     return (
-        f"Take both for equal, or measure on {wanted} images: {power.images:,} cannot show a lead this small. "
-        f"`dcasearch export {standing.study.name}` writes the chosen one. For {ENOUGH} seeds {written}."
+        f"Take both for equal: `dcasearch export {standing.study.name}` writes the chosen one. To tell them apart needs "
+        f"{needed}, since {power.images:,} cannot show so small a lead, and {ENOUGH} seeds."
     )
+
+
+def hidden_by_images(lead: Difference, power: Power) -> bool:
+    """Return whether a lead is too small for the evaluation images, however many seeds are trained."""
+    least = power.headline.at_least
+    return power.images is not None and least is not None and abs(lead.value) < least
 
 
 def _written_seeds(standing: Standing, number: int) -> str:

@@ -46,7 +46,7 @@ def difference_plainly(network: Network, other: Network, name: str) -> str:
         same = f"Its attention is {ours['attention']}, not {theirs}, so a lead is not the connections' alone."
     places = {dimension: ours[dimension].partition(" into ")[2] for dimension in network.dimensions}
     where = " and ".join(f"{dimension} attention into {place}" for dimension, place in places.items())
-    return f"It connects {where}; {name} connects nothing. {same}"
+    return f"It connects {where}. {same}"
 
 
 def _connections(network: Network, said: Mapping[str, str]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from dcasearch.analysis.answers import Against, Story, duration
 from dcasearch.analysis.asked import asked_of, short
 from dcasearch.analysis.costs import cost_of, stored_cost
 from dcasearch.analysis.measured import FINAL
-from dcasearch.analysis.next_step import next_step
+from dcasearch.analysis.next_step import hidden_by_images, next_step
 from dcasearch.analysis.paired import ENOUGH
 from dcasearch.analysis.plainly import difference_plainly, plainly
 from dcasearch.analysis.power import Difference, Power
@@ -162,16 +162,16 @@ def _verdict(other: Compared) -> str:
 def _better(evidence: _Evidence, reference: Compared | None) -> str:
     if reference is None:
         return "Not known: no other network is trained to compare it with."
-    said = _told(evidence.chosen, reference)
+    said = _told(evidence.chosen, reference, evidence.power)
     others = [b for b in evidence.baselines if b.architecture_id not in (evidence.chosen.architecture_id,)]
     strongest = max(others, key=lambda baseline: baseline.headline.sign * baseline.mean)
     if strongest is not reference and strongest.headline.sign * (strongest.mean - reference.mean) > 0:
-        beside = _told(evidence.chosen, strongest)
+        beside = _told(evidence.chosen, strongest, evidence.power)
         said += f" Against the baseline with the highest mean: {beside[0].lower()}{beside[1:]}"
     return said
 
 
-def _told(chosen: Compared, other: Compared) -> str:
+def _told(chosen: Compared, other: Compared, power: Power | None) -> str:
     """Return in a sentence whether the leader is better than another one; it begins with the word."""
     word, lead, metric = _verdict(other), other.behind, other.headline
     value = chosen.ahead_of(other) if lead is None else lead.value
@@ -184,7 +184,7 @@ def _told(chosen: Compared, other: Compared) -> str:
     if lead is None:
         return f"Not known: it is {amount}."
     if word == f"needs {ENOUGH} seeds":
-        return f"Not known yet: it is {amount}, but {_too_few(chosen, other)}."
+        return f"Not known yet: it is {amount}, but {_too_few(chosen, other, power)}."
     if word not in ("yes", "no"):
         return f"Not known ({word}): it is {amount}."
     margin = "" if lead.margin is None else f" ± {metric.amount(lead.margin)}"
@@ -195,9 +195,14 @@ def _told(chosen: Compared, other: Compared) -> str:
     return f"No: it is {amount}, within the margin of{margin}."
 
 
-def _too_few(chosen: Compared, other: Compared) -> str:
-    seeds = min(len(chosen.seeds), len(other.seeds))
-    return f"{_seeds(seeds)} each cannot tell that from noise: it needs {ENOUGH} seeds"
+def _too_few(chosen: Compared, other: Compared, power: Power | None) -> str:
+    """Return why a lead with fewer than three seeds is not known: the images are named where they alone hide it."""
+    seeds = _seeds(min(len(chosen.seeds), len(other.seeds)))
+    if power is not None and other.behind is not None and hidden_by_images(other.behind, power):
+        return (
+            f"{power.images:,} images cannot show a lead this small, and {seeds} each says nothing of the seeds' noise"
+        )
+    return f"{seeds} each cannot tell that from noise: it needs {ENOUGH} seeds"
 
 
 def _sure(evidence: _Evidence, reference: Compared | None) -> str:
@@ -208,10 +213,12 @@ def _sure(evidence: _Evidence, reference: Compared | None) -> str:
         unit = reference.headline.unit_of_differences
         numbers = f"{low:+{lead.digits}} to {high:+{lead.digits}} {unit}".rstrip().replace("-", "−")
         said.append(f"{numbers}: the 95% interval of the lead{_lacking(lead)}.")
-    images = "" if evidence.power is None or evidence.power.images is None else f", {evidence.power.images:,} images"
-    said.append(f"{_seeds(len(evidence.chosen.seeds)).capitalize()}{images}.")
-    if told := _told_apart(evidence.power, lead, evidence.chosen):
-        said.append(told)
+    told = _told_apart(evidence.power, lead, evidence.chosen)
+    if not told and evidence.power is not None and evidence.power.images is not None:
+        told = f"{evidence.power.images:,} images."
+    if len(evidence.chosen.seeds) > 1 or not told:  # that of one seed nothing is known of noise is said already
+        told = f"{_seeds(len(evidence.chosen.seeds)).capitalize()}. {told}".rstrip()
+    said.append(told)
     return " ".join(said)
 
 
@@ -227,14 +234,15 @@ def _lacking(lead: Difference) -> str:
 
 
 def _told_apart(power: Power | None, lead: Difference | None, chosen: Compared) -> str:
-    """Return from which lead on two networks can be told apart here."""
+    """Return on how many images, and from which lead on two networks can be told apart here."""
+    images = "" if power is None or power.images is None else f"On {power.images:,} images "
     if lead is not None and lead.seeds_known and lead.margin is not None:
         at_once = f", since {lead.comparisons:,} comparisons are made at once" if lead.comparisons > 1 else ""
-        return f"Only a lead above {chosen.headline.amount(lead.margin)} counts{at_once}."
+        told = f"only a lead above {chosen.headline.amount(lead.margin)} counts{at_once}."
+        return f"{images}{told}" if images else f"{told[0].upper()}{told[1:]}"
     if power is not None and power.headline.at_least is not None:
         least = chosen.headline.amount(power.headline.at_least)
-        images = "so few" if power.images is None else f"{power.images:,}"
-        return f"On {images} images a lead below {least} cannot count, however many seeds are trained."
+        return f"{images or 'On so few images '}a lead below {least} cannot count, however many seeds are trained."
     return ""
 
 
@@ -245,8 +253,7 @@ def _cost(store: Store, standing: Standing, evidence: _Evidence, reference: Comp
 def _search_cost(standing: Standing) -> str:
     trials = [trial for fidelity in standing.fidelities for trial in fidelity.trials]
     trained = sum(trial.epochs > 0 and trial.state is not State.DUPLICATE for trial in trials)
-    others = " (the others were infeasible or copies, and cost nothing)" if trained < len(trials) else ""
-    told = f"{len(trials):,} trials of all fidelities, {trained:,} of them trained{others}"
+    told = f"{len(trials):,} trials of all fidelities, {trained:,} of them trained"
     return f"{duration(standing.seconds)} of one worker: {told}."
 
 

@@ -49,7 +49,7 @@ def test_differences_from_a_network_without_connections_name_the_connections_and
     connected = network(attention=SE, connections={"function": "direct"})
     other = {"name": "se", "reduction": 4}
     assert difference_plainly(connected, network(attention=SE), "vanilla se") == (
-        "It connects channel attention into all stages; vanilla se connects nothing. The attention is the same."
+        "It connects channel attention into all stages. The attention is the same."
     )
     told = difference_plainly(connected, network(attention=other), "vanilla se")
     assert told.endswith("not SE r=4 in all stages, so a lead is not the connections' alone.")
