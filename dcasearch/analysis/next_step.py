@@ -117,8 +117,8 @@ def _after_too_few_seeds(standing: Standing, lead: Difference | None, power: Pow
     images = images_for(power, abs(lead.value))
     needed = "more images" if images is None else f"about {images:,} images"
     return (
-        f"Take both for equal: `dcasearch export {standing.study.name}` writes the chosen one. To tell them apart needs "
-        f"{needed}, since {power.images:,} cannot show so small a lead, and {ENOUGH} seeds."
+        f"Take both for equal: `dcasearch export {standing.study.name}` writes the chosen one. Telling them apart "
+        f"needs {needed}, since {power.images:,} cannot show so small a lead, and {ENOUGH} seeds."
     )
 
 

@@ -242,7 +242,7 @@ def _told_apart(power: Power | None, lead: Difference | None, chosen: Compared) 
         return f"{images}{told}" if images else f"{told[0].upper()}{told[1:]}"
     if power is not None and power.headline.at_least is not None:
         least = chosen.headline.amount(power.headline.at_least)
-        return f"{images or 'On so few images '}a lead below {least} cannot count, however many seeds are trained."
+        return f"{images or 'On so few images '}a lead below {least} cannot count."
     return ""
 
 
