@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -100,7 +101,9 @@ def test_a_study_is_run_killed_resumed_exported_verified_and_loaded(write_study:
     standing = json.loads(call("status", study, "--json", beside=named))
     assert standing["finals"][0]["name"] == "winner"
 
-    assert "against plain (full, test, seeds 1000)" in call("export", "tiny", "--out", "best.yaml")
+    exported = call("export", "tiny", "--out", "best.yaml")
+    assert "full, on the test split" in exported
+    assert re.search(r"^plain .* 1000 ", exported, re.MULTILINE)
     checks = [line.split("  ") for line in call("verify", "best.yaml").splitlines()]
     states = [line for line in checks if any(word.strip() in ("equal", "DIFFERS", "not checked") for word in line)]
     assert len(states) == 7
