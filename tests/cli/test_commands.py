@@ -163,7 +163,7 @@ def test_run_names_the_database_then_says_one_plain_line_an_event_then_where_the
     assert "proxy trial 0 epoch 1/2 top-1" in done.out
     assert "proxy trial 0 complete: top-1" in done.out
     assert "proxy: 4 trials are done" in done.out
-    assert "proxy: 4 complete" in done.out
+    assert ", held-out images: 4 complete" in done.out
     assert "vanilla se" in done.out
 
 
@@ -263,7 +263,7 @@ def test_status_by_name_and_by_yaml_say_the_same(dcasearch: Command, ran: Path) 
     by_name, by_yaml = dcasearch("status", "tiny"), dcasearch("status", ran)
     assert by_name == by_yaml
     assert by_name.code == 0
-    assert "proxy: 4 complete" in by_name.out
+    assert ", held-out images: 4 complete" in by_name.out
     assert "final: trained anew" in by_name.out
     assert by_name.out.count("sampled") == 4
 
