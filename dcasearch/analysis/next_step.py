@@ -113,7 +113,7 @@ def _after_too_few_seeds(standing: Standing, lead: Difference | None, power: Pow
         return None
     if power is None or not hidden_by_images(lead, power):
         written = _written_seeds(standing, ENOUGH)
-        return f"Train {ENOUGH} seeds: write {written} into the study's YAML, then {_RUN} trains those seeds alone."
+        return f"Train {ENOUGH} seeds: write {written} into the study's YAML, then {_RUN}."
     images = images_for(power, abs(lead.value))
     needed = "more images" if images is None else f"about {images:,} images"
     return (

@@ -166,13 +166,20 @@ def _better(evidence: _Evidence, reference: Compared | None) -> str:
     others = [b for b in evidence.baselines if b.architecture_id not in (evidence.chosen.architecture_id,)]
     strongest = max(others, key=lambda baseline: baseline.headline.sign * baseline.mean)
     if strongest is not reference and strongest.headline.sign * (strongest.mean - reference.mean) > 0:
-        beside = _told(evidence.chosen, strongest, evidence.power)
+        beside = _told(evidence.chosen, strongest, evidence.power, why=False)
         said += f" Against the baseline with the highest mean: {beside[0].lower()}{beside[1:]}"
     return said
 
 
-def _told(chosen: Compared, other: Compared, power: Power | None) -> str:
-    """Return in a sentence whether the leader is better than another one; it begins with the word."""
+def _told(chosen: Compared, other: Compared, power: Power | None, *, why: bool = True) -> str:
+    """Return in a sentence whether the leader is better than another one; it begins with the word.
+
+    Args:
+        chosen: the leader.
+        other: the other one.
+        power: of the trainings; None where it is not known.
+        why: whether it says why a lead is not known.
+    """
     word, lead, metric = _verdict(other), other.behind, other.headline
     value = chosen.ahead_of(other) if lead is None else lead.value
     ahead = metric.sign * value > 0
@@ -184,7 +191,7 @@ def _told(chosen: Compared, other: Compared, power: Power | None) -> str:
     if lead is None:
         return f"Not known: it is {amount}."
     if word == f"needs {ENOUGH} seeds":
-        return f"Not known yet: it is {amount}, but {_too_few(chosen, other, power)}."
+        return f"Not known yet: it is {amount}{f', but {_too_few(chosen, other, power)}' if why else ''}."
     if word not in ("yes", "no"):
         return f"Not known ({word}): it is {amount}."
     margin = "" if lead.margin is None else f" ± {metric.amount(lead.margin)}"
@@ -202,7 +209,7 @@ def _too_few(chosen: Compared, other: Compared, power: Power | None) -> str:
         return (
             f"{power.images:,} images cannot show a lead this small, and {seeds} each says nothing of the seeds' noise"
         )
-    return f"{seeds} each cannot tell that from noise: it needs {ENOUGH} seeds"
+    return f"{seeds} each cannot tell that from noise"
 
 
 def _sure(evidence: _Evidence, reference: Compared | None) -> str:
@@ -216,7 +223,7 @@ def _sure(evidence: _Evidence, reference: Compared | None) -> str:
     told = _told_apart(evidence.power, lead, evidence.chosen)
     if not told and evidence.power is not None and evidence.power.images is not None:
         told = f"{evidence.power.images:,} images."
-    if len(evidence.chosen.seeds) > 1 or not told:  # that of one seed nothing is known of noise is said already
+    if lead is None or lead.seeds_known or not told:  # else the answer before says that they are too few
         told = f"{_seeds(len(evidence.chosen.seeds)).capitalize()}. {told}".rstrip()
     said.append(told)
     return " ".join(said)
@@ -227,9 +234,9 @@ def _lacking(lead: Difference) -> str:
     if not lead.seeds_known and not lead.images_known:
         return ", by neither seeds nor images, so the true one is wider"
     if not lead.seeds_known:
-        return " by the images alone. The noise between seeds is not known, so the true interval is wider"
+        return " by the images alone; the noise between seeds is not known and makes it wider"
     if not lead.images_known:
-        return " by the seeds alone. The number of images is not known, so the true interval is wider"
+        return " by the seeds alone; the number of images is not known, and their noise makes it wider"
     return " by the seeds alone" if lead.seeds_alone else ""
 
 

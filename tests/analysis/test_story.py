@@ -93,7 +93,7 @@ def test_better_begins_with_a_word(
 def test_sure_has_the_interval_the_seeds_and_the_images(ended: Store) -> None:
     told = story(ended, with_lead(standing_of(ended, "tiny"), 2.0, 1.5, seeds_known=False))
     assert (
-        "+0.50 to +3.50 points: the 95% interval of the lead by the images alone. The noise between seeds" in told.sure
+        "+0.50 to +3.50 points: the 95% interval of the lead by the images alone; the noise between seeds" in told.sure
     )
     assert "On 359 images a lead below" in told.sure
 
