@@ -11,6 +11,7 @@ from dcasearch.analysis.standing import Standing, load_study_of, standing_of
 from dcasearch.analysis.story import Story, story_of
 from dcasearch.analysis.trials import TrialTable, trials_of
 from dcasearch.drawing.notebook import network_html
+from dcasearch.errors import UserError
 from dcasearch.space import load_study
 from dcasearch.store import Store, default_url, storage_of
 
@@ -78,4 +79,9 @@ def load_results(study: str | Path, storage: str | None = None) -> Results:
     if name.endswith((".yaml", ".yml")):
         loaded = load_study(Path(name)).study
         name, storage = loaded.name, storage or storage_of(loaded)
-    return Results(Store.open(storage or default_url()), name)
+    store = Store.open(storage or default_url())
+    try:
+        return Results(store, name)
+    except UserError:
+        store.close()
+        raise

@@ -25,8 +25,18 @@ FLAGS = (
 
 
 @contextmanager
-def browser(folder: Path, width: int = 1400, height: int = 1000) -> Iterator[Any]:
-    """Give a selenium driver of a Chromium whose profile is a new folder; skip where none is installed."""
+def browser(
+    folder: Path, width: int = 1400, height: int = 1000, *flags: str, logs: tuple[str, ...] = ("browser",)
+) -> Iterator[Any]:
+    """Give a selenium driver of a Chromium whose profile is a new folder; skip where none is installed.
+
+    Args:
+        folder: of the profile.
+        width: of the window, in pixels.
+        height: of the window, in pixels.
+        flags: further ones of Chromium.
+        logs: what `get_log` will tell: `browser` the console, `performance` the requests.
+    """
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
@@ -35,9 +45,9 @@ def browser(folder: Path, width: int = 1400, height: int = 1000) -> Iterator[Any
         pytest.skip("chromium and chromedriver are not installed")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for flag in (*FLAGS, f"--user-data-dir={folder}", f"--window-size={width},{height}"):
+    for flag in (*FLAGS, *flags, f"--user-data-dir={folder}", f"--window-size={width},{height}"):
         options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.set_capability("goog:loggingPrefs", dict.fromkeys(logs, "ALL"))
     opened = webdriver.Chrome(options=options, service=Service(driver))
     try:
         yield opened

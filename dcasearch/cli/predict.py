@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from dcasearch.export.prediction import Prediction
 
+_CLASSES, _MOST_BOXES = 5, 100
 _SHOWN = 20
 """Images whose predictions are printed where a CSV holds all of them."""
 
@@ -31,7 +32,9 @@ def predict(
     ],
     images: Annotated[list[Path], typer.Argument(help="Image files, and folders of them.", show_default=False)],
     out: Annotated[Path | None, typer.Option("--csv", help="Write every prediction into this file.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="Classes of each image; of a detector boxes at most.")] = 5,
+    top: Annotated[
+        int | None, typer.Option(min=1, help="Classes of each image, else 5; of a detector boxes at most, else 100.")
+    ] = None,
     score: Annotated[float, typer.Option(min=0, max=1, help="A detector's box of a lower score is left out.")] = 0.3,
     draw: Annotated[
         Path | None, typer.Option(help="Of a detector: the folder for the images with their boxes.")
@@ -57,7 +60,7 @@ def predict(
     seen = look(
         spec,
         found.paths,
-        top=max(top, 100) if boxes else top,
+        top=top or (_MOST_BOXES if boxes else _CLASSES),
         score=score,
         batch_size=batch_size,
         workers=workers if len(found.paths) > batch_size else 0,

@@ -141,7 +141,7 @@ def export(
         str,
         typer.Argument(
             help="The study's name, or its YAML, for the network that it has chosen; or STUDY/FIDELITY/NUMBER, "
-            "STUDY/FIDELITY/BASELINE or an id's beginning.",
+            "STUDY/FIDELITY/BASELINE, STUDY/final/NAME or an id's beginning.",
             show_default=False,
         ),
     ],

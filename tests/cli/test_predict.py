@@ -10,6 +10,7 @@ from PIL import Image
 from dcasearch.data import describe
 from tests.cli.conftest import Command
 from tests.export.conftest import DATA, Exporter, exported, trained
+from tests.interpretation.detectors import write_detector
 
 __all__ = ["exported", "trained"]
 
@@ -50,3 +51,24 @@ def test_where_no_image_can_be_read_the_command_fails(dcasearch: Command, spec_f
     done = dcasearch("predict", spec_file, photos)
     assert done.code == 2
     assert "no image could be read" in done.err
+
+
+def test_a_detectors_boxes_are_written_as_csv_and_drawn_on_the_images(
+    dcasearch: Command, photos: Path, tmp_path: Path
+) -> None:
+    detector = write_detector(tmp_path / "detector")
+    command = ("predict", detector, photos, "--csv", "boxes.csv", "--score", 0, "--top", 4, "--draw", "drawn")
+    done = dcasearch(*command)
+    assert done.code == 0, done.err
+    assert "drawn: 3 images with their boxes" in " ".join(done.out.split())
+    rows = list(csv.DictReader((tmp_path / "boxes.csv").read_text().splitlines()))
+    assert 0 < len(rows) <= 3 * 4
+    for row in rows:
+        assert row["class"] in ("circle", "square", "star")
+        assert 0 <= float(row["x1"]) <= float(row["x2"]) <= 30
+        assert 0 <= float(row["y1"]) <= float(row["y2"]) <= 20
+    drawn = sorted((tmp_path / "drawn").iterdir())
+    assert [file.name for file in drawn] == ["0001-0.png", "0002-1.png", "0003-2.png"]
+    with Image.open(drawn[0]) as after, Image.open(photos / "0.jpg") as before:
+        assert after.size == before.size
+        assert np.abs(np.asarray(after, int) - np.asarray(before, int)).max() > 50

@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dcasearch.drawing import draw, draw_difference, to_png
+from tests.browser import browser
 from tests.drawing.samples import network
 
 
@@ -54,34 +56,17 @@ def test_a_drawing_and_its_png_are_the_same_when_made_again(svg: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    chromium, driver = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
-    if not (chromium.exists() and driver.exists()):
-        pytest.skip("needs chromium and chromedriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(chromium)
-    for argument in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"):
-        options.add_argument(argument)
-    for argument in ("--disable-background-networking", "--disable-component-update", "--disable-sync"):
-        options.add_argument(argument)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
-    browser = webdriver.Chrome(options=options, service=Service(str(driver)))
-    yield browser
-    browser.quit()
+def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with browser(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "ground"), [("light", 255), ("dark", 15)])
 @pytest.mark.parametrize("embedded", ["image", "inline"])
 def test_a_page_shows_it_in_its_own_colour_scheme(
-    screen: object, tmp_path: Path, svg: str, embedded: str, scheme: str, ground: int
+    screen: Any, tmp_path: Path, svg: str, embedded: str, scheme: str, ground: int
 ) -> None:
-    from selenium.webdriver import Chrome
-
-    assert isinstance(screen, Chrome)
     other = draw_difference(network("resnet18", "se"), network("resnet18", "cbam"), ("a", "b"))
     (tmp_path / "drawing.svg").write_text(svg)
     body = '<img src="drawing.svg">' if embedded == "image" else svg + other

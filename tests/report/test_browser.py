@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from dcasearch.report.page import write_report
 from dcasearch.report.section import Extras
+from tests import browser as chromium
 from tests.report.test_page import run
 
 DESKTOP, PHONE = (1280, 800), (390, 844)
@@ -29,23 +29,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A headless Chromium that tells of every request."""
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("chromium and chromedriver are not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    for flag in ("headless=new", "no-sandbox", "disable-gpu", "disable-background-networking", "hide-scrollbars"):
-        options.add_argument(f"--{flag}")
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
-    opened = webdriver.Chrome(options=options, service=Service(driver))
-    try:
+    profile = tmp_path_factory.mktemp("chromium")
+    with chromium.browser(profile, *DESKTOP, "--hide-scrollbars", logs=("browser", "performance")) as opened:
         yield opened
-    finally:
-        opened.quit()
 
 
 def show(browser: Any, address: str, size: tuple[int, int], scheme: str = "light") -> None:
