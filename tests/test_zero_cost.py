@@ -85,7 +85,7 @@ def test_a_study_scores_promotes_by_score_trains_and_shows_it(tmp_path: Path) ->
 
     console = Console(width=200, record=True, file=io.StringIO())
     print_standing(console, standing_of(store, "tiny"), words={})
-    zero, proxy = console.export_text().split("\nproxy: ")
+    zero, proxy = console.export_text().split("\nproxy, 2 epochs")
     assert "zero (zico, nothing is trained): 6 complete" in zero
     assert "top-1" not in zero
     assert "score" in zero
