@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import shlex
 from collections.abc import Iterator
 from itertools import islice
 
+import yaml
+
+from dcasearch.config.data_set import Data
 from dcasearch.config.document import KeyPath
 from dcasearch.config.starts import read_start
 from dcasearch.config.study import Fidelity, Resources, Study
@@ -92,17 +97,40 @@ def _starts(loaded: LoadedStudy) -> Iterator[tuple[KeyPath, str]]:
                 return
 
 
-def advice(study: Study, info: DataInfo) -> str | None:
+def advice(loaded: LoadedStudy, info: DataInfo) -> str | None:
     """Return what to do for faster data, or None where it is fast."""
     if not info.encoded:
         return None
-    size = proposed_size(max(fidelity.resolution for fidelity in study.fidelities))
+    study = loaded.study
+    size = size_for(study)
     gigabytes = info.encoded * 3 * size**2 / 1e9
+    command = f"dcasearch data prepare {shlex.quote(str(loaded.path))} --out DIR"
     return (
-        "the images are decoded anew in every epoch; "
-        f"`dcasearch data prepare {study.data.root} --size {size} --out DIR` does it once ({gigabytes:,.1f} GB), and "
-        "`data.root: DIR` reads it several times as fast; its values do not compare with those of the original images"
+        f"the images are decoded anew in every epoch; `{command}` decodes them once, at {size} pixels "
+        f"({gigabytes:,.1f} GB). Then `data: {prepared_data(study.data, 'DIR')}` reads them several times as fast; the "
+        "values do not compare with those of the original images"
     )
+
+
+def prepared_data(data: Data, folder: str) -> str:
+    """Return what a study says of its data once they are prepared: YAML on one line.
+
+    Args:
+        data: what it says of the original images.
+        folder: where the prepared ones lie.
+    """
+    elsewhere = {"name", "root", "file", "columns", "reading"}
+    kept = data.model_dump(mode="json", exclude_defaults=True, exclude=elsewhere)
+    if data.split is not None:
+        kept["split"] = data.split.model_dump()
+        kept.pop("validation_fraction", None)  # it follows from the split
+    said = {"name": "imagenet" if data.name == "imagenet" else "imagefolder", "root": folder, **kept}
+    return yaml.safe_dump(said, default_flow_style=True, sort_keys=False, width=math.inf).strip()
+
+
+def size_for(study: Study) -> int:
+    """Return the size to prepare at for all fidelities of a study."""
+    return proposed_size(max(fidelity.resolution for fidelity in study.fidelities))
 
 
 def dangers(study: Study, info: DataInfo) -> list[str]:

@@ -61,7 +61,7 @@ def check(
     for note in loaded.notes:
         console.print(f"warning: {note}", style="yellow")
     if data is not None:
-        print_data(console, loaded.study, data)
+        print_data(console, loaded, data)
         for danger in dangers(loaded.study, data):
             console.print(f"warning: {danger}", style="yellow")
     if store is not None:

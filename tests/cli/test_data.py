@@ -32,10 +32,10 @@ def test_prepare_says_what_it_made_and_the_second_time_that_it_was_there(
     out = tmp_path / "out"
     done = prepare(dcasearch, root, out)
     assert (done.code, done.err) == (0, "")
-    assert "train: 60 images of 3 classes, 1 files, 0.00 GB, 0 unreadable" in done.out
+    assert "train: 60 images of 3 classes, 1 file, 0.00 GB, 0 unreadable" in done.out
     assert f"{out} is prepared at 16 pixels" in done.out
     again = prepare(dcasearch, root, out)
-    assert "90 images were there before; their originals have the same names and sizes" in again.out
+    assert "90 images were there before; the names and sizes of the originals did not change" in again.out
     whole = dcasearch("data", "verify", out)
     assert (whole.code, whole.out) == (0, f"{out}: every file is what was written\n")
 
@@ -57,7 +57,7 @@ def test_verify_lists_damaged_files_and_exits_1(dcasearch: Command, root: Path, 
     found = dcasearch("data", "verify", tmp_path / "out", "--workers", 0)
     assert found.code == 1
     assert f"{shard}: its content is not what was written" in found.out
-    assert "1 files of" in found.err
+    assert f"1 file of {tmp_path / 'out'} is damaged; the `dcasearch data prepare` that made the folder" in found.err
     none = dcasearch("data", "verify", root)
     assert none.code == 2
     assert "is no prepared data set" in none.err
@@ -104,7 +104,7 @@ def test_check_shows_the_data_and_proposes_to_prepare_it(
     original, prepared = check(root), check(tmp_path / "out")
     assert (original.code, prepared.code) == (0, 0)
     assert "Data: imagefolder, some of its classes: 2 classes, 36 images to train on" in original.out
-    assert f"hint: the images are decoded anew in every epoch; `dcasearch data prepare {root} --size 16" in original.out
+    assert f"hint: the images are decoded anew in every epoch; `dcasearch data prepare {tmp_path}/" in original.out
     assert "Data: imagefolder, some of its classes, prepared at 16 pixels" in prepared.out
     assert "hint" not in prepared.out
     refused = check(tmp_path / "out", resolution=32)
