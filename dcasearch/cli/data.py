@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dcasearch.data.shard_work import Observer, Step
     from dcasearch.space import LoadedStudy
 
-data = typer.Typer(help="Image folders, prepared once and read without decoding.", no_args_is_help=True)
+data = typer.Typer(help="Images, prepared once and read without decoding.", no_args_is_help=True)
 Workers = Annotated[int | None, typer.Option(min=0, help="Processes; else one a core.")]
 _LINE_SECONDS = 30.0
 """Between two lines where the output is no terminal."""
