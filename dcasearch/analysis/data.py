@@ -14,6 +14,7 @@ from dcasearch.config.document import KeyPath
 from dcasearch.config.starts import read_start
 from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.data import DataInfo, describe
+from dcasearch.data.sets import open_whole
 from dcasearch.errors import ConfigError, DataError, Problem, UserError
 from dcasearch.space import LoadedStudy
 from dcasearch.store import Store
@@ -103,7 +104,8 @@ def advice(loaded: LoadedStudy, info: DataInfo) -> str | None:
         return None
     study = loaded.study
     size = size_for(study)
-    gigabytes = info.encoded * 3 * size**2 / 1e9
+    images = sum(len(part.labels) for part in open_whole(study.data).parts)  # all classes are prepared
+    gigabytes = images * 3 * size**2 / 1e9
     command = f"dcasearch data prepare {shlex.quote(str(loaded.path))} --out DIR"
     return (
         f"the images are decoded anew in every epoch; `{command}` decodes them once, at {size} pixels "

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from dcasearch.cli.console import make_console
 from dcasearch.cli.interruption import Signalled
-from dcasearch.errors import Interrupted, StudyFailed, UserError
+from dcasearch.errors import DataError, Interrupted, StudyFailed, UserError
 from dcasearch.wording import counted
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ data = typer.Typer(help="Images, prepared once and read without decoding.", no_a
 Workers = Annotated[int | None, typer.Option(min=0, help="Processes; else one a core.")]
 _LINE_SECONDS = 30.0
 """Between two lines where the output is no terminal."""
+_MAX_CORRUPT = 0.001
+"""Share of unreadable images of a folder, as a study's by default."""
 _SHOWN = 20
 """Unreadable or damaged files that are spelt out."""
 
@@ -47,8 +49,9 @@ def prepare(
     ] = None,
     workers: Workers = None,
     max_corrupt: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of unreadable images over which it stops.")
-    ] = 0.001,
+        float | None,
+        typer.Option(min=0, max=1, help="Share of unreadable images over which it stops; else the study's or 0.001."),
+    ] = None,
 ) -> None:
     """Decode and resize images once, so that trainings read them without decoding.
 
@@ -59,13 +62,12 @@ def prepare(
     """
     source, out = source.expanduser(), out.expanduser()
     loaded = _study_of(source)  # before torch is imported, so that a mistake is told at once
-    from dcasearch.analysis.data import prepared_data, size_for
+    from dcasearch.analysis.data import prepared_data
     from dcasearch.data import preparing
 
-    if loaded is not None:
-        size = size or size_for(loaded.study)
-    if size is None:
-        raise UserError("--size is missing: about 8/7 of the resolution, e.g. 256 for 224 pixels; a study chooses it")
+    images, size = (source if loaded is None else loaded.study.data), _size(loaded, size)
+    if max_corrupt is None:
+        max_corrupt = _MAX_CORRUPT if loaded is None else loaded.study.data.max_corrupt
     console = make_console()
     began, kept = time.monotonic(), 0
     with _shown(console, "prepared") as show:
@@ -75,7 +77,6 @@ def prepare(
             kept += step.shard.kept * step.images
             show(step)
 
-        images = source if loaded is None else loaded.study.data
         try:
             index = preparing.prepare(
                 images, out, size=size, workers=_workers(workers), max_corrupt=max_corrupt, observe=observe
@@ -93,11 +94,29 @@ def prepare(
 
 def _study_of(source: Path) -> LoadedStudy | None:
     """Return the study whose YAML is given; None of a folder."""
-    if not source.is_file():
+    if source.is_dir():
         return None
+    if not source.is_file():
+        raise DataError(f"there is no folder and no study {source}")
+    if source.suffix.lower() not in (".yaml", ".yml"):
+        raise UserError(
+            f"{source} is no folder and no study; a list of images is prepared by a study that names it: `data: "
+            f"{{name: imagelist, file: {source}, …}}`"
+        )
     from dcasearch.space import load_study
 
     return load_study(source)
+
+
+def _size(loaded: LoadedStudy | None, size: int | None) -> int:
+    """Return the pixels per side that are asked for, or that a study needs."""
+    from dcasearch.analysis.data import size_for
+
+    if size is not None:
+        return size
+    if loaded is None:
+        raise UserError("--size is missing: about 8/7 of the resolution, e.g. 256 for 224 pixels; a study chooses it")
+    return size_for(loaded.study)
 
 
 def _suggested(out: Path, index: Index) -> str:

@@ -107,6 +107,18 @@ def folders_in(root: Path, reading: Reading = OLDEST) -> list[str]:
     return sorted(entry.name for entry in _entries(root) if _is_folder(entry) and not _is_hidden(entry, reading))
 
 
+def holds_images(folder: Path, reading: Reading = OLDEST) -> bool:
+    """Return whether an image file lies in a folder itself, not below; False for a folder that may not be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return any(
+                entry.name.lower().endswith(IMG_EXTENSIONS) and not _is_hidden(entry, reading) and not _is_folder(entry)
+                for entry in entries
+            )
+    except OSError:  # e.g. lost+found of a disk
+        return False
+
+
 def images_in(
     folder: Path, reading: Reading = OLDEST, passed: PassedOver | None = None, shown: str = ""
 ) -> Iterator[tuple[str, int]]:

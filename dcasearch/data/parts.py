@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from dcasearch.data.ground_truth import is_flat_val
-from dcasearch.data.listing import PassedOver, folders_in, images_in
+from dcasearch.data.listing import folders_in, holds_images
 from dcasearch.data.reading import Reading
 from dcasearch.errors import DataError
 from dcasearch.wording import counted
@@ -81,9 +81,9 @@ def _are_classes(root: Path, named: list[str], names: list[str], reading: Readin
 
 
 def stray_folders(root: Path, folders: Mapping[str, Path], reading: Reading) -> list[str]:
-    """Return the names of the folders beside the parts that hold an image."""
+    """Return the names of the folders beside the parts that hold an image themselves, as class folders do."""
     beside = [name for name in folders_in(root, reading) if root / name not in folders.values()]
-    return [name for name in beside if any(True for _ in images_in(root / name, reading, PassedOver()))]
+    return [name for name in beside if holds_images(root / name, reading)]
 
 
 def stray_note(stray: list[str]) -> str:

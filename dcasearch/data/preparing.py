@@ -21,22 +21,22 @@ from torch.utils.data import Dataset
 from dcasearch.config.data_set import NEWEST_READING, ReadingVersion
 from dcasearch.data.images import Corrupt
 from dcasearch.data.listing import Listing
+from dcasearch.data.origin import Origin, noted, originals_of
 from dcasearch.data.prepared import INDEX, SOURCE, UNFINISHED, Index, PartIndex, Plan
 from dcasearch.data.prepared_folder import alone, check_plan, check_room, known_shards, plan_of, record_of
 from dcasearch.data.shard_work import Observer, Shard, Step, decoded, files_of, work
 from dcasearch.data.shards import Shards, sha256_of
-from dcasearch.data.sources import Source, noted, originals_of
 from dcasearch.errors import StorageError, UserError
 from dcasearch.files import write_whole
 
 
 def prepare(
-    source: Source, out: Path, *, size: int, workers: int, max_corrupt: float, observe: Observer = lambda step: None
+    origin: Origin, out: Path, *, size: int, workers: int, max_corrupt: float, observe: Observer = lambda step: None
 ) -> Index:
-    """Decode and resize every image of a source into `out`; goes on where it was broken off, mends what is damaged.
+    """Decode and resize every image of an origin into `out`; goes on where it was broken off, mends what is damaged.
 
     Args:
-        source: a folder of images by class, in parts or in one piece, ImageNet's flat val with its ground truth among
+        origin: a folder of images by class, in parts or in one piece, ImageNet's flat val with its ground truth among
             them; or the data of a study, which may be a list, too.
         out: the folder to make.
         size: pixels per side: the shorter side is resized to it (bicubic), and the centre square cut out.
@@ -45,12 +45,12 @@ def prepare(
         observe: called after every shard.
 
     Raises:
-        DataError: the source holds no such images, or too many images are unreadable.
+        DataError: the origin holds no such images, or too many images are unreadable.
         UserError: `out` holds something else, or another process works there.
         StorageError: the disk is full or cannot be written to.
     """
     there = plan_of(out)
-    originals = originals_of(source, _version(source, out, there))
+    originals = originals_of(origin, _version(origin, out, there))
     listings, reading = originals.listings, originals.reading
     parts = {name: Shards(out, name, size, len(listing.files)) for name, listing in listings.items()}
     plan = Plan(source=originals.fingerprint, size=size, reading=reading.version, upright=reading.upright)
@@ -58,7 +58,7 @@ def prepare(
         known = known_shards(out, parts)
         check_plan(out, there, plan, known, originals)
         write_whole(out / UNFINISHED, plan.model_dump_json().encode())
-        write_whole(out / SOURCE, noted(source).encode())
+        write_whole(out / SOURCE, noted(origin).encode())
         check_room(out, parts.values())
         jobs = [(name, number) for name, shards in parts.items() for number in range(len(shards))]
         make = _Make(listings, parts, known, jobs, same_source=there is not None and there.source == plan.source)
@@ -79,16 +79,16 @@ def prepare(
     return index
 
 
-def _version(source: Source, out: Path, there: Plan | None) -> ReadingVersion:
+def _version(origin: Origin, out: Path, there: Plan | None) -> ReadingVersion:
     """Return how files are read: as the study says, else as the folder was begun."""
-    if isinstance(source, Path):
+    if isinstance(origin, Path):
         return NEWEST_READING if there is None else there.reading
-    if there is not None and there.reading != source.reading:
+    if there is not None and there.reading != origin.reading:
         raise UserError(
             f"{out} holds a data set that was prepared with data.reading {there.reading}, and the study has "
-            f"{source.reading}; give a new folder"
+            f"{origin.reading}; give a new folder"
         )
-    return source.reading
+    return origin.reading
 
 
 def _index_of(name: str, listing: Listing, done: dict[tuple[str, int], Shard]) -> PartIndex:

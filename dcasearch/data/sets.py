@@ -120,6 +120,11 @@ class DataSet:
     """Whether it comes in one piece: all three parts are the same images, and `data.split` divides them."""
 
     @property
+    def parts(self) -> tuple[Part, ...]:
+        """Each part once, whichever of the three names it has."""
+        return tuple({id(part): part for part in (self.train, self.val, self.test)}.values())
+
+    @property
     def source(self) -> Source:
         """What an exported spec has to say of its images."""
         reading: Literal["whole", "cropped", "prepared"] = "cropped"

@@ -10,11 +10,11 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from dcasearch.data.listing import Listing
+from dcasearch.data.origin import Origin, noted_origin, originals_of
 from dcasearch.data.prepared import INDEX, SOURCE, Index, is_prepared, read_index
 from dcasearch.data.reading import READINGS
 from dcasearch.data.shard_work import Observer, Shard, Step, decoded, work
 from dcasearch.data.shards import Shards, sha256_of
-from dcasearch.data.sources import Source, noted_source, originals_of
 from dcasearch.errors import DataError
 from dcasearch.wording import counted
 
@@ -42,7 +42,7 @@ def verify(folder: Path, *, workers: int, observe: Observer = lambda step: None)
 
 
 def verify_source(
-    folder: Path, source: Source | None, *, workers: int, observe: Observer = lambda step: None
+    folder: Path, origin: Origin | None, *, workers: int, observe: Observer = lambda step: None
 ) -> list[str]:
     """Decode the original images again and compare them with a prepared folder, pixel by pixel.
 
@@ -50,7 +50,7 @@ def verify_source(
 
     Args:
         folder: The prepared folder.
-        source: The folder of the original images, or the data of a study that names them; by default what was prepared,
+        origin: The folder of the original images, or the data of a study that names them; by default what was prepared,
             where it lay then.
         workers: Processes.
         observe: Called after every shard.
@@ -64,13 +64,13 @@ def verify_source(
     if not is_prepared(folder):
         raise DataError(f"{folder} is no prepared data set: it has no {INDEX}")
     index = read_index(folder)
-    if source is None:
+    if origin is None:
         line = folder / SOURCE
         if not line.is_file():
             raise DataError(f"{folder} does not say where its original images lie; name their folder with --source")
-        source = noted_source(line.read_text(encoding="utf-8"))
+        origin = noted_origin(line.read_text(encoding="utf-8"))
     reading = replace(READINGS[index.reading], upright=index.upright)
-    originals = originals_of(source, index.reading)
+    originals = originals_of(origin, index.reading)
     listings = {name: replace(listing, reading=reading) for name, listing in originals.listings.items()}
     odd = list(_other_numbers(listings, index))
     if odd:

@@ -223,6 +223,26 @@ def test_a_folder_needs_a_size_and_a_study_chooses_it(
     assert f"{tmp_path / 'out'} is prepared at 16 pixels" in chosen.out
 
 
+def test_what_is_neither_a_folder_nor_a_study_is_told_what_to_give(dcasearch: Command, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("path,label\n")
+    refused = dcasearch("data", "prepare", tmp_path / "labels.csv", "--out", tmp_path / "out")
+    assert refused.code == 2
+    assert "labels.csv is no folder and no study; a list of images is prepared by a study that names it" in refused.err
+    missing = dcasearch("data", "prepare", tmp_path / "nowhere", "--out", tmp_path / "out")
+    assert (missing.code, missing.err) == (2, f"there is no folder and no study {tmp_path / 'nowhere'}\n")
+
+
+def test_a_study_says_how_many_images_may_be_unreadable(
+    dcasearch: Command, write_study: Callable[..., Path], root: Path, tmp_path: Path
+) -> None:
+    (root / "train" / "cat" / "07.jpg").write_bytes(b"")
+    data = {"name": "imagefolder", "root": str(root), "max_corrupt": 0.02}
+    study = write_study(data=data, fidelities=[ONE_EPOCH])
+    refused = prepare(dcasearch, study, tmp_path / "out", "--max-corrupt", 0.001)
+    assert (refused.code, "more than --max-corrupt" in refused.err) == (2, True)
+    assert prepare(dcasearch, study, tmp_path / "out").code == 0
+
+
 def test_a_study_without_image_files_cannot_be_prepared(
     dcasearch: Command, write_study: Callable[..., Path], tmp_path: Path
 ) -> None:

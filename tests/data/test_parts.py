@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -93,6 +94,22 @@ def test_two_folders_for_one_part_are_refused_with_both_names(tmp_path: Path) ->
         open_held_out(data(tmp_path), "validation")
 
 
+def test_a_folder_beside_the_parts_that_may_not_be_read_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_folder(tmp_path)
+    (root / "lost+found").mkdir()
+    real = os.scandir
+
+    def scan(path: Path) -> object:
+        if Path(path).name == "lost+found":
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    assert opened(root).notes == ()
+
+
 @pytest.mark.parametrize("name", ["train", "test", "Dev", "valid"])
 def test_a_class_that_is_called_like_a_part_is_a_class_beside_others(tmp_path: Path, name: str) -> None:
     write_classes(tmp_path, "car", "plane", name)
@@ -137,6 +154,7 @@ def test_class_folders_beside_whole_parts_are_passed_over_with_a_word(tmp_path: 
     write_classes(root, "cat", "fox")
     (root / "annotations").mkdir()
     (root / "annotations" / "cat.xml").touch()
+    (root / "runs" / "best").mkdir(parents=True)
     dataset = opened(root)
     assert dataset.classes == ("cat", "dog", "eel")
     assert dataset.notes == ("2 folders with images are passed over, beside the parts: cat, fox",)

@@ -21,7 +21,7 @@ from dcasearch.data.reading import READINGS, Reading
 from dcasearch.data.sets import existing
 from dcasearch.errors import DataError
 
-Source: TypeAlias = Path | Data
+Origin: TypeAlias = Path | Data
 """A folder of images in any layout, or a study's data, which says the layout."""
 _FOLDERS: Mapping[str, tuple[str, Callable[[Path, Reading], Originals]]] = {
     "imagefolder": (IMAGEFOLDER_LAYOUT, list_imagefolder),
@@ -29,44 +29,44 @@ _FOLDERS: Mapping[str, tuple[str, Callable[[Path, Reading], Originals]]] = {
 }
 
 
-def originals_of(source: Source, version: ReadingVersion) -> Originals:
-    """List the image files of a source.
+def originals_of(origin: Origin, version: ReadingVersion) -> Originals:
+    """List the image files of an origin.
 
     Raises:
         DataError: it is prepared itself, its files are missing or of another layout, or the data set is none of image
             files.
     """
-    root = _root_of(source)
+    root = _root_of(origin)
     if root is not None and is_prepared(root):
         raise DataError(f"{root} is a prepared data set itself; give the original images")
-    if isinstance(source, Path):
-        return list_any(source, READINGS[version])
-    if source.file is not None:
-        return listed.list_rows(root, Path(source.file).expanduser(), source.columns, READINGS[version])
-    if source.name not in _FOLDERS:
+    if isinstance(origin, Path):
+        return list_any(origin, READINGS[version])
+    if origin.file is not None:
+        return listed.list_rows(root, Path(origin.file).expanduser(), origin.columns, READINGS[version])
+    if origin.name not in _FOLDERS:
         known = ", ".join((*_FOLDERS, listed.NAME))
-        raise DataError(f"data {source.name} cannot be prepared, only data of image files: {known}", ("data", "name"))
-    layout, list_files = _FOLDERS[source.name]
-    return list_files(existing(source.name, root, layout), READINGS[version])
+        raise DataError(f"data {origin.name} cannot be prepared, only data of image files: {known}", ("data", "name"))
+    layout, list_files = _FOLDERS[origin.name]
+    return list_files(existing(origin.name, root, layout), READINGS[version])
 
 
-def noted(source: Source) -> str:
-    """Return a source as one line of text with absolute paths, for `noted_source`."""
-    if isinstance(source, Path):
-        return str(source.absolute())
+def noted(origin: Origin) -> str:
+    """Return an origin as one line of text with absolute paths, for `noted_origin`."""
+    if isinstance(origin, Path):
+        return str(origin.absolute())
     root, file = (
-        None if place is None else str(Path(place).expanduser().absolute()) for place in (source.root, source.file)
+        None if place is None else str(Path(place).expanduser().absolute()) for place in (origin.root, origin.file)
     )
-    where = Data(name=source.name, root=root, file=file, columns=source.columns)
+    where = Data(name=origin.name, root=root, file=file, columns=origin.columns)
     return where.model_dump_json(exclude_defaults=True)
 
 
-def noted_source(line: str) -> Source:
-    """Return the source that a line names: a folder's path, or a study's data in JSON."""
+def noted_origin(line: str) -> Origin:
+    """Return the origin that a line names: a folder's path, or a study's data in JSON."""
     return Data.model_validate_json(line) if line.startswith("{") else Path(line)
 
 
-def _root_of(source: Source) -> Path | None:
-    if isinstance(source, Path):
-        return source
-    return None if source.root is None else Path(source.root).expanduser()
+def _root_of(origin: Origin) -> Path | None:
+    if isinstance(origin, Path):
+        return origin
+    return None if origin.root is None else Path(origin.root).expanduser()

@@ -1,4 +1,4 @@
-"""Each kind of source, prepared: a folder in parts or in one piece, a list in parts or in one piece."""
+"""Each kind of origin, prepared: a folder in parts or in one piece, a list in parts or in one piece."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from PIL import Image
 from dcasearch.config.data_set import Data
 from dcasearch.data import describe, open_held_out, open_set, shards
 from dcasearch.data.loaders import parts_of
+from dcasearch.data.origin import Origin, noted, noted_origin
 from dcasearch.data.prepared import Index, read_index
 from dcasearch.data.preparing import prepare
 from dcasearch.data.sets import FilePart, Part, PreparedPart
 from dcasearch.data.shard_work import Step
-from dcasearch.data.sources import Source, noted, noted_source
 from dcasearch.data.verifying import verify, verify_source
 from dcasearch.errors import DataError, UserError
 from dcasearch.evaluation import EvaluationProtocol
@@ -96,9 +96,9 @@ def image_of(root: Path, number: int) -> Path:
     return path
 
 
-def make(source: Source, out: Path, *, max_corrupt: float = 0.0) -> tuple[Index, list[Step]]:
+def make(origin: Origin, out: Path, *, max_corrupt: float = 0.0) -> tuple[Index, list[Step]]:
     steps: list[Step] = []
-    index = prepare(source, out, size=SIZE, workers=0, max_corrupt=max_corrupt, observe=steps.append)
+    index = prepare(origin, out, size=SIZE, workers=0, max_corrupt=max_corrupt, observe=steps.append)
     return index, steps
 
 
@@ -364,18 +364,18 @@ def test_a_folder_that_was_prepared_with_another_reading_or_rotation_is_refused(
 
 
 @pytest.mark.parametrize("kind", ["folder in one piece", "list with groups"])
-def test_a_source_is_noted_with_absolute_paths_and_without_what_does_not_matter(
+def test_an_origin_is_noted_with_absolute_paths_and_without_what_does_not_matter(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = KINDS[kind](tmp_path)
     monkeypatch.chdir(tmp_path)
     relative = {name: os.path.relpath(place) for name in ("root", "file") if (place := getattr(original, name))}
-    again = noted_source(noted(original.model_copy(update=relative)))
+    again = noted_origin(noted(original.model_copy(update=relative)))
     assert isinstance(again, Data)
     assert (again.name, again.root, again.file) == (original.name, original.root, original.file)
     assert again.columns == original.columns
     assert again.split is None
-    assert noted_source(noted(Path("images"))) == tmp_path / "images"
+    assert noted_origin(noted(Path("images"))) == tmp_path / "images"
 
 
 _OLD_INDEX = (
