@@ -136,34 +136,36 @@ def list_parts(
         layout: what is expected there.
         others: parts beside `train` that are wanted.
         reading: how files are found.
-        folders: the folder of each part; by default `train`, `val` and `test`.
+        folders: the folder of each part where they have usual names, or the root may come in one piece; by default
+            `train`, `val` and `test`.
 
     Raises:
         DataError: train or all others are missing, or their classes differ.
     """
+    hint = "" if folders is None or not reading.nested else _hint(root, folders, reading)
     folders = exact_folders(root) if folders is None else folders
     if "train" not in folders:
-        raise DataError(f"{root} has no folder `train`; expected {layout}{_beside(root, folders, reading)}")
+        raise DataError(f"{root} has no folder `train`; expected {layout}{hint}")
     names = ("train", *(name for name in others if name in folders))
     if len(names) == 1:
-        missing = f"{root} has no folder `{'` or `'.join(others)}`; expected {layout}"
-        raise DataError(f"{missing}{_beside(root, folders, reading)}")
+        raise DataError(f"{root} has no folder `{'` or `'.join(others)}`; expected {layout}{hint}")
     parts = {name: list_part(root, name, folders[name], reading) for name in names}
     for name, listing in parts.items():
         _check_classes(root, folders["train"].name, parts["train"], folders[name].name, listing)
     return parts
 
 
-def _beside(root: Path, folders: Mapping[str, Path], reading: Reading) -> str:
-    """Return what to do where a part is missing and folders with images lie beside the other one."""
-    stray = stray_folders(root, folders, reading) if reading.nested and folders else []
-    if not stray:
+def _hint(root: Path, folders: Mapping[str, Path], reading: Reading) -> str:
+    """Return what to do where the only part has no other one."""
+    if len(folders) != 1:
         return ""
-    part = next(iter(folders.values())).name
-    return (
-        f". Beside `{part}` lie folders with images: {shown(stray)}. If `{part}` is one of the classes, give its "
-        f"folder another name; if it is a part, move the other folders out of {root}"
-    )
+    [folder] = folders.values()
+    if stray := stray_folders(root, folders, reading):
+        return (
+            f". Beside `{folder.name}` lie folders with images: {shown(stray)}. If `{folder.name}` is one of the "
+            f"classes, give its folder another name; if it is a part, move the other folders out of {root}"
+        )
+    return f". To divide the images of `{folder.name}`, give data.root: {folder} and data.split"
 
 
 def _check_classes(root: Path, train: str, known: Listing, name: str, listing: Listing) -> None:

@@ -149,6 +149,15 @@ def test_a_training_part_alone_beside_class_folders_is_told_with_both_ways_out(t
     )
 
 
+def test_a_part_alone_can_be_divided_and_the_error_says_how(tmp_path: Path) -> None:
+    write_classes(tmp_path / "Training", "cat", "dog")
+    with pytest.raises(DataError) as refused:
+        opened(tmp_path)
+    said = f"To divide the images of `Training`, give data.root: {tmp_path / 'Training'} and data.split"
+    assert str(refused.value).endswith(said)
+    assert opened(tmp_path / "Training", split=SPLIT).classes == ("cat", "dog")
+
+
 def test_class_folders_beside_whole_parts_are_passed_over_with_a_word(tmp_path: Path) -> None:
     root = write_folder(tmp_path)
     write_classes(root, "cat", "fox")
