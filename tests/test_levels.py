@@ -46,6 +46,7 @@ LEVELS = [
         "results",
         "doctor",
         "smoke",
+        "proposal",
     },
     {"cli", "__main__"},
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from dcasearch.data.ground_truth import is_flat_val, wnids_of
 from dcasearch.data.listing import Listing, PassedOver, folders_in, images_in, list_images, refuse_odd_names
 from dcasearch.data.originals import Originals, dataset_of, fingerprint_of, notes_of
-from dcasearch.data.parts import ALL, exact_folders, part_folders, shown, stray_folders, stray_note
+from dcasearch.data.parts import ALL, exact_folders, is_in_one_piece, part_folders, shown, stray_folders, stray_note
 from dcasearch.data.prepared import is_prepared, open_prepared
 from dcasearch.data.reading import OLDEST, Reading
 from dcasearch.data.sets import DATASETS, DataSet, existing
@@ -86,10 +86,10 @@ def list_any(root: Path, reading: Reading = OLDEST) -> Originals:
 
 def _listed(root: Path, layout: str, reading: Reading) -> Originals:
     """List a folder of images whose parts have any of the usual names."""
-    folders = part_folders(root, reading)
-    if reading.nested and not folders:
+    if is_in_one_piece(root, reading):
         whole = {ALL: list_images(root, reading)}
         return Originals(whole, fingerprint_of(whole), notes_of(whole))
+    folders = part_folders(root, reading)
     # The test images of ImageNet have no labels.
     others = ("val",) if "val" in folders and is_flat_val(folders["val"]) else ("val", "test")
     listings = list_parts(root, layout, others, reading, folders)

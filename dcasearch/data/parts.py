@@ -69,6 +69,15 @@ def part_folders(root: Path, reading: Reading) -> dict[str, Path]:
     return found
 
 
+def is_in_one_piece(root: Path, reading: Reading) -> bool:
+    """Return whether the class folders lie in a folder of images itself; reading 1 knows parts alone.
+
+    Raises:
+        DataError: two folders are called like one part.
+    """
+    return reading.nested and not part_folders(root, reading)
+
+
 def _are_classes(root: Path, named: list[str], names: list[str], reading: Reading) -> bool:
     """Return whether folders that are called like parts are classes: they hold images alone, and lie beside others."""
     if len(named) == len(names):
