@@ -35,7 +35,7 @@ from dcasearch.export import export_referred, export_winner, verify
 from dcasearch.search.work import Job
 from dcasearch.space import LoadedStudy, read_space
 from dcasearch.store import Store
-from dcasearch.training import weights_path
+from dcasearch.training import checkpoint_path, weights_path
 from tests.executors.support import InProcess
 from tests.support import DriverDied, Simulated, make_epoch, make_evaluation, make_study
 
@@ -224,6 +224,18 @@ def test_a_seed_that_moves_to_another_split_is_trained_again(bench: Bench) -> No
     assert all((id != before[name]) == (name[1] == 1001) for name, id in moved.items())
     assert finals(bench.run(final={"seeds": [1000, 1001]})) == []  # the records are still there
     assert bench.keys() == before
+
+
+def test_the_checkpoint_of_a_final_training_that_failed_on_its_split_is_removed_by_the_next_run(bench: Bench) -> None:
+    ran = finals(bench.run())
+    key = next(job.assignment.key for job in ran if job.assignment.seed == 1001)
+    role = next(role for role in bench.store.roles("tiny") if role.evaluation == key.id)
+    bench.store.put_role(replace(role, evaluation=None, failure="nan", message="loss is nan"))
+    left = checkpoint_path(key, bench.folder)
+    left.parent.mkdir()
+    left.touch()
+    bench.run()
+    assert not left.exists()
 
 
 def test_seeds_that_are_planned_no_more_are_in_no_mean_over_splits(bench: Bench) -> None:

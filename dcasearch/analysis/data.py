@@ -154,9 +154,9 @@ def sharper(study: Study, info: DataInfo) -> str | None:
         raise RuntimeError("data that is divided can be divided again")
     often = half_width(variance, repeated.number, repeated.ratio)
     return (
-        f"the last number is of {info.test_images:,} test images, so its 95% interval is up to ±{once:.0f} points. "
-        f"`final: {{splits: {_PROPOSED_SPLITS}}}` divides the images {_PROPOSED_SPLITS} times, trains and measures on "
-        f"each division, and makes that about ±{often:.0f} points (docs/trust.md)"
+        f"the last number is of {info.test_images:,} test images, so these alone make it uncertain by up to "
+        f"±{once:.0f} points (95%). `final: {{splits: {_PROPOSED_SPLITS}}}` divides the images {_PROPOSED_SPLITS} "
+        f"times, trains and measures on each division, and makes that about ±{often:.0f} points (docs/trust.md)"
     )
 
 

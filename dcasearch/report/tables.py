@@ -32,10 +32,11 @@ def comparison(candidates: Sequence[Compared], costs: Mapping[str, Mapping[str, 
     """
     first, known = candidates[0], next((c for c in candidates if c.compared), candidates[0])
     others = others_of(known)
-    spread = any(len(candidate.compared) > 1 for candidate in candidates)
     repeated = OVER_SPLITS if any(candidate.over_splits is not None for candidate in candidates) else ()
+    several = any(len(candidate.compared) > 1 for candidate in candidates)
+    spread = f" (± spread of {'splits' if repeated else 'seeds'})" if several else ""
     columns = (
-        *("network", f"{first.headline.heading}{' (± spread of seeds)' if spread else ''}"),
+        *("network", f"{first.headline.heading}{spread}"),
         *(metric.heading for metric in others),
         *repeated,
         *("seeds (which)", f"lead of {first.shown}", "does it count?", "parameters", "multiply-adds", "id"),
