@@ -273,6 +273,35 @@ def test_every_view_shows_the_corrected_interval_and_the_value_on_the_searchs_ow
     assert plain_data == {"splits": 3, "margin": winner.over_splits.margin, "own": winner.over_splits.own}
 
 
+def test_with_two_splits_nothing_counts_and_the_next_step_is_a_third(bench: Bench) -> None:
+    bench.run(final={"splits": 2})
+    standing = standing_of(bench.store, "tiny")
+    leads = [final.behind for final in standing.finals[1:]]
+    assert [lead.counts for lead in leads if lead is not None] == ["needs 3 splits"] * 2
+    story = story_of(bench.store, standing)
+    assert story.verdict == "needs 3 splits"
+    assert story.better.startswith("Not known yet: ")
+    assert "2 splits cannot tell that from noise" in story.better
+    assert story.next.startswith("Train on 3 splits: write `final: {splits: 3}` into the study's YAML")
+    assert "needs 3 splits: fewer than three splits" in bench.status()
+
+
+def test_groups_stay_on_one_side_of_every_split(photos: Path, tmp_path: Path) -> None:
+    rows = [
+        f"{path.parent.name}/{path.name},{path.parent.name},{int(path.stem) // 2}" for path in photos.rglob("*.png")
+    ]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label,subject", *rows]))
+    data = {"name": "imagelist", "root": str(photos), "file": str(tmp_path / "list.csv"), "split": SHARES}
+    study = make_study(data={**data, "columns": {"group": "subject"}}, final={"splits": 3})
+    for seed in (1000, 1001, 1002):
+        split = study.data_of_final(seed)
+        dataset = open_set(split)
+        parts = parts_of(dataset, split, "test")
+        assert dataset.train.groups is not None
+        assert dataset.test.groups is not None
+        assert not set(dataset.train.groups[parts.train]) & set(dataset.test.groups)
+
+
 def test_a_study_of_one_split_says_nothing_of_splits(bench: Bench) -> None:
     bench.run(final={"seeds": [1000, 1001, 1002]})
     standing = standing_of(bench.store, "tiny")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from dcasearch.analysis.next_step import splits_for
 from dcasearch.analysis.paired import least_difference
 from dcasearch.analysis.power import Measurement, Power, difference, mean_margin, power
 from dcasearch.analysis.resampling import Splits, detectable, half_width, margin_of, splits_of
@@ -146,6 +147,18 @@ def test_a_difference_that_no_image_speaks_against_counts_from_the_least_differe
     assert difference(found, ours, beyond).counts == "yes"
     within = {seed: value - least + 0.5 for seed, value in ours.items()}
     assert difference(found, ours, within).counts == "no"
+
+
+def test_more_splits_are_proposed_only_where_they_would_show_the_lead() -> None:
+    ours, theirs = {1000: 90.0, 1001: 80.0, 1002: 85.0}, {1000: 86.0, 1001: 75.0, 1002: 82.0}
+    found = measured({"a": ours, "b": theirs})
+    needed = splits_for(found, SPLITS, 3.0)
+    assert needed is not None
+    assert found.headline.paired is not None
+    variance = 2 * found.headline.paired.sd**2
+    assert half_width(variance, needed, SPLITS.ratio) < 3.0 <= half_width(variance, needed - 1, SPLITS.ratio)
+    assert splits_for(found, SPLITS, 0.1) is None
+    assert splits_for(measured({}), SPLITS, 3.0) is None
 
 
 def test_what_can_be_told_apart_over_splits_follows_from_the_noise_between_splits() -> None:
