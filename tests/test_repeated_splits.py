@@ -19,7 +19,7 @@ from dcasearch import study as study_room
 from dcasearch.analysis.data import sharper, split_fingerprints
 from dcasearch.analysis.forecast import forecast
 from dcasearch.analysis.references import resolve
-from dcasearch.analysis.resampling import margin_of
+from dcasearch.analysis.resampling import floor_of_difference, floor_of_mean, margin_of
 from dcasearch.analysis.standing import standing_of
 from dcasearch.analysis.story import story_of
 from dcasearch.analysis.wholeness import broken_invariants, differences, ledger_of
@@ -250,14 +250,18 @@ def test_every_view_shows_the_corrected_interval_and_the_value_on_the_searchs_ow
     winner, plain, *_ = standing.finals
     assert winner.over_splits is not None
     assert plain.behind is not None
+    assert standing.final_power is not None
+    assert standing.final_power.splits is not None
+    tested = standing.final_power.splits.tested(6, 3)
     own = margin_of(winner.compared, 1 / 3)
     assert own is not None
     assert winner.over_splits.splits == 3
-    assert winner.over_splits.margin == pytest.approx(max(own, winner.over_splits.margin or 0.0))
+    assert winner.over_splits.margin == pytest.approx(max(own, floor_of_mean(winner.mean, tested)))
     assert winner.over_splits.own == winner.compared[0]
     assert plain.behind.splits == 3
     apart = margin_of([a - b for a, b in zip(winner.compared, plain.compared, strict=True)], 1 / 3, 2)
-    assert plain.behind.margin == pytest.approx(max(apart or 0.0, plain.behind.margin or 0.0))
+    assert apart is not None
+    assert plain.behind.margin == pytest.approx(max(apart, floor_of_difference(plain.behind.value, tested, 2)))
 
     text = bench.status()
     assert "final: trained anew with fresh seeds, on the test images of 3 splits of the data" in text
