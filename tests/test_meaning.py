@@ -32,6 +32,7 @@ def meaning(**changes: Any) -> dict[str, Any]:
         {"executor": {"max_concurrent": 8, "retries": 0}},
         {"stop": {"wall_hours": 3}},
         {"final": {"seeds": [5]}},
+        {"final": {"splits": 3}},
         {"keep_weights": 1, "baselines": True, "storage": "sqlite:///other.db", "artifacts": "elsewhere"},
         {"enqueue": [{"attention.reduction": 8}]},
     ],

@@ -9,18 +9,25 @@ from itertools import islice
 
 import yaml
 
+from dcasearch.analysis.paired import Z
+from dcasearch.analysis.resampling import half_width, splits_of
 from dcasearch.config.data_set import Data
 from dcasearch.config.document import KeyPath
 from dcasearch.config.starts import read_start
-from dcasearch.config.study import Fidelity, Resources, Study
+from dcasearch.config.study import Fidelity, Final, Resources, Study
 from dcasearch.data import DataInfo, describe
 from dcasearch.data.sets import open_whole
 from dcasearch.errors import ConfigError, DataError, Problem, UserError
+from dcasearch.metrics import TASKS
 from dcasearch.space import LoadedStudy
 from dcasearch.store import Store
 
 _MULTIPLE = 8
 """Sizes are proposed in such steps."""
+_WIDE = 5.0
+"""Points: two good networks seldom differ by more, so a wider interval says little of any network."""
+_PROPOSED_SPLITS = 10
+"""More make an interval little narrower: the splits share images."""
 _SQUARE = 256 / 224
 """Of the prepared size to the resolution, at which evaluation reads about as many pixels as it shows."""
 
@@ -58,6 +65,28 @@ def described(loaded: LoadedStudy) -> DataInfo:
     if problems:
         raise ConfigError(problems)
     return info
+
+
+def split_fingerprints(study: Study, info: DataInfo) -> dict[int, str]:
+    """Return by seed the fingerprint of the data of the final trainings; lists files where there are several splits.
+
+    Args:
+        study: The study.
+        info: Of its data, which is the first split.
+
+    Raises:
+        DataError: a split has an empty part.
+    """
+    if study.final is None:
+        return {}
+    known = {study.data.split_seed: info.fingerprint}
+    found: dict[int, str] = {}
+    for seed in study.final.seeds:
+        data = study.data_of_final(seed)
+        if data.split_seed not in known:
+            known[data.split_seed] = describe(data).fingerprint
+        found[seed] = known[data.split_seed]
+    return found
 
 
 def _boxes(study: Study, info: DataInfo) -> Iterator[tuple[KeyPath, str]]:
@@ -133,6 +162,31 @@ def prepared_data(data: Data, folder: str) -> str:
 def size_for(study: Study) -> int:
     """Return the size to prepare at for all fidelities of a study."""
     return proposed_size(max(fidelity.resolution for fidelity in study.fidelities))
+
+
+def sharper(study: Study, info: DataInfo) -> str | None:
+    """Return how repeated splits make the last number of few images sharper; None where they cannot, or need not.
+
+    The half-width is of an accuracy of 50%, where it is widest, by the test images alone.
+    """
+    final, shares = study.final, study.data.split
+    if final is None or final.splits > 1 or shares is None or isinstance(study.data.classes, int):
+        return None
+    if not TASKS[study.task].headline.share:
+        return None
+    variance = 100**2 / 4 / info.test_images
+    once = Z * math.sqrt(variance)
+    if once <= _WIDE:
+        return None
+    repeated = splits_of(study.model_copy(update={"final": Final(splits=_PROPOSED_SPLITS)}))
+    if repeated is None:
+        raise RuntimeError("data that is divided can be divided again")
+    often = half_width(variance, repeated.number, repeated.ratio)
+    return (
+        f"the last number is of {info.test_images:,} test images, so these alone make it uncertain by up to "
+        f"±{once:.0f} points (95%). `final: {{splits: {_PROPOSED_SPLITS}}}` divides the images {_PROPOSED_SPLITS} "
+        f"times, trains and measures on each division, and makes that about ±{often:.0f} points (docs/trust.md)"
+    )
 
 
 def dangers(study: Study, info: DataInfo) -> list[str]:

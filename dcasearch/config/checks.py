@@ -8,7 +8,7 @@ from typing import get_args
 
 from dcasearch.config.data_set import SHAPES_WITH_BOXES
 from dcasearch.config.document import KeyPath, Report
-from dcasearch.config.study import Fidelity, Promotion, Race, Resources, ScoreName, Study
+from dcasearch.config.study import Fidelity, Final, Promotion, Race, Resources, ScoreName, Study
 from dcasearch.errors import nearest
 from dcasearch.metrics import CLASSIFICATION, METRICS, SCORE, TASKS, is_cost
 
@@ -223,6 +223,27 @@ def _final(study: Study) -> Iterator[tuple[KeyPath, str]]:
         yield ("final", "seeds"), "hold a seed twice: that is one training, not two"
     for seed in sorted({seed for fidelity in study.fidelities for seed in fidelity.all_seeds} & set(study.final.seeds)):
         yield ("final", "seeds"), f"must be fresh, but {seed} is a seed of the search"
+    if study.final.splits > 1:
+        yield from _splits(study, study.final)
+
+
+def _splits(study: Study, final: Final) -> Iterator[tuple[KeyPath, str]]:
+    """Yield why a study's data cannot be divided anew for its final trainings."""
+    if study.data.split is None:
+        message = (
+            f"{final.splits} splits need data that `data.split` divides (imagefolder or imagelist, without parts of "
+            "their own); here the test images are fixed. Leave it out: more `seeds` show the noise of training"
+        )
+        yield ("final", "splits"), message
+    if isinstance(study.data.classes, int):
+        message = "each split would draw other classes; write the names of the classes under data.classes"
+        yield ("final", "splits"), message
+    if len(final.seeds) % final.splits:
+        message = (
+            f"are {len(final.seeds)} for {final.splits} splits; each split needs equally many. Leave them out, or give "
+            f"{final.splits} or a multiple"
+        )
+        yield ("final", "seeds"), message
 
 
 def _execution(study: Study) -> Iterator[tuple[KeyPath, str]]:

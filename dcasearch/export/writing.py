@@ -13,7 +13,8 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from dcasearch import __version__
-from dcasearch.analysis.power import Power, difference
+from dcasearch.analysis.power import Power, difference, mean_margin
+from dcasearch.analysis.words import further_splits
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.words import sentence_of
 from dcasearch.artifacts import Place, local_copy, remove_leftovers
@@ -26,7 +27,17 @@ from dcasearch.errors import UserError, WeightsGone
 from dcasearch.evaluation import Cost, Evaluation, EvaluationProtocol
 from dcasearch.export.model_files import load_weights
 from dcasearch.export.probe import ask
-from dcasearch.export.spec import SCHEMA_VERSION, Baseline, DataSpec, Measured, Spec, TrainingSpec, Weights, to_yaml
+from dcasearch.export.spec import (
+    SCHEMA_VERSION,
+    Baseline,
+    DataSpec,
+    Measured,
+    OverSplits,
+    Spec,
+    TrainingSpec,
+    Weights,
+    to_yaml,
+)
 from dcasearch.files import replacing
 from dcasearch.metrics import CLASSIFICATION
 from dcasearch.training import sha256_of
@@ -44,6 +55,8 @@ class Candidate:
     fidelity: str
     """The fidelity's name."""
     evaluation: Evaluation
+    split_seed: int | None = None
+    """Of a final training on one of several splits: which one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +72,7 @@ class Exported:
     evaluation: Evaluation
     """The training whose weights are exported."""
     data: Data
-    """The study's; its folder is not written."""
+    """That the weights were trained on, with its split; its folder is not written."""
     source: Source | None = None
     """What the data set says of its images and classes; without it the spec has no preprocessing."""
     task: str = CLASSIFICATION.name
@@ -105,6 +118,7 @@ def export(
             **_network(exported),
             "weights": Weights(file=target.name, sha256=sha256_of(stored)),
             "metrics": tuple(map(_measured, winner)),
+            "over_splits": _over_splits(winner, powers),
             "baselines": tuple(_compare(winner, baselines, powers)),
             "provenance": _provenance(provenance, exported.evaluation),
             "probe": ask(model, exported.resolution, answers=task.answers),
@@ -191,6 +205,25 @@ def _measured(candidate: Candidate) -> Measured:
         epochs=last.epoch,
         values=dict(last.values),
         evaluation=evaluation.key.id,
+        split_seed=candidate.split_seed,
+    )
+
+
+def _over_splits(
+    winner: Sequence[Candidate], powers: Mapping[tuple[str, EvaluationProtocol], Power]
+) -> OverSplits | None:
+    """Return what the final trainings say over several splits; None where the data is divided once."""
+    finals = [candidate for candidate in winner if candidate.split_seed is not None]
+    power = powers.get((finals[0].fidelity, finals[0].evaluation.key.protocol)) if finals else None
+    if power is None or power.splits is None:
+        return None
+    by_seed = _by_seed(finals)
+    means, margin = power.splits.means(by_seed), mean_margin(power, by_seed)
+    return OverSplits(
+        splits=len(means),
+        mean=round(statistics.fmean(means.values()), 4),
+        margin=None if margin is None else round(margin, 4),
+        says=further_splits(power) or "",
     )
 
 

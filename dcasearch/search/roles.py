@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import Place
+from dcasearch.assignment import Assignment
 from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation, EvaluationProtocol
@@ -41,7 +43,12 @@ class Roles:
         artifacts: Place,
         observe: Observer,
         out_of_time: Callable[[], str | None] = lambda: None,
+        split_fingerprints: Mapping[int, str] = MappingProxyType({}),
     ) -> None:
+        """Make a job of each training that has not ended.
+
+        `split_fingerprints` are those of the data of final trainings, by seed, where they are not `data_fingerprint`.
+        """
         self._out_of_time = out_of_time
         self._study, self._store, self._observe, self._artifacts = study, store, observe, artifacts
         headline = SCORE if fidelity.kind == "zero_cost" else TASKS[study.task].headline
@@ -54,16 +61,15 @@ class Roles:
         for number, (seed, (name, architecture)) in enumerate((s, c) for s in seeds for c in candidates):
             role_key = (role, fidelity.name, name, architecture.id, seed)
             assignment = assignment_of(
-                study, fidelity, architecture, seed, data_fingerprint=data_fingerprint, protocol=protocol
+                study,
+                fidelity,
+                architecture,
+                seed,
+                data_fingerprint=split_fingerprints.get(seed, data_fingerprint),
+                protocol=protocol,
+                data=study.data_of_final(seed) if role == "final" else None,
             )
-            entry = known.get(role_key) or Role(
-                study=study.name,
-                fidelity=fidelity.name,
-                role=role,
-                name=name,
-                architecture_id=architecture.id,
-                seed=seed,
-            )
+            entry = known.get(role_key) or _new(study.name, *role_key)
             if entry.failure == "lost":  # its machine's fault, which may be mended by now
                 entry = dataclasses.replace(entry, failure=None, message="")
             if entry.evaluation is not None or entry.failure is not None:
@@ -71,20 +77,20 @@ class Roles:
             store.put_architecture(architecture)
             store.put_role(entry)
             self._roles[number] = entry
-            resources = study.executor.resources.get(fidelity.name, Resources())
             several = role == "final" or len(fidelity.seeds) > 1
-            label = f"{fidelity.name} {role} {shown_as(name)}" + (f" seed {seed}" if several else "")
-            limit = study.executor.epoch_seconds
-            self._ready.append(
-                Job(
-                    label=label,
-                    number=number,
-                    assignment=assignment,
-                    resources=resources,
-                    epoch_seconds=limit,
-                    resumed=role_key in known,
-                )
-            )
+            self._ready.append(self._job(number, entry, assignment, several=several, resumed=role_key in known))
+
+    def _job(self, number: int, entry: Role, assignment: Assignment, *, several: bool, resumed: bool) -> Job:
+        executor = self._study.executor
+        label = f"{entry.fidelity} {entry.role} {shown_as(entry.name)}" + (f" seed {entry.seed}" if several else "")
+        return Job(
+            label=label,
+            number=number,
+            assignment=assignment,
+            resources=executor.resources.get(entry.fidelity, Resources()),
+            epoch_seconds=executor.epoch_seconds,
+            resumed=resumed,
+        )
 
     def ask(self) -> Job | None:
         """Return the next training, while there is time; one whose record exists is settled on the way."""
@@ -131,3 +137,26 @@ class Roles:
     def put_back(self, job: Job) -> None:
         """Hand this job out again by and by: its training runs already for someone else."""
         self._ready.append(job)
+
+
+def _new(
+    study: str, role: Literal["baseline", "final"], fidelity: str, name: str, architecture_id: str, seed: int
+) -> Role:
+    return Role(study=study, fidelity=fidelity, role=role, name=name, architecture_id=architecture_id, seed=seed)
+
+
+def release_moved(store: Store, study: str, split_fingerprints: Mapping[int, str]) -> None:
+    """Let final trainings be planned anew whose seed has moved to another split, since `splits` was changed.
+
+    Their records stay, so a seed that moves back is not trained again.
+
+    Args:
+        store: the database.
+        study: its name.
+        split_fingerprints: by seed, of the data that the final trainings are to have.
+    """
+    for role in store.roles(study):
+        if role.role != "final" or role.evaluation is None or role.seed not in split_fingerprints:
+            continue
+        if store.evaluation(role.evaluation).key.data != split_fingerprints[role.seed]:
+            store.put_role(dataclasses.replace(role, evaluation=None))
