@@ -43,6 +43,8 @@ class Assignment:
     """Of parameters, batch order, augmentation and dropout."""
     task: str = CLASSIFICATION.name
     """What is learned, an entry of `dcasearch.metrics.TASKS`."""
+    metrics: tuple[str, ...] = ()
+    """What is measured beside the task's own metrics (`Study.further_metrics`)."""
     detector: Detector | None = None
     """What stands on the network, where the task is detection."""
     start: Start | None = None
@@ -82,6 +84,8 @@ class Assignment:
         }
         if self.task != CLASSIFICATION.name:  # left out, so that records made before there were others stay
             meaning["task"] = self.task
+        if self.metrics:  # a record without them cannot serve who asks for them
+            meaning["metrics"] = sorted(self.metrics)
         if self.detector is not None:
             meaning["detector"] = self.detector.meaning()
         if self.start is not None:

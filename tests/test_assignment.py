@@ -37,6 +37,16 @@ def test_what_does_not_change_the_training_leaves_its_key(change: dict[str, Any]
     assert make_assignment(**change).key == make_assignment().key
 
 
+def test_further_metrics_are_in_the_key_where_there_are_any_whatever_their_order() -> None:
+    usual = make_assignment()
+    asked = dataclasses.replace(usual, metrics=("macro_f1", "auroc"))
+    assert asked.key != usual.key
+    assert dataclasses.replace(usual, metrics=("auroc", "macro_f1")).key == asked.key
+    assert asked.key.id == "f3d0b27e18552ff4"
+    zero_cost = make_assignment(kind="zero_cost", score="snip", epochs=1)
+    assert dataclasses.replace(zero_cost, metrics=("auroc",)).key == zero_cost.key
+
+
 def scored(**changes: Any) -> EvaluationKey:
     level = {"kind": "zero_cost", "score": "snip", "epochs": 1}
     return make_assignment(**{**level, **changes}).key

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from dcasearch.analysis.power import Expected, Measurement, Power, expected, power
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.evaluation import EvaluationKey, EvaluationProtocol
-from dcasearch.metrics import TASKS
 from dcasearch.search.assignments import assignment_of
 from dcasearch.space import Space
 from dcasearch.store import Store
@@ -44,7 +43,7 @@ def powers_of(
     test = data.test_images if data else meaning.get("data.test_images")
     found: dict[str, Power] = {}
     reader = _Reader(study, store, data, space)
-    metric = TASKS[study.task].headline
+    metric = study.headline
     for fidelity in study.fidelities:
         if fidelity.kind == "training":
             measured, leaders = reader.of(fidelity, study.data.protocol)
@@ -105,7 +104,7 @@ class _Reader:
         like = self._meaning(fidelity, protocol, _usual(own))
         if like is not None:
             own |= self._store.measured_like(like, fidelity.epochs)
-        headline = TASKS[self._study.task].headline.name
+        headline = self._study.headline.name
         measured = [Measurement(k.architecture_id, k.seed, v[headline], v.get(LOSS)) for k, v in own.items()]
         return sorted(measured, key=lambda m: (m.architecture_id, m.seed)), len(candidates)
 

@@ -91,7 +91,7 @@ def export_referred(store: Store, referred: Referred, path: Path, weights: Path 
     records = store.evaluations(ids)
     if not records:
         raise WeightsGone(f"{referred.name} has no complete training, so there are no weights")
-    headline = TASKS[study.task].headline
+    headline = study.headline
     best = max(records, key=lambda id: headline.sign * records[id].last.values[headline.name])
     chosen = _Chosen(
         architecture=referred.architecture,
@@ -135,6 +135,7 @@ def _export(store: Store, study: Study, chosen: _Chosen, path: Path, weights: Pa
             task=study.task,
             detector=study.detector,
             fidelity=level,
+            headline=study.headline,
         ),
         artifacts=open_artifacts(study.artifacts),
         winner=trained,
@@ -209,5 +210,5 @@ def _to_export(study: Study, trained: list[Candidate], fidelity: str) -> Evaluat
     if finals:
         return finals[0]
     last = [c.evaluation for c in trained if c.fidelity == fidelity]
-    headline = TASKS[study.task].headline
+    headline = study.headline
     return max(last, key=lambda evaluation: headline.sign * evaluation.last.values[headline.name])

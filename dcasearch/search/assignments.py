@@ -44,6 +44,7 @@ def assignment_of(
             protocol=study.data.protocol,
             seed=seed,
             task=study.task,
+            metrics=study.further_metrics,
             detector=study.detector,
         )
     specs = fidelity.initialize.specs
@@ -55,6 +56,7 @@ def assignment_of(
         protocol=protocol,
         seed=seed,
         task=study.task,
+        metrics=study.further_metrics,
         detector=study.detector,
         start=start_of(specs, architecture.id) if specs else None,
         parent=parent,

@@ -1,4 +1,4 @@
-"""Image classification: cross-entropy, top-1, top-5, each image counted once."""
+"""Image classification: cross-entropy, top-1, top-5 and what is asked for beside them, each image counted once."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from torch import Tensor
 
 from dcasearch.training.mixing import Mix, Mixing
 from dcasearch.training.tasks.base import LearningTask
+from dcasearch.training.tasks.further_metrics import FurtherMetrics
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torchmetrics.classification import MulticlassAccuracy
 
 _TOP = 5
@@ -35,13 +38,17 @@ class Classification(LearningTask):
 
     def meter(self, classes: int, device: torch.device) -> ClassificationMeter:
         """Return a meter of logits and classes."""
-        return ClassificationMeter(classes, device)
+        return ClassificationMeter(classes, device, self.further)
 
 
 class ClassificationMeter:
-    """Accumulates the loss (mean cross-entropy, no label smoothing), top-1 and top-5 (percent)."""
+    """Accumulates the loss (mean cross-entropy, no label smoothing), top-1 and top-5 (percent).
 
-    def __init__(self, classes: int, device: torch.device) -> None:
+    Several ranks that measure together each have a meter, and each gets the metrics of the images of all.
+    """
+
+    def __init__(self, classes: int, device: torch.device, further: Sequence[str] = ()) -> None:
+        """Take the number of classes, the device of the logits, and the further metrics that are asked for."""
         from torchmetrics import MeanMetric  # takes a second to import, and `check` measures nothing
         from torchmetrics.classification import MulticlassAccuracy
 
@@ -51,6 +58,7 @@ class ClassificationMeter:
         if classes > _TOP:
             self._top5 = MulticlassAccuracy(classes, top_k=_TOP, average="micro", validate_args=False).to(device)
         self._loss = MeanMetric(nan_strategy="disable").to(device)
+        self._further = FurtherMetrics(classes, device, further) if further else None
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
         """Add a batch: logits of shape (batch, classes), classes of shape (batch,)."""
@@ -59,6 +67,8 @@ class ClassificationMeter:
         if self._top5 is not None:
             self._top5.update(logits_BK, targets)
         self._loss.update(F.cross_entropy(logits_BK, targets, reduction="none"))
+        if self._further is not None:
+            self._further.update(logits_BK, targets)
 
     def compute(self) -> dict[str, float]:
         """Return the metrics of everything added."""
@@ -67,6 +77,7 @@ class ClassificationMeter:
             "top1": _percent(self._top1),
             # With five classes or fewer, one of the five is always right.
             "top5": 100.0 if self._top5 is None else _percent(self._top5),
+            **({} if self._further is None else self._further.compute()),
         }
 
 
