@@ -101,6 +101,8 @@ class Assignment:
         if fidelity.score == "synflow":  # which sees no image
             return {"score": fidelity.score, "resolution": fidelity.resolution} | self._classifier()
         seen = fidelity.recipe.model_dump(mode="json", include={"batch_size", "augmentation"})
+        if fidelity.recipe.sampling != "uniform":  # left out, so that records made before there were others stay
+            seen["sampling"] = fidelity.recipe.sampling
         chosen = fidelity.model_dump(include={"score", "batches", "resolution", "train_fraction"})
         return chosen | seen | self._numerics() | self._classifier()
 

@@ -72,7 +72,15 @@ def _of_detection(study: Study) -> Iterator[tuple[KeyPath, str]]:
             yield ("detector", "bn"), message
 
 
-_NOT_OF_DETECTION = {"label_smoothing": 0.0, "mixup": 0.0, "cutmix": 0.0, "compile": False, "dropout": None}
+_NOT_OF_DETECTION = {
+    "label_smoothing": 0.0,
+    "mixup": 0.0,
+    "cutmix": 0.0,
+    "class_weights": "none",
+    "sampling": "uniform",
+    "compile": False,
+    "dropout": None,
+}
 """Fields of a recipe that a detector makes no use of, with their defaults."""
 
 

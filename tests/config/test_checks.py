@@ -241,6 +241,18 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {"executor": {"resources": {"prxy": {"cpu": 2}}}},
         "executor.resources.prxy: 'prxy' is not a fidelity; did you mean 'proxy'?",
     ),
+    "balanced twice": (
+        {"fidelities": [{**FIRST, "recipe": {"class_weights": "balanced", "sampling": "balanced"}}]},
+        "class_weights and sampling both balance the classes; leave out one of them",
+    ),
+    "class weights of a detector": (
+        detecting({"class_weights": "balanced"}),
+        "fidelities.0.recipe.class_weights: is for images with one label, not for task detection; leave it out",
+    ),
+    "balanced sampling of images with boxes": (
+        detecting({"sampling": "balanced"}),
+        "fidelities.0.recipe.sampling: is for images with one label, not for task detection; leave it out",
+    ),
     "a further metric of another task as an objective": (
         detecting(objectives={"macro_f1": "maximize"}),
         "objectives.macro_f1: is not measured by task detection; did you mean ",

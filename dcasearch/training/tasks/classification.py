@@ -8,6 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dcasearch.artifacts import Place
+from dcasearch.config.data_set import Data
+from dcasearch.data import Loaders, Share
+from dcasearch.data.batches import WHOLE
+from dcasearch.data.sampling import class_weights
+from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.training.mixing import Mix, Mixing
 from dcasearch.training.tasks.base import LearningTask
 from dcasearch.training.tasks.further_metrics import FurtherMetrics
@@ -23,18 +29,60 @@ _TOP = 5
 class Classification(LearningTask):
     """One class per image; the network has one output per class."""
 
+    _weights: Tensor | None = None
+    """Of each class in the loss, shape (classes,), where the recipe weights the classes and the loaders are open."""
+
+    def open(
+        self,
+        data: Data,
+        protocol: EvaluationProtocol,
+        *,
+        resolution: int,
+        train_fraction: float,
+        seed: int,
+        artifacts: Place | None,
+        device: torch.device,
+        share: Share = WHOLE,
+        mixed: bool = False,
+    ) -> Loaders:
+        """Return the loaders of one training; its images give the class weights."""
+        loaders = super().open(
+            data,
+            protocol,
+            resolution=resolution,
+            train_fraction=train_fraction,
+            seed=seed,
+            artifacts=artifacts,
+            device=device,
+            share=share,
+            mixed=mixed,
+        )
+        if self.recipe.class_weights == "balanced" and loaders.class_images is not None:
+            self._weights = torch.tensor(class_weights(loaders.class_images), device=device)
+        return loaders
+
     def mix(self, epoch: int, classes: int, seed: int) -> Mix | None:
         """Return the recipe's mixup and CutMix."""
         return Mixing(self.recipe, classes=classes, seed=seed).of_epoch(epoch)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean cross-entropy with the recipe's label smoothing.
+        """Return the mean cross-entropy over the images, with the recipe's label smoothing and class weights.
 
         Args:
             outputs: logits, shape (batch, classes).
             targets: classes, shape (batch,), or probabilities, shape (batch, classes).
         """
-        return F.cross_entropy(outputs.float(), targets, label_smoothing=self.recipe.label_smoothing)
+        smoothing = self.recipe.label_smoothing
+        if self.recipe.class_weights == "none":
+            return F.cross_entropy(outputs.float(), targets, label_smoothing=smoothing)
+        if self._weights is None:
+            raise ValueError("class weights are those of the training images: open the loaders first")
+        # Not torch's weighted mean, which divides by the weights of the batch: then a gradient would depend on how
+        # ranks and micro-batches share an image's batch. Over all training images the mean weight is 1.
+        losses = F.cross_entropy(
+            outputs.float(), targets, weight=self._weights, label_smoothing=smoothing, reduction="none"
+        )
+        return losses.mean()
 
     def meter(self, classes: int, device: torch.device) -> ClassificationMeter:
         """Return a meter of logits and classes."""
