@@ -26,10 +26,10 @@ from dcasearch.errors import StudyFailed, TimeOver
 from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.executors import Executor, open_executor
 from dcasearch.meaning import check_unchanged, meaning_of
-from dcasearch.metrics import SCORE, TASKS
 from dcasearch.search.claims import Claims
 from dcasearch.search.costing import Costs, costs_of
 from dcasearch.search.ledger import Ledger
+from dcasearch.search.objectives import headline_at
 from dcasearch.search.parents import WithParents
 from dcasearch.search.pipeline import Phase, Pipeline
 from dcasearch.search.planning import Promoter, Racer, plan_grid, plan_users
@@ -290,7 +290,7 @@ class _Run:
     def _begin_search(self, ledger: Ledger) -> None:
         """Say how many trials there will be, and what is known of those that ended already."""
         counts: dict[str, Value] = {str(s): n for s, n in Counter(t.state for t in ledger.trials.values()).items()}
-        metric = SCORE if ledger.fidelity.kind == "zero_cost" else TASKS[self.study.task].headline
+        metric = headline_at(self.study, ledger.fidelity)
         curves = self.store.curves([t.evaluation for t in ledger.complete() if t.evaluation is not None], metric.name)
         if curves:
             counts["best"] = max((curve[-1] for curve in curves.values()), key=lambda value: metric.sign * value)

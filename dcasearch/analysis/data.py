@@ -18,7 +18,6 @@ from dcasearch.config.study import Fidelity, Final, Resources, Study
 from dcasearch.data import DataInfo, describe
 from dcasearch.data.sets import open_whole
 from dcasearch.errors import ConfigError, DataError, Problem, UserError
-from dcasearch.metrics import TASKS
 from dcasearch.space import LoadedStudy
 from dcasearch.store import Store
 
@@ -172,7 +171,7 @@ def sharper(study: Study, info: DataInfo) -> str | None:
     final, shares = study.final, study.data.split
     if final is None or final.splits > 1 or shares is None or isinstance(study.data.classes, int):
         return None
-    if not TASKS[study.task].headline.share:
+    if not study.headline.share:
         return None
     variance = 100**2 / 4 / info.test_images
     once = Z * math.sqrt(variance)

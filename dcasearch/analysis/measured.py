@@ -15,7 +15,6 @@ from dcasearch.analysis.power import Measurement, Power, power
 from dcasearch.analysis.resampling import splits_of
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.evaluation import EvaluationKey, EvaluationProtocol
-from dcasearch.metrics import TASKS
 from dcasearch.search.assignments import assignment_of
 from dcasearch.space import Space
 from dcasearch.store import Store
@@ -47,7 +46,7 @@ def powers_of(
     found: dict[str, Power] = {}
     reader = _Reader(study, store, data, space)
     splits = splits_of(study)  # the noise between splits is not that between seeds, so neither stands for the other
-    metric = TASKS[study.task].headline
+    metric = study.headline
     for fidelity in study.fidelities:
         if fidelity.kind == "training":
             measured, leaders = reader.of(fidelity, study.data.protocol)
@@ -119,7 +118,7 @@ class _Reader:
         like = None if alone else self._meaning(fidelity, protocol, _usual(own))
         if like is not None:
             own |= self._store.measured_like(like, fidelity.epochs)
-        headline = TASKS[self._study.task].headline.name
+        headline = self._study.headline.name
         measured = [Measurement(k.architecture_id, k.seed, v[headline], v.get(LOSS)) for k, v in own.items()]
         return sorted(measured, key=lambda m: (m.architecture_id, m.seed)), len(candidates)
 

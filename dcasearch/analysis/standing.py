@@ -15,8 +15,8 @@ from dcasearch.analysis.table import Table, table_of
 from dcasearch.config.study import ScoreName, Study
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Evaluation
-from dcasearch.metrics import METRICS, SCORE, TASKS, Direction, Metric
-from dcasearch.search.objectives import objectives_at
+from dcasearch.metrics import METRICS, SCORE, Direction, Metric
+from dcasearch.search.objectives import headline_at, objectives_at
 from dcasearch.search.racing import RaceStanding
 from dcasearch.search.winner import Winner, winner_of
 from dcasearch.store import Store
@@ -183,7 +183,7 @@ def standing_of(store: Store, name: str, reach: float | None = None) -> Standing
     roles = store.roles(name)
     powers = powers_of(study, store)
     fidelities = tuple(_fidelity(study, store, f.name, roles, powers.get(f.name)) for f in study.fidelities)
-    finals = compare(store, final_roles(study, roles), TASKS[study.task].headline)
+    finals = compare(store, final_roles(study, roles), study.headline)
     finals = [over_splits(final, powers.get(FINAL)) for final in finals]
     labels = {t.architecture_id: t.label for f in fidelities for t in f.trials}
     finals = [replace(c, label=labels.get(c.architecture_id)) for c in finals]
@@ -274,7 +274,7 @@ def _compared(
 def _fidelity(study: Study, store: Store, name: str, roles: Sequence[Role], power: Power | None) -> FidelityStanding:
     trials = tuple(store.trials(study.name, name))
     level = next(f for f in study.fidelities if f.name == name)
-    headline = SCORE if level.kind == "zero_cost" else TASKS[study.task].headline
+    headline = headline_at(study, level)
     leader = None
     if any(trial.state is State.COMPLETE for trial in trials):
         best = winner_of(study, store, name, trials)

@@ -250,6 +250,8 @@ def _lacking(lead: Difference) -> str:
     """Return what an interval is made of, where it does not hold everything."""
     if lead.splits is not None:
         return f" over {_number(lead.splits, 'split')}, corrected for the images that splits share"
+    if lead.seeds_alone and not lead.seeds_known:
+        return " by the seeds of all networks; the noise of these two is not known and may make it wider"
     if not lead.seeds_known and not lead.images_known:
         return ", by neither seeds nor images, so the true one is wider"
     if not lead.seeds_known:

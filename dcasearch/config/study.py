@@ -24,7 +24,7 @@ from dcasearch.config.detector import Detector
 from dcasearch.config.names import CostName, MeasuredName, MetricName, TaskName
 from dcasearch.config.numbers import Human
 from dcasearch.config.recipe import Recipe
-from dcasearch.metrics import CLASSIFICATION, TASKS, Direction
+from dcasearch.metrics import CLASSIFICATION, METRICS, TASKS, Direction, Metric, is_cost
 
 Fraction = Annotated[PositiveFloat, Field(le=1, strict=False)]
 
@@ -296,6 +296,8 @@ class Study(Frozen):
     """task detection only: what stands on every network, e.g. `{name: retinanet, preset: paper}`."""
     objectives: dict[MetricName, Direction] = Field(default_factory=lambda: CLASSIFICATION.objective, min_length=1)
     """Default: the first metric of the task. The first objective leads."""
+    metrics: Annotated[tuple[MeasuredName, ...], Field(strict=False)] = ()
+    """Measured and shown too, e.g. `[macro_f1, auroc]`; the metrics of objectives and pruners need no entry."""
     constraints: dict[CostName, Bound] = Field(default_factory=dict)
     sampler: Sampler = Sampler()
     fidelities: tuple[Fidelity, ...] = Field(min_length=1, strict=False)
@@ -317,6 +319,22 @@ class Study(Frozen):
     storage: str = "sqlite:///dcasearch.db"
     artifacts: str = "./artifacts"
     """Where checkpoints and weights are stored: a folder, or a URL that fsspec knows, e.g. s3://bucket/folder."""
+
+    @property
+    def headline(self) -> Metric:
+        """The metric that views compare: the task's first.
+
+        A study that optimises a further metric of its task is compared by it, else its leader would not lead.
+        """
+        task = TASKS[self.task]
+        first = next((name for name in self.objectives if not is_cost(name)), None)
+        return METRICS[first] if first in task.further else task.headline
+
+    @property
+    def further_metrics(self) -> tuple[str, ...]:
+        """What every training of the study measures beside the metrics that its task always measures."""
+        pruned_by = (fidelity.pruner.metric for fidelity in self.fidelities if fidelity.pruner.name != "none")
+        return TASKS[self.task].asked_for((*self.objectives, *self.metrics, *pruned_by))
 
     @model_validator(mode="before")
     @classmethod

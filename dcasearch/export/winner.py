@@ -95,7 +95,7 @@ def export_referred(store: Store, referred: Referred, path: Path, weights: Path 
     records = store.evaluations(ids)
     if not records:
         raise WeightsGone(f"{referred.name} has no complete training, so there are no weights")
-    headline = TASKS[study.task].headline
+    headline = study.headline
     best = max(records, key=lambda id: headline.sign * records[id].last.values[headline.name])
     if referred.fidelity == FINAL and splits_of(study) is not None:
         best = _of_first_split(study, list(records.values())).key.id  # not the one whose split is easiest
@@ -141,6 +141,7 @@ def _export(store: Store, study: Study, chosen: _Chosen, path: Path, weights: Pa
             task=study.task,
             detector=study.detector,
             fidelity=level,
+            headline=study.headline,
         ),
         artifacts=open_artifacts(study.artifacts),
         winner=trained,
@@ -238,5 +239,5 @@ def _to_export(study: Study, trained: list[Candidate], fidelity: str) -> Evaluat
     if finals:
         return _of_first_split(study, finals)
     last = [c.evaluation for c in trained if c.fidelity == fidelity]
-    headline = TASKS[study.task].headline
+    headline = study.headline
     return max(last, key=lambda evaluation: headline.sign * evaluation.last.values[headline.name])

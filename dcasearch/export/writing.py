@@ -39,7 +39,7 @@ from dcasearch.export.spec import (
     to_yaml,
 )
 from dcasearch.files import replacing
-from dcasearch.metrics import CLASSIFICATION
+from dcasearch.metrics import CLASSIFICATION, METRICS, Metric
 from dcasearch.training import sha256_of
 from dcasearch.training.tasks import learning_task
 
@@ -81,6 +81,8 @@ class Exported:
     """What stands on the network, where the task is detection."""
     fidelity: Fidelity | None = None
     """What `evaluation` was trained at."""
+    headline: Metric = CLASSIFICATION.headline
+    """What it is compared with baselines by."""
 
 
 def export(
@@ -119,7 +121,7 @@ def export(
             "weights": Weights(file=target.name, sha256=sha256_of(stored)),
             "metrics": tuple(map(_measured, winner)),
             "over_splits": _over_splits(winner, powers),
-            "baselines": tuple(_compare(winner, baselines, powers)),
+            "baselines": tuple(_compare(winner, baselines, powers, exported.headline)),
             "provenance": _provenance(provenance, exported.evaluation),
             "probe": ask(model, exported.resolution, answers=task.answers),
         }
@@ -217,7 +219,7 @@ def _over_splits(
     power = powers.get((finals[0].fidelity, finals[0].evaluation.key.protocol)) if finals else None
     if power is None or power.splits is None:
         return None
-    by_seed = _by_seed(finals)
+    by_seed = _by_seed(finals, METRICS[power.metric])
     means, margin = power.splits.means(by_seed), mean_margin(power, by_seed)
     return OverSplits(
         splits=len(means),
@@ -228,7 +230,10 @@ def _over_splits(
 
 
 def _compare(
-    winner: Sequence[Candidate], baselines: Sequence[Candidate], powers: Mapping[tuple[str, EvaluationProtocol], Power]
+    winner: Sequence[Candidate],
+    baselines: Sequence[Candidate],
+    powers: Mapping[tuple[str, EvaluationProtocol], Power],
+    metric: Metric,
 ) -> Iterator[Baseline]:
     """Yield each baseline per fidelity and protocol, over its seeds, in the order of first appearance."""
     ours = _grouped(winner, lambda c: (c.fidelity, c.evaluation.key.protocol))
@@ -236,13 +241,16 @@ def _compare(
         baselines, lambda c: (c.fidelity, c.evaluation.key.protocol, c.name, c.evaluation.key.architecture_id)
     )
     for (fidelity, protocol, name, id), group in groups.items():
-        metric = group[0].evaluation.last.headline
-        mean = _mean(group)
+        mean = _mean(group, metric)
         rival = ours.get((fidelity, protocol))
         power = powers.get((fidelity, protocol))
         beside = sum(key[:2] == (fidelity, protocol) for key in groups)
-        told = None if rival is None or power is None else difference(power, _by_seed(rival), _by_seed(group), beside)
-        value = None if rival is None else _mean(rival) - mean
+        told = (
+            None
+            if rival is None or power is None
+            else difference(power, _by_seed(rival, metric), _by_seed(group, metric), beside)
+        )
+        value = None if rival is None else _mean(rival, metric) - mean
         yield Baseline(
             name=name,
             id=id,
@@ -266,14 +274,14 @@ def _grouped(candidates: Iterable[Candidate], key: Callable[[Candidate], Key]) -
     return groups
 
 
-def _by_seed(candidates: Iterable[Candidate]) -> dict[int, float]:
-    """Return the headline metric of some trainings by their seeds."""
+def _by_seed(candidates: Iterable[Candidate], metric: Metric) -> dict[int, float]:
+    """Return a metric of some trainings by their seeds."""
     last = ((candidate.evaluation.key.seed, candidate.evaluation.last) for candidate in candidates)
-    return {seed: epoch.values[epoch.headline.name] for seed, epoch in last}
+    return {seed: epoch.values[metric.name] for seed, epoch in last}
 
 
-def _mean(candidates: Iterable[Candidate]) -> float:
-    return statistics.fmean(_by_seed(candidates).values())
+def _mean(candidates: Iterable[Candidate], metric: Metric) -> float:
+    return statistics.fmean(_by_seed(candidates, metric).values())
 
 
 def write_files(path: Path, weights: Path, source: Path, spec: Spec) -> None:

@@ -48,6 +48,7 @@ def assignment_of(
             protocol=study.data.protocol,
             seed=seed,
             task=study.task,
+            metrics=study.further_metrics,
             detector=study.detector,
         )
     specs = fidelity.initialize.specs
@@ -59,6 +60,7 @@ def assignment_of(
         protocol=protocol,
         seed=seed,
         task=study.task,
+        metrics=study.further_metrics,
         detector=study.detector,
         start=start_of(specs, architecture.id) if specs else None,
         parent=parent,

@@ -14,11 +14,10 @@ from dcasearch.assignment import Assignment
 from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation, EvaluationProtocol
-from dcasearch.metrics import SCORE, TASKS
 from dcasearch.search.assignments import assignment_of
 from dcasearch.search.attempts import Attempts
 from dcasearch.search.leaders import Leaders
-from dcasearch.search.objectives import measured
+from dcasearch.search.objectives import headline_at, measured
 from dcasearch.search.retention import discard_failed
 from dcasearch.search.work import Job, Observer, epoch_event, event_of
 from dcasearch.store import Store
@@ -51,8 +50,8 @@ class Roles:
         """
         self._out_of_time = out_of_time
         self._study, self._store, self._observe, self._artifacts = study, store, observe, artifacts
-        headline = SCORE if fidelity.kind == "zero_cost" else TASKS[study.task].headline
-        self._leaders = Leaders({headline.name: headline.direction or "maximize"})
+        self._headline = headline_at(study, fidelity)
+        self._leaders = Leaders({self._headline.name: self._headline.direction or "maximize"})
         self._continued = role == "baseline" and later_continues(study, fidelity)
         self._roles: dict[int, Role] = {}
         self._ready: deque[Job] = deque()
@@ -105,7 +104,7 @@ class Roles:
 
     def report(self, job: Job, epoch: Epoch) -> bool:
         """Say what the epoch measured; these trainings always go on."""
-        self._observe(epoch_event(job, epoch))
+        self._observe(epoch_event(job, epoch, self._headline))
         return True
 
     def finish(self, job: Job, evaluation: Evaluation) -> None:
@@ -115,7 +114,7 @@ class Roles:
         if not self._continued:
             discard(evaluation.key, self._artifacts)
         fields = {
-            **measured(evaluation.last),
+            **measured(evaluation.last, self._headline),
             "epochs": len(evaluation.history),
             "seconds": evaluation.seconds,
         }

@@ -256,6 +256,39 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {"executor": {"resources": {"prxy": {"cpu": 2}}}},
         "executor.resources.prxy: 'prxy' is not a fidelity; did you mean 'proxy'?",
     ),
+    "balanced twice": (
+        {"fidelities": [{**FIRST, "recipe": {"class_weights": "balanced", "sampling": "balanced"}}]},
+        "class_weights and sampling both balance the classes; leave out one of them",
+    ),
+    "class weights of a detector": (
+        detecting({"class_weights": "balanced"}),
+        "fidelities.0.recipe.class_weights: is for images with one label, not for task detection; leave it out",
+    ),
+    "balanced sampling of images with boxes": (
+        detecting({"sampling": "balanced"}),
+        "fidelities.0.recipe.sampling: is for images with one label, not for task detection; leave it out",
+    ),
+    "a further metric of another task as an objective": (
+        detecting(objectives={"macro_f1": "maximize"}),
+        "objectives.macro_f1: is not measured by task detection; did you mean ",
+    ),
+    "a further metric of another task": (
+        detecting(metrics=["ap", "auroc"]),
+        "metrics.1: is not measured by task detection; did you mean ",
+    ),
+    "a further metric with a mistake": (
+        {"metrics": ["macro_f1", "makro_f1"]},
+        "metrics.1: 'makro_f1' is not allowed; did you mean 'macro_f1'?",
+    ),
+    "a cost among the metrics": ({"metrics": ["params"]}, "metrics.0: 'params' is not allowed; Known: "),
+    "the worst calibration": (
+        {"objectives": {"calibration_error": "maximize"}},
+        "objectives.calibration_error: maximize would look for the worst; write calibration_error: minimize",
+    ),
+    "a pruner's metric of another task": (
+        detecting(fidelities=[{**FIRST, "recipe": NO_CROP, "pruner": {"name": "median", "metric": "auroc"}}]),
+        "fidelities.0.pruner.metric: is not measured by task detection; did you mean ",
+    ),
     "deadline": ({"stop": {"deadline": "tomorrow"}}, "stop.deadline: 'tomorrow' is no ISO time"),
 }
 
@@ -316,6 +349,22 @@ def test_shapes_with_boxes_have_a_name_of_their_own_and_the_objective_is_average
     assert (study.data.name, study.objectives) == ("shapes_boxes", {"ap": "maximize"})
     assert good(**detecting(data={"name": "shapes_boxes"})) == study
     assert good(data={"name": "shapes"}).data.name == "shapes"
+
+
+@pytest.mark.parametrize(
+    ("changes", "further"),
+    [
+        ({}, ()),
+        ({"metrics": ["top1", "auroc", "macro_f1"]}, ("macro_f1", "auroc")),
+        ({"objectives": {"balanced_accuracy": "maximize"}, "metrics": ["macro_f1"]}, ("balanced_accuracy", "macro_f1")),
+        ({"fidelities": [{**FIRST, "pruner": {"name": "median", "metric": "auroc"}}]}, ("auroc",)),
+        ({"fidelities": [{**FIRST, "pruner": {"name": "none", "metric": "auroc"}}]}, ()),
+    ],
+)
+def test_what_a_study_measures_beside_its_task_is_what_it_names_anywhere(
+    changes: dict[str, Any], further: tuple[str, ...]
+) -> None:
+    assert good(**changes).further_metrics == further
 
 
 def test_a_detectors_name_alone_is_the_detector_as_torchvision_has_it() -> None:
