@@ -58,6 +58,10 @@ class Measurement:
     """Of dcasearch."""
     measured: datetime
 
+    def extends(self, other: Measurement) -> bool:
+        """Return whether this one has all values of another one, equal to the last bit, and further metrics."""
+        return self.key == other.key and self.values.items() > other.values.items()
+
     def interval(self, metric: str) -> tuple[float, float] | None:
         """Return the 95% interval of a metric that is a share of images, in percent; None of any other metric.
 

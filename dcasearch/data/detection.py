@@ -10,7 +10,7 @@ H and W are an image's height and width in the batch; k is the number of its box
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -181,6 +181,11 @@ class DetectionLoader:
             generator=torch.Generator(),  # else the loader would draw from the global one
             worker_init_fn=leave_group,
         )
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """The images that could not be read so far: name and why."""
+        return self._corrupt.reasons
 
     def __len__(self) -> int:
         """Return the batches of an epoch."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -182,6 +182,12 @@ class FileLoader:
             worker_init_fn=leave_group,
         )
         self._normalize, self._device, self._corrupt = normalize, device, corrupt
+        self.indices = indices
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """The images that could not be read so far: name and why."""
+        return self._corrupt.reasons
 
     def __len__(self) -> int:
         return len(self._batches)

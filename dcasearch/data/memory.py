@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,15 +84,21 @@ class MemoryEvaluation:
     """Every image once, in the order in which they are given, resized."""
 
     def __init__(self, images: Images, *, resolution: int, batch_size: int, share: Share = WHOLE) -> None:
-        self._images, self._indices = images, images.readable_in_order()
+        self._images, self.indices = images, images.readable_in_order()
         self._resolution, self._batch_size, self._share = resolution, batch_size, share
 
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """The images that cannot be read: name and why."""
+        wanted, unreadable = set(self._images.indices.tolist()), self._images.pixels.unreadable
+        return dict(named for index, named in unreadable.items() if index in wanted)
+
     def __len__(self) -> int:
-        return count_batches(len(self._indices), self._batch_size, training=False)
+        return count_batches(len(self.indices), self._batch_size, training=False)
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
         """Yield every image; all epochs are alike."""
         for batch in range(first_batch, len(self)):
-            chosen = self._indices[batch * self._batch_size : (batch + 1) * self._batch_size]
+            chosen = self.indices[batch * self._batch_size : (batch + 1) * self._batch_size]
             pixels, labels = self._images.take(chosen[self._share.of(len(chosen))])
             yield self._images.normalize(resize(pixels, self._resolution)), labels

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dcasearch import __version__
 from dcasearch.config.data_set import Data
-from dcasearch.data import DATASETS, Batch, HeldOut, Loader, Preprocessing, Split, open_held_out
+from dcasearch.data import DATASETS, Batch, HeldOut, Loader, Preprocessing, Split, describe, open_held_out
 from dcasearch.data import preprocessing_of as prepared_by
+from dcasearch.data.files import FileLoader
+from dcasearch.data.memory import MemoryEvaluation
+from dcasearch.data.sets import MemoryPart, Part
 from dcasearch.errors import DataError, UserError
 from dcasearch.evaluation import fingerprint
+from dcasearch.export.answers import Answers
 from dcasearch.export.model_files import load_model, task_of
 from dcasearch.export.spec import Spec, load_spec
 from dcasearch.measurement import Measurement, MeasurementKey
@@ -24,10 +29,25 @@ from dcasearch.metrics import TASKS
 from dcasearch.store import Store, exists
 from dcasearch.training.network import choose_device
 from dcasearch.training.provenance import device_name
-from dcasearch.training.tasks import LearningTask, measure
+from dcasearch.training.tasks import LearningTask
+from dcasearch.training.tasks.base import metered
 
 _SHOWN = 3
 """Classes that an error names."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Examined:
+    """A measurement, and what it was made of."""
+
+    measurement: Measurement
+    class_names: tuple[str, ...]
+    answers: Answers | None
+    """Of a classifier."""
+    of_classes: Mapping[str, float]
+    """Of a detector: average precision of each class that an image shows, in percent."""
+    unreadable: Mapping[str, str]
+    """Images that were left out: name and why."""
 
 
 def evaluate(
@@ -66,14 +86,33 @@ def evaluate(
     said = load_spec(spec)
     if storage is not None:
         check_storage(storage)
+    measurement = examine(
+        spec, data, split=split, resolution=resolution, batch_size=batch_size, workers=workers, device=device
+    ).measurement
+    return measurement if storage is None else record(said, measurement, storage)
+
+
+def examine(
+    spec: str | Path,
+    data: str | Path,
+    *,
+    split: Split = "validation",
+    resolution: int | None = None,
+    batch_size: int = 256,
+    workers: int = 2,
+    device: str = "auto",
+) -> Examined:
+    """Measure an exported network as `evaluate` does, and keep what it said of each image; nothing is stored."""
+    said = load_spec(spec)
     opened = _data(said, str(data), workers)
+    _check_division(said, opened, str(data))
     found = open_held_out(opened, split)
     side = resolution or said.resolution
     preprocessing = prepared_by(found.dataset.source, side)
     _check_classes(said, found, str(data))
     _check_colours(said, preprocessing, str(data))
     where, plain = choose_device(device), preprocessing.model_dump(mode="json")
-    task = task_of(said)
+    task = task_of(said, _further(said, found))
     loader = task.open_part(
         found.dataset,
         found.part,
@@ -84,11 +123,10 @@ def evaluate(
         mixed=said.build().network.mixes_images,
     )
     network, key = load_model(spec).to(where), _key(said, found, side, plain)
-    measurement = _measured(task, network, loader, where, key=key, plain=plain)
-    return measurement if storage is None else record(said, measurement, storage)
+    return _examined(task, network, loader, where, key=key, plain=plain, found=found)
 
 
-def _measured(
+def _examined(
     task: LearningTask,
     model: nn.Module,
     loader: Loader,
@@ -96,10 +134,12 @@ def _measured(
     *,
     key: MeasurementKey,
     plain: Mapping[str, Any],
-) -> Measurement:
-    started, counted = time.perf_counter(), _Counted(loader)
-    values = measure(task, model, counted, classes=key.classes, device=device)
-    return Measurement(
+    found: HeldOut,
+) -> Examined:
+    started, counted, recorded = time.perf_counter(), _Counted(loader), _Recorded(model)
+    meter = metered(task, model, counted, classes=key.classes, device=device, forward=recorded)
+    values, classes = meter.compute(), found.dataset.classes
+    measurement = Measurement(
         key=key,
         preprocessing=plain,
         values=values,
@@ -109,6 +149,43 @@ def _measured(
         version=__version__,
         measured=datetime.now(UTC),
     )
+    unreadable: Mapping[str, str] = getattr(loader, "unreadable", {})
+    answers = None
+    if not TASKS[key.task].finds_boxes:
+        answers = _answers(recorded, counted, _names(loader, found.part, unreadable), classes)
+    return Examined(
+        measurement=measurement,
+        class_names=classes,
+        answers=answers,
+        of_classes=task.of_classes(meter, classes),
+        unreadable=dict(unreadable),
+    )
+
+
+def _answers(recorded: _Recorded, counted: _Counted, names: tuple[str, ...], classes: tuple[str, ...]) -> Answers:
+    return Answers(
+        names=names,
+        labels=torch.cat(counted.labels).numpy(),
+        said=torch.cat(recorded.classes).numpy(),
+        probabilities=torch.cat(recorded.probabilities).double().numpy(),
+        class_names=classes,
+    )
+
+
+def _names(loader: Loader, part: Part, unreadable: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of the images that a loader yielded, in its order."""
+    assert isinstance(loader, FileLoader | MemoryEvaluation)
+    if isinstance(part, MemoryPart):
+        return tuple(f"image {index}" for index in loader.indices.tolist())
+    names = (part.name_of(index) for index in loader.indices.tolist())
+    return tuple(name for name in names if name not in unreadable)
+
+
+def _further(spec: Spec, found: HeldOut) -> tuple[str, ...]:
+    """Return the further metrics of a task that these images have: AUROC compares two classes."""
+    further = TASKS[spec.task].further
+    labels = found.part.labels
+    return further if len(set(labels.tolist())) > 1 else tuple(name for name in further if name != "auroc")
 
 
 def check_storage(url: str) -> None:
@@ -143,18 +220,39 @@ def _key(spec: Spec, found: HeldOut, resolution: int, preprocessing: dict[str, A
 
 
 class _Counted:
-    """The batches of a loader, each of its images counted once."""
+    """The batches of a loader, each of its images counted once, the labels kept."""
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
         self.images = 0
+        self.labels: list[Tensor] = []
+        """Of each batch, on the CPU; nothing of images with boxes."""
 
     def __iter__(self) -> Iterator[Batch]:
         for batch in self._loader.epoch(0):
             self.images += len(batch[1])
+            if isinstance(batch[1], Tensor):
+                self.labels.append(batch[1].cpu())
             yield batch
         if not self.images:
             raise DataError("no image could be read, so nothing was measured")
+
+
+class _Recorded:
+    """A network whose likeliest classes are kept, batch by batch, on the CPU."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self.classes: list[Tensor] = []
+        self.probabilities: list[Tensor] = []
+
+    def __call__(self, inputs: Any) -> Any:
+        outputs = self._model(inputs)
+        if isinstance(outputs, Tensor):
+            probabilities, classes = outputs.float().softmax(1).max(1)
+            self.probabilities.append(probabilities.cpu())
+            self.classes.append(classes.cpu())
+        return outputs
 
 
 def _data(spec: Spec, given: str, workers: int) -> Data:
@@ -166,6 +264,22 @@ def _data(spec: Spec, given: str, workers: int) -> Data:
         data = Data(name="imagefolder", root=given) if spec.data is None else spec.data.at(given)
         return data.model_copy(update={"workers": workers})
     return spec.data.at(given)
+
+
+def _check_division(spec: Spec, opened: Data, data: str) -> None:
+    """Refuse other images than those that the spec's `data.split` divided: the network may have seen any of them.
+
+    Raises:
+        DataError: the data has parts of its own, or its files are missing.
+        UserError: its images, or how they are divided, are other ones.
+    """
+    if spec.data is None or spec.data.split is None or describe(opened).fingerprint == spec.data.fingerprint:
+        return
+    raise UserError(
+        f"{data} holds other images than those that the network's data was divided from. Its division would call "
+        "images test that the network was trained on. Give the folder or list as it was; to see what the network says "
+        "of new images, use `dcasearch predict`"
+    )
 
 
 def _check_classes(spec: Spec, found: HeldOut, data: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -39,9 +40,9 @@ def build_network(spec: Spec) -> nn.Module:
     return task.build(spec.build(), spec.num_classes, resolution=spec.resolution)
 
 
-def task_of(spec: Spec) -> LearningTask:
-    """Return what the network of a spec has learned."""
-    return learning_task(spec.task, Recipe(), spec.detector)
+def task_of(spec: Spec, further: Sequence[str] = ()) -> LearningTask:
+    """Return what the network of a spec has learned; `further` metrics are measured too."""
+    return learning_task(spec.task, Recipe(), spec.detector, further)
 
 
 def weights_of(spec: Spec, path: str | Path) -> Path:

@@ -208,12 +208,17 @@ class Store(Driving):
     def record_measurement(self, measurement: Measurement) -> Measurement:
         """Store a measurement of a stored architecture and return what is now stored under its key.
 
-        Idempotent: of two measurements of one key the first stays.
+        Idempotent: of two measurements of one key the first stays, unless the second has more metrics and equal values
+        of all that the first has. Then the second takes its place.
         """
         with self.writing() as session:
             row = session.get(MeasurementRow, measurement.key.id)
             if row is not None:
-                return records.measurement_of(row)
+                stored = records.measurement_of(row)
+                if not measurement.extends(stored):
+                    return stored
+                session.delete(row)
+                session.flush()
             session.add(records.measurement_row(measurement))
             return measurement
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,16 @@ import yaml
 
 import dcasearch
 from dcasearch.architecture import Architecture
-from dcasearch.data import Loader, Preprocessing, Source, open_part, preprocessing_of
+from dcasearch.config.data_set import Data, Shares
+from dcasearch.data import Loader, Preprocessing, Source, describe, open_part, preprocessing_of
 from dcasearch.errors import DataError, StorageError, UserError
 from dcasearch.export import Foreign, Spec, evaluate, export_foreign
+from dcasearch.export.evaluating import examine
+from dcasearch.metrics import CLASSIFICATION
 from dcasearch.models import build_model, cost
 from dcasearch.store import Store
 from dcasearch.training.weights import evaluate_weights, save_weights
-from tests.data.support import write_folder
+from tests.data.support import write_folder, write_image
 from tests.export.conftest import ARCHITECTURE, DATA, RESOLUTION, Exporter, Trained
 
 IMAGENET = Source(class_names=(), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), size=None, reading="cropped")
@@ -55,7 +59,8 @@ def test_a_spec_is_measured_on_the_images_that_its_data_set_keeps_for_it(spec_fi
     measured = evaluate(spec_file, "digits")
     weights = trained.artifacts / "weights" / "x.safetensors"
     expected = evaluate_weights(ARCHITECTURE, weights, DATA, "test", resolution=RESOLUTION)
-    assert measured.values == expected
+    assert {name: measured.values[name] for name in expected} == expected
+    assert measured.values.keys() - expected.keys() == set(CLASSIFICATION.further)
     assert (measured.key.split, measured.key.classes, measured.key.resolution) == ("test", 10, RESOLUTION)
     assert measured.images == len(dcasearch.data.open_set(DATA).test.labels)
 
@@ -164,3 +169,62 @@ def test_a_spec_with_an_evaluation_needs_its_data_and_metrics(spec_file: Path) -
     content = yaml.safe_load(spec_file.read_text())
     with pytest.raises(ValueError, match="needs data: a trained network has all of evaluation, metrics, data"):
         Spec.model_validate({**content, "data": None})
+
+
+def of_one_piece(spec: Path, root: Path) -> Data:
+    """Say in a spec that its network was trained on a share of a folder in one piece; return that data."""
+    for label, name in enumerate(("cat", "dog", "eel")):
+        for n in range(10):
+            write_image(root / name / f"{n}.png", seed=100 * label + n)
+    data = Data(name="imagefolder", root=str(root), split=Shares(validation=0.2, test=0.3), split_seed=7, reading=2)
+    content = yaml.safe_load(spec.read_text())
+    written = data.model_dump(mode="json", include={"name", "validation_fraction", "split_seed", "protocol", "reading"})
+    evaluation = {"fidelity": "proxy", "protocol": "test", "seed": 0, "epochs": 1, "top1": 50.0, "evaluation": "0" * 16}
+    divided = {**written, "split": {"validation": 0.2, "test": 0.3}, "fingerprint": describe(data).fingerprint}
+    spec.write_text(yaml.safe_dump({**content, "data": divided, "metrics": [evaluation], "evaluation": "0" * 16}))
+    return data
+
+
+def test_of_a_divided_folder_the_very_test_images_are_measured(tmp_path: Path) -> None:
+    spec = foreign(tmp_path, 3)
+    data = of_one_piece(spec, tmp_path / "photos")
+    seen = examine(spec, tmp_path / "photos", split="test", workers=0)
+    assert seen.answers is not None
+    assert list(seen.answers.names) == list(dcasearch.data.open_set(data).test.paths)
+    assert (seen.measurement.key.split, seen.measurement.images) == ("test", 9)
+
+
+def test_images_that_were_not_divided_are_not_called_test(tmp_path: Path) -> None:
+    spec = foreign(tmp_path, 3)
+    of_one_piece(spec, tmp_path / "photos")
+    write_folder(tmp_path / "other", images=10)
+    with pytest.raises(UserError, match="holds other images than those that the network's data was divided from"):
+        examine(spec, tmp_path / "other" / "train", split="test", workers=0)
+
+
+def test_answers_have_the_names_of_their_images_where_one_cannot_be_read(
+    of_folder: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, images = of_folder
+    broken = images / "test" / "dog" / "00.jpg"
+    broken.write_bytes(b"no image")
+    monkeypatch.setattr("dcasearch.data.images.Corrupt.check", lambda corrupt: None)
+    seen = examine(spec, images, workers=0)
+    assert seen.answers is not None
+    assert list(seen.unreadable) == [str(broken)]
+    assert len(seen.answers.names) == seen.measurement.images == 5
+    folders = [Path(name).parent.name for name in seen.answers.names]
+    assert folders == [seen.class_names[label] for label in seen.answers.labels]
+
+
+def test_a_measurement_with_more_metrics_replaces_one_with_equal_values(spec_file: Path, url: str) -> None:
+    whole = evaluate(spec_file, "digits")
+    fewer = replace(whole, values={name: whole.values[name] for name in ("loss", "top1", "top5")})
+    other = replace(fewer, values={**fewer.values, "top1": 99.0})
+    with Store.open(url, create=True) as store:
+        store.put_architecture(ARCHITECTURE)
+        store.record_measurement(fewer)
+        assert store.record_measurement(whole) == whole
+        assert store.record_measurement(fewer) == whole
+        assert store.record_measurement(other) == whole
+        assert store.measurements() == [whole]
