@@ -13,6 +13,7 @@ from dcasearch.errors import UserError, nearest
 from dcasearch.metrics import METRICS
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from rich.console import Console
 
     from dcasearch.data import Split
@@ -41,7 +42,10 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for classes.csv; of a classifier also predictions.csv, confusion.png and .svg."),
+        typer.Option(
+            help="Folder for tables and pictures: classes.csv, and predictions.csv, confusion.png, confusion.svg and "
+            "mistakes.png of a classifier, or boxes.png of a detector."
+        ),
     ] = None,
     storage: Annotated[
         str | None, typer.Option(help="Database URL; else DCASEARCH_STORAGE, else sqlite:///dcasearch.db.")
@@ -75,14 +79,17 @@ def evaluate(
     if out is not None:
         _write(seen, out)
         console.print(f"{out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
-    stored = record(said, measured, url)
+    _print_stored(console, measured, record(said, measured, url), redact(url))
+
+
+def _print_stored(console: Console, measured: Measurement, stored: Measurement, url: str) -> None:
     if stored is measured:
-        console.print(f"stored in {redact(url)}")
+        console.print(f"stored in {url}")
         return
     both = all(measured.values.get(name) == value for name, value in stored.values.items())
     same = "with equal values" if both else f"with {_shown(stored)}"
     console.print(
-        f"{redact(url)} has these weights on these images already, measured {stored.measured:%Y-%m-%d %H:%M} UTC on "
+        f"{url} has these weights on these images already, measured {stored.measured:%Y-%m-%d %H:%M} UTC on "
         f"{stored.device} {same}; nothing is replaced"
     )
 
@@ -153,9 +160,11 @@ def _print_unreadable(console: Console, seen: Examined) -> None:
 def _write(seen: Examined, out: Path) -> None:
     from dcasearch.export.answers import classes_csv, classes_of, precision_csv, predictions_csv
     from dcasearch.files import write_whole
+    from dcasearch.interpretation.measured import detections_sheet, mistakes_sheet
 
     if seen.answers is None:
         write_whole(out / "classes.csv", precision_csv(seen.of_classes.items()).encode())
+        _write_sheet(detections_sheet(seen), out / "boxes.png")
         return
     from dcasearch.interpretation.confusion import confusion_figure
 
@@ -164,6 +173,18 @@ def _write(seen: Examined, out: Path) -> None:
     drawn = confusion_figure(seen.answers)
     write_whole(out / "confusion.svg", drawn.svg.encode())
     write_whole(out / "confusion.png", drawn.png)
+    _write_sheet(mistakes_sheet(seen), out / "mistakes.png")
+
+
+def _write_sheet(sheet: Image | None, path: Path) -> None:
+    """Write a contact sheet; where there is none, that of an earlier measurement goes."""
+    if sheet is None:
+        path.unlink(missing_ok=True)
+        return
+    from dcasearch.files import replacing
+
+    with replacing(path) as unfinished:
+        sheet.save(unfinished, "PNG")
 
 
 def _percent(value: float | None) -> str:

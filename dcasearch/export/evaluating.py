@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from dcasearch import __version__
 from dcasearch.config.data_set import Data
 from dcasearch.data import DATASETS, Batch, HeldOut, Loader, Preprocessing, Split, describe, open_held_out
 from dcasearch.data import preprocessing_of as prepared_by
+from dcasearch.data.detection import DetectionLoader
 from dcasearch.data.files import FileLoader
 from dcasearch.data.memory import MemoryEvaluation
 from dcasearch.data.sets import MemoryPart, Part
@@ -30,6 +31,7 @@ from dcasearch.store import Store, exists
 from dcasearch.training.network import choose_device
 from dcasearch.training.provenance import device_name
 from dcasearch.training.tasks import LearningTask
+from dcasearch.training.tasks.average_precision import DetectionMeter, Found, Objects
 from dcasearch.training.tasks.base import metered
 
 _SHOWN = 3
@@ -48,6 +50,12 @@ class Examined:
     """Of a detector: average precision of each class that an image shows, in percent."""
     unreadable: Mapping[str, str]
     """Images that were left out: name and why."""
+    part: Part
+    """What the images are of."""
+    indices: tuple[int, ...] = ()
+    """Of a classifier: the place in `part` of each answer's image."""
+    detections: Mapping[int, tuple[Objects, Found]] = field(default_factory=dict)
+    """Of a detector: by the image's id, what it shows and what was found."""
 
 
 def evaluate(
@@ -149,16 +157,22 @@ def _examined(
         version=__version__,
         measured=datetime.now(UTC),
     )
-    unreadable: Mapping[str, str] = getattr(loader, "unreadable", {})
-    answers = None
-    if not TASKS[key.task].finds_boxes:
-        answers = _answers(recorded, counted, _names(loader, found.part, unreadable), classes)
+    assert isinstance(loader, FileLoader | MemoryEvaluation | DetectionLoader)
+    unreadable, answers = loader.unreadable, None
+    indices: tuple[int, ...] = ()
+    if not isinstance(loader, DetectionLoader):
+        indices = _readable(loader, found.part)
+        names = tuple(_name(found.part, index) for index in indices)
+        answers = _answers(recorded, counted, names, classes)
     return Examined(
         measurement=measurement,
         class_names=classes,
         answers=answers,
         of_classes=task.of_classes(meter, classes),
         unreadable=dict(unreadable),
+        part=found.part,
+        indices=indices,
+        detections=meter.detections if isinstance(meter, DetectionMeter) else {},
     )
 
 
@@ -172,13 +186,13 @@ def _answers(recorded: _Recorded, counted: _Counted, names: tuple[str, ...], cla
     )
 
 
-def _names(loader: Loader, part: Part, unreadable: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the names of the images that a loader yielded, in its order."""
-    assert isinstance(loader, FileLoader | MemoryEvaluation)
-    if isinstance(part, MemoryPart):
-        return tuple(f"image {index}" for index in loader.indices.tolist())
-    names = (part.name_of(index) for index in loader.indices.tolist())
-    return tuple(name for name in names if name not in unreadable)
+def _readable(loader: FileLoader | MemoryEvaluation, part: Part) -> tuple[int, ...]:
+    """Return the images of a part that a loader yielded, in its order."""
+    return tuple(index for index in loader.indices.tolist() if _name(part, index) not in loader.unreadable)
+
+
+def _name(part: Part, index: int) -> str:
+    return f"image {index}" if isinstance(part, MemoryPart) else part.name_of(index)
 
 
 def _further(spec: Spec, found: HeldOut) -> tuple[str, ...]:

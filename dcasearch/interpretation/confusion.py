@@ -37,7 +37,7 @@ def confusion_figure(answers: Answers) -> Drawn:
     side = float(np.clip(classes * (0.55 if classes <= _NUMBERED else 0.15), _LEAST_SIDE, _MOST_SIDE))
     style: Any = {**STYLE, "axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}
     with rc_context(style):
-        figure = Figure(figsize=(side + 2.4, side + 1.6), layout="constrained", facecolor=PAPER)
+        figure = Figure(figsize=(side + 2.4, side + 1.6), layout="compressed", facecolor=PAPER)
         FigureCanvasAgg(figure)  # not pyplot, which keeps every figure and looks for a display
         axes = figure.add_subplot()
         picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
@@ -58,6 +58,6 @@ def confusion_figure(answers: Answers) -> Drawn:
                     colour = PAPER if share > 55 else INK
                     axes.text(column, row, f"{share:.0f}", ha="center", va="center", color=colour, fontsize=9)
         svg, png = io.StringIO(), io.BytesIO()
-        figure.savefig(svg, format="svg", metadata={"Date": None})
-        figure.savefig(png, format="png", dpi=150, metadata={"Software": None})
+        figure.savefig(svg, format="svg", bbox_inches="tight", metadata={"Date": None})
+        figure.savefig(png, format="png", dpi=150, bbox_inches="tight", metadata={"Software": None})
     return Drawn(svg.getvalue(), png.getvalue())

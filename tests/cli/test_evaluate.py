@@ -51,7 +51,8 @@ def test_it_prints_and_writes_every_class_and_every_prediction(
     assert done.code == 0, done.err
     [head] = [line for line in done.out.splitlines() if line.startswith("class ")]
     assert head.split("  ")[0] == "class"
-    assert "seen: classes.csv, confusion.png, confusion.svg, predictions.csv" in done.out.replace("\n", "")
+    files = "classes.csv, confusion.png, confusion.svg, mistakes.png, predictions.csv"
+    assert f"seen: {files}" in done.out.replace("\n", "")
     with (tmp_path / "seen" / "classes.csv").open() as file:
         classes = list(csv.DictReader(file))
     with (tmp_path / "seen" / "predictions.csv").open() as file:

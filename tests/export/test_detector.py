@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -15,8 +16,10 @@ from dcasearch.config.starts import read_start, start_of
 from dcasearch.data import describe
 from dcasearch.errors import UserError
 from dcasearch.export import Candidate, Exported, Spec, evaluate, export, load_model, verify
+from dcasearch.export.evaluating import examine
 from dcasearch.export.spec import load_spec
 from dcasearch.full_training.plan import Wishes, plan
+from dcasearch.interpretation.measured import detections_sheet
 from dcasearch.models import cost
 from tests.config.support import read as read_written
 from tests.training.support import run
@@ -80,6 +83,16 @@ def test_a_detector_is_measured_on_the_test_images(made: Path) -> None:
     measured = evaluate(made, "shapes_boxes", split="test")
     assert measured.images == 100
     assert {"ap", "ap50", "ar100"} <= measured.values.keys()
+
+
+def test_what_a_detector_found_is_drawn_and_each_class_has_its_precision(made: Path) -> None:
+    seen = examine(made, "shapes_boxes", split="test")
+    assert seen.of_classes.keys() == {"circle", "square", "star"}
+    assert np.mean(list(seen.of_classes.values())) == pytest.approx(seen.measurement.values["ap"])
+    assert len(seen.detections) == 100
+    sheet = detections_sheet(seen)
+    assert sheet is not None
+    assert sheet.height > 4 * 336
 
 
 def test_other_weights_of_the_heads_do_not_verify(made: Path) -> None:

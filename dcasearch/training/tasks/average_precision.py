@@ -180,6 +180,11 @@ class DetectionMeter:
             self._truth[image] = objects_of(target)
             self._found[image] = found_of(output, target)
 
+    @property
+    def detections(self) -> dict[int, tuple[Objects, Found]]:
+        """What each image shows and what was found in it, by the image's id; of this rank's images."""
+        return {image: (objects, self._found[image]) for image, objects in self._truth.items()}
+
     def precision(self) -> Precision:
         """Return the numbers, and those of each class; where there are ranks, all of them have to ask."""
         if self._precision is None:
