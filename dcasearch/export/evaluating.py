@@ -69,7 +69,7 @@ def evaluate(
     device: str = "auto",
     storage: str | None = None,
 ) -> Measurement:
-    """Measure an exported network on images with their classes; return top-1, top-5 and what they were measured on.
+    """Measure an exported network on images with their classes; return its metrics and what they were measured on.
 
     Args:
         spec: The YAML that `export`, `train` or `paper import` wrote; its weights lie beside it.
