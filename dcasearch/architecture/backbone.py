@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PositiveFloat, model_validator
 
@@ -29,7 +29,7 @@ _TRACER = "dcasearch.models.traced:trace_of"
 """Imported where a network must be traced: everything else here needs no torch."""
 
 
-def _sorted(written: object) -> object:
+def _sorted(written: Any) -> Any:
     """Read a mapping as sorted pairs, lists in it as tuples."""
     if not isinstance(written, Mapping):
         return written
@@ -135,10 +135,11 @@ class Backbone(Frozen):
         if not isinstance(written, Mapping) or not isinstance(written.get("name"), str):
             return written
         complete = {**written, "name": own_name(written["name"])}
-        if is_of_library(complete["name"]) and complete.get("trace") is None and _is_sound(complete):
-            arguments: Any = _sorted(complete.get("arguments", {}))
-            network = LibraryNetwork(complete["name"], arguments, complete.get("own_attention", "keep"))
-            complete["trace"] = trace_of(network)
+        if is_of_library(complete["name"]) and complete.get("trace") is None:
+            given, own = complete.get("arguments", {}), complete.get("own_attention", "keep")
+            arguments = as_arguments(given) if isinstance(given, Mapping) else given
+            if isinstance(arguments, tuple) and own in get_args(OwnAttention):  # else validation says what is wrong
+                complete["trace"] = trace_of(LibraryNetwork(complete["name"], arguments, own))
         return complete
 
     @property
@@ -186,6 +187,21 @@ def unknown_backbone(name: object) -> str:
     return f"'{name}' is not a backbone; {nearest(name, BACKBONES)} Networks of libraries are {others}."
 
 
+def as_arguments(written: Mapping[str, Any]) -> Arguments:
+    """Return a constructor's arguments as they are kept.
+
+    Raises:
+        ArchitectureError: one is neither a number, a word, a flag nor a list of them.
+    """
+    for key, value in written.items():
+        parts = value if isinstance(value, tuple | list) else (value,)
+        if not all(isinstance(part, bool | int | float | str) for part in parts):
+            message = f"must be a number, a word, a flag or a list of them; got {value!r}"
+            raise ArchitectureError(message, ("backbone", "arguments", key))
+    arguments: Arguments = tuple(_sorted(written))
+    return arguments
+
+
 def check_arguments(network: LibraryNetwork) -> None:
     """Raise ArchitectureError where an argument is given that this package sets by itself."""
     taken = sorted(LIBRARIES[network.library].given & {key for key, _ in network.arguments})
@@ -203,12 +219,3 @@ def trace_of(network: LibraryNetwork) -> Trace:
     module, _, function = _TRACER.partition(":")
     trace: Trace = getattr(import_module(module), function)(network)
     return trace
-
-
-def _is_sound(written: Mapping[str, Any]) -> bool:
-    """Tell whether what is written of a library's network has the right types; validation says what is wrong else."""
-    arguments, own = written.get("arguments", {}), written.get("own_attention", "keep")
-    if not isinstance(arguments, Mapping) or not all(isinstance(key, str) for key in arguments):
-        return False
-    values = [part for value in arguments.values() for part in (value if isinstance(value, list | tuple) else [value])]
-    return own in ("keep", "remove", "replace") and all(isinstance(v, bool | int | float | str) for v in values)

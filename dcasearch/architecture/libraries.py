@@ -47,6 +47,8 @@ LIBRARIES: Mapping[str, Library] = {
 }
 """By the name before the slash."""
 _MODEL = re.compile(r"[A-Za-z0-9_]+")
+NAMES = r"[^/]+/[^/]+"
+"""Pattern of what may be a library's network; only the library knows whether it has one."""
 
 
 def is_of_library(name: object) -> bool:

@@ -167,8 +167,9 @@ def backbone_of(network: Network, classes: int) -> nn.Module:
 
 def _receivers(network: Network, n: int) -> dict[str, Receiver]:
     """Return node n's receivers, in the dimensions that it listens in."""
+    fitted = network.library is not None
     return {
-        dimension: Receiver([Arrival.of(edge, network.nodes) for edge in edges], network.alpha_init)
+        dimension: Receiver([Arrival.of(edge, network.nodes, fitted=fitted) for edge in edges], network.alpha_init)
         for dimension in network.dimensions
         if (edges := network.incoming(n, dimension))
     }

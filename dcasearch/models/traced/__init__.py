@@ -6,6 +6,6 @@ computation, and `analysis` joins all of these. `generated` inserts an architect
 the library's own module tree.
 """
 
-from dcasearch.models.traced.analysis import Analysis, analysis_for, analysis_of, library_network, trace_of
+from dcasearch.models.traced.analysis import Analysis, Sides, analysis_for, analysis_of, library_network, trace_of
 
-__all__ = ["Analysis", "analysis_for", "analysis_of", "library_network", "trace_of"]
+__all__ = ["Analysis", "Sides", "analysis_for", "analysis_of", "library_network", "trace_of"]

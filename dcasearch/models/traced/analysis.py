@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from typing import TypeAlias
 
 import torch
 from torch import fx, nn
@@ -25,6 +26,10 @@ _CLASSES = 1000
 """Of the classifier of a network that is looked at; neither its blocks nor its hash depend on an architecture's."""
 
 
+Sides: TypeAlias = Mapping[fx.Node, int]
+"""Pixels of a side of each map of a graph."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Analysis:
     """A library's network, looked at. Nothing in it is changed afterwards."""
@@ -39,11 +44,10 @@ class Analysis:
     """The channel axis of each map."""
     trace: Trace
 
-    def sides(self, resolution: int) -> Mapping[fx.Node, tuple[int, int]]:
-        """Return height and width of each map for square images of `resolution` pixels."""
+    def sides(self, resolution: int) -> Sides:
+        """Return the height, which is the width, of each map for square images of `resolution` pixels."""
         shapes = shapes_of(self.root, self.graph, resolution)
-        first = {node: 2 if axis == 1 else 1 for node, axis in self.axes.items()}
-        return {node: (shapes[node][n], shapes[node][n + 1]) for node, n in first.items()}
+        return {node: shapes[node][2 if axis == 1 else 1] for node, axis in self.axes.items()}
 
 
 def library_network(network: LibraryNetwork, classes: int) -> nn.Module:
@@ -95,6 +99,7 @@ def trace_of(network: LibraryNetwork) -> Trace:
     return analysis_of(network).trace
 
 
+@cache
 def analysis_for(backbone: LibraryBackbone) -> Analysis:
     """Return what is known of the network that an architecture stands on.
 

@@ -112,9 +112,14 @@ class Generated:
             n: index of the node.
         """
         node = self._network.nodes[n]
-        if node.after_stage or not KINDS[node.kind].convolves:
-            return Passage()
-        return Convolved(root, tuple(str(part.target) for part in self._sites[node.name].convolution))
+        return host_of(root, self._sites[node.layout.name], node.kind, after_stage=node.after_stage)
+
+
+def host_of(root: nn.Module, site: Site, kind: str, *, after_stage: bool) -> Host:
+    """Return a node's host: its block's convolution where its kind takes that one's place, else a `Passage`."""
+    if after_stage or not KINDS[kind].convolves:
+        return Passage()
+    return Convolved(root, tuple(str(part.target) for part in site.convolution))
 
 
 def _called(graph: fx.Graph) -> set[str]:

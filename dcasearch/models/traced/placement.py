@@ -144,10 +144,13 @@ def _convolution(sight: Sight, block: Block) -> Iterator[fx.Node]:
 
 
 def _is_convolution(sight: Sight, node: fx.Node) -> bool:
+    """Tell whether a node is a k x k convolution beside which a padded one of another kernel gives the same size."""
     if node.op != "call_module":
         return False
     module = sight.modules[str(node.target)]
-    return isinstance(module, nn.Conv2d) and is_spatial(module)
+    if not isinstance(module, nn.Conv2d) or not is_spatial(module):
+        return False
+    return sight.maps.divides(node.all_input_nodes[0], node, tuple(module.stride))
 
 
 def _is_norm(module: nn.Module) -> bool:

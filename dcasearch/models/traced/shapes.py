@@ -77,6 +77,15 @@ class Maps:
         added = self._others[node][self._first(node)] - self.side(node)
         return max(1, round((OTHER - SIZE) / added)) if added else SIZE
 
+    def divides(self, source: fx.Node, node: fx.Node, strides: tuple[int, ...]) -> bool:
+        """Tell whether a convolution's output has the sides of its input divided by its strides, rounded up."""
+        pairs = [(shapes[source][2:], shapes[node][2:]) for shapes in (self.shapes, self._others)]
+        return all(
+            out == -(-side // stride)
+            for before, after in pairs
+            for side, out, stride in zip(before, after, strides, strict=True)
+        )
+
     def _first(self, node: fx.Node) -> int:
         return 2 if self.axes[node] == 1 else 1
 
