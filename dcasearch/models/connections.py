@@ -31,8 +31,8 @@ class Arrival:
     """Channels of the sender's map, which a coupled message is."""
     receiver: Port
     fitted: bool = False
-    """Whether a resized message is brought to the receiver's very size: a library's network may round down at its
-    strides, where matching rounds up."""
+    """Whether a map is brought to the receiver's very size: a library's network may round down at its strides, where
+    matching rounds up, and lose a border between two blocks of one scale."""
 
     @classmethod
     def of(cls, edge: Edge, nodes: Sequence[Node], *, fitted: bool = False) -> Arrival:
@@ -64,7 +64,8 @@ class Incoming(nn.Module):
         edge, sender, receiver = arrival.edge, arrival.sender, arrival.receiver
         self._branch = branch if receiver.branches == sender.branches > 1 else None
         self._coupled = edge.coupled
-        self._grow = edge.resize is not None and (edge.resize.mode == "nearest" or arrival.fitted)
+        grows = edge.resize is not None and edge.resize.mode == "nearest"
+        self._grow = grows or (arrival.fitted and bool(receiver.axes) and (edge.coupled or bool(sender.axes)))
         self._change = AxisChange.between(sender, receiver)
         shared = ("H", "W") if edge.coupled else tuple(axis for axis in sender.axes if axis in receiver.axes)
         self.down = downsampling(edge.resize, arrival.channels if edge.coupled else sender.channels, shared)

@@ -21,7 +21,13 @@ ROWS = [
     ("timm/vgg11", "cbam", 75),
     *(
         pytest.param(name, kind, 128 if "hrnet" in name else 107, marks=pytest.mark.slow)
-        for name in ("timm/inception_v3", "timm/densenet121", "timm/hrnet_w18_small", "torchvision/googlenet")
+        for name in (
+            "timm/inception_v3",
+            "timm/inception_v4",
+            "timm/densenet121",
+            "timm/hrnet_w18_small",
+            "torchvision/googlenet",
+        )
         for kind in ("cbam", "sk", "se", "ge_theta")
     ),
 ]
