@@ -20,7 +20,7 @@ from tests.models.traced.support import CLASSES, assert_equal_courses, library_n
 
 TINY = "timm/test_byobnet"
 INVERTED = "timm/mobilenetv3_small_050"
-QUICK = ("resnet18", "mobilenet_v2")
+QUICK = ("resnet18",)
 CONNECTED: list[tuple[dict[str, Any], dict[str, Any] | None]] = [
     ({"name": "none"}, None),
     ({"name": "se"}, {}),

@@ -122,6 +122,17 @@ def test_a_warm_started_network_begins_as_its_vanilla_parent() -> None:
     assert torch.equal(started(images()), parent(images()))
 
 
+@pytest.mark.parametrize("name", [TINY["backbone"]["name"], *(pytest.param(n, marks=pytest.mark.slow) for n in REAL)])
+def test_no_later_layer_overwrites_a_tapped_map(name: str) -> None:
+    model = build_model({**TINY, "backbone": {"name": name}}, CLASSES).eval()
+    seen: dict[str, Tensor] = {}
+    for stage, tap in model.taps.items():
+        tap.register_forward_hook(lambda module, given, answer, stage=stage: seen.update({stage: answer.clone()}))
+    found = model.features(images())
+    assert set(found) == {stage.name for stage in model.stages} == set(seen)
+    assert all(torch.equal(found[stage], seen[stage]) for stage in seen)
+
+
 class Operations(TorchDispatchMode):
     """Lists the operations that run under it."""
 
