@@ -45,6 +45,7 @@ LEVELS = [
         "results",
         "doctor",
         "smoke",
+        "proposal",
     },
     {"cli", "__main__"},
 ]

@@ -16,6 +16,8 @@ from dcasearch.trial import State
 
 _MOST_SEEDS = 30
 """Nobody trains more seeds than that for one comparison."""
+_MOST_IMAGES = 10_000_000
+"""Nobody collects more evaluation images than that for one comparison."""
 _FRESH = 1000
 """The first seed of final trainings by default."""
 _WRITTEN_OUT = 12
@@ -189,12 +191,15 @@ def seeds_for(power: Power, lead: float, comparisons: int = 1) -> int | None:
 
 
 def images_for(power: Power, lead: float) -> int | None:
-    """Return on how many images a lead of this size would count if seeds had no noise; None where it needs no more."""
+    """Return on how many images a lead of this size would count if seeds had no noise.
+
+    None where it needs no more than there are, or more than anybody has.
+    """
     known = _images_variance(power)
     if power.images is None or not known or not lead:
         return None
     wanted = power.images * Z**2 * known / lead**2
-    if wanted <= power.images:
+    if not power.images < wanted <= _MOST_IMAGES:
         return None
     step: int = 10 ** max(0, math.floor(math.log10(wanted)) - 1)
     return math.ceil(wanted / step) * step

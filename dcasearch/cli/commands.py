@@ -25,6 +25,7 @@ from dcasearch.cli.drift import drift
 from dcasearch.cli.evaluate import evaluate
 from dcasearch.cli.gpu_check import gpu_check
 from dcasearch.cli.gradcam import gradcam
+from dcasearch.cli.init import init
 from dcasearch.cli.interruption import Signalled, noted, raising
 from dcasearch.cli.paper import paper
 from dcasearch.cli.paper_import import import_released
@@ -255,6 +256,7 @@ def cancel(
     make_console().print(f"asked: {found} trial {trial} ends within seconds; `dcasearch status {name}` shows it")
 
 
+app.command()(init)
 app.command()(check)
 app.command()(status)
 app.command("list")(list_studies)
@@ -279,19 +281,6 @@ app.command()(drift)
 app.command()(gradcam)
 app.command()(boxes)
 app.command("gpu-check")(gpu_check)
-
-
-@app.command()
-def init(
-    folder: Annotated[Path, typer.Argument(help="Where to, e.g. a new folder.", show_default=False)],
-) -> None:
-    """Copy the shipped studies and search spaces, as a start for your own. Overwrites nothing."""
-    from dcasearch.cli.shipped import copy_shipped
-
-    console = make_console()
-    for file in copy_shipped(folder):
-        console.print(str(file))
-    console.print(f"try: dcasearch run {folder / 'studies' / 'quickstart.yaml'}")
 
 
 @app.command()

@@ -108,6 +108,8 @@ class Data(Frozen):
     def _validation_of_the_split(cls, written: Any) -> Any:
         """Give the share of train that is held out, where the YAML gives shares of the whole."""
         split = written.get("split") if isinstance(written, Mapping) else None
+        if isinstance(split, Shares):  # of Python's own callers; YAML gives a mapping
+            split = split.model_dump()
         if not isinstance(split, Mapping):
             return written
         shares = {name: split.get(name, 0.2) for name in ("validation", "test")}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +17,9 @@ from dcasearch.data.reading import Reading
 from dcasearch.data.sets import DATASETS, IMAGENET_MEAN, IMAGENET_STD, DataSet, FilePart
 from dcasearch.errors import DataError, nearest
 from dcasearch.evaluation import fingerprint
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetFile
 
 NAME = "imagelist"
 _PARTS: Mapping[str, str] = {
@@ -135,17 +140,47 @@ def _read(file: Path, wanted: Mapping[str, str]) -> Iterator[tuple[int, Mapping[
     if file.suffix.lower() in (".parquet", ".pq"):
         yield from _read_parquet(file, wanted)
         return
+    with _csv(file) as reader:
+        _check_columns(file, wanted, reader.fieldnames or ())
+        for row in reader:
+            yield reader.line_num, row
+
+
+@contextmanager
+def _csv(file: Path) -> Iterator[csv.DictReader[str]]:
+    """Yield the rows of a CSV by its head; what is wrong with the file becomes a DataError."""
     try:
         with file.open(newline="", encoding="utf-8-sig") as opened:
-            reader = csv.DictReader(opened, dialect=_dialect(opened.read(8192)))
+            dialect = _dialect(opened.read(8192))
             opened.seek(0)
-            _check_columns(file, wanted, reader.fieldnames or ())
-            for row in reader:
-                yield reader.line_num, row
+            yield csv.DictReader(opened, dialect=dialect)
     except UnicodeDecodeError as error:
         raise DataError(f"{file} is not UTF-8: {error.reason} at byte {error.start}", ("data", "file")) from None
     except csv.Error as error:
         raise DataError(f"{file} is no CSV: {error}", ("data", "file")) from None
+
+
+def columns_of(file: Path) -> tuple[str, ...]:
+    """Return the names of a list's columns, as its head has them.
+
+    Raises:
+        DataError: the file is no list.
+    """
+    if file.suffix.lower() in (".parquet", ".pq"):
+        with _parquet(file) as table:
+            return tuple(table.schema_arrow.names)
+    with _csv(file) as reader:
+        return tuple(reader.fieldnames or ())
+
+
+def rows_of(file: Path, columns: Sequence[str]) -> Iterator[Mapping[str, object]]:
+    """Yield the cells of each row of a list, by column.
+
+    Raises:
+        DataError: the file is no list, or lacks a column.
+    """
+    for _, row in _read(file, {name: name for name in columns}):
+        yield row
 
 
 def _dialect(beginning: str) -> type[csv.Dialect]:
@@ -160,18 +195,24 @@ def _dialect(beginning: str) -> type[csv.Dialect]:
 
 
 def _read_parquet(file: Path, wanted: Mapping[str, str]) -> Iterator[tuple[int, Mapping[str, object]]]:
+    with _parquet(file) as table:
+        _check_columns(file, wanted, table.schema_arrow.names)
+        rows = table.read(columns=list(wanted.values())).to_pylist()
+    yield from enumerate(rows, start=1)
+
+
+@contextmanager
+def _parquet(file: Path) -> Iterator[ParquetFile]:
+    """Yield an opened Parquet file; what is wrong with it becomes a DataError."""
     try:
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
     except ImportError:
         raise DataError("a Parquet list needs pyarrow: pip install pyarrow", ("data", "file")) from None
     try:
-        table = ParquetFile(file)
-        _check_columns(file, wanted, table.schema_arrow.names)
-        rows = table.read(columns=list(wanted.values())).to_pylist()
+        yield ParquetFile(file)
     except ArrowException as error:
         raise DataError(f"{file} is no Parquet file: {error}", ("data", "file")) from None
-    yield from enumerate(rows, start=1)
 
 
 def _check_columns(file: Path, wanted: Mapping[str, str], known: Sequence[str]) -> None:

@@ -73,8 +73,8 @@ def split_train(labels: Indices, validation_fraction: float, seed: int, groups: 
 
 def _chosen_groups(labels: Indices, groups: Indices, held_out: int, seed: int) -> NDArray[np.bool_]:
     """Return for each group, by its number, whether it is held out: at least one, and not all of them."""
-    names, sizes = np.unique(groups, return_counts=True)
-    leading = np.array([np.bincount(labels[groups == name]).argmax() for name in names])
+    names, number, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    leading = _most_frequent(number, labels)
     order = stratified_order(leading, seed)
     reached = np.cumsum(sizes[order])
     count = min(int(np.abs(reached - held_out).argmin()) + 1, len(names) - 1)  # the nearest to the share
@@ -95,3 +95,12 @@ def mixed_order(indices: Indices) -> Indices:
     (`message: shuffled`) is measured in this order.
     """
     return indices[np.random.RandomState(0).permutation(len(indices))]
+
+
+def _most_frequent(number: Indices, labels: Indices) -> Indices:
+    """Return the most frequent class of each group, the first of several; groups are numbered from 0 without gaps."""
+    pairs, counts = np.unique(np.stack((number, labels)), axis=1, return_counts=True)
+    first_of_each = np.lexsort((pairs[1], -counts, pairs[0]))
+    _, places = np.unique(pairs[0][first_of_each], return_index=True)
+    leading: Indices = pairs[1][first_of_each][places].astype(np.int64)
+    return leading

@@ -229,6 +229,7 @@ def test_images_are_counted_for_a_lead_that_seeds_cannot_show() -> None:
     assert images_for(noisy(1.0, 300), 0.25) == pytest.approx(4 * needed, rel=0.1)
     assert images_for(replace(noisy(1.0, 300), images=None), 0.5) is None
     assert images_for(noisy(1.0, 1_000_000), 0.5) is None  # its images are many enough
+    assert images_for(noisy(1.0, 300), 1e-5) is None  # nobody has so many
 
 
 def test_a_small_lead_asks_for_seeds_or_for_images(ended: Store) -> None:

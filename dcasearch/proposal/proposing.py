@@ -1,0 +1,160 @@
+"""From a folder of images to two YAML files that `run` takes as they are."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from dcasearch.analysis.data import described
+from dcasearch.config.data_set import Columns, Data
+from dcasearch.errors import DataError, UserError
+from dcasearch.models import cost
+from dcasearch.proposal.document import space_document, study_document
+from dcasearch.proposal.looking import Looked, Observer, look, paths_of
+from dcasearch.proposal.machine import Machine, this_machine, throughput
+from dcasearch.proposal.plan import BATCH, Measure, Plan, Wanted, plan_for
+from dcasearch.proposal.source import data_of, write_groups
+from dcasearch.proposal.template import Rung, connected
+from dcasearch.space import load_study
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """What was written, and from which facts."""
+
+    study: Path
+    space: Path
+    groups: Path | None
+    """The list of images with a group for each picture, where near copies were found."""
+    data: Data
+    looked: Looked
+    machine: Machine
+    plan: Plan
+
+
+def propose(
+    place: Path,
+    target: Path,
+    *,
+    hours: float,
+    backbone: str | None = None,
+    machine: Machine | None = None,
+    observe: Observer = lambda done, total: None,
+    measure: Measure | None = None,
+) -> Proposal:
+    """Write a study and a search space for a folder or a list of images; overwrite nothing.
+
+    Args:
+        place: the images (`data_of`).
+        target: the files to write, without their ending: `birds` becomes `birds.yaml` and `birds_space.yaml`.
+        hours: that the study may take on this machine.
+        backbone: the network; else one is chosen.
+        machine: what the study runs on; else this one.
+        observe: is told how many images were looked at.
+        measure: says how fast networks train; else they are measured here.
+
+    Raises:
+        UserError: a file is there already, or a name is none.
+        DataError: there are no images, or too few.
+    """
+    target = target.with_suffix("") if target.suffix in (".yaml", ".yml") else target
+    if not _NAME.fullmatch(target.name):
+        raise UserError(f"'{target.name}' is no name of a study: a letter, then letters, digits, - and _")
+    study, space = target.with_name(f"{target.name}.yaml"), target.with_name(f"{target.name}_space.yaml")
+    groups = target.with_name(f"{target.name}_images.csv")
+    if there := [str(path) for path in (study, space, groups) if path.exists()]:
+        raise UserError(f"nothing was written: {', '.join(there)} would be overwritten")
+    data = data_of(place)
+    looked = look(data, observe)
+    _check(looked)
+    machine = machine or this_machine()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    grouped = _grouped(data, looked, groups)
+    plan = plan_for(_wanted(data, looked, machine, hours, backbone), measure or _Measured(len(looked.classes), machine))
+    data = data if grouped is None else grouped
+    space.write_text(space_document(plan, target.name), encoding="utf-8")
+    study.write_text(study_document(plan, looked, data, machine, target.name, space), encoding="utf-8")
+    loaded = load_study(study)
+    described(loaded)  # as `check` does; a mistake here is a bug of this module
+    return Proposal(
+        study=study,
+        space=space,
+        groups=None if grouped is None else groups,
+        data=loaded.study.data,
+        looked=looked,
+        machine=machine,
+        plan=plan,
+    )
+
+
+def _check(looked: Looked) -> None:
+    """Look whether there is something to learn.
+
+    Raises:
+        DataError: one class, or nothing that can be read.
+    """
+    if len(looked.classes) < 2:
+        raise DataError(f"all images are of one class, {looked.classes[0]}; a network learns to tell two or more apart")
+    if looked.decoded and len(looked.unreadable) == looked.decoded:
+        path, why = next(iter(looked.unreadable.items()))
+        raise DataError(f"none of {looked.decoded:,} images can be read, e.g. {path}: {why}")
+
+
+def _wanted(data: Data, looked: Looked, machine: Machine, hours: float, backbone: str | None) -> Wanted:
+    """Return what the plan is made from; parts are as large as the study's `data` makes them."""
+    if data.split is not None:
+        held_out = data.split.validation
+        train, compared_on = looked.images * (1 - held_out - data.split.test), looked.images * held_out
+    else:
+        held_out = data.validation_fraction
+        train, compared_on = looked.parts["train"] * (1 - held_out), looked.parts["train"] * held_out
+    return Wanted(
+        looked=looked,
+        train_images=max(1, round(train)),
+        compared_on=max(1, round(compared_on)),
+        hours=hours,
+        concurrent=machine.concurrent,
+        backbone=backbone,
+    )
+
+
+def _grouped(data: Data, looked: Looked, file: Path) -> Data | None:
+    """Write a list with a group for each picture, where data in one piece holds near copies; return it as data.
+
+    A list of the user's own is left as it is.
+    """
+    if data.split is None or data.name != "imagefolder" or data.root is None or not looked.copies:
+        return None
+    group = {path: members[0] for members in looked.copies for path in members}
+    rows = [
+        (os.path.relpath(path, data.root), label, os.path.relpath(group.get(path, path), data.root))
+        for path, label in paths_of(data)
+    ]
+    write_groups(file, rows)
+    return Data(
+        name="imagelist",
+        root=data.root,
+        file=str(file.absolute()),
+        columns=Columns(group="group"),
+        split=data.split,
+        reading=data.reading,
+    )
+
+
+class _Measured:
+    """Networks of the space (SE in all blocks, connected in all stages) on a machine."""
+
+    def __init__(self, classes: int, machine: Machine) -> None:
+        self._classes, self._machine = classes, machine
+
+    def macs(self, rung: Rung) -> int:
+        """Return the multiply-adds of one image."""
+        return cost(connected(rung), rung.resolution, self._classes).macs
+
+    def throughput(self, rung: Rung) -> float:
+        """Train the network for a moment."""
+        return throughput(connected(rung), rung.resolution, self._classes, BATCH, self._machine.device)

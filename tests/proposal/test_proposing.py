@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from dcasearch.analysis.data import dangers, described
+from dcasearch.errors import DataError, UserError
+from dcasearch.proposal import Machine, Proposal, propose
+from dcasearch.proposal.document import in_words
+from dcasearch.space import load_study
+from tests.proposal.conftest import write_pictures
+from tests.proposal.test_plan import Constant
+
+CPU = Machine(0, "", 2)
+
+
+def proposed(photos: Path, target: Path, machine: Machine = CPU, **more: object) -> Proposal:
+    return propose(photos, target, hours=0.5, machine=machine, measure=Constant(5e10), **more)  # type: ignore[arg-type]
+
+
+def test_the_study_is_read_back_without_a_mistake_or_a_warning(photos: Path, tmp_path: Path) -> None:
+    proposal = proposed(photos, tmp_path / "new" / "animals")
+    assert proposal.study == tmp_path / "new" / "animals.yaml"
+    loaded = load_study(proposal.study)
+    assert not loaded.notes
+    assert not dangers(loaded.study, described(loaded))
+    assert loaded.study.name == "animals"
+    assert loaded.study.data.root == str(photos)
+    assert described(loaded).validation_images == 6
+    assert loaded.study.fidelities[0].trials == proposal.plan.trials
+    assert loaded.study.throughput == pytest.approx(proposal.plan.throughput, rel=0.01)
+    assert {point.architecture.backbone.name for point in loaded.space.walk()} == {"resnet18"}
+
+
+def test_every_line_of_the_study_fits_the_page(photos: Path, tmp_path: Path) -> None:
+    proposal = proposed(photos, tmp_path / "animals")
+    lines = proposal.study.read_text().splitlines() + proposal.space.read_text().splitlines()
+    assert max(len(line) for line in lines if "root:" not in line) <= 120
+    assert sum(line.lstrip().startswith("#") for line in lines) > 8
+
+
+def test_copies_of_a_picture_are_kept_together_by_a_list(photos: Path, tmp_path: Path) -> None:
+    Image.open(photos / "cat" / "003.jpg").save(photos / "cat" / "copy.png")
+    proposal = proposed(photos, tmp_path / "animals")
+    assert proposal.groups == tmp_path / "animals_images.csv"
+    rows = list(csv.DictReader(proposal.groups.read_text().splitlines()))
+    assert len(rows) == 31
+    of = {row["path"]: row["group"] for row in rows}
+    assert of["cat/copy.png"] == of["cat/003.jpg"] == "cat/003.jpg"
+    assert len(set(of.values())) == 30
+    loaded = load_study(proposal.study)
+    assert loaded.study.data.columns.group == "group"
+    assert described(loaded).classes == 2
+
+
+def test_names_that_yaml_would_read_otherwise_come_back_as_they_are(tmp_path: Path) -> None:
+    folder = tmp_path / "my: #photos 'é'"
+    write_pictures(folder, {"yes": 8, "007": 8})
+    proposal = proposed(folder, tmp_path / "odd")
+    loaded = load_study(proposal.study)
+    assert loaded.study.data.root == str(folder)
+
+
+def test_several_gpus_are_used_through_ray(photos: Path, tmp_path: Path) -> None:
+    loaded = load_study(proposed(photos, tmp_path / "animals", Machine(2, "NVIDIA X", 16)).study)
+    assert (loaded.study.executor.name, loaded.study.executor.max_concurrent) == ("ray", 2)
+    assert loaded.study.executor.resources["proxy"].gpu == 1
+    assert loaded.study.data.workers == 8
+
+
+def test_nothing_is_overwritten_and_nothing_half_written(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "animals_space.yaml").write_text("mine")
+    with pytest.raises(UserError, match=r"animals_space\.yaml would be overwritten"):
+        proposed(photos, tmp_path / "animals")
+    assert not (tmp_path / "animals.yaml").exists()
+    with pytest.raises(UserError, match="is no name of a study"):
+        proposed(photos, tmp_path / "7 animals")
+    with pytest.raises(UserError, match="not a backbone"):
+        proposed(photos, tmp_path / "other", backbone="vgg")
+    assert not (tmp_path / "other.yaml").exists()
+
+
+def test_one_class_and_images_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "one", {"cat": 5})
+    with pytest.raises(DataError, match="all images are of one class, cat"):
+        proposed(tmp_path / "one", tmp_path / "a")
+    for name in ("cat", "dog"):
+        (tmp_path / "none" / name).mkdir(parents=True)
+        for n in range(5):
+            (tmp_path / "none" / name / f"{n}.jpg").write_bytes(b"x")
+    with pytest.raises(DataError, match="none of 10 images can be read"):
+        proposed(tmp_path / "none", tmp_path / "b")
+
+
+def test_lengths_of_time_are_words() -> None:
+    assert [in_words(hours) for hours in (0.001, 0.5, 1.9, 3.25, 60)] == [
+        "1 minute",
+        "30 minutes",
+        "114 minutes",
+        "3.2 hours",
+        "2.5 days",
+    ]
