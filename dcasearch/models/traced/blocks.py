@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import fx, nn
 
 from dcasearch.errors import ArchitectureError
-from dcasearch.models.traced.residuals import Addition, Ancestors, additions_of, convolutions, is_spatial
+from dcasearch.models.traced.residuals import Addition, Ancestors, additions_of, convolutions, is_addition, is_spatial
 from dcasearch.models.traced.shapes import SIZE, Maps
 from dcasearch.models.traced.tracing import ROOT, owner, stack_of
 
@@ -31,6 +31,8 @@ _COVERED = 0.5
 """Share of the k x k convolutions that must stand in blocks."""
 _MANY_STAGES = 0.6
 """Stages for one block above which a change of channels begins no stage: ReXNet's channels grow with each block."""
+_TOKENS = 3
+"""Axes of a sequence of tokens."""
 _FEW = 4
 """Networks of fewer blocks have as many stages as they say."""
 
@@ -228,6 +230,10 @@ def _chain(sight: Sight) -> Iterator[Block]:
     Raises:
         ArchitectureError: the network has residual blocks, but without such convolutions.
     """
+    if any(is_addition(node) and len(sight.maps.shapes.get(node, ())) == _TOKENS for node in sight.graph.nodes):
+        raise ArchitectureError(
+            "the network has no blocks for attention: its residual blocks add tokens, not maps", ("backbone", "name")
+        )
     if any(not addition.on_branch.spatial for addition in sight.additions):
         raise ArchitectureError(
             "the network has no blocks for attention: its residual blocks have no k x k convolution",

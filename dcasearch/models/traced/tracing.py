@@ -67,7 +67,8 @@ def trace(network: nn.Module, *, library: str) -> fx.Graph:
         library: that it comes from.
 
     Raises:
-        ArchitectureError: it cannot be traced, or it computes otherwise in training mode than in evaluation mode.
+        ArchitectureError: it cannot be traced, makes tensors of its own when it runs, or computes otherwise in training
+            mode than in evaluation mode.
     """
     root = Root(network)
     was = network.training
@@ -77,6 +78,11 @@ def trace(network: nn.Module, *, library: str) -> fx.Graph:
         root.train(mode)
         graphs.append(_traced(root, whole, library))
     root.train(was)
+    constant = next((n.target for n in graphs[1].nodes if n.op == "get_attr" and not n.target.startswith(ROOT)), None)
+    if constant is not None:
+        raise ArchitectureError(
+            f"the network makes a tensor when it runs ({constant}), which a trace would fix", ("backbone", "name")
+        )
     trained, evaluated = map(_listed, graphs)
     if trained != evaluated:
         one, other = next((a, b) for a, b in zip(trained, evaluated, strict=False) if a != b)

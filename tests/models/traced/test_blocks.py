@@ -173,6 +173,24 @@ def test_convolutions_in_stem_and_downsampling_alone_are_an_error() -> None:
         found_in(Network(nn.Conv2d(8, 8, 3, padding=1), Pooling()))
 
 
+class Tokens(nn.Module):
+    """A network that makes tokens of its first convolution's map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.mixing, self.head = nn.Conv2d(3, 8, 4, 4), nn.Linear(8, 8), nn.Linear(8, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.patches(images).flatten(2).transpose(1, 2)
+        y: Tensor = self.head((tokens + self.mixing(tokens)).mean(1))
+        return y
+
+
+def test_residual_blocks_of_tokens_are_an_error() -> None:
+    with pytest.raises(ArchitectureError, match="its residual blocks add tokens, not maps"):
+        found_in(Tokens())
+
+
 def test_a_network_without_convolutions_is_an_error() -> None:
     with pytest.raises(ArchitectureError, match="no convolutions"):
         found_in(nn.Sequential(nn.Flatten(2), nn.AdaptiveAvgPool1d(4), nn.Flatten(1)))

@@ -93,6 +93,23 @@ def test_a_network_that_computes_otherwise_in_training_mode_is_refused() -> None
         trace(Modal(), library="torchvision")
 
 
+class Counting(nn.Module):
+    """A network that makes a tensor when it runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, CLASSES, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        y: Tensor = self.convolution(images).mean((2, 3)) + torch.arange(CLASSES)
+        return y
+
+
+def test_a_network_that_makes_a_tensor_when_it_runs_is_refused() -> None:
+    with pytest.raises(ArchitectureError, match="makes a tensor when it runs"):
+        trace(Counting(), library="torchvision")
+
+
 class Conditional(nn.Module):
     """A layer that no trace passes through."""
 
