@@ -15,8 +15,6 @@ from dcasearch.errors import ArchitectureError, nearest
 
 _WITH_AUXILIARY_HEADS = ("googlenet", "inception_v3")
 """torchvision's networks that return more than logits in training mode, unless they are told otherwise."""
-_NOT_ON_META = ("regnet",)
-"""Families of torchvision whose constructor computes numbers with tensors, so that it needs memory for them."""
 
 
 def version_of(library: str) -> str:
@@ -68,14 +66,20 @@ def build(library: str, model: str, arguments: Mapping[str, Any], classes: int) 
         ArchitectureError: the library is missing, has no such network, or refuses the arguments.
     """
     check_model(library, model)
-    meta = torch.get_default_device().type == "meta"
-    on_cpu = meta and library == "torchvision" and model.startswith(_NOT_ON_META)
-    with torch.device("cpu" if on_cpu else torch.get_default_device()):
-        try:
-            network: nn.Module = _BUILDERS[library](model, dict(arguments), classes)
-        except TypeError as error:  # an argument that the constructor does not have
-            raise ArchitectureError(f"{library}/{model}: {error}", ("backbone", "arguments")) from error
-    return network.to("meta") if on_cpu else network
+    if torch.get_default_device().type != "meta":
+        return _built(library, model, arguments, classes)
+    try:
+        return _built(library, model, arguments, classes)
+    except (NotImplementedError, RuntimeError):  # the constructor computes numbers with tensors, which need memory
+        with torch.device("cpu"):
+            return _built(library, model, arguments, classes).to("meta")
+
+
+def _built(library: str, model: str, arguments: Mapping[str, Any], classes: int) -> nn.Module:
+    try:
+        return _BUILDERS[library](model, dict(arguments), classes)
+    except TypeError as error:  # an argument that the constructor does not have
+        raise ArchitectureError(f"{library}/{model}: {error}", ("backbone", "arguments")) from error
 
 
 def _timm(model: str, arguments: dict[str, Any], classes: int) -> nn.Module:

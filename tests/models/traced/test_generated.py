@@ -184,6 +184,17 @@ def test_messages_reach_later_blocks() -> None:
     assert not torch.equal(model(images()), before)
 
 
+@pytest.mark.slow
+@needs_timm
+@pytest.mark.parametrize("topology", ["chain", "dense", "tree"])
+def test_in_hrnet_a_connection_joins_blocks_of_one_branch_only(topology: str) -> None:
+    said = {"backbone": {"name": "timm/hrnet_w18_small"}, "attention": {"name": "se"}}
+    network = Architecture.parse({**said, "connections": {"topology": topology}}).network
+    ends = [(network.nodes[edge.source].layout, network.nodes[edge.target].layout) for edge in network.edges]
+    assert ends
+    assert all((one.channels, one.scale) == (other.channels, other.scale) for one, other in ends)
+
+
 @needs_timm
 def test_without_a_head_the_maps_are_the_same() -> None:
     model = copy.deepcopy(model_of(TINY)).eval()
