@@ -19,6 +19,7 @@ ROWS = [
     *(("timm/test_byobnet", kind, 64) for kind in KINDS if kind != "none"),
     *(("timm/test_mambaout", kind, 100) for kind in ("cbam", "sk", "bam")),
     ("timm/vgg11", "cbam", 75),
+    pytest.param("timm/inception_v4", "cbam", 107, marks=pytest.mark.slow),
     *(
         pytest.param(name, kind, 128 if "hrnet" in name else 107, marks=pytest.mark.slow)
         for name in (
