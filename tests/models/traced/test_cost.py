@@ -24,7 +24,6 @@ ROWS = [
         pytest.param(name, kind, 128 if "hrnet" in name else 107, marks=pytest.mark.slow)
         for name in (
             "timm/inception_v3",
-            "timm/inception_v4",
             "timm/densenet121",
             "timm/hrnet_w18_small",
             "torchvision/googlenet",
