@@ -43,6 +43,8 @@ class Assignment:
     """Of parameters, batch order, augmentation and dropout."""
     task: str = CLASSIFICATION.name
     """What is learned, an entry of `dcasearch.metrics.TASKS`."""
+    metrics: tuple[str, ...] = ()
+    """What is measured beside the task's own metrics (`Study.further_metrics`)."""
     detector: Detector | None = None
     """What stands on the network, where the task is detection."""
     start: Start | None = None
@@ -82,6 +84,8 @@ class Assignment:
         }
         if self.task != CLASSIFICATION.name:  # left out, so that records made before there were others stay
             meaning["task"] = self.task
+        if self.metrics:  # a record without them cannot serve who asks for them
+            meaning["metrics"] = sorted(self.metrics)
         if self.detector is not None:
             meaning["detector"] = self.detector.meaning()
         if self.start is not None:
@@ -97,6 +101,8 @@ class Assignment:
         if fidelity.score == "synflow":  # which sees no image
             return {"score": fidelity.score, "resolution": fidelity.resolution} | self._classifier()
         seen = fidelity.recipe.model_dump(mode="json", include={"batch_size", "augmentation"})
+        if fidelity.recipe.sampling != "uniform":  # left out, so that records made before there were others stay
+            seen["sampling"] = fidelity.recipe.sampling
         chosen = fidelity.model_dump(include={"score", "batches", "resolution", "train_fraction"})
         return chosen | seen | self._numerics() | self._classifier()
 

@@ -37,6 +37,8 @@ def meaning_of(study: Study, space: Space, data: DataInfo) -> dict[str, Any]:
         meaning["task"] = study.task
     if study.detector is not None:
         meaning["detector"] = study.detector.meaning()
+    if study.further_metrics:  # they are in the keys of all its trainings
+        meaning["metrics"] = sorted(study.further_metrics)
     if study.constraints or any(map(is_cost, study.objectives)):
         meaning["resolution of params and macs"] = study.fidelities[-1].resolution
     meaning["seed of sampled trials"] = study.fidelities[0].seeds[0]
@@ -105,7 +107,9 @@ def _completed(stored: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, A
     """Return a stored meaning with the defaults of the fields that did not exist when it was stored."""
     fidelities = {path.split(".")[1] for path in stored if path.startswith("fidelities.")}
     completed = {path: _filled(value, _default(path)) for path, value in stored.items()}
-    for path in new.keys() - stored.keys():
+    if "metrics" in new:
+        completed.setdefault("metrics", [])  # which a study that asks for none does not say
+    for path in new.keys() - stored.keys() - {"metrics"}:
         # Such a study drew as torchvision. It goes on with either: `small` gives its later trainings other keys.
         default = new[path] if path.endswith(".recipe.classifier_init") else _default(path)
         if default is not _NEW and path.split(".")[1] in fidelities:

@@ -113,8 +113,8 @@ def _share(name: str, label: str) -> Metric:
     )
 
 
-def _precision(name: str, label: str, *, beside_headline: bool = False) -> Metric:
-    """Return one of COCO's numbers, a percentage that counts no images, so its noise is not binomial."""
+def _percentage(name: str, label: str, *, beside_headline: bool = False) -> Metric:
+    """Return a percentage that is no share of the evaluation images, so its noise is not binomial."""
     return dataclasses.replace(_share(name, label), share=False, beside_headline=beside_headline)
 
 
@@ -122,21 +122,27 @@ for _metric in (
     _share("top1", "top-1"),
     _share("top5", "top-5"),
     Metric(name="loss", label="loss", known="each epoch", direction="minimize", digits=".4f"),
+    _percentage("balanced_accuracy", "balanced accuracy", beside_headline=True),
+    _percentage("macro_f1", "macro F1", beside_headline=True),
+    _percentage("auroc", "AUROC", beside_headline=True),
+    dataclasses.replace(
+        _percentage("calibration_error", "calibration error", beside_headline=True), direction="minimize"
+    ),
     Metric(name="params", label="parameters", known="before training", lowest=0, computed_by=_COUNTED),
     Metric(name="macs", label="multiply-adds", known="before training", lowest=0, computed_by=_COUNTED),
     Metric(name="score", label="score", known="without training", direction="maximize", digits=".6g"),
-    _precision("ap", "AP"),
-    _precision("ap50", "AP50", beside_headline=True),
-    _precision("ap75", "AP75", beside_headline=True),
-    _precision("ap_small", "AP small"),
-    _precision("ap_medium", "AP medium"),
-    _precision("ap_large", "AP large"),
-    _precision("ar1", "AR1"),
-    _precision("ar10", "AR10"),
-    _precision("ar100", "AR100"),
-    _precision("ar_small", "AR small"),
-    _precision("ar_medium", "AR medium"),
-    _precision("ar_large", "AR large"),
+    _percentage("ap", "AP"),
+    _percentage("ap50", "AP50", beside_headline=True),
+    _percentage("ap75", "AP75", beside_headline=True),
+    _percentage("ap_small", "AP small"),
+    _percentage("ap_medium", "AP medium"),
+    _percentage("ap_large", "AP large"),
+    _percentage("ar1", "AR1"),
+    _percentage("ar10", "AR10"),
+    _percentage("ar100", "AR100"),
+    _percentage("ar_small", "AR small"),
+    _percentage("ar_medium", "AR medium"),
+    _percentage("ar_large", "AR large"),
 ):
     register_metric(_metric)
 
@@ -154,6 +160,8 @@ class TaskMetrics:
     """The first is the headline: what views compare, and what chooses the best epoch."""
     implementation: str
     """`module:class`, a `dcasearch.training.tasks.LearningTask`; imported when something is trained."""
+    further: tuple[str, ...] = ()
+    """What the task measures only where a study asks for it: each takes time, and older records lack it."""
     outputs: int | None = None
     """Outputs of the network; None: one per class."""
     finds_boxes: bool = False
@@ -166,8 +174,18 @@ class TaskMetrics:
 
     @property
     def others(self) -> tuple[Metric, ...]:
-        """The further metrics."""
+        """The metrics that are always measured beside the headline metric."""
         return tuple(METRICS[name] for name in self.metrics[1:])
+
+    @property
+    def measurable(self) -> tuple[str, ...]:
+        """Names of all metrics that a study of the task may ask for."""
+        return (*self.metrics, *self.further)
+
+    def asked_for(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return which of some metrics are measured only because they are asked for, in the table's order."""
+        asked = set(names)
+        return tuple(name for name in self.further if name in asked)
 
     def width(self, classes: int) -> int:
         """Return the number of the network's outputs for data of so many classes."""
@@ -191,6 +209,7 @@ CLASSIFICATION = register_task(
     TaskMetrics(
         name="classification",
         metrics=("top1", "top5", "loss"),
+        further=("balanced_accuracy", "macro_f1", "auroc", "calibration_error"),
         implementation="dcasearch.training.tasks.classification:Classification",
     )
 )
@@ -211,13 +230,19 @@ DETECTION = register_task(
 
 
 def headline_of(names: Iterable[str]) -> Metric:
-    """Return the headline among the metrics of one record: its task's first metric, or the score."""
+    """Return the headline among the metrics of one record or event: its task's first metric, or the score.
+
+    An event of a study that is led by a further metric of its task has that one alone.
+    """
     known = set(names)
     for task in TASKS.values():
         if task.metrics[0] in known:
             return task.headline
     if SCORE.name in known:
         return SCORE
+    for task in TASKS.values():
+        for name in task.asked_for(known):
+            return METRICS[name]
     raise ValueError(f"no task measures {', '.join(sorted(known)) or 'nothing'}")
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from dcasearch.artifacts import open_artifacts
 from dcasearch.config.data_set import Data
-from dcasearch.config.study import Executor, Fidelity, Promotion, Pruner, Stop, Study
+from dcasearch.config.study import Executor, Fidelity, Final, Promotion, Pruner, Stop, Study
 from dcasearch.errors import StudyFailed
 from dcasearch.metrics import TASKS
 from dcasearch.search.work import Observer
@@ -94,7 +94,7 @@ def shrunk(study: Study, folder: Path) -> Study:
     changes: dict[str, Any] = {
         "data": _data(study, folder),
         "fidelities": tuple(levels),
-        "final": None if study.final is None else study.final.model_copy(update={"seeds": study.final.seeds[:1]}),
+        "final": None if study.final is None else Final(seeds=study.final.seeds[:1]),  # the made-up data is not divided
         "executor": Executor(),
         "stop": Stop(),
         "constraints": {},

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from dcasearch.analysis.announcing import facts_of, plan_events, pruning_of, run_event
-from dcasearch.analysis.data import as_begun, dangers, described
+from dcasearch.analysis.data import as_begun, dangers, described, split_fingerprints
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import open_artifacts
 from dcasearch.config.study import Fidelity
@@ -26,16 +26,16 @@ from dcasearch.errors import StudyFailed, TimeOver
 from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.executors import Executor, open_executor
 from dcasearch.meaning import check_unchanged, meaning_of
-from dcasearch.metrics import SCORE, TASKS
 from dcasearch.search.claims import Claims
 from dcasearch.search.costing import Costs, costs_of
 from dcasearch.search.ledger import Ledger
+from dcasearch.search.objectives import headline_at
 from dcasearch.search.parents import WithParents
 from dcasearch.search.pipeline import Phase, Pipeline
 from dcasearch.search.planning import Promoter, Racer, plan_grid, plan_users
 from dcasearch.search.requests import Requests
 from dcasearch.search.retention import Disk
-from dcasearch.search.roles import Roles
+from dcasearch.search.roles import Roles, release_moved
 from dcasearch.search.stopping import out_of_time
 from dcasearch.search.trials import Trials
 from dcasearch.search.winner import Winner, winner_of
@@ -113,7 +113,8 @@ class _Run:
         self.artifacts = open_artifacts(self.study.artifacts)
         self.data = data or described(loaded)
         self.costs = Costs(store, self.study.fidelities[-1].resolution, self.data.classes, costs_of(self.study))
-        self.disk = Disk(self.study, self.store, self.artifacts, self.data.fingerprint)
+        self.split_fingerprints = split_fingerprints(self.study, self.data)
+        self.disk = Disk(self.study, self.store, self.artifacts, self.data.fingerprint, self.split_fingerprints)
         self.requests = Requests(store, self.study.name, observe)
         self.started = datetime.now().astimezone()
         self.stopped: str | None = None
@@ -183,6 +184,7 @@ class _Run:
         # As it is resolved, without the storage's URL, which may hold a password.
         source = None if self.data.source is None else self.data.source.model_dump(mode="json")
         self.store.put_study(self.study.name, meaning, self.study.model_dump_json(exclude={"storage"}), source)
+        release_moved(self.store, self.study.name, self.split_fingerprints)
 
     def _baselines(self) -> list[tuple[str, Architecture]]:
         return [(b.name, b.architecture) for b in self.space.baselines(self.study.baselines)]
@@ -219,6 +221,7 @@ class _Run:
             artifacts=self.artifacts,
             observe=self.observe,
             out_of_time=self._out_of_time,
+            split_fingerprints=self.split_fingerprints if role == "final" else {},
         )
         return self._with_parents(source, fidelity)
 
@@ -287,7 +290,7 @@ class _Run:
     def _begin_search(self, ledger: Ledger) -> None:
         """Say how many trials there will be, and what is known of those that ended already."""
         counts: dict[str, Value] = {str(s): n for s, n in Counter(t.state for t in ledger.trials.values()).items()}
-        metric = SCORE if ledger.fidelity.kind == "zero_cost" else TASKS[self.study.task].headline
+        metric = headline_at(self.study, ledger.fidelity)
         curves = self.store.curves([t.evaluation for t in ledger.complete() if t.evaluation is not None], metric.name)
         if curves:
             counts["best"] = max((curve[-1] for curve in curves.values()), key=lambda value: metric.sign * value)

@@ -17,7 +17,16 @@ def test_a_task_survives_the_way_to_another_process() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"resolution": 32}, {"epochs": 4}, {"train_fraction": 0.5}, {"recipe": {"lr": 0.2}}, {"seed": 1}]
+    "change",
+    [
+        {"resolution": 32},
+        {"epochs": 4},
+        {"train_fraction": 0.5},
+        {"recipe": {"lr": 0.2}},
+        {"seed": 1},
+        {"recipe": {"class_weights": "balanced"}},
+        {"recipe": {"sampling": "balanced"}},
+    ],
 )
 def test_whatever_changes_the_training_changes_its_key(change: dict[str, Any]) -> None:
     assert make_assignment(**change).key != make_assignment().key
@@ -31,10 +40,21 @@ def test_whatever_changes_the_training_changes_its_key(change: dict[str, Any]) -
         {"seeds": (1, 2)},
         {"pruner": {"name": "median"}},
         {"recipe": {"nesterov": True}},
+        {"recipe": {"class_weights": "none", "sampling": "uniform"}},
     ],
 )
 def test_what_does_not_change_the_training_leaves_its_key(change: dict[str, Any]) -> None:
     assert make_assignment(**change).key == make_assignment().key
+
+
+def test_further_metrics_are_in_the_key_where_there_are_any_whatever_their_order() -> None:
+    usual = make_assignment()
+    asked = dataclasses.replace(usual, metrics=("macro_f1", "auroc"))
+    assert asked.key != usual.key
+    assert dataclasses.replace(usual, metrics=("auroc", "macro_f1")).key == asked.key
+    assert asked.key.id == "f3d0b27e18552ff4"
+    zero_cost = make_assignment(kind="zero_cost", score="snip", epochs=1)
+    assert dataclasses.replace(zero_cost, metrics=("auroc",)).key == zero_cost.key
 
 
 def scored(**changes: Any) -> EvaluationKey:
@@ -44,14 +64,21 @@ def scored(**changes: Any) -> EvaluationKey:
 
 @pytest.mark.parametrize(
     "change",
-    [{"score": "naswot"}, {"batches": 2}, {"resolution": 32}, {"train_fraction": 0.5}, {"recipe": {"batch_size": 8}}],
+    [
+        {"score": "naswot"},
+        {"batches": 2},
+        {"resolution": 32},
+        {"train_fraction": 0.5},
+        {"recipe": {"batch_size": 8}},
+        {"recipe": {"sampling": "balanced"}},
+    ],
 )
 def test_whatever_changes_a_score_changes_its_key(change: dict[str, Any]) -> None:
     assert scored(**change) != scored()
 
 
 def test_a_score_does_not_depend_on_how_networks_are_trained_nor_synflow_on_the_images() -> None:
-    assert scored(recipe={"lr": 3.0, "ema": 0.9}) == scored()
+    assert scored(recipe={"lr": 3.0, "ema": 0.9, "class_weights": "balanced"}) == scored()
     assert scored(score="synflow", train_fraction=0.5, recipe={"batch_size": 8}) == scored(score="synflow")
 
 
@@ -76,6 +103,8 @@ def test_the_defaults_of_a_recipe_are_settled() -> None:
         "accumulate": 1,
         "mixup": 0.0,
         "cutmix": 0.0,
+        "class_weights": "none",
+        "sampling": "uniform",
         "cuda_graphs": False,
         "optimizer": "sgd",
         "classifier_init": "small",

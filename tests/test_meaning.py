@@ -32,8 +32,10 @@ def meaning(**changes: Any) -> dict[str, Any]:
         {"executor": {"max_concurrent": 8, "retries": 0}},
         {"stop": {"wall_hours": 3}},
         {"final": {"seeds": [5]}},
+        {"final": {"splits": 3}},
         {"keep_weights": 1, "baselines": True, "storage": "sqlite:///other.db", "artifacts": "elsewhere"},
         {"enqueue": [{"attention.reduction": 8}]},
+        {"metrics": ["top1"]},
     ],
 )
 def test_what_leaves_values_as_they_are_may_change(changes: dict[str, Any]) -> None:
@@ -51,6 +53,9 @@ def test_what_leaves_values_as_they_are_may_change(changes: dict[str, Any]) -> N
         ({}, {"on_duplicate": "new_seed"}),
         ({}, {"sampler": {"name": "tpe", "seed": 0}}),
         (COSTLY, {**COSTLY, "fidelities": [PROXY, FULL]}),
+        ({}, {"metrics": ["auroc"]}),
+        ({"metrics": ["auroc"]}, {}),
+        ({"metrics": ["auroc"]}, {"metrics": ["macro_f1", "auroc"]}),
         (COSTLY, {"objectives": {"macs": "minimize", "top1": "maximize"}}),
     ],
 )

@@ -43,7 +43,7 @@ def test_a_task_measures_what_its_entry_says(task: str) -> None:
     from dcasearch.config.recipe import Recipe
 
     assert isinstance(learning_task(task, Recipe()), LearningTask)
-    assert all(METRICS[name].known == "each epoch" for name in TASKS[task].metrics)
+    assert all(METRICS[name].known == "each epoch" for name in TASKS[task].measurable)
     assert TASKS[task].objective == {TASKS[task].metrics[0]: TASKS[task].headline.direction}
 
 
@@ -58,6 +58,8 @@ def test_a_cost_is_computed_by_the_function_that_its_entry_names(name: str) -> N
 
 def test_the_headline_is_the_first_metric_of_the_task_whose_it_is() -> None:
     assert headline_of(["loss", "top5", "top1"]) is METRICS["top1"]
+    assert headline_of(["macro_f1", "top1"]) is METRICS["top1"]
+    assert headline_of(["macro_f1", "params"]) is METRICS["macro_f1"]
     assert headline_of(["score"]) is SCORE
     with pytest.raises(ValueError, match="no task measures something"):
         headline_of(["something"])

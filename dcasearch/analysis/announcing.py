@@ -14,8 +14,7 @@ from dcasearch.analysis.parents import constant_parents, parents_trained
 from dcasearch.architecture.words import aspects_of
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.data import DataInfo
-from dcasearch.metrics import SCORE, TASKS
-from dcasearch.search.objectives import objectives_at
+from dcasearch.search.objectives import headline_at, objectives_at
 from dcasearch.search.pruning import keeps, rungs
 from dcasearch.search.work import Event
 from dcasearch.space import Space, count_distinct, size
@@ -65,7 +64,7 @@ def facts_of(study: Study, fidelity: Fidelity, data: DataInfo) -> dict[str, Valu
         "epochs": fidelity.epochs,
         "rungs": "",
         "keeps": None,
-        "metric": (SCORE if scored else TASKS[study.task].headline).name,
+        "metric": headline_at(study, fidelity).name,
         "objectives": ", ".join(f"{metric}: {way}" for metric, way in objectives_at(study, fidelity).items()),
         "images": None if scored else train + data.validation_images,
         "work": None if scored else float((_PASSES * train + data.validation_images) * fidelity.resolution**2),

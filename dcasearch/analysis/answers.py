@@ -19,7 +19,7 @@ class Against:
     lead: str
     """The network minus the baseline with its margin, e.g. `+1.39 ± 3.9`; empty where the baseline is not trained."""
     counts: str
-    """Whether the lead counts: `yes`, `no`, `needs 3 seeds`, …"""
+    """Whether the lead counts: `yes`, `no`, `needs 3 seeds`, `needs 3 splits`, …"""
 
 
 @dataclass(frozen=True, kw_only=True)

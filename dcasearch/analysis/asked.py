@@ -99,9 +99,10 @@ def _budget(study: Study) -> str:
     steps = [_step(fidelity) for fidelity in study.fidelities]
     if study.final is not None:
         seeds = len(study.final.seeds)
-        steps.append(
-            f"the chosen network and its baselines anew with {seeds} fresh seed{'s' * (seeds > 1)} on the test images"
-        )
+        where = "the test images"
+        if study.final.splits > 1:
+            where = f"the test images of {study.final.splits} splits of the data"
+        steps.append(f"the chosen network and its baselines anew with {seeds} fresh seed{'s' * (seeds > 1)} on {where}")
     return f"Budget: {'; then '.join(steps)}."
 
 

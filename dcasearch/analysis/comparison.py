@@ -11,7 +11,7 @@ from dcasearch.analysis.power import Difference, difference
 from dcasearch.analysis.references import Referred
 from dcasearch.analysis.standing import load_study_of
 from dcasearch.architecture.words import difference_of, sentence_of
-from dcasearch.metrics import Metric
+from dcasearch.metrics import METRICS, Metric
 from dcasearch.store import Store
 
 
@@ -44,15 +44,25 @@ def compare_networks(store: Store | None, referred: Sequence[Referred]) -> list[
         store: Their database; None where none has trainings.
         referred: The networks, at least one.
     """
-    first, *others = [_measured(store, one, referred[0]) for one in referred]
+    led_by = _led_by(store, referred)
+    first, *others = [_measured(store, one, referred[0], led_by) for one in referred]
     pairs = zip(others, referred[1:], strict=True)
     return [first, *(_told_apart(store, first, one, (referred[0], of), len(others)) for one, of in pairs)]
 
 
-def _measured(store: Store | None, one: Referred, first: Referred) -> ComparedNetwork:
+def _led_by(store: Store | None, referred: Sequence[Referred]) -> Metric | None:
+    """Return what the one study compares by that all networks are of; None where they are of several, or of none."""
+    studies = {one.study for one in referred}
+    study = studies.pop() if len(studies) == 1 else None
+    return None if store is None or study is None else load_study_of(store, study).headline
+
+
+def _measured(store: Store | None, one: Referred, first: Referred, led_by: Metric | None) -> ComparedNetwork:
     records = {} if store is None else store.evaluations(one.evaluations.values())
     last = {seed: records[id].last for seed, id in sorted(one.evaluations.items()) if id in records}
     headline = next((epoch.headline for epoch in last.values()), None)
+    if led_by is not None and last and all(led_by.name in epoch.values for epoch in last.values()):
+        headline = led_by
     return ComparedNetwork(
         name=one.name,
         architecture_id=one.architecture.id,
@@ -71,6 +81,6 @@ def _told_apart(
     if store is None or study is None or not together or not first.values or not one.values:
         return one
     power = powers_of(load_study_of(store, study), store).get(str(fidelity))
-    if power is None:
+    if power is None or first.headline is not METRICS[power.metric]:
         return one
     return replace(one, difference=difference(power, first.values, one.values, comparisons))

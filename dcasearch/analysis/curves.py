@@ -9,7 +9,6 @@ from dcasearch.analysis.networks import Records
 from dcasearch.analysis.standing import FidelityStanding, Standing
 from dcasearch.config.study import Fidelity
 from dcasearch.evaluation import Evaluation
-from dcasearch.metrics import TASKS
 from dcasearch.search.pruning import rungs
 from dcasearch.trial import State
 
@@ -78,7 +77,7 @@ def curves_of(standing: Standing, records: Records) -> tuple[LearningCurves, ...
 
 def _curves(standing: Standing, fidelity: FidelityStanding, level: Fidelity, records: Records) -> LearningCurves:
     steps = tuple(rungs(level.pruner, level.epochs))
-    metric = level.pruner.metric if steps else TASKS[standing.study.task].headline.name
+    metric = level.pruner.metric if steps else standing.study.headline.name
 
     def curve(name: str, evaluation: str | None, epochs: int, *, pruned: bool = False) -> LearningCurve | None:
         record = records.evaluations.get(evaluation or "")

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import math
+import shlex
 from collections.abc import Iterator
 from itertools import islice
 
+import yaml
+
+from dcasearch.analysis.paired import Z
+from dcasearch.analysis.resampling import half_width, splits_of
+from dcasearch.config.data_set import Data
 from dcasearch.config.document import KeyPath
 from dcasearch.config.starts import read_start
-from dcasearch.config.study import Fidelity, Resources, Study
+from dcasearch.config.study import Fidelity, Final, Resources, Study
 from dcasearch.data import DataInfo, describe
+from dcasearch.data.sets import open_whole
 from dcasearch.errors import ConfigError, DataError, Problem, UserError
 from dcasearch.space import LoadedStudy
 from dcasearch.store import Store
 
 _MULTIPLE = 8
 """Sizes are proposed in such steps."""
+_WIDE = 5.0
+"""Points: two good networks seldom differ by more, so a wider interval says little of any network."""
+_PROPOSED_SPLITS = 10
+"""More make an interval little narrower: the splits share images."""
 _SQUARE = 256 / 224
 """Of the prepared size to the resolution, at which evaluation reads about as many pixels as it shows."""
 
@@ -52,6 +64,28 @@ def described(loaded: LoadedStudy) -> DataInfo:
     if problems:
         raise ConfigError(problems)
     return info
+
+
+def split_fingerprints(study: Study, info: DataInfo) -> dict[int, str]:
+    """Return by seed the fingerprint of the data of the final trainings; lists files where there are several splits.
+
+    Args:
+        study: The study.
+        info: Of its data, which is the first split.
+
+    Raises:
+        DataError: a split has an empty part.
+    """
+    if study.final is None:
+        return {}
+    known = {study.data.split_seed: info.fingerprint}
+    found: dict[int, str] = {}
+    for seed in study.final.seeds:
+        data = study.data_of_final(seed)
+        if data.split_seed not in known:
+            known[data.split_seed] = describe(data).fingerprint
+        found[seed] = known[data.split_seed]
+    return found
 
 
 def _boxes(study: Study, info: DataInfo) -> Iterator[tuple[KeyPath, str]]:
@@ -92,16 +126,65 @@ def _starts(loaded: LoadedStudy) -> Iterator[tuple[KeyPath, str]]:
                 return
 
 
-def advice(study: Study, info: DataInfo) -> str | None:
+def advice(loaded: LoadedStudy, info: DataInfo) -> str | None:
     """Return what to do for faster data, or None where it is fast."""
     if not info.encoded:
         return None
-    size = proposed_size(max(fidelity.resolution for fidelity in study.fidelities))
-    gigabytes = info.encoded * 3 * size**2 / 1e9
+    study = loaded.study
+    size = size_for(study)
+    images = sum(len(part.labels) for part in open_whole(study.data).parts)  # all classes are prepared
+    gigabytes = images * 3 * size**2 / 1e9
+    command = f"dcasearch data prepare {shlex.quote(str(loaded.path))} --out DIR"
     return (
-        "the images are decoded anew in every epoch; "
-        f"`dcasearch data prepare {study.data.root} --size {size} --out DIR` does it once ({gigabytes:,.1f} GB), and "
-        "`data.root: DIR` reads it several times as fast; its values do not compare with those of the original images"
+        f"the images are decoded anew in every epoch; `{command}` decodes them once, at {size} pixels "
+        f"({gigabytes:,.1f} GB). Then `data: {prepared_data(study.data, 'DIR')}` reads them several times as fast; the "
+        "values do not compare with those of the original images"
+    )
+
+
+def prepared_data(data: Data, folder: str) -> str:
+    """Return what a study says of its data once they are prepared: YAML on one line.
+
+    Args:
+        data: what it says of the original images.
+        folder: where the prepared ones lie.
+    """
+    elsewhere = {"name", "root", "file", "columns", "reading"}
+    kept = data.model_dump(mode="json", exclude_defaults=True, exclude=elsewhere)
+    if data.split is not None:
+        kept["split"] = data.split.model_dump()
+        kept.pop("validation_fraction", None)  # it follows from the split
+    said = {"name": "imagenet" if data.name == "imagenet" else "imagefolder", "root": folder, **kept}
+    return yaml.safe_dump(said, default_flow_style=True, sort_keys=False, width=math.inf).strip()
+
+
+def size_for(study: Study) -> int:
+    """Return the size to prepare at for all fidelities of a study."""
+    return proposed_size(max(fidelity.resolution for fidelity in study.fidelities))
+
+
+def sharper(study: Study, info: DataInfo) -> str | None:
+    """Return how repeated splits make the last number of few images sharper; None where they cannot, or need not.
+
+    The half-width is of an accuracy of 50%, where it is widest, by the test images alone.
+    """
+    final, shares = study.final, study.data.split
+    if final is None or final.splits > 1 or shares is None or isinstance(study.data.classes, int):
+        return None
+    if not study.headline.share:
+        return None
+    variance = 100**2 / 4 / info.test_images
+    once = Z * math.sqrt(variance)
+    if once <= _WIDE:
+        return None
+    repeated = splits_of(study.model_copy(update={"final": Final(splits=_PROPOSED_SPLITS)}))
+    if repeated is None:
+        raise RuntimeError("data that is divided can be divided again")
+    often = half_width(variance, repeated.number, repeated.ratio)
+    return (
+        f"the last number is of {info.test_images:,} test images, so these alone make it uncertain by up to "
+        f"±{once:.0f} points (95%). `final: {{splits: {_PROPOSED_SPLITS}}}` divides the images {_PROPOSED_SPLITS} "
+        f"times, trains and measures on each division, and makes that about ±{often:.0f} points (docs/trust.md)"
     )
 
 

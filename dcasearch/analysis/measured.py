@@ -6,14 +6,15 @@ starts, where every parent makes a meaning of its own: then the study's own alon
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dcasearch.analysis.power import Expected, Measurement, Power, expected, power
+from dcasearch.analysis.expected import Expected, expected
+from dcasearch.analysis.power import Measurement, Power, power
+from dcasearch.analysis.resampling import splits_of
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.evaluation import EvaluationKey, EvaluationProtocol
-from dcasearch.metrics import TASKS
 from dcasearch.search.assignments import assignment_of
 from dcasearch.space import Space
 from dcasearch.store import Store
@@ -44,7 +45,8 @@ def powers_of(
     test = data.test_images if data else meaning.get("data.test_images")
     found: dict[str, Power] = {}
     reader = _Reader(study, store, data, space)
-    metric = TASKS[study.task].headline
+    splits = splits_of(study)  # the noise between splits is not that between seeds, so neither stands for the other
+    metric = study.headline
     for fidelity in study.fidelities:
         if fidelity.kind == "training":
             measured, leaders = reader.of(fidelity, study.data.protocol)
@@ -54,7 +56,7 @@ def powers_of(
                 metric=metric,
                 images=validation,
                 seeds=len(fidelity.seeds),
-                elsewhere=reader.of(fidelity, "test")[0],
+                elsewhere=[] if splits else reader.of(fidelity, "test")[0],
                 elsewhere_name=FINAL,
                 candidates=max(1, leaders),
             )
@@ -66,10 +68,18 @@ def powers_of(
             metric=metric,
             images=test,
             seeds=len(study.final.seeds),
-            elsewhere=reader.of(last, study.data.protocol)[0],
+            elsewhere=[] if splits else reader.of(last, study.data.protocol)[0],
             elsewhere_name=last.name,
+            splits=splits,
         )
     return found
+
+
+def final_roles(study: Study, roles: Iterable[Role]) -> list[Role]:
+    """Return the final trainings; where each seed has a split, those of the seeds that are planned now."""
+    finals = [role for role in roles if role.role == "final"]
+    splits = splits_of(study)
+    return finals if splits is None else [role for role in finals if role.seed in splits.of_seed]
 
 
 def expected_of(study: Study) -> tuple[Expected, ...]:
@@ -87,7 +97,8 @@ def expected_of(study: Study) -> tuple[Expected, ...]:
 class _Reader:
     def __init__(self, study: Study, store: Store | None, data: DataInfo | None, space: Space | None) -> None:
         self._study, self._store, self._data, self._space = study, store, data, space
-        self._roles: Sequence[Role] = [] if store is None else store.roles(study.name)
+        roles = [] if store is None else store.roles(study.name)
+        self._roles = [*final_roles(study, roles), *(role for role in roles if role.role != "final")]
 
     def of(self, fidelity: Fidelity, protocol: EvaluationProtocol) -> tuple[list[Measurement], int]:
         """Return the trainings of a fidelity on one protocol's images, and how many networks were candidates."""
@@ -102,10 +113,12 @@ class _Reader:
         ids = {t.evaluation or "" for t in trials}
         ids |= {r.evaluation for r in self._roles if (r.fidelity, r.role) == (fidelity.name, role) and r.evaluation}
         own = self._store.measured(ids)
-        like = self._meaning(fidelity, protocol, _usual(own))
+        # Trainings of other studies are of one split each, so none of them says what another split would.
+        alone = not search and splits_of(self._study) is not None
+        like = None if alone else self._meaning(fidelity, protocol, _usual(own))
         if like is not None:
             own |= self._store.measured_like(like, fidelity.epochs)
-        headline = TASKS[self._study.task].headline.name
+        headline = self._study.headline.name
         measured = [Measurement(k.architecture_id, k.seed, v[headline], v.get(LOSS)) for k, v in own.items()]
         return sorted(measured, key=lambda m: (m.architecture_id, m.seed)), len(candidates)
 

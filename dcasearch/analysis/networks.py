@@ -108,7 +108,7 @@ def _costs(
 def networks_of(standing: Standing, records: Records) -> tuple[TrainedNetworks, ...]:
     """Return the networks of each fidelity that trains and has one, in the study's order."""
     chosen = None if standing.winner is None else standing.winner.architecture.id
-    metric = TASKS[standing.study.task].headline
+    metric = standing.study.headline
     found = []
     for fidelity in standing.fidelities:
         networks = [] if fidelity.score is not None else _networks(fidelity, records, metric, chosen)

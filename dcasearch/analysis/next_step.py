@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from dcasearch.analysis.paired import ENOUGH, Error, Z
 from dcasearch.analysis.power import Difference, Power, images_part
+from dcasearch.analysis.resampling import Splits, half_width
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing
 from dcasearch.analysis.trust import Trust
 from dcasearch.config.study import Fidelity
@@ -15,7 +16,7 @@ from dcasearch.store import Store
 from dcasearch.trial import State
 
 _MOST_SEEDS = 30
-"""Nobody trains more seeds than that for one comparison."""
+"""Nobody trains more seeds than that for one comparison, or on more splits."""
 _MOST_IMAGES = 10_000_000
 """Nobody collects more evaluation images than that for one comparison."""
 _FRESH = 1000
@@ -113,6 +114,8 @@ def _after_failures(standing: Standing) -> str | None:
 def _after_too_few_seeds(standing: Standing, lead: Difference | None, power: Power | None) -> str | None:
     if lead is None or lead.seeds_known:
         return None
+    if power is not None and power.splits is not None:
+        return f"Train on {ENOUGH} splits: write `final: {{splits: {ENOUGH}}}` into the study's YAML, then {_RUN}."
     if power is None or not hidden_by_images(lead, power):
         written = _written_seeds(standing, ENOUGH)
         return f"Train {ENOUGH} seeds: write {written} into the study's YAML, then {_RUN}."
@@ -162,8 +165,18 @@ def _after_distrust(standing: Standing, lead: Difference | None, trust: Sequence
 def _after_no_lead(standing: Standing, lead: Difference | None, power: Power | None) -> str | None:
     if lead is None or lead.resolved or power is None:
         return None
-    seeds = seeds_for(power, abs(lead.value), lead.comparisons)
     name = standing.study.name
+    if power.splits is not None and (splits := splits_for(power, power.splits, abs(lead.value), lead.comparisons)):
+        return (
+            f"If a lead this small matters, train on {splits} splits: write `final: {{splits: {splits}}}` into the "
+            f"YAML, then {_RUN}. If not, take the cheaper network."
+        )
+    if power.splits is not None:
+        return (
+            "Take the cheaper network: more splits of these images do not show a lead this small, more images may. "
+            f"`dcasearch export {name}` writes the chosen one."
+        )
+    seeds = seeds_for(power, abs(lead.value), lead.comparisons)
     if seeds is not None:
         return (
             f"If a lead this small matters, train {seeds} seeds: write {_written_seeds(standing, seeds)} into the "
@@ -187,6 +200,17 @@ def seeds_for(power: Power, lead: float, comparisons: int = 1) -> int | None:
     for seeds in range(max(ENOUGH, power.seeds + 1), _MOST_SEEDS + 1):
         if Error(2 * noise.sd**2 / seeds, noise.df, known).margin(comparisons) < lead:
             return seeds
+    return None
+
+
+def splits_for(power: Power, splits: Splits, lead: float, comparisons: int = 1) -> int | None:
+    """Return over how many splits a lead of this size would count; None where no sensible number is enough."""
+    noise = power.headline.paired or power.headline.noise
+    if noise is None or not lead:
+        return None
+    for number in range(max(ENOUGH, splits.number + 1), _MOST_SEEDS + 1):
+        if half_width(2 * noise.sd**2, number, splits.ratio, comparisons) < lead:
+            return number
     return None
 
 

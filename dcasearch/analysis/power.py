@@ -9,22 +9,20 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Literal
 
 from dcasearch.analysis.paired import (
     ENOUGH,
     Error,
     Noise,
-    Z,
     image_variance,
     least_difference,
     own_margin,
     pooled,
     residual,
 )
-from dcasearch.analysis.trust import ESTIMABLE
-from dcasearch.config.study import Promotion
+from dcasearch.analysis.resampling import Splits, detectable, floor_of_difference, floor_of_mean, half_width, margin_of
 from dcasearch.metrics import CLASSIFICATION, METRICS, Metric
 
 LEGEND = "± is the 95% margin of a lead, by seeds and images, for all rows of a table at once; a lead counts beyond it."
@@ -32,6 +30,11 @@ SEEDS_UNKNOWN = (
     "needs 3 seeds: fewer than three seeds each say too little of their noise; ± lacks it, and no lead counts."
 )
 SEEDS_ALONE = "The metric is no share of images, so ± is by seeds alone, on these images."
+OVER_SPLITS = (
+    "Over splits of the data, ± is the corrected resampled interval (Nadeau, Bengio 2003). Splits share images, so it "
+    "is wider than the interval of independent values."
+)
+SPLITS_UNKNOWN = "needs 3 splits: fewer than three splits say too little of their noise, and no lead counts."
 IMAGES_UNKNOWN = "This database lacks image counts, so no lead can count; `run` adds them."
 
 
@@ -55,6 +58,7 @@ class Difference:
     """In the metric's unit; percentages differ by points."""
     margin: float | None
     """Half-width of the interval in the same unit; None: nothing is known of seeds and images."""
+    _: KW_ONLY
     seeds_known: bool
     """False: fewer than three seeds each, so the margin lacks the pair's own noise, perhaps all of the seeds' part."""
     images_known: bool
@@ -65,6 +69,8 @@ class Difference:
     """Format of the value."""
     seeds_alone: bool = False
     """The metric is no share of images, so what other images would say is not in the margin."""
+    splits: int | None = None
+    """Splits of the data that the margin is over; None: both are measured on the same images with every seed."""
 
     @property
     def resolved(self) -> bool:
@@ -77,7 +83,7 @@ class Difference:
         if not self.images_known:
             return "image count not known"
         if not self.seeds_known:
-            return f"needs {ENOUGH} seeds"
+            return NEEDS_SEEDS if self.splits is None else NEEDS_SPLITS
         return "yes" if self.resolved else "no"
 
     def __str__(self) -> str:
@@ -92,6 +98,8 @@ class Difference:
         return f"{self}{_COUNTED.get(self.counts, f' (does not count: {self.counts})')}"
 
 
+NEEDS_SEEDS = f"needs {ENOUGH} seeds"
+NEEDS_SPLITS = f"needs {ENOUGH} splits"
 _COUNTED = {"yes": "", "no": " (does not count)"}
 
 
@@ -135,6 +143,13 @@ class Power:
     """Networks that the leader was chosen among by these same values."""
     mean: float | None = None
     """Of the headline metric over the trainings."""
+    splits: Splits | None = None
+    """Of final trainings, where the data is divided anew for them. Noise is then between splits, not between seeds."""
+
+    @property
+    def repeats(self) -> int:
+        """Independent values of each network, as planned: seeds, or splits."""
+        return self.seeds if self.splits is None else self.splits.number
 
 
 def power(
@@ -147,6 +162,7 @@ def power(
     elsewhere: Sequence[Measurement] = (),
     elsewhere_name: str = "",
     candidates: int = 1,
+    splits: Splits | None = None,
 ) -> Power:
     """Return what trainings of one kind can tell apart.
 
@@ -160,15 +176,23 @@ def power(
             known.
         elsewhere_name: What those are called.
         candidates: Networks that the leader was chosen among by these same values.
+        splits: Of the data, where it is divided anew for these trainings.
     """
+    if splits is not None:
+        measured = _by_split(measured, splits)
     own = _noises(measured, "value")[0] is not None
     source = measured if own or _noises(elsewhere, "value")[0] is None else elsewhere
     mean = statistics.fmean(m.value for m in measured) if measured else None
     known = None if images is None or mean is None else images_part(metric, mean, mean, images)
-    headline, loss = (_smallest(*_noises(source, of), seeds, known) for of in ("value", "loss"))
-    if headline.observed is None and metric.share:
-        headline = replace(headline, at_least=_at_least(known, images, seeds))
-    loss_only = _smallest(loss.noise, loss.paired, seeds, 0.0)
+    if splits is not None:
+        tested = splits.tested(images, splits.number) if metric.share and images is not None else None
+        headline = _smallest_over(splits, *_noises(source, "value"), tested)
+        loss_only = _smallest_over(splits, *_noises(source, "loss"), None)
+    else:
+        headline, loss = (_smallest(*_noises(source, of), seeds, known) for of in ("value", "loss"))
+        if headline.observed is None and metric.share:
+            headline = replace(headline, at_least=_at_least(known, images, seeds))
+        loss_only = _smallest(loss.noise, loss.paired, seeds, 0.0)
     return Power(
         name=name,
         metric=metric.name,
@@ -180,6 +204,7 @@ def power(
         noise_from=elsewhere_name if source is elsewhere and elsewhere else "",
         candidates=candidates,
         mean=mean,
+        splits=splits,
     )
 
 
@@ -202,6 +227,8 @@ def difference(
         theirs: By seed.
         comparisons: Those that stand beside each other in one view; times the candidates, where the leader is ours.
     """
+    if power.splits is not None:
+        return _over(power, power.splits, ours, theirs, comparisons * power.candidates)
     shared = sorted(ours.keys() & theirs.keys())
     groups = [[ours[seed] - theirs[seed] for seed in shared]] if shared else [[*ours.values()], [*theirs.values()]]
     if shared:
@@ -228,6 +255,39 @@ def difference(
     )
 
 
+def _over(
+    power: Power, splits: Splits, ours: Mapping[int, float], theirs: Mapping[int, float], comparisons: int
+) -> Difference:
+    """Return a difference over splits: a seed is of one split, so what is paired by seed is paired by split."""
+    apart = splits.means({seed: ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())})
+    values = list(apart.values())
+    unpaired = statistics.fmean(ours.values()) - statistics.fmean(theirs.values())
+    value, metric = statistics.fmean(values) if values else unpaired, METRICS[power.metric]
+    margin = margin_of(values, splits.ratio, comparisons)
+    if margin is not None and metric.share and power.images is not None:
+        margin = max(margin, floor_of_difference(value, splits.tested(power.images, len(values)), comparisons))
+    return Difference(
+        value=value,
+        margin=margin,
+        seeds_known=len(values) >= ENOUGH,
+        images_known=True,
+        comparisons=comparisons,
+        digits=metric.digits,
+        splits=len(values),
+    )
+
+
+def mean_margin(power: Power | None, by_seed: Mapping[int, float]) -> float | None:
+    """Return the half-width of the 95% interval of a network's mean over splits; None without splits, or below two."""
+    if power is None or power.splits is None:
+        return None
+    means = list(power.splits.means(by_seed).values())
+    margin = margin_of(means, power.splits.ratio)
+    if margin is None or power.images is None or not METRICS[power.metric].share:
+        return margin
+    return max(margin, floor_of_mean(statistics.fmean(means), power.splits.tested(power.images, len(means))))
+
+
 def _seeds_part(headline: Smallest, groups: Sequence[Sequence[float]]) -> tuple[float, float]:
     """Return the variance that the seeds leave of a difference, by the noise of all networks, and its df."""
     if len(groups) == 1 and headline.paired is not None:
@@ -243,6 +303,12 @@ def legend(differences: Sequence[Difference]) -> tuple[str, ...]:
     if not differences:
         return ()
     lines = [LEGEND]
+    over = [difference for difference in differences if difference.splits is not None]
+    if over:
+        lines.append(OVER_SPLITS)
+    if any(not difference.seeds_known for difference in over):
+        lines.append(SPLITS_UNKNOWN)
+    differences = [difference for difference in differences if difference.splits is None]
     if any(not difference.seeds_known and difference.margin is not None for difference in differences):
         lines.append(SEEDS_UNKNOWN)
     if any(difference.seeds_alone for difference in differences):
@@ -250,47 +316,6 @@ def legend(differences: Sequence[Difference]) -> tuple[str, ...]:
     if any(not difference.images_known for difference in differences):
         lines.append(IMAGES_UNKNOWN)
     return tuple(lines)
-
-
-@dataclass(frozen=True)
-class Expected:
-    """How sharply a proxy's rank correlation will be known."""
-
-    fidelity: str
-    against: str
-    networks: int
-    """Promoted, those at random among them."""
-    drawn: int
-    tau: tuple[float, float] | None
-    """The 95% interval around a τ of 0.5; None: fewer than ten networks, not estimable."""
-    rho: tuple[float, float] | None
-
-
-def expected(fidelity: str, against: str, promotion: Promotion, trials: int) -> Expected:
-    """Return the interval that τ or ρ of 0.5 would get, by Fieller, Hartley, Pearson (1957) and Bonett, Wright (2000).
-
-    Args:
-        fidelity: The proxy.
-        against: The next fidelity.
-        promotion: How many of the proxy's trials reach it.
-        trials: Of the proxy; a network at random stands for (trials − top) / random others, so it weighs that much and
-            the number that counts is Kish's (Σw)² / Σw².
-    """
-    top = min(promotion.top, trials)
-    rest = trials - top
-    drawn = min(promotion.random, rest)
-    n = top + drawn
-    if n < ESTIMABLE:
-        return Expected(fidelity, against, n, drawn, None, None)
-    weight = rest / drawn if drawn else 1.0
-    effective = (top + drawn * weight) ** 2 / (top + drawn * weight**2)
-    tau = _around(0.5, math.sqrt(0.437 / (effective - 4)) if effective > 4 else math.inf)
-    rho = _around(0.5, math.sqrt((1 + 0.5**2 / 2) / (effective - 3)) if effective > 3 else math.inf)
-    return Expected(fidelity, against, n, drawn, tau, rho)
-
-
-def _around(value: float, se: float) -> tuple[float, float]:
-    return math.tanh(math.atanh(value) - Z * se), math.tanh(math.atanh(value) + Z * se)
 
 
 def _noises(measured: Sequence[Measurement], of: Literal["value", "loss"]) -> tuple[Noise | None, Noise | None]:
@@ -310,6 +335,27 @@ def _smallest(noise: Noise | None, paired: Noise | None, seeds: int, known: floa
     observed = Error(2 * best.sd**2 / seeds, best.df, known).margin()
     true = Error(2 * best.upper**2 / seeds, best.df, known).detectable(seeds)
     return Smallest(noise, paired, observed, true)
+
+
+def _by_split(measured: Sequence[Measurement], splits: Splits) -> list[Measurement]:
+    """Return one measurement of each network and split, the mean over its seeds, with the split as its seed."""
+    found = []
+    for id in dict.fromkeys(m.architecture_id for m in measured):
+        mine = [m for m in measured if m.architecture_id == id]
+        losses = splits.means({m.seed: m.loss for m in mine if m.loss is not None})
+        values = splits.means({m.seed: m.value for m in mine})
+        found += [Measurement(id, split, value, losses.get(split)) for split, value in values.items()]
+    return found
+
+
+def _smallest_over(splits: Splits, noise: Noise | None, paired: Noise | None, tested: int | None) -> Smallest:
+    """Return what is told apart over splits; `tested`: different images that are tested on, None: not a share."""
+    best = paired or noise
+    least = 0.0 if tested is None else least_difference(tested)
+    if best is None or splits.number < ENOUGH:
+        return Smallest(noise, paired, None, None, least or None)
+    observed = max(least, half_width(2 * best.sd**2, splits.number, splits.ratio))
+    return Smallest(noise, paired, observed, detectable(2 * best.upper**2, splits.number, splits.ratio))
 
 
 def _at_least(known: float | None, images: int | None, seeds: int) -> float | None:

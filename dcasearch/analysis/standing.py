@@ -7,20 +7,32 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from dcasearch.analysis.measured import FINAL, powers_of
+from dcasearch.analysis.measured import FINAL, final_roles, powers_of
 from dcasearch.analysis.naming import Sentences, sentences_of
-from dcasearch.analysis.power import Difference, Power, difference, legend
+from dcasearch.analysis.power import Difference, Power, difference, legend, mean_margin
 from dcasearch.analysis.races import race_at
 from dcasearch.analysis.table import Table, table_of
 from dcasearch.config.study import ScoreName, Study
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Evaluation
-from dcasearch.metrics import METRICS, SCORE, TASKS, Direction, Metric
-from dcasearch.search.objectives import objectives_at
+from dcasearch.metrics import METRICS, SCORE, Direction, Metric
+from dcasearch.search.objectives import headline_at, objectives_at
 from dcasearch.search.racing import RaceStanding
 from dcasearch.search.winner import Winner, winner_of
 from dcasearch.store import Store
 from dcasearch.trial import Role, State, Trial, shown_as
+
+
+@dataclass(frozen=True)
+class OverSplits:
+    """What the final trainings of one network say over several splits of the data."""
+
+    splits: int
+    """Those that are measured."""
+    margin: float | None
+    """Half-width of the 95% interval of the mean, corrected for splits that share images; None below two splits."""
+    own: float | None
+    """The value on the search's own split; None where it is not measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +53,8 @@ class Compared:
     """By class: the headline metric of the class, one value per seed; empty where the task does not measure it."""
     behind: Difference | None = None
     """The leader minus this one, in the headline metric; None for the leader itself, and for scores."""
+    over_splits: OverSplits | None = None
+    """Of final trainings, where the data is divided anew for them."""
 
     @property
     def compared(self) -> tuple[float, ...]:
@@ -169,7 +183,8 @@ def standing_of(store: Store, name: str, reach: float | None = None) -> Standing
     roles = store.roles(name)
     powers = powers_of(study, store)
     fidelities = tuple(_fidelity(study, store, f.name, roles, powers.get(f.name)) for f in study.fidelities)
-    finals = compare(store, [role for role in roles if role.role == "final"], TASKS[study.task].headline)
+    finals = compare(store, final_roles(study, roles), study.headline)
+    finals = [over_splits(final, powers.get(FINAL)) for final in finals]
     labels = {t.architecture_id: t.label for f in fidelities for t in f.trials}
     finals = [replace(c, label=labels.get(c.architecture_id)) for c in finals]
     finals = sorted(finals, key=lambda c: c.name != "winner")
@@ -215,6 +230,15 @@ def against(leader: Compared | None, others: Sequence[Compared], power: Power | 
     ]
 
 
+def over_splits(final: Compared, power: Power | None) -> Compared:
+    """Return a final network with what it says over splits; as it is where the data is divided once."""
+    if power is None or power.splits is None or not final.trained:
+        return final
+    by_seed = dict(zip(final.seeds, final.compared, strict=True))
+    means = power.splits.means(by_seed)
+    return replace(final, over_splits=OverSplits(len(means), mean_margin(power, by_seed), means.get(0)))
+
+
 def others_of(candidate: Compared) -> tuple[Metric, ...]:
     """Return the metrics that views show beside the headline metric: top-5 beside top-1."""
     return tuple(
@@ -250,7 +274,7 @@ def _compared(
 def _fidelity(study: Study, store: Store, name: str, roles: Sequence[Role], power: Power | None) -> FidelityStanding:
     trials = tuple(store.trials(study.name, name))
     level = next(f for f in study.fidelities if f.name == name)
-    headline = SCORE if level.kind == "zero_cost" else TASKS[study.task].headline
+    headline = headline_at(study, level)
     leader = None
     if any(trial.state is State.COMPLETE for trial in trials):
         best = winner_of(study, store, name, trials)

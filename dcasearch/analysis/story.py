@@ -14,13 +14,12 @@ from dcasearch.analysis.asked import asked_of, short
 from dcasearch.analysis.costs import cost_of, stored_cost
 from dcasearch.analysis.measured import FINAL
 from dcasearch.analysis.next_step import hidden_by_images, next_step
-from dcasearch.analysis.paired import ENOUGH
 from dcasearch.analysis.plainly import difference_plainly, plainly
-from dcasearch.analysis.power import Difference, Power
-from dcasearch.analysis.standing import Compared, Standing
+from dcasearch.analysis.power import NEEDS_SEEDS, NEEDS_SPLITS, Difference, Power
+from dcasearch.analysis.standing import Compared, OverSplits, Standing
 from dcasearch.analysis.story_of_list import story_of_list
 from dcasearch.analysis.trust import Trust
-from dcasearch.analysis.words import counts, in_numbers
+from dcasearch.analysis.words import counts, further_splits, in_numbers
 from dcasearch.architecture import Network
 from dcasearch.architecture.kinds.declaration import NO_ATTENTION
 from dcasearch.architecture.words import difference_of
@@ -137,8 +136,21 @@ def _found(network: Network, evidence: _Evidence, standing: Standing) -> str:
     name = "" if chosen.label is None else f"{chosen.label}: "
     seeds = _seeds(len(chosen.seeds))
     value = f"{chosen.headline.shown(chosen.mean)} {evidence.where} ({seeds})"
+    if chosen.over_splits is not None:
+        value = _over_splits(chosen, chosen.over_splits)
     lead = "" if evidence.fidelity in (FINAL, standing.fidelities[-1].name) else "Leading so far: "
     return f"{lead}{name}{plainly(network)} It reaches {value}."
+
+
+def _over_splits(chosen: Compared, over: OverSplits) -> str:
+    """Return the mean over splits with its interval, and the value on the search's own split."""
+    metric = chosen.headline
+    margin = "" if over.margin is None else f" ± {metric.amount(over.margin)}"
+    own = "" if over.own is None else f"; on the search's own split {metric.shown(over.own)}"
+    return (
+        f"{metric.shown(chosen.mean)}{margin} on the test images, the mean over {_number(over.splits, 'split')} of the "
+        f"data with its 95% interval{own}"
+    )
 
 
 def _differs(store: Store, network: Network, evidence: _Evidence, reference: Compared | None) -> str:
@@ -190,7 +202,7 @@ def _told(chosen: Compared, other: Compared, power: Power | None, *, why: bool =
     )
     if lead is None:
         return f"Not known: it is {amount}."
-    if word == f"needs {ENOUGH} seeds":
+    if word in (NEEDS_SEEDS, NEEDS_SPLITS):
         return f"Not known yet: it is {amount}{f', but {_too_few(chosen, other, power)}' if why else ''}."
     if word not in ("yes", "no"):
         return f"Not known ({word}): it is {amount}."
@@ -205,6 +217,8 @@ def _told(chosen: Compared, other: Compared, power: Power | None, *, why: bool =
 def _too_few(chosen: Compared, other: Compared, power: Power | None) -> str:
     """Return why a lead with fewer than three seeds is not known: the images are named where they alone hide it."""
     seeds = _seeds(min(len(chosen.seeds), len(other.seeds)))
+    if other.behind is not None and other.behind.splits is not None:
+        return f"{_number(other.behind.splits, 'split')} cannot tell that from noise"
     if power is not None and other.behind is not None and hidden_by_images(other.behind, power):
         return (
             f"{power.images:,} images cannot show a lead this small, and {seeds} each says nothing of the seeds' noise"
@@ -224,13 +238,20 @@ def _sure(evidence: _Evidence, reference: Compared | None) -> str:
     if not told and evidence.power is not None and evidence.power.images is not None:
         told = f"{evidence.power.images:,} images."
     if lead is None or lead.seeds_known or not told:  # else the answer before says that they are too few
-        told = f"{_seeds(len(evidence.chosen.seeds)).capitalize()}. {told}".rstrip()
+        repeated = evidence.chosen.over_splits is not None  # then the splits are told, and a seed is one of them
+        told = told if repeated else f"{_seeds(len(evidence.chosen.seeds)).capitalize()}. {told}".rstrip()
     said.append(told)
+    if evidence.fidelity == FINAL and (further := further_splits(evidence.power)) is not None:
+        said.append(further)
     return " ".join(said)
 
 
 def _lacking(lead: Difference) -> str:
     """Return what an interval is made of, where it does not hold everything."""
+    if lead.splits is not None:
+        return f" over {_number(lead.splits, 'split')}, corrected for the images that splits share"
+    if lead.seeds_alone and not lead.seeds_known:
+        return " by the seeds of all networks; the noise of these two is not known and may make it wider"
     if not lead.seeds_known and not lead.images_known:
         return ", by neither seeds nor images, so the true one is wider"
     if not lead.seeds_known:
@@ -243,6 +264,8 @@ def _lacking(lead: Difference) -> str:
 def _told_apart(power: Power | None, lead: Difference | None, chosen: Compared) -> str:
     """Return on how many images, and from which lead on two networks can be told apart here."""
     images = "" if power is None or power.images is None else f"On {power.images:,} images "
+    if power is not None and power.splits is not None and images:
+        images = f"On {power.splits.number} splits with {power.images:,} test images each "
     if lead is not None and lead.seeds_known and lead.margin is not None:
         at_once = f", since {lead.comparisons:,} comparisons are made at once" if lead.comparisons > 1 else ""
         told = f"only a lead above {chosen.headline.amount(lead.margin)} counts{at_once}."
@@ -293,7 +316,11 @@ def _more(ours: int, theirs: int) -> str:
 
 
 def _seeds(number: int) -> str:
-    return "one seed" if number == 1 else f"{number} seeds"
+    return _number(number, "seed")
+
+
+def _number(number: int, what: str) -> str:
+    return f"one {what}" if number == 1 else f"{number} {what}s"
 
 
 def _begun(store: Store, standing: Standing) -> Story:

@@ -18,7 +18,7 @@ from dcasearch.analysis.paired import Error
 from dcasearch.analysis.power import Difference, Power, difference
 from dcasearch.config.study import Study
 from dcasearch.evaluation import Evaluation
-from dcasearch.metrics import METRICS, TASKS, Metric
+from dcasearch.metrics import METRICS, Metric
 from dcasearch.space import ListedSpace, Row, read_space
 from dcasearch.space.list_reading import LIST
 from dcasearch.store import Store
@@ -106,7 +106,7 @@ def table_of(study: Study, store: Store, power: Power | None, reach: float | Non
     space = listed_space_of(study)
     if space is None:
         return None
-    headline = TASKS[study.task].headline
+    headline = study.headline
     trained, failures = _trainings(study, store)
     rows = [_row(study, store, row, trained.get(row.architecture.id, {})) for row in space.rows]
     rows = [replace(r, failure=failures.get(r.row.architecture.id, "")) for r in rows]

@@ -117,7 +117,7 @@ def trials_of(store: Store, name: str, fidelity: str | None = None) -> TrialTabl
     ids = [trial.evaluation for trial in trials if trial.evaluation is not None]
     measured: dict[str, Mapping[str, float]] = {key.id: values for key, values in store.measured(ids).items()}
     cost = {id: store.get_costs(id, resolution, classes) for id in words}
-    known_metrics = (*TASKS[study.task].metrics, SCORE.name)
+    known_metrics = (*TASKS[study.task].measurable, SCORE.name)
     scored = {level.name for level in study.fidelities if level.kind == "zero_cost"}
     for trial in trials:
         if trial.fidelity in scored and trial.evaluation is not None and trial.values is not None:
@@ -130,7 +130,7 @@ def trials_of(store: Store, name: str, fidelity: str | None = None) -> TrialTabl
     rows = [_row(trial, words, measured, cost) for trial in trials]
     every = (*columns, *(f"params.{axis}" for axis in axes))
     complete = tuple({column: row.get(column) for column in every} for row in rows)
-    return TrialTable(every, complete, TASKS[study.task].headline.name)
+    return TrialTable(every, complete, study.headline.name)
 
 
 def _row(

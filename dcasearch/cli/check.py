@@ -61,7 +61,7 @@ def check(
     for note in loaded.notes:
         console.print(f"warning: {note}", style="yellow")
     if data is not None:
-        print_data(console, loaded.study, data)
+        print_data(console, loaded, data)
         for danger in dangers(loaded.study, data):
             console.print(f"warning: {danger}", style="yellow")
     if store is not None:
@@ -75,13 +75,15 @@ def check(
 
 def _seen(loaded: LoadedStudy) -> DataInfo:
     """Return what a study's data is; what it lacks is a mistake as any other."""
-    from dcasearch.analysis.data import described
+    from dcasearch.analysis.data import described, split_fingerprints
 
     hint = f"`dcasearch check {loaded.path} --no-data` looks at the rest, and forecasts on paper"
     if loaded.missing_variables:
         raise UserError(f"{loaded.path}: not set: {', '.join(sorted(loaded.missing_variables))}\n{hint}")
     try:
-        return described(loaded)
+        data = described(loaded)
+        split_fingerprints(loaded.study, data)  # a further split may lack images
+        return data
     except DataError as error:
         raise DataError(f"{error}\n{hint}") from None
 

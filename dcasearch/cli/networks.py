@@ -20,6 +20,7 @@ from dcasearch.files import write_whole
 
 if TYPE_CHECKING:  # needs torch
     from dcasearch.export import Spec
+    from dcasearch.export.spec import Measured, OverSplits
 
 
 _SHORT = 8
@@ -59,6 +60,8 @@ def _print_baselines(console: Console, spec: Spec) -> None:
     there = (chosen.fidelity, chosen.protocol)
     baselines = [one for one in spec.baselines if (one.fidelity, one.protocol) == there and one.difference is not None]
     where = "on the test split" if chosen.protocol == "test" else "on the held-out images"
+    if spec.over_splits is not None:
+        where = f"on the test images of {spec.over_splits.splits} splits of the data"
     headline = chosen.headline
     seeds = [one.seed for one in spec.metrics if (one.fidelity, one.protocol) == there]
     values = [one.value for one in spec.metrics if (one.fidelity, one.protocol) == there]
@@ -70,6 +73,20 @@ def _print_baselines(console: Console, spec: Spec) -> None:
         table.add_row(one.name, mean, ", ".join(map(str, one.seeds)), lead, one.counts)
     console.print(f"\n{chosen.fidelity}, {where}", style="bold")
     console.print(table)
+    if spec.over_splits is not None:
+        _print_splits(console, spec.over_splits, chosen)
+
+
+def _print_splits(console: Console, over: OverSplits, chosen: Measured) -> None:
+    """Print what the final trainings say together, and which of them the weights are from."""
+    if over.margin is not None:
+        mean = chosen.headline.shown(over.mean)
+        console.print(f"{mean} ± {chosen.headline.amount(over.margin)}: mean of the splits, 95% interval")
+    console.print(over.says)
+    console.print(
+        f"The weights are of split_seed {chosen.split_seed}: {chosen.headline.shown(chosen.value)} on its test images. "
+        "Only those images are new to the weights."
+    )
 
 
 def print_network(console: Console, architecture: Architecture, cost: Cost, resolution: int, classes: int) -> None:

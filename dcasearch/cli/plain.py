@@ -57,6 +57,8 @@ def plain_run(run: Run | None) -> dict[str, Any] | None:
 def _plain_power(power: Power) -> dict[str, Any]:
     """Return a power as plain data, deviations with their degrees of freedom; the headline under its metric's name."""
     plain = asdict(power)
+    if power.splits is None:
+        del plain["splits"]
     return {**plain, power.metric: plain.pop("headline")}
 
 
@@ -64,6 +66,8 @@ def _plain(candidate: Compared) -> dict[str, Any]:
     """Return a candidate as plain data; each metric's values under the metric's name, a score's under `scores`."""
     plain = asdict(candidate)
     del plain["headline"]
+    if candidate.over_splits is None:
+        del plain["over_splits"]
     values, of_classes = plain.pop("values"), plain.pop("of_classes")
     plain |= {"of_classes": of_classes} if of_classes else {}
     plain |= {"scores": candidate.compared} if candidate.scored else values
@@ -73,6 +77,8 @@ def _plain(candidate: Compared) -> dict[str, Any]:
             "said": str(candidate.behind),
             "counts": candidate.behind.counts,
         }
+        if candidate.behind.splits is None:
+            del plain["behind"]["splits"]
     return plain
 
 

@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.text import Text
 
 from dcasearch.analysis import races
-from dcasearch.analysis.power import Expected, Power
+from dcasearch.analysis.expected import Expected
+from dcasearch.analysis.power import Power
 from dcasearch.analysis.trust import Trust
 from dcasearch.analysis.words import HOW_TO_ESTIMATE
 from dcasearch.analysis.words import cells as cells_of_power
 from dcasearch.cli.tables import make_table, with_unit
-from dcasearch.config.study import Study
+from dcasearch.space import LoadedStudy
 
 if TYPE_CHECKING:  # torch and ray are imported by those who use them
     from dcasearch.analysis.forecast import Forecast, Range
@@ -60,10 +61,11 @@ def print_forecast(console: Console, forecast: Forecast) -> None:
         )
 
 
-def print_data(console: Console, study: Study, data: DataInfo) -> None:
+def print_data(console: Console, loaded: LoadedStudy, data: DataInfo) -> None:
     """Print what a study's data is, and what would make it faster."""
-    from dcasearch.analysis.data import advice
+    from dcasearch.analysis.data import advice, sharper
 
+    study = loaded.study
     some = "" if study.data.classes is None else ", some of its classes"
     prepared = "" if data.prepared is None else f", prepared at {data.prepared} pixels"
     console.print(
@@ -76,8 +78,9 @@ def print_data(console: Console, study: Study, data: DataInfo) -> None:
         console.print(f"Classes: {', '.join(names[:_CLASSES])}{more}")
     for note in data.notes:
         console.print(f"note: {note}")
-    if (hint := advice(study, data)) is not None:
-        console.print(f"hint: {hint}")
+    for hint in (advice(loaded, data), sharper(study, data)):
+        if hint is not None:
+            console.print(f"hint: {hint}")
 
 
 def print_powers(console: Console, powers: Sequence[Power]) -> None:

@@ -14,7 +14,16 @@ from dcasearch.analysis.classes import class_table_of
 from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, others_of
 from dcasearch.analysis.story import Story
 from dcasearch.analysis.trials import why
-from dcasearch.analysis.words import LEADS, counts, in_numbers, too_small
+from dcasearch.analysis.words import (
+    LEADS,
+    OVER_SPLITS,
+    counts,
+    further_splits,
+    in_numbers,
+    over_splits,
+    tested_on,
+    too_small,
+)
 from dcasearch.cli.networks import print_networks, short
 from dcasearch.cli.rows import print_table
 from dcasearch.cli.tables import make_table, print_long, with_unit
@@ -74,8 +83,10 @@ def print_standing(
             _print_trials(console, standing, fidelity, words.get(fidelity.name, {}), every=detail)
     if standing.finals:
         winner = standing.finals[0] if standing.finals[0].name == WINNER else None
-        console.print("\nfinal: trained anew with fresh seeds, on the test split", style="bold")
+        console.print(f"\nfinal: trained anew with fresh seeds, {tested_on(standing.final_power)}", style="bold")
         console.print(_comparison(standing.finals, winner, standing))
+        if (further := further_splits(standing.final_power)) is not None:
+            console.print(textwrap.fill(further, console.width - 1, initial_indent="  ", subsequent_indent="  "))
     _print_classes(console, standing)
     print_networks(console, standing)
     if standing.legend and detail:
@@ -166,15 +177,18 @@ def _comparison(candidates: Sequence[Compared], leader: Compared | None, standin
     headline = candidates[0].headline
     others = next((others_of(candidate) for candidate in candidates if candidate.trained), ())
     heads = [headline.heading, *(metric.heading for metric in others)]
-    table = make_table("", *heads, "seeds (which)", *LEADS, "id")
+    repeated = OVER_SPLITS if any(candidate.over_splits is not None for candidate in candidates) else ()
+    table = make_table("", *heads, *repeated, "seeds (which)", *LEADS, "id")
     for candidate in candidates:
         if not candidate.trained:
-            table.add_row(candidate.shown, "failed", *[""] * len(others), "", "", "", candidate.failure)
+            gaps = [""] * (len(others) + len(repeated))
+            table.add_row(candidate.shown, "failed", *gaps, "", "", "", candidate.failure)
             continue
         table.add_row(
             candidate.shown,
             _mean_and_spread(candidate.compared, headline.digits),
             *(f"{statistics.fmean(candidate.values[metric.name]):{metric.digits}}" for metric in others),
+            *over_splits(candidate)[: len(repeated)],
             f"{len(candidate.seeds)} ({', '.join(map(str, candidate.seeds))})",
             in_numbers(candidate.behind),
             counts(candidate.behind),

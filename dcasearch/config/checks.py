@@ -8,9 +8,9 @@ from typing import get_args
 
 from dcasearch.config.data_set import SHAPES_WITH_BOXES
 from dcasearch.config.document import KeyPath, Report
-from dcasearch.config.study import Fidelity, Promotion, Race, Resources, ScoreName, Study
+from dcasearch.config.study import Fidelity, Final, Promotion, Race, Resources, ScoreName, Study
 from dcasearch.errors import nearest
-from dcasearch.metrics import CLASSIFICATION, METRICS, SCORE, TASKS, is_cost
+from dcasearch.metrics import CLASSIFICATION, METRICS, SCORE, TASKS, TaskMetrics, is_cost
 
 WITH_BOXES = ("coco", SHAPES_WITH_BOXES)
 """Data sets whose images have boxes; those of all others have one label."""
@@ -72,7 +72,15 @@ def _of_detection(study: Study) -> Iterator[tuple[KeyPath, str]]:
             yield ("detector", "bn"), message
 
 
-_NOT_OF_DETECTION = {"label_smoothing": 0.0, "mixup": 0.0, "cutmix": 0.0, "compile": False, "dropout": None}
+_NOT_OF_DETECTION = {
+    "label_smoothing": 0.0,
+    "mixup": 0.0,
+    "cutmix": 0.0,
+    "class_weights": "none",
+    "sampling": "uniform",
+    "compile": False,
+    "dropout": None,
+}
 """Fields of a recipe that a detector makes no use of, with their defaults."""
 
 
@@ -86,21 +94,27 @@ def _goals(study: Study) -> Iterator[tuple[KeyPath, str]]:
         yield ("objectives", SCORE.name), message
     task = TASKS[study.task]
     for metric in study.objectives:
-        if METRICS[metric].known == "each epoch" and metric not in task.metrics:
-            yield ("objectives", metric), f"is not measured by task {task.name}; {nearest(metric, task.metrics)}"
+        if METRICS[metric].known == "each epoch" and metric not in task.measurable:
+            yield ("objectives", metric), _not_measured(metric, task)
+    for n, metric in enumerate(study.metrics):
+        if metric not in task.measurable:
+            yield ("metrics", n), _not_measured(metric, task)
     if all(is_cost(metric) or metric == SCORE.name for metric in study.objectives):
-        *some, last = task.metrics
+        *some, last = task.measurable
         known = f"{', '.join(some)} or {last}" if some else last
         yield ("objectives",), f"need at least one measured metric: {known}"
     for n, fidelity in enumerate(study.fidelities):
-        if fidelity.pruner.name != "none" and fidelity.pruner.metric not in task.metrics:
-            message = f"is not measured by task {task.name}; {nearest(fidelity.pruner.metric, task.metrics)}"
-            yield ("fidelities", n, "pruner", "metric"), message
+        if fidelity.pruner.name != "none" and fidelity.pruner.metric not in task.measurable:
+            yield ("fidelities", n, "pruner", "metric"), _not_measured(fidelity.pruner.metric, task)
     for metric, bound in study.constraints.items():
         if bound.min is None and bound.max is None:
             yield ("constraints", metric), "needs min, max or both"
         elif bound.min is not None and bound.max is not None and bound.min > bound.max:
             yield ("constraints", metric), f"min {bound.min:g} is above max {bound.max:g}: nothing is feasible"
+
+
+def _not_measured(metric: str, task: TaskMetrics) -> str:
+    return f"is not measured by task {task.name}; {nearest(metric, task.measurable)}"
 
 
 def _fidelities(study: Study) -> Iterator[tuple[KeyPath, str]]:
@@ -223,6 +237,27 @@ def _final(study: Study) -> Iterator[tuple[KeyPath, str]]:
         yield ("final", "seeds"), "hold a seed twice: that is one training, not two"
     for seed in sorted({seed for fidelity in study.fidelities for seed in fidelity.all_seeds} & set(study.final.seeds)):
         yield ("final", "seeds"), f"must be fresh, but {seed} is a seed of the search"
+    if study.final.splits > 1:
+        yield from _splits(study, study.final)
+
+
+def _splits(study: Study, final: Final) -> Iterator[tuple[KeyPath, str]]:
+    """Yield why a study's data cannot be divided anew for its final trainings."""
+    if study.data.split is None:
+        message = (
+            f"{final.splits} splits need data that `data.split` divides (imagefolder or imagelist, without parts of "
+            "their own); here the test images are fixed. Leave it out: more `seeds` show the noise of training"
+        )
+        yield ("final", "splits"), message
+    if isinstance(study.data.classes, int):
+        message = "each split would draw other classes; write the names of the classes under data.classes"
+        yield ("final", "splits"), message
+    if len(final.seeds) % final.splits:
+        message = (
+            f"are {len(final.seeds)} for {final.splits} splits; each split needs equally many. Leave them out, or give "
+            f"{final.splits} or a multiple"
+        )
+        yield ("final", "seeds"), message
 
 
 def _execution(study: Study) -> Iterator[tuple[KeyPath, str]]:

@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from dcasearch.architecture.specification import ClassifierInit, Frozen
 
 Number = Annotated[NonNegativeFloat, Field(strict=False)]
+Sampling = Literal["uniform", "balanced"]
 
 
 class Schedule(Frozen):
@@ -73,6 +74,11 @@ class Recipe(Frozen):
     """Parameters without weight decay: biases, BatchNorm, depth-wise convolutions, α and mixing weights."""
     schedule: Schedule = Schedule()
     label_smoothing: Number = 0.0
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced: an image's loss counts n / (k · n_c) times: n training images, n_c of them of the image's class, k
+    classes. Measured losses are never weighted."""
+    sampling: Sampling = "uniform"
+    """balanced: an epoch draws as many images as it has, with replacement, and each class is equally likely."""
     mixup: Number = 0.0
     """Concentration of the Beta distribution that pairs of images are blended by; 0 blends none."""
     cutmix: Number = 0.0
@@ -110,6 +116,12 @@ class Recipe(Frozen):
     def _decays(self) -> Self:
         if self.optimizer == "adamw" and self.momentum >= 1:
             raise ValueError(f"momentum {self.momentum:g} is β₁ of adamw, which must be below 1")
+        return self
+
+    @model_validator(mode="after")
+    def _balances_once(self) -> Self:
+        if self.class_weights == self.sampling == "balanced":
+            raise ValueError("class_weights and sampling both balance the classes; leave out one of them")
         return self
 
     @model_validator(mode="after")

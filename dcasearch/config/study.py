@@ -24,7 +24,7 @@ from dcasearch.config.detector import Detector
 from dcasearch.config.names import CostName, MeasuredName, MetricName, TaskName
 from dcasearch.config.numbers import Human
 from dcasearch.config.recipe import Recipe
-from dcasearch.metrics import CLASSIFICATION, TASKS, Direction
+from dcasearch.metrics import CLASSIFICATION, METRICS, TASKS, Direction, Metric, is_cost
 
 Fraction = Annotated[PositiveFloat, Field(le=1, strict=False)]
 
@@ -257,10 +257,30 @@ class Stop(Frozen):
     """Failed trials of one fidelity that end the run as failed (exit 1)."""
 
 
+_FIRST_FINAL = 1000
+"""The first seed of final trainings that are not told theirs."""
+
+
 class Final(Frozen):
     """The last number: the winner and its baselines, trained anew with fresh seeds, on the test split, once."""
 
-    seeds: tuple[NonNegativeInt, ...] = Field(default=(1000,), min_length=1, strict=False)
+    seeds: tuple[NonNegativeInt, ...] = Field(default=(_FIRST_FINAL,), min_length=1, strict=False)
+    """Default: 1000, 1001, … one for each split."""
+    splits: PositiveInt = 1
+    """Divisions of the data, where `data.split` divides it: the i-th seed is trained and measured on the i-th one,
+    drawn with `split_seed` + i. The first is the search's own."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_seed_for_each_split(cls, written: Any) -> Any:
+        splits = written.get("splits") if isinstance(written, Mapping) else None
+        if type(splits) is not int or splits < 1 or "seeds" in written:
+            return written
+        return {**written, "seeds": tuple(range(_FIRST_FINAL, _FIRST_FINAL + splits))}
+
+    def split_of(self, seed: int) -> int:
+        """Return the number of the split of a seed, from 0, which is the search's own."""
+        return self.seeds.index(seed) % self.splits if seed in self.seeds else 0
 
 
 class Study(Frozen):
@@ -276,6 +296,8 @@ class Study(Frozen):
     """task detection only: what stands on every network, e.g. `{name: retinanet, preset: paper}`."""
     objectives: dict[MetricName, Direction] = Field(default_factory=lambda: CLASSIFICATION.objective, min_length=1)
     """Default: the first metric of the task. The first objective leads."""
+    metrics: Annotated[tuple[MeasuredName, ...], Field(strict=False)] = ()
+    """Measured and shown too, e.g. `[macro_f1, auroc]`; the metrics of objectives and pruners need no entry."""
     constraints: dict[CostName, Bound] = Field(default_factory=dict)
     sampler: Sampler = Sampler()
     fidelities: tuple[Fidelity, ...] = Field(min_length=1, strict=False)
@@ -297,6 +319,22 @@ class Study(Frozen):
     storage: str = "sqlite:///dcasearch.db"
     artifacts: str = "./artifacts"
     """Where checkpoints and weights are stored: a folder, or a URL that fsspec knows, e.g. s3://bucket/folder."""
+
+    @property
+    def headline(self) -> Metric:
+        """The metric that views compare: the task's first.
+
+        A study that optimises a further metric of its task is compared by it, else its leader would not lead.
+        """
+        task = TASKS[self.task]
+        first = next((name for name in self.objectives if not is_cost(name)), None)
+        return METRICS[first] if first in task.further else task.headline
+
+    @property
+    def further_metrics(self) -> tuple[str, ...]:
+        """What every training of the study measures beside the metrics that its task always measures."""
+        pruned_by = (fidelity.pruner.metric for fidelity in self.fidelities if fidelity.pruner.name != "none")
+        return TASKS[self.task].asked_for((*self.objectives, *self.metrics, *pruned_by))
 
     @model_validator(mode="before")
     @classmethod
@@ -327,3 +365,12 @@ class Study(Frozen):
                 fidelity = fidelity.model_copy(update={"seeds": (max(used, default=-1) + 1,)})
             resolved.append(fidelity)
         return tuple(resolved)
+
+    def final_split(self, seed: int) -> int:
+        """Return the number of the split that a final training is on, from 0, which is the search's own."""
+        return 0 if self.final is None else self.final.split_of(seed)
+
+    def data_of_final(self, seed: int) -> Data:
+        """Return the data of the final trainings with a seed, each split with a `split_seed` of its own."""
+        split = self.final_split(seed)
+        return self.data if split == 0 else self.data.model_copy(update={"split_seed": self.data.split_seed + split})

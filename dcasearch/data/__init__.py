@@ -1,8 +1,9 @@
 """Data sets by name, their splits, and the batches of one training.
 
 `sets` says what a data set is; `digits`, `shapes`, `cifar10`, `folders` and `listed` are the known ones. `listing` says
-which files are images, `reading` how they are read, `dividing` makes parts of one piece, `split` holds out and subsets,
-`classes` leaves classes out. `loaders` turns a protocol into loaders: from `memory` for small sets, from `files` for
+which files are images, `parts` what parts are called, `originals` which files a data set has, `reading` how they are
+read, `dividing` makes parts of one piece, `split` holds out and subsets, `classes` leaves classes out. `origin` says
+what can be prepared. `loaders` turns a protocol into loaders: from `memory` for small sets, from `files` for
 folders and for what `preparing` made of them (`prepared`: its index, `shards`: its pixels); `views` is what is seen of
 an image, `applied` a spec's preprocessing of one image. `scratch` and `staging` are what a node keeps. `coco` (its
 faults: `coco_faults`) and `shapes_boxes` have images with boxes (`boxes`); `detection` makes batches of them,

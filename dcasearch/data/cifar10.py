@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcasearch.data.cache import cached
-from dcasearch.data.folders import fingerprint_of, labels_of, list_parts
+from dcasearch.data.folders import list_parts
 from dcasearch.data.images import Unreadable, read_rgb
 from dcasearch.data.listing import Listing
+from dcasearch.data.originals import fingerprint_of, labels_of
 from dcasearch.data.reading import OLDEST, Reading
 from dcasearch.data.sets import DATASETS, DataSet, MemoryPart, Pixels, existing
 from dcasearch.errors import DataError

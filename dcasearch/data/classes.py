@@ -10,6 +10,7 @@ import numpy as np
 
 from dcasearch.config.data_set import Data
 from dcasearch.data.boxes import BoxedPart
+from dcasearch.data.dividing import part_of, renumbered
 from dcasearch.data.sets import DataSet, FilePart, MemoryPart, Part, Pixels, PreparedPart, open_whole
 from dcasearch.data.split import Indices
 from dcasearch.errors import DataError, nearest
@@ -79,22 +80,13 @@ def _restricted(part: Part, numbers: Indices) -> Part:
         raise DataError("classes are chosen among images with one label, not among boxes", ("data", "classes"))
     kept = np.flatnonzero(numbers >= 0)
     labels = numbers[kept]
+    if isinstance(part, FilePart | PreparedPart):
+        return replace(part_of(part, kept), labels=labels)
     groups = None if part.groups is None else part.groups[kept]
-    if isinstance(part, FilePart):
-        paths = tuple(part.paths[index] for index in kept)
-        return FilePart(labels, paths, groups, part.reading)
-    if isinstance(part, PreparedPart):
-        unreadable = _moved(part.unreadable, kept)
-        return replace(part, labels=labels, rows=part.rows[kept], unreadable=unreadable, groups=groups)
 
     def read(scratch: Path | None) -> Pixels:
         pixels = part.read(scratch)
-        return Pixels(pixels.array[kept], _moved(pixels.unreadable, kept))
+        return Pixels(pixels.array[kept], renumbered(pixels.unreadable, kept))
 
     known = part.boxes
     return MemoryPart(labels, read, groups, None if known is None else lambda: known()[kept])
-
-
-def _moved(unreadable: dict[int, tuple[str, str]], kept: Indices) -> dict[int, tuple[str, str]]:
-    place = {int(index): number for number, index in enumerate(kept)}
-    return {place[index]: why for index, why in unreadable.items() if index in place}

@@ -52,11 +52,10 @@ def describe(data: Data) -> DataInfo:
         DataError: its files are missing or of another layout, or it has not the classes that are asked for.
     """
     dataset = open_set(data)
-    known = {id(part): part for part in (dataset.train, dataset.val, dataset.test)}.values()
     parts = parts_of(dataset, data, data.protocol)
     split = {"fraction": data.validation_fraction, "seed": data.split_seed}
     identity: dict[str, Any] = {"name": data.name, "images": dataset.fingerprint, "split": split}
-    if data.reading != OLDEST.version and any(isinstance(part, FilePart) for part in known):
+    if data.reading != OLDEST.version and any(isinstance(part, FilePart) for part in dataset.parts):
         identity["reading"] = data.reading  # of prepared images the pixels themselves are in the fingerprint
     if data.classes is not None and dataset.classes != open_whole(data).classes:
         identity["classes"] = dataset.classes
@@ -67,7 +66,7 @@ def describe(data: Data) -> DataInfo:
         train_images=len(parts.train),
         validation_images=len(parts.each.indices),
         test_images=len(dataset.test.labels),
-        encoded=sum(len(part.labels) for part in known if isinstance(part, FilePart)),
+        encoded=sum(len(part.labels) for part in dataset.parts if isinstance(part, FilePart)),
         prepared=dataset.train.size if isinstance(dataset.train, PreparedPart) else None,
         source=dataset.source,
         notes=dataset.notes,

@@ -12,13 +12,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 from torchvision.transforms.v2 import functional
 
+from dcasearch.config.recipe import Sampling
 from dcasearch.data.batches import WHOLE, Batch, Normalize, Share, count_batches
 from dcasearch.data.images import Corrupt, Unreadable, decode, open_image, orientation_of, turned
+from dcasearch.data.sampling import Order, copies, order_of
 from dcasearch.data.seeds import derived_seed
 from dcasearch.data.sets import FilePart, PreparedPart
 from dcasearch.data.split import Indices
@@ -39,8 +42,8 @@ class Broken:
 
 _Item: TypeAlias = tuple[Tensor, int] | Broken
 """Pixels as uint8, and label."""
-_Place: TypeAlias = tuple[int, int]
-"""Epoch and index."""
+_Place: TypeAlias = tuple[int, int, int]
+"""Epoch, index, and how often the image came before in the epoch: each time it is augmented in another way."""
 
 
 class _Files(Dataset[_Item]):
@@ -50,10 +53,10 @@ class _Files(Dataset[_Item]):
         self._part, self._transform, self._seed = part, transform, seed
 
     def __getitem__(self, place: _Place) -> _Item:
-        epoch, index = place
+        epoch, index, copy = place
         # Not torch.manual_seed: that would reseed the accelerator too.
         state = torch.default_generator.get_state()
-        torch.default_generator.manual_seed(derived_seed(self._seed, "image", epoch, index))
+        torch.default_generator.manual_seed(derived_seed(self._seed, "image", epoch, index, *([copy] if copy else [])))
         try:
             pixels = self._seen(index)
             if self._transform.flip and torch.rand(()).item() < 0.5:
@@ -81,8 +84,8 @@ class _Files(Dataset[_Item]):
 class _Batches(Sampler[list[_Place]]):
     """The share of the batches of the epoch that is set, from a first one on; shuffled where there is a seed."""
 
-    def __init__(self, indices: Indices, batch_size: int, seed: int | None, share: Share) -> None:
-        self._indices, self._batch_size, self._seed = torch.from_numpy(indices), batch_size, seed
+    def __init__(self, order: Order, indices: Indices, batch_size: int, seed: int | None, share: Share) -> None:
+        self._order, self._indices, self._batch_size, self._seed = order, indices, batch_size, seed
         self._share = share
         self.epoch = self.first_batch = 0
 
@@ -92,10 +95,11 @@ class _Batches(Sampler[list[_Place]]):
     def __iter__(self) -> Iterator[list[_Place]]:
         order = self._indices
         if self._seed is not None:
-            generator = torch.Generator().manual_seed(derived_seed(self._seed, "batches", self.epoch))
-            order = order[torch.randperm(len(order), generator=generator)]
-        for chosen in torch.split(order, self._batch_size)[self.first_batch : len(self)]:
-            yield [(self.epoch, index) for index in chosen[self._share.of(len(chosen))].tolist()]
+            order = self._order.order(torch.Generator().manual_seed(derived_seed(self._seed, "batches", self.epoch)))
+        places = np.stack([order, copies(order)], 1)
+        for batch in range(self.first_batch, len(self)):
+            chosen = places[batch * self._batch_size : (batch + 1) * self._batch_size]
+            yield [(self.epoch, index, copy) for index, copy in chosen[self._share.of(len(chosen))].tolist()]
 
 
 def leave_group(worker: int) -> None:
@@ -163,8 +167,9 @@ class FileLoader:
         corrupt: Corrupt,
         share: Share = WHOLE,
         channels_last: bool = False,
+        sampling: Sampling = "uniform",
     ) -> None:
-        self._batches = _Batches(indices, batch_size, seed, share)
+        self._batches = _Batches(order_of(sampling, indices, part.labels), indices, batch_size, seed, share)
         self._loader = DataLoader(
             _Files(part, transform, seed or 0),
             batch_sampler=self._batches,

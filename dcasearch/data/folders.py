@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
-from dcasearch.data.ground_truth import is_flat, wnids_of
-from dcasearch.data.listing import Listing, PassedOver, images_in, list_images, refuse_odd_names
+from dcasearch.data.ground_truth import is_flat_val, wnids_of
+from dcasearch.data.listing import Listing, PassedOver, folders_in, images_in, list_images, refuse_odd_names
+from dcasearch.data.originals import Originals, dataset_of, fingerprint_of, notes_of
+from dcasearch.data.parts import ALL, exact_folders, is_in_one_piece, part_folders, shown, stray_folders, stray_note
 from dcasearch.data.prepared import is_prepared, open_prepared
 from dcasearch.data.reading import OLDEST, Reading
-from dcasearch.data.sets import DATASETS, IMAGENET_MEAN, IMAGENET_STD, DataSet, FilePart, existing
+from dcasearch.data.sets import DATASETS, DataSet, existing
 from dcasearch.errors import DataError
-from dcasearch.evaluation import fingerprint
 
-IMAGEFOLDER_LAYOUT = "train/<class>/<image> and test/<class>/<image> (or val/<class>/<image>)"
+IMAGEFOLDER_LAYOUT = (
+    "train/<class>/<image> and test/<class>/<image> (or val/<class>/<image>), or <class>/<image> alone with data.split"
+)
 IMAGENET_LAYOUT = "train/<wnid>/<image> and val/<wnid>/<image> (or ImageNet's own flat val with its ground truth)"
+_ANY_LAYOUT = f"{IMAGEFOLDER_LAYOUT}, or {IMAGENET_LAYOUT}"
 _WNID = re.compile(r"n\d{8}")
 _KAGGLE_FOLDER = Path("ILSVRC/Data/CLS-LOC")
 """Where Kaggle's archive holds train and val."""
@@ -28,15 +28,15 @@ _KAGGLE_FOLDER = Path("ILSVRC/Data/CLS-LOC")
 
 @DATASETS.register("imagefolder")
 def open_imagefolder(root: Path | None, reading: Reading) -> DataSet:
-    """Return `train/<class>` with `test/<class>`, `val/<class>` or both, or what was prepared of them.
+    """Return a folder of images by class, in parts (`train/<class>` …) or in one piece, or what was prepared of it.
 
     Raises:
         DataError: a folder is missing, empty, or has other classes than train.
     """
     root = existing("imagefolder", root, IMAGEFOLDER_LAYOUT)
-    if reading.nested and is_in_one_piece(root):
-        return _open_whole(root, reading)
-    return _open_folders(root, IMAGEFOLDER_LAYOUT, ("val", "test"), reading)
+    if is_prepared(root):
+        return open_prepared(root, ("val", "test"), whole=True)
+    return dataset_of(list_imagefolder(root, reading))
 
 
 @DATASETS.register("imagenet")
@@ -48,56 +48,66 @@ def open_imagenet(root: Path | None, reading: Reading) -> DataSet:
     Raises:
         DataError: a folder is missing, empty, or has other classes than train.
     """
-    root = _imagenet_root(existing("imagenet", root, IMAGENET_LAYOUT))
-    return _open_folders(root, IMAGENET_LAYOUT, ("val",), reading.lying())
+    root = existing("imagenet", root, IMAGENET_LAYOUT)
+    if is_prepared(root):
+        return open_prepared(root, ("val",))
+    return dataset_of(list_imagenet(root, reading))
 
 
-def is_in_one_piece(root: Path) -> bool:
-    """Return whether a folder holds the class folders themselves, and no parts."""
-    return not is_prepared(root) and not any((root / name).is_dir() for name in ("train", "val", "test"))
+def list_imagefolder(root: Path, reading: Reading) -> Originals:
+    """List a folder of images by class, in parts or in one piece.
+
+    Raises:
+        DataError: it has neither layout.
+    """
+    return _listed(root, IMAGEFOLDER_LAYOUT, reading)
 
 
-def _open_whole(root: Path, reading: Reading) -> DataSet:
-    listing = list_images(root, reading)
-    part = part_of(listing)
-    return DataSet(
-        fingerprint=fingerprint_of({"all": listing}),
-        classes=listing.classes,
-        train=part,
-        val=part,
-        test=part,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-        notes=listing.passed.notes,
-        whole=True,
-    )
+def list_imagenet(root: Path, reading: Reading) -> Originals:
+    """List ImageNet's folders `train` and `val`; its images are read without EXIF rotation.
+
+    Raises:
+        DataError: it has another layout.
+    """
+    root = _imagenet_root(root)
+    listings = list_parts(root, IMAGENET_LAYOUT, ("val",), reading.lying())
+    return Originals(listings, fingerprint_of(listings), notes_of(listings))
+
+
+def list_any(root: Path, reading: Reading = OLDEST) -> Originals:
+    """List a folder of images of any layout; ImageNet's own is read without EXIF rotation.
+
+    Raises:
+        DataError: it has none of them.
+    """
+    root = existing_folder(root)
+    return _listed(root, _ANY_LAYOUT, reading.lying() if is_imagenet(root, reading) else reading)
+
+
+def _listed(root: Path, layout: str, reading: Reading) -> Originals:
+    """List a folder of images whose parts have any of the usual names."""
+    if is_in_one_piece(root, reading):
+        whole = {ALL: list_images(root, reading)}
+        return Originals(whole, fingerprint_of(whole), notes_of(whole))
+    folders = part_folders(root, reading)
+    # The test images of ImageNet have no labels.
+    others = ("val",) if "val" in folders and is_flat_val(folders["val"]) else ("val", "test")
+    listings = list_parts(root, layout, others, reading, folders)
+    stray = stray_folders(root, folders, reading) if reading.nested else []
+    notes = (*notes_of(listings), *([stray_note(stray)] if stray else []))
+    return Originals(listings, fingerprint_of(listings), notes)
 
 
 def _imagenet_root(root: Path) -> Path:
     return root / _KAGGLE_FOLDER if (root / _KAGGLE_FOLDER / "train").is_dir() else root
 
 
-def list_any(root: Path, reading: Reading = OLDEST) -> dict[str, Listing]:
-    """List a folder of images of either layout; ImageNet's own is read without EXIF rotation.
-
-    Raises:
-        DataError: it has neither.
-    """
-    root = existing_folder(root)
-    # The test images of ImageNet have no labels.
-    others = ("val",) if is_flat_val(root / "val") else ("val", "test")
-    reading = reading.lying() if is_imagenet(root) else reading
-    return list_parts(root, f"{IMAGEFOLDER_LAYOUT}, or {IMAGENET_LAYOUT}", others, reading)
-
-
-def is_imagenet(root: Path) -> bool:
+def is_imagenet(root: Path, reading: Reading = OLDEST) -> bool:
     """Return whether a folder of images has ImageNet's classes: every class folder is called by a wnid."""
     if is_flat_val(root / "val"):
         return True
-    if not (root / "train").is_dir():
-        return False
-    with os.scandir(root / "train") as entries:
-        names = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+    train = part_folders(root, reading).get("train")
+    names = [] if train is None else folders_in(train)
     return bool(names) and all(_WNID.fullmatch(name) for name in names)
 
 
@@ -112,106 +122,108 @@ def existing_folder(root: Path) -> Path:
     return _imagenet_root(root)
 
 
-def list_parts(root: Path, layout: str, others: tuple[str, ...], reading: Reading = OLDEST) -> dict[str, Listing]:
+def list_parts(
+    root: Path,
+    layout: str,
+    others: tuple[str, ...],
+    reading: Reading = OLDEST,
+    folders: Mapping[str, Path] | None = None,
+) -> dict[str, Listing]:
     """List `train` and whichever of the other parts exist.
+
+    Args:
+        root: the folder that holds the parts.
+        layout: what is expected there.
+        others: parts beside `train` that are wanted.
+        reading: how files are found.
+        folders: the folder of each part where they have usual names, or the root may come in one piece; by default
+            `train`, `val` and `test`.
 
     Raises:
         DataError: train or all others are missing, or their classes differ.
     """
-    if not (root / "train").is_dir():
-        raise DataError(f"{root} has no folder `train`; expected {layout}")
-    parts = {"train": list_images(root / "train", reading)}
-    for name in others:
-        if name == "val" and is_flat_val(root / name):
-            parts[name] = _list_flat(root, reading)
-        elif (root / name).is_dir():
-            parts[name] = list_images(root / name, reading)
-    if len(parts) == 1:
-        raise DataError(f"{root} has no folder `{'` or `'.join(others)}`; expected {layout}")
+    hint = "" if folders is None or not reading.nested else _hint(root, folders, reading)
+    folders = exact_folders(root) if folders is None else folders
+    if "train" not in folders:
+        raise DataError(f"{root} has no folder `train`; expected {layout}{hint}")
+    names = ("train", *(name for name in others if name in folders))
+    if len(names) == 1:
+        raise DataError(f"{root} has no folder `{'` or `'.join(others)}`; expected {layout}{hint}")
+    parts = {name: list_part(root, name, folders[name], reading) for name in names}
     for name, listing in parts.items():
-        odd = sorted(set(parts["train"].classes) ^ set(listing.classes))
-        if odd:
-            raise DataError(f"{root}: train and {name} have different classes: {', '.join(odd[:5])} in one only")
+        _check_classes(root, folders["train"].name, parts["train"], folders[name].name, listing)
     return parts
 
 
-def list_held_out(root: Path, name: str, reading: Reading = OLDEST) -> Listing | None:
-    """List one part of a folder of either layout, `val` or `test`; None where it has no such part.
+def _hint(root: Path, folders: Mapping[str, Path], reading: Reading) -> str:
+    """Return what to do where the only part has no other one."""
+    if len(folders) != 1:
+        return ""
+    [folder] = folders.values()
+    if stray := stray_folders(root, folders, reading):
+        return (
+            f". Beside `{folder.name}` lie folders with images: {shown(stray)}. If `{folder.name}` is one of the "
+            f"classes, give its folder another name; if it is a part, move the other folders out of {root}"
+        )
+    return f". To divide the images of `{folder.name}`, give data.root: {folder} and data.split"
+
+
+def _check_classes(root: Path, train: str, known: Listing, name: str, listing: Listing) -> None:
+    """Refuse a part with other classes than the training images."""
+    alone = {
+        train: sorted(set(known.classes) - set(listing.classes)),
+        name: sorted(set(listing.classes) - set(known.classes)),
+    }
+    said = [f"only in {folder}: {shown(classes)}" for folder, classes in alone.items() if classes]
+    if said:
+        raise DataError(f"{root}: {train} and {name} have different classes; {'; '.join(said)}")
+
+
+def list_part(root: Path, name: str, folder: Path, reading: Reading = OLDEST) -> Listing:
+    """List the folder of one part; ImageNet's flat validation images with their ground truth.
+
+    Raises:
+        DataError: the part is empty, its images have no labels, or it is ImageNet's flat val without its ground truth.
+    """
+    if name == "val" and is_flat_val(folder):
+        return _list_flat(root, folder, reading)
+    if not folders_in(folder, reading):
+        raise DataError(
+            f"{folder} holds no class folders, so its images have no labels; expected {folder}/<class>/<image>, or no "
+            "such folder"
+        )
+    return replace(list_images(folder, reading), within=f"{folder.name}/")
+
+
+def list_held_out(root: Path, name: str, folders: Mapping[str, Path], reading: Reading = OLDEST) -> Listing | None:
+    """List one part of a folder of images, `val` or `test`; None where it has no such part.
 
     Raises:
         DataError: the part is empty, or ImageNet's flat val without its ground truth.
     """
-    flat = is_flat_val(root / "val")
-    if flat and name == "val":
-        return _list_flat(root, reading)
-    if flat or not (root / name).is_dir():  # the test images beside a flat val have no labels
+    if name not in folders:
         return None
-    return list_images(root / name, reading)
+    if name == "test" and "val" in folders and is_flat_val(folders["val"]):
+        return None  # the test images beside a flat val have no labels
+    return list_part(root, name, folders[name], reading)
 
 
-def is_flat_val(folder: Path) -> bool:
-    """Return whether a folder holds ImageNet's validation images as they come, without class folders."""
-    if not folder.is_dir():
-        return False
-    with os.scandir(folder) as entries:
-        # ImageNet's has nothing else, so a few tell.
-        first = list(islice((entry.name for entry in entries if entry.is_file()), 100))
-    return is_flat(first)
-
-
-def _list_flat(root: Path, reading: Reading) -> Listing:
+def _list_flat(root: Path, folder: Path, reading: Reading) -> Listing:
     """List the flat validation images as if they lay in class folders, so that both are the same data."""
     passed = PassedOver()
-    found = dict(images_in(root / "val", replace(reading, nested=False), passed))
-    refuse_odd_names(root / "val", sorted(found))
+    found = dict(images_in(folder, replace(reading, nested=False), passed))
+    refuse_odd_names(folder, sorted(found))
     wnids = wnids_of(root, sorted(found))
     files = sorted((wnids[name], name) for name in found)
     seen = tuple(sorted(set(wnids.values())))
     label = {wnid: number for number, wnid in enumerate(seen)}
     return Listing(
-        root / "val",
+        folder,
         seen,
         tuple((f"{wnid}/{name}", found[name]) for wnid, name in files),
         tuple(label[wnid] for wnid, _ in files),
         flat=True,
         passed=passed,
         reading=reading,
-    )
-
-
-def fingerprint_of(parts: dict[str, Listing]) -> str:
-    """Return what identifies the files: part, path and size of each."""
-    return fingerprint({name: listing.files for name, listing in parts.items()})
-
-
-def labels_of(listing: Listing) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return the class of each file, shape (n,)."""
-    return np.asarray(listing.labels, dtype=np.int64)
-
-
-def part_of(listing: Listing) -> FilePart:
-    """Return the files of a listing as a part of a data set."""
-    paths = tuple(listing.path(index) for index in range(len(listing.files)))
-    return FilePart(labels_of(listing), paths, reading=listing.reading)
-
-
-def notes_of(listings: Mapping[str, Listing]) -> tuple[str, ...]:
-    """Return what was passed over in the parts, a sentence each."""
-    return tuple(f"{name}: {note}" for name, listing in listings.items() for note in listing.passed.notes)
-
-
-def _open_folders(root: Path, layout: str, others: tuple[str, ...], reading: Reading) -> DataSet:
-    if is_prepared(root):
-        return open_prepared(root, others)
-    listings = list_parts(root, layout, others, reading)
-    parts = {name: part_of(listing) for name, listing in listings.items()}
-    return DataSet(
-        fingerprint=fingerprint_of(listings),
-        classes=listings["train"].classes,
-        train=parts["train"],
-        val=parts.get("val") or parts["test"],
-        test=parts.get("test") or parts["val"],
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-        notes=notes_of(listings),
+        within=f"{folder.name}/",
     )

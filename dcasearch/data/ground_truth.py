@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from dcasearch.errors import DataError
@@ -104,6 +106,11 @@ def _numbered(wnids: list[str]) -> dict[str, str]:
     return {f"ILSVRC2012_val_{number:08}": wnid for number, wnid in enumerate(wnids, start=1)}
 
 
-def is_flat(names: list[str]) -> bool:
-    """Return whether files are named as ImageNet's validation images are."""
-    return any(_NUMBERED.match(Path(name).stem) for name in names)
+def is_flat_val(folder: Path) -> bool:
+    """Return whether a folder holds ImageNet's validation images as they come, without class folders."""
+    if not folder.is_dir():
+        return False
+    with os.scandir(folder) as entries:
+        # ImageNet's has nothing else, so a few tell.
+        first = list(islice((entry.name for entry in entries if entry.is_file()), 100))
+    return any(_NUMBERED.match(Path(name).stem) for name in first)

@@ -9,29 +9,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from dcasearch.config.data_set import Columns
-from dcasearch.data.dividing import part_of
+from dcasearch.data.listing import Listing
+from dcasearch.data.originals import Originals, dataset_of
+from dcasearch.data.parts import ALL, PARTS, part_named
+from dcasearch.data.prepared import is_prepared
 from dcasearch.data.reading import Reading
-from dcasearch.data.sets import DATASETS, IMAGENET_MEAN, IMAGENET_STD, DataSet, FilePart
+from dcasearch.data.sets import DATASETS, DataSet
 from dcasearch.errors import DataError, nearest
 from dcasearch.evaluation import fingerprint
+from dcasearch.wording import counted
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 NAME = "imagelist"
-_PARTS: Mapping[str, str] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-"""What a split column may say, in lower case."""
 _SHOWN = 5
 """Rows that an error names."""
 
@@ -64,54 +56,74 @@ def open_list(root: Path | None, file: Path, columns: Columns, reading: Reading)
         DataError: the list or images are missing, a column is missing, or rows are empty, double or of an unknown part;
             each kind with the first rows.
     """
+    return dataset_of(list_rows(root, file, columns, reading))
+
+
+def list_rows(root: Path | None, file: Path, columns: Columns, reading: Reading) -> Originals:
+    """Return the image files of a list, by part or in one piece; arguments and errors as for `open_list`."""
     if not file.is_file():
         raise DataError(f"data.file: there is no file {file}", ("data", "file"))
     folder = file.parent if root is None else root
+    if is_prepared(folder):
+        raise DataError(
+            f"{folder} is a prepared data set, which has the labels in it; give it as data: "
+            f"{{name: imagefolder, root: {folder}}}, without file and columns",
+            ("data", "root"),
+        )
     rows = list(_rows(file, columns))
     _check(rows, file, folder)
     rows.sort(key=lambda row: (row.label, row.path))
     classes = tuple(sorted({row.label for row in rows}))
     if len(classes) < 2:
         raise DataError(f"{file} names {len(classes)} class; two are needed at least", ("data", "file"))
+    sizes = {row.path: _bytes(folder / row.path) or 0 for row in rows}
+    listing = _listing(rows, folder, classes, sizes, grouped=columns.group is not None)
+    content = [(row.path, row.label, row.group, row.part, sizes[row.path]) for row in rows]
+    listings = {ALL: replace(listing, reading=reading)}
+    if columns.split is not None:
+        listings = _in_parts(listings[ALL], rows, file)
+    return Originals(listings, fingerprint(content))
+
+
+def _listing(
+    rows: Sequence[_Row], folder: Path, classes: tuple[str, ...], sizes: Mapping[str, int], *, grouped: bool
+) -> Listing:
+    """Return all rows as one listing."""
     number = {name: n for n, name in enumerate(classes)}
-    groups = {name: n for n, name in enumerate(sorted({row.group for row in rows}))}
-    everything = FilePart(
-        np.array([number[row.label] for row in rows], dtype=np.int64),
-        tuple(str(folder / row.path) for row in rows),
-        None if columns.group is None else np.array([groups[row.group] for row in rows], dtype=np.int64),
-        reading,
+    group = {name: n for n, name in enumerate(sorted({row.group for row in rows}))}
+    return Listing(
+        folder,
+        classes,
+        tuple((row.path, sizes[row.path]) for row in rows),
+        tuple(number[row.label] for row in rows),
+        groups=tuple(group[row.group] for row in rows) if grouped else None,
     )
-    content = [(row.path, row.label, row.group, row.part, _bytes(folder / row.path)) for row in rows]
-    whole = DataSet(
-        fingerprint=fingerprint(content),
-        classes=classes,
-        train=everything,
-        val=everything,
-        test=everything,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-        whole=True,
-    )
-    return whole if columns.split is None else _in_parts(whole, everything, rows, file)
 
 
-def _in_parts(whole: DataSet, everything: FilePart, rows: Sequence[_Row], file: Path) -> DataSet:
-    """Return the parts that a split column names."""
+def _in_parts(listing: Listing, rows: Sequence[_Row], file: Path) -> dict[str, Listing]:
+    """Return the parts that a split column names, those with images."""
     parts = {
-        name: part_of(everything, np.array([n for n, row in enumerate(rows) if row.part == name], dtype=np.int64))
-        for name in ("train", "val", "test")
+        name: _some(listing, [n for n, row in enumerate(rows) if row.part == name]) for name in ("train", "val", "test")
     }
-    if not len(parts["train"].labels) or not (len(parts["val"].labels) or len(parts["test"].labels)):
+    if not parts["train"].files or not (parts["val"].files or parts["test"].files):
         raise DataError(f"{file}: the split column needs rows of train, and of validation or test", ("data", "columns"))
-    absent = sorted(set(range(len(whole.classes))) - set(parts["train"].labels.tolist()))
+    absent = sorted(set(range(len(listing.classes))) - set(parts["train"].labels))
     if absent:
-        named = ", ".join(whole.classes[n] for n in absent[:_SHOWN])
+        named = ", ".join(listing.classes[n] for n in absent[:_SHOWN])
         raise DataError(f"{file}: no training image is of class {named}", ("data", "columns"))
-    if everything.groups is not None:
+    if listing.groups is not None:
         _check_groups(rows, file)
-    val = parts["val"] if len(parts["val"].labels) else parts["test"]
-    test = parts["test"] if len(parts["test"].labels) else parts["val"]
-    return replace(whole, train=parts["train"], val=val, test=test, whole=False)
+    return {name: part for name, part in parts.items() if part.files}
+
+
+def _some(listing: Listing, chosen: Sequence[int]) -> Listing:
+    groups = listing.groups
+    return replace(
+        listing,
+        files=tuple(listing.files[n] for n in chosen),
+        labels=tuple(listing.labels[n] for n in chosen),
+        groups=None if groups is None else tuple(groups[n] for n in chosen),
+    )
 
 
 def _check_groups(rows: Sequence[_Row], file: Path) -> None:
@@ -121,8 +133,8 @@ def _check_groups(rows: Sequence[_Row], file: Path) -> None:
     torn = sorted(group for group, of in parts.items() if len(of) > 1)
     if torn:
         raise DataError(
-            f"{file}: {len(torn)} groups are in several parts, so a test would see what was trained on: "
-            f"{', '.join(torn[:_SHOWN])}",
+            f"{file}: {counted(torn, 'group is', 'groups are')} in several parts, so a test would see what was trained "
+            f"on: {', '.join(torn[:_SHOWN])}",
             ("data", "columns"),
         )
 
@@ -132,7 +144,7 @@ def _rows(file: Path, columns: Columns) -> Iterator[_Row]:
     for line, row in _read(file, wanted):
         said = {role: str(row[name] if row[name] is not None else "").strip() for role, name in wanted.items()}
         part = said.get("split", "")
-        yield _Row(line, said["path"], said["label"], said.get("group", ""), _PARTS.get(part.lower(), part))
+        yield _Row(line, said["path"], said["label"], said.get("group", ""), part_named(part) or part)
 
 
 def _read(file: Path, wanted: Mapping[str, str]) -> Iterator[tuple[int, Mapping[str, object]]]:
@@ -231,9 +243,7 @@ def _check(rows: Sequence[_Row], file: Path, folder: Path) -> None:
     faults = {
         "without a path": [row for row in rows if not row.path],
         "without a label": [row for row in rows if not row.label],
-        f"of a part that is none of {', '.join(dict.fromkeys(_PARTS))}": [
-            row for row in rows if row.part not in ("", "train", "val", "test")
-        ],
+        f"of a part that is none of {', '.join(PARTS)}": [row for row in rows if row.part not in ("", *PARTS.values())],
         "whose image is named twice": double,
         "whose image is not there": [row for row in rows if row.path and _bytes(folder / row.path) is None],
     }
@@ -244,7 +254,7 @@ def _check(rows: Sequence[_Row], file: Path, folder: Path) -> None:
         if found:
             shown = ", ".join(f"line {row.line} ({row.path or row.label})" for row in found[:_SHOWN])
             more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-            said.append(f"{file}: {len(found)} rows {why}: {shown}{more}")
+            said.append(f"{file}: {counted(found, 'row')} {why}: {shown}{more}")
     if said:
         raise DataError("\n".join(said), ("data", "file"))
 

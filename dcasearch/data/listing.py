@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from dcasearch.data.reading import OLDEST, READINGS, Reading
 from dcasearch.errors import DataError
+from dcasearch.wording import counted
 
 _SHOWN = 3
 """Paths of a kind that a note names."""
@@ -41,13 +42,12 @@ class PassedOver:
 def _note(why: str, paths: list[str]) -> str:
     shown = ", ".join(sorted(paths)[:_SHOWN])
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    files = "1 file is" if len(paths) == 1 else f"{len(paths):,} files are"
-    return f"{files} passed over, {why}: {shown}{more}"
+    return f"{counted(paths, 'file is', 'files are')} passed over, {why}: {shown}{more}"
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The image files of one part, by class folder, in alphabetical order."""
+    """The image files of one part by class, in alphabetical order."""
 
     root: Path
     classes: tuple[str, ...]
@@ -58,6 +58,15 @@ class Listing:
     """All images lie in `root` itself; the class folders of `files` are thought."""
     passed: PassedOver = field(default_factory=PassedOver)
     reading: Reading = OLDEST
+    _: KW_ONLY
+    within: str = ""
+    """What comes before the path of an image in messages: the part's folder below the data's root, e.g. `train/`."""
+    groups: tuple[int, ...] | None = None
+    """Group of each image, where a list names groups."""
+
+    def name(self, index: int) -> str:
+        """Return what an image is called in messages, wherever the data lies."""
+        return f"{self.within}{self.files[index][0]}"
 
     def path(self, index: int) -> str:
         """Return where an image lies."""
@@ -72,7 +81,7 @@ def list_images(root: Path, reading: Reading = OLDEST) -> Listing:
         DataError: there are no class folders, one without images, names that are not UTF-8, or a folder that may not be
             read.
     """
-    classes = sorted(entry.name for entry in _entries(root) if _is_folder(entry) and not _is_hidden(entry, reading))
+    classes = folders_in(root, reading)
     if not classes:
         raise DataError(f"{root} holds no class folders; expected {root}/<class>/<image>")
     refuse_odd_names(root, classes)
@@ -87,6 +96,27 @@ def list_images(root: Path, reading: Reading = OLDEST) -> Listing:
         files += [(f"{name}/{file}", size) for file, size in found]
         labels += [label] * len(found)
     return Listing(root, tuple(classes), tuple(files), tuple(labels), passed=passed, reading=reading)
+
+
+def folders_in(root: Path, reading: Reading = OLDEST) -> list[str]:
+    """Return the names of the folders of a folder, without hidden ones, in alphabetical order.
+
+    Raises:
+        DataError: it cannot be listed.
+    """
+    return sorted(entry.name for entry in _entries(root) if _is_folder(entry) and not _is_hidden(entry, reading))
+
+
+def holds_images(folder: Path, reading: Reading = OLDEST) -> bool:
+    """Return whether an image file lies in a folder itself, not below; False for a folder that may not be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return any(
+                entry.name.lower().endswith(IMG_EXTENSIONS) and not _is_hidden(entry, reading) and not _is_folder(entry)
+                for entry in entries
+            )
+    except OSError:  # e.g. lost+found of a disk
+        return False
 
 
 def images_in(
@@ -137,8 +167,8 @@ def refuse_odd_names(folder: Path, names: list[str]) -> None:
     if odd:
         shown = ", ".join(ascii(name) for name in odd[:_SHOWN])
         raise DataError(
-            f"{ascii(str(folder))[1:-1]} holds {len(odd)} names that are not UTF-8: {shown}; rename them, e.g. with "
-            "`convmv -r --notest -f latin1 -t utf8`"
+            f"{ascii(str(folder))[1:-1]} holds {counted(odd, 'name that is', 'names that are')} not UTF-8: {shown}; "
+            f"rename {'it' if len(odd) == 1 else 'them'}, e.g. with `convmv -r --notest -f latin1 -t utf8`"
         )
 
 

@@ -10,7 +10,7 @@ import torch
 
 from dcasearch.artifacts import Place
 from dcasearch.config.data_set import Data
-from dcasearch.config.recipe import Augmentation, Recipe
+from dcasearch.config.recipe import Recipe, Sampling
 from dcasearch.data.batches import WHOLE, Loader, Normalize, Share
 from dcasearch.data.boxes import BoxedPart
 from dcasearch.data.classes import open_set
@@ -77,6 +77,8 @@ class Loaders:
     class_names: tuple[str, ...]
     corrupt: Corrupt
     """Unreadable images met so far."""
+    class_images: Indices | None = None
+    """Training images of each class, shape (classes,), unreadable ones among them; None where images have boxes."""
 
     @property
     def classes(self) -> int:
@@ -114,20 +116,20 @@ class _Factory:
         parts = {id(part): len(part.labels) for part in (self.dataset.train, self.dataset.val, self.dataset.test)}
         return sum(parts.values())
 
-    def training(self, indices: Indices, augmentation: Augmentation, seed: int) -> Loader:
+    def training(self, indices: Indices, recipe: Recipe, seed: int) -> Loader:
         part = self.dataset.train
         self._check(indices)
         if not isinstance(part, MemoryPart):
-            return self._files(
-                part, indices, training_transform(self._resolution, augmentation, exact=_is_exact(part)), seed
-            )
+            transform = training_transform(self._resolution, recipe.augmentation, exact=_is_exact(part))
+            return self._files(part, indices, transform, seed, recipe.sampling)
         return MemoryTraining(
             self._memory(part, indices),
             resolution=self._resolution,
             batch_size=self._batch_size,
-            augmentation=augmentation,
+            augmentation=recipe.augmentation,
             seed=seed,
             share=self._share,
+            sampling=recipe.sampling,
         )
 
     def evaluation(self, chosen: Chosen) -> Loader:
@@ -151,7 +153,12 @@ class _Factory:
         return Images(pixels, part.labels, indices, self._normalize, self._device)
 
     def _files(
-        self, part: FilePart | PreparedPart | BoxedPart, indices: Indices, transform: Transform, seed: int | None
+        self,
+        part: FilePart | PreparedPart | BoxedPart,
+        indices: Indices,
+        transform: Transform,
+        seed: int | None,
+        sampling: Sampling = "uniform",
     ) -> Loader:
         if isinstance(part, BoxedPart):
             raise UserError(f"the images of {self._data.name} have boxes and no label; they are for task detection")
@@ -176,6 +183,7 @@ class _Factory:
             corrupt=self.corrupt,
             share=self._share,
             channels_last=self._channels_last,
+            sampling=sampling,
         )
 
 
@@ -203,7 +211,7 @@ def open_loaders(
         protocol: who sees what.
         resolution: pixels per side of what the network gets.
         train_fraction: stratified share of the images to train on; the same images for every seed.
-        recipe: batch size, augmentation and memory format.
+        recipe: batch size, augmentation, sampling and memory format.
         seed: of the batch order and the augmentation.
         artifacts: the artifact store; decoded images of small sets are kept under it, or in `data.scratch`. None
             keeps nothing.
@@ -228,12 +236,14 @@ def open_loaders(
     )
     parts = parts_of(factory.dataset, data, protocol)
     each = factory.evaluation(parts.each)
+    chosen, classes = subset(parts.train, train_fraction), len(factory.dataset.classes)
     return Loaders(
-        train=factory.training(subset(parts.train, train_fraction), recipe.augmentation, seed),
+        train=factory.training(chosen, recipe, seed),
         each=each,
         final=each if parts.final is parts.each else factory.evaluation(parts.final),
         class_names=factory.dataset.classes,
         corrupt=factory.corrupt,
+        class_images=np.bincount(factory.dataset.train.labels[chosen], minlength=classes),
     )
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dcasearch.config.recipe import Augmentation
+from dcasearch.config.recipe import Augmentation, Sampling
 from dcasearch.data.augment import augment, draw, resize
 from dcasearch.data.batches import WHOLE, Batch, Normalize, Share, count_batches, to_device
+from dcasearch.data.sampling import order_of
 from dcasearch.data.seeds import derived_seed
 from dcasearch.data.sets import Pixels
 from dcasearch.data.split import Indices
@@ -56,18 +57,19 @@ class MemoryTraining:
         augmentation: Augmentation,
         seed: int,
         share: Share = WHOLE,
+        sampling: Sampling = "uniform",
     ) -> None:
-        self._images, self._indices = images, images.readable()
+        self._images, self._order = images, order_of(sampling, images.readable(), images.labels)
         self._resolution, self._augmentation, self._seed = resolution, augmentation, seed
         self._batch_size, self._share = batch_size, share
 
     def __len__(self) -> int:
-        return count_batches(len(self._indices), self._batch_size, training=True)
+        return count_batches(len(self._order), self._batch_size, training=True)
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
         """Yield the batches of one epoch."""
         generator = torch.Generator().manual_seed(derived_seed(self._seed, "batches", epoch))
-        order = self._indices[torch.randperm(len(self._indices), generator=generator).numpy()]
+        order = self._order.order(generator)
         for batch in range(len(self)):
             chosen = order[batch * self._batch_size : (batch + 1) * self._batch_size]
             drawn = draw(len(chosen), self._resolution, self._augmentation, generator)

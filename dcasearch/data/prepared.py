@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from dcasearch.architecture.specification import Frozen
 from dcasearch.config.data_set import ReadingVersion
+from dcasearch.data.parts import ALL
 from dcasearch.data.sets import IMAGENET_MEAN, IMAGENET_STD, DataSet, PreparedPart
 from dcasearch.data.shards import Shards
 from dcasearch.errors import DataError
@@ -35,6 +36,8 @@ class PartIndex(Frozen):
     """Fingerprint of each shard's source files, their names and sizes; empty in indices of older versions."""
     unreadable: dict[int, tuple[str, str]]
     """Images that could not be decoded: path below the original's root, and why. Their pixels are zero."""
+    groups: tuple[int, ...] | None = Field(default=None, strict=False)
+    """Group of each image, by number; None where the originals have no groups, and in indices of older versions."""
 
     @property
     def images(self) -> int:
@@ -51,6 +54,8 @@ class Plan(Frozen):
     """Pixels per side."""
     reading: ReadingVersion = 1
     """Version of how the files are found and read."""
+    upright: bool | None = None
+    """Whether EXIF rotation is applied; None in plans of older versions."""
 
 
 class Index(Frozen):
@@ -69,14 +74,30 @@ class Index(Frozen):
     """What the folders held beside images, a sentence each."""
     classes: list[str]
     parts: dict[str, PartIndex]
+    """train with val, test or both; or `all` of data in one piece."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the data comes in one piece, which a study divides."""
+        return ALL in self.parts
 
     @property
     def fingerprint(self) -> str:
-        """Of the pixels and labels; equal on every machine that came to the same pixels."""
+        """Of the pixels, labels and groups; equal on every machine that came to the same pixels."""
         parts = {
-            name: [part.images_per_class, part.shards, sorted(part.unreadable)] for name, part in self.parts.items()
+            name: [
+                part.images_per_class,
+                part.shards,
+                sorted(part.unreadable),
+                *([] if part.groups is None else [part.groups]),
+            ]
+            for name, part in self.parts.items()
         }
         return fingerprint({"prepared": self.size, "classes": self.classes, "parts": parts})
+
+    def as_json(self) -> bytes:
+        """Return what the index file holds: fields that do not apply are left out, so that older versions read it."""
+        return self.model_dump_json(exclude_none=True).encode()
 
     def shards(self, folder: Path) -> dict[str, Shards]:
         """Return the files of each part."""
@@ -114,20 +135,25 @@ def is_prepared(root: Path) -> bool:
     return False
 
 
-def open_prepared(root: Path, others: tuple[str, ...]) -> DataSet:
+def open_prepared(root: Path, others: tuple[str, ...], *, whole: bool = False) -> DataSet:
     """Return a prepared data set; reads its index and the sizes of its files.
 
     Args:
         root: its folder.
         others: names of the parts beside train that serve, e.g. `("val", "test")`.
+        whole: whether a set in one piece serves, too.
 
     Raises:
         DataError: a part or a file is missing, or a file is cut off.
     """
     index = read_index(root)
-    if "train" not in index.parts or not any(name in index.parts for name in others):
+    if index.whole and not whole:
+        raise DataError(f"{root} was prepared in one piece; expected train and {' or '.join(others)}")
+    if not index.whole and ("train" not in index.parts or not any(name in index.parts for name in others)):
         raise DataError(f"{root} was prepared with {', '.join(index.parts)}; expected train and {' or '.join(others)}")
     parts = {name: _part(index, name, shards) for name, shards in index.shards(root).items()}
+    if index.whole:
+        parts = dict.fromkeys(("train", "val", "test"), parts[ALL])
     return DataSet(
         fingerprint=index.fingerprint,
         classes=tuple(index.classes),
@@ -138,6 +164,7 @@ def open_prepared(root: Path, others: tuple[str, ...]) -> DataSet:
         std=IMAGENET_STD,
         size=index.size,
         notes=(*index.passed_over, *_unreadable_notes(index)),
+        whole=index.whole,
     )
 
 
@@ -147,7 +174,8 @@ def _unreadable_notes(index: Index) -> Iterator[str]:
         if part.unreadable:
             first = ", ".join(path for path, _ in list(part.unreadable.values())[:3])
             share = len(part.unreadable) / part.images
-            yield f"{name}: {len(part.unreadable):,} of {part.images:,} images ({share:.2%}) could not be read: {first}"
+            where = "" if name == ALL else f"{name}: "
+            yield f"{where}{len(part.unreadable):,} of {part.images:,} images ({share:.2%}) could not be read: {first}"
 
 
 def _part(index: Index, name: str, shards: Shards) -> PreparedPart:
@@ -161,4 +189,5 @@ def _part(index: Index, name: str, shards: Shards) -> PreparedPart:
                 "complete; copy it again, or let the `dcasearch data prepare` that made it mend it"
             )
     labels = np.repeat(np.arange(len(index.classes)), part.images_per_class).astype(np.int64)
-    return PreparedPart(labels, index.size, shards, part.unreadable, np.arange(part.images))
+    groups = None if part.groups is None else np.asarray(part.groups, dtype=np.int64)
+    return PreparedPart(labels, index.size, shards, part.unreadable, np.arange(part.images), groups)

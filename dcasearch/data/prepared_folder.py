@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from dcasearch.data.listing import Listing
+from dcasearch.data.originals import Originals
 from dcasearch.data.prepared import INDEX, SOURCE, UNFINISHED, Plan, read_index
 from dcasearch.data.shard_work import Shard, files_of
 from dcasearch.data.shards import Shards
@@ -71,7 +71,7 @@ def plan_of(out: Path) -> Plan | None:
         return Plan.model_validate_json((out / UNFINISHED).read_text(encoding="utf-8"))
     if (out / INDEX).is_file():
         index = read_index(out)
-        return Plan(source=index.source, size=index.size, reading=index.reading)
+        return Plan(source=index.source, size=index.size, reading=index.reading, upright=index.upright)
     return None
 
 
@@ -80,12 +80,12 @@ def check_plan(
     there: Plan | None,
     plan: Plan,
     known: Mapping[tuple[str, int], Shard],
-    listings: Mapping[str, Listing],
+    originals: Originals,
 ) -> None:
     """Look whether what a folder holds can be gone on with.
 
     Raises:
-        UserError: it holds something else, or images of another size or of another source.
+        UserError: it holds something else, or images of another size, another source or another rotation.
     """
     if there is None:
         if any(path.name != ".lock" for path in out.iterdir()):
@@ -93,15 +93,19 @@ def check_plan(
         return
     if there.size != plan.size:
         raise UserError(f"{out} holds a data set that was prepared at another size ({there.size}); give a new folder")
+    if there.upright not in (None, plan.upright):
+        turned = "with" if there.upright else "without"
+        raise UserError(f"{out} holds a data set that was prepared {turned} the rotation in EXIF; give a new folder")
     if there.source == plan.source or not known:
         return
+    listings = originals.listings
     sizes = {name: Shards(out, name, plan.size, len(listing.files)) for name, listing in listings.items()}
     same = [
         shard.files == files_of(listings[name], sizes[name], number)
         for (name, number), shard in known.items()
         if shard.files and name in sizes and number < len(sizes[name])
     ]
-    old = (out / INDEX).is_file() and read_index(out).classes != list(listings["train"].classes)
+    old = (out / INDEX).is_file() and read_index(out).classes != list(originals.classes)
     if old or not (any(same) or _is_one_shard(known)):
         raise UserError(
             f"{out} holds a data set that was prepared of other images (size {there.size}); give a new folder"

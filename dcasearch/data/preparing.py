@@ -1,4 +1,4 @@
-"""Decodes and resizes a folder of images once, into shards that are read without decoding.
+"""Decodes and resizes the images of a folder or of a study once, into shards that are read without decoding.
 
 Whatever is killed is gone on with: a shard appears whole, by a rename, with its checksum beside it, and the index comes
 last. Where the source was repaired, shards of files that did not change stay, and files that could not be read are
@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,26 +18,26 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from dcasearch.config.data_set import NEWEST_READING
-from dcasearch.data.folders import fingerprint_of, list_any, notes_of
+from dcasearch.config.data_set import NEWEST_READING, ReadingVersion
 from dcasearch.data.images import Corrupt
 from dcasearch.data.listing import Listing
-from dcasearch.data.prepared import INDEX, SOURCE, UNFINISHED, Index, PartIndex, Plan, is_prepared
+from dcasearch.data.origin import Origin, noted, originals_of
+from dcasearch.data.prepared import INDEX, SOURCE, UNFINISHED, Index, PartIndex, Plan
 from dcasearch.data.prepared_folder import alone, check_plan, check_room, known_shards, plan_of, record_of
-from dcasearch.data.reading import READINGS
 from dcasearch.data.shard_work import Observer, Shard, Step, decoded, files_of, work
 from dcasearch.data.shards import Shards, sha256_of
-from dcasearch.errors import DataError, StorageError
+from dcasearch.errors import StorageError, UserError
 from dcasearch.files import write_whole
 
 
 def prepare(
-    root: Path, out: Path, *, size: int, workers: int, max_corrupt: float, observe: Observer = lambda step: None
+    origin: Origin, out: Path, *, size: int, workers: int, max_corrupt: float, observe: Observer = lambda step: None
 ) -> Index:
-    """Decode and resize every image of a folder into `out`; goes on where it was broken off, mends what is damaged.
+    """Decode and resize every image of an origin into `out`; goes on where it was broken off, mends what is damaged.
 
     Args:
-        root: train/<class>/<image> and val or test; ImageNet's flat val with its ground truth.
+        origin: a folder of images by class, in parts or in one piece, ImageNet's flat val with its ground truth among
+            them; or the data of a study, which may be a list, too.
         out: the folder to make.
         size: pixels per side: the shorter side is resized to it (bicubic), and the centre square cut out.
         workers: processes; 0 works in this one.
@@ -45,41 +45,50 @@ def prepare(
         observe: called after every shard.
 
     Raises:
-        DataError: the root is no such folder, or too many images are unreadable.
+        DataError: the origin holds no such images, or too many images are unreadable.
         UserError: `out` holds something else, or another process works there.
         StorageError: the disk is full or cannot be written to.
     """
-    if is_prepared(root):
-        raise DataError(f"{root} is a prepared data set itself; give the folder of the original images")
     there = plan_of(out)
-    listings = list_any(root, READINGS[NEWEST_READING if there is None else there.reading])
-    source = fingerprint_of(listings)
+    originals = originals_of(origin, _version(origin, out, there))
+    listings, reading = originals.listings, originals.reading
     parts = {name: Shards(out, name, size, len(listing.files)) for name, listing in listings.items()}
-    reading = listings["train"].reading
-    plan = Plan(source=source, size=size, reading=reading.version)
+    plan = Plan(source=originals.fingerprint, size=size, reading=reading.version, upright=reading.upright)
     with alone(out):
         known = known_shards(out, parts)
-        check_plan(out, there, plan, known, listings)
+        check_plan(out, there, plan, known, originals)
         write_whole(out / UNFINISHED, plan.model_dump_json().encode())
-        write_whole(out / SOURCE, str(root.absolute()).encode())
+        write_whole(out / SOURCE, noted(origin).encode())
         check_room(out, parts.values())
         jobs = [(name, number) for name, shards in parts.items() for number in range(len(shards))]
-        make = _Make(listings, parts, known, jobs, same_source=there is not None and there.source == source)
+        make = _Make(listings, parts, known, jobs, same_source=there is not None and there.source == plan.source)
         done = _observed(work(make, workers), parts, max_corrupt, observe)
         index = Index(
             size=size,
-            source=source,
+            source=plan.source,
             reading=reading.version,
             upright=reading.upright,
-            passed_over=notes_of(listings),
-            classes=list(listings["train"].classes),
+            passed_over=originals.notes,
+            classes=list(originals.classes),
             parts={name: _index_of(name, listing, done) for name, listing in listings.items()},
         )
-        write_whole(out / INDEX, index.model_dump_json().encode())
+        write_whole(out / INDEX, index.as_json())
         held = {shards.path(number) for shards in parts.values() for number in range(len(shards))}
         for path in (out / UNFINISHED, *out.glob("*.npy.json"), *(set(out.glob("*.npy")) - held)):
             path.unlink(missing_ok=True)
     return index
+
+
+def _version(origin: Origin, out: Path, there: Plan | None) -> ReadingVersion:
+    """Return how files are read: as the study says, else as the folder was begun."""
+    if isinstance(origin, Path):
+        return NEWEST_READING if there is None else there.reading
+    if there is not None and there.reading != origin.reading:
+        raise UserError(
+            f"{out} holds a data set that was prepared with data.reading {there.reading}, and the study has "
+            f"{origin.reading}; give a new folder"
+        )
+    return origin.reading
 
 
 def _index_of(name: str, listing: Listing, done: dict[tuple[str, int], Shard]) -> PartIndex:
@@ -89,6 +98,7 @@ def _index_of(name: str, listing: Listing, done: dict[tuple[str, int], Shard]) -
         shards=[shard.sha256 for shard in shards],
         files=tuple(shard.files for shard in shards),
         unreadable={row: why for shard in shards for row, why in shard.unreadable.items()},
+        groups=listing.groups,
     )
 
 
@@ -115,7 +125,7 @@ class _Make(Dataset[Shard]):
 
     def __init__(
         self,
-        listings: dict[str, Listing],
+        listings: Mapping[str, Listing],
         parts: dict[str, Shards],
         known: dict[tuple[str, int], Shard],
         jobs: list[tuple[str, int]],

@@ -120,6 +120,11 @@ class DataSet:
     """Whether it comes in one piece: all three parts are the same images, and `data.split` divides them."""
 
     @property
+    def parts(self) -> tuple[Part, ...]:
+        """Each part once, whichever of the three names it has."""
+        return tuple({id(part): part for part in (self.train, self.val, self.test)}.values())
+
+    @property
     def source(self) -> Source:
         """What an exported spec has to say of its images."""
         reading: Literal["whole", "cropped", "prepared"] = "cropped"
@@ -143,17 +148,18 @@ def open_whole(data: Data) -> DataSet:
         DataError: its files are missing or of another layout.
     """
     dataset = _open(data.name, root_of(data), data.reading, data.file, data.columns)
+    place = data.file or data.root or data.name
     if dataset.whole and data.split is not None:
         from dcasearch.data.dividing import divide  # it takes `DataSet` from here
 
         return divide(dataset, data.split, data.split_seed)
     if dataset.whole:
         raise DataError(
-            f"{data.root} comes in one piece, without train and test; add data.split: {{validation: 0.2, test: 0.2}}",
+            f"{place} comes in one piece, without train and test; add data.split: {{validation: 0.2, test: 0.2}}",
             ("data",),
         )
     if data.split is not None:
-        raise DataError(f"{data.root} has parts of its own (train and test); leave data.split out", ("data", "split"))
+        raise DataError(f"{place} has parts of its own (train and test); leave data.split out", ("data", "split"))
     return dataset
 
 

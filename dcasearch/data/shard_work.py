@@ -102,7 +102,7 @@ def decoded(
     for place, row in enumerate(rows):
         if chosen is not None and row not in chosen:
             continue
-        path, name = listing.path(row), f"{shards.part}/{listing.files[row][0]}"
+        path, name = listing.path(row), listing.name(row)
         try:
             pixels[place] = np.asarray(_square(path, shards.size, listing.reading))
         except Unreadable as error:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from torch.utils.data import Dataset
 
-from dcasearch.data.folders import list_any
 from dcasearch.data.listing import Listing
+from dcasearch.data.origin import Origin, noted_origin, originals_of
 from dcasearch.data.prepared import INDEX, SOURCE, Index, is_prepared, read_index
 from dcasearch.data.reading import READINGS
 from dcasearch.data.shard_work import Observer, Shard, Step, decoded, work
 from dcasearch.data.shards import Shards, sha256_of
 from dcasearch.errors import DataError
+from dcasearch.wording import counted
 
 
 def verify(folder: Path, *, workers: int, observe: Observer = lambda step: None) -> list[str]:
@@ -39,14 +41,17 @@ def verify(folder: Path, *, workers: int, observe: Observer = lambda step: None)
     return sorted(problems)
 
 
-def verify_source(folder: Path, root: Path | None, *, workers: int, observe: Observer = lambda step: None) -> list[str]:
+def verify_source(
+    folder: Path, origin: Origin | None, *, workers: int, observe: Observer = lambda step: None
+) -> list[str]:
     """Decode the original images again and compare them with a prepared folder, pixel by pixel.
 
     So content is seen that changed while the size of its file did not, which names and sizes cannot tell.
 
     Args:
         folder: The prepared folder.
-        root: The folder of the original images; by default where they lay when they were prepared.
+        origin: The folder of the original images, or the data of a study that names them; by default what was prepared,
+            where it lay then.
         workers: Processes.
         observe: Called after every shard.
 
@@ -59,27 +64,34 @@ def verify_source(folder: Path, root: Path | None, *, workers: int, observe: Obs
     if not is_prepared(folder):
         raise DataError(f"{folder} is no prepared data set: it has no {INDEX}")
     index = read_index(folder)
-    if root is None:
-        noted = folder / SOURCE
-        if not noted.is_file():
+    if origin is None:
+        line = folder / SOURCE
+        if not line.is_file():
             raise DataError(f"{folder} does not say where its original images lie; name their folder with --source")
-        root = Path(noted.read_text(encoding="utf-8"))
+        origin = noted_origin(line.read_text(encoding="utf-8"))
     reading = replace(READINGS[index.reading], upright=index.upright)
-    listings = {name: replace(listing, reading=reading) for name, listing in list_any(root, reading).items()}
-    parts = index.shards(folder)
-    odd = [
-        f"{name}: {len(listing.files):,} files are in {root}, {index.parts[name].images:,} were prepared"
-        for name, listing in listings.items()
-        if name in index.parts and len(listing.files) != index.parts[name].images
-    ]
+    originals = originals_of(origin, index.reading)
+    listings = {name: replace(listing, reading=reading) for name, listing in originals.listings.items()}
+    odd = list(_other_numbers(listings, index))
     if odd:
         return odd
+    parts = index.shards(folder)
     total = sum(shards.images for shards in parts.values())
     problems = []
     for shard in work(_Again(listings, parts, index), workers):
         observe(Step(shard, len(parts[shard.part].rows(shard.number)), total))
         problems += [] if shard.problem is None else shard.problem.splitlines()
     return sorted(problems)
+
+
+def _other_numbers(listings: Mapping[str, Listing], index: Index) -> Iterator[str]:
+    """Yield each part that has another number of originals today than were prepared; perhaps none on one side."""
+    for name in {**index.parts, **listings}:
+        there = len(listings[name].files) if name in listings else 0
+        before = index.parts[name].images if name in index.parts else 0
+        if there != before:
+            today = counted(there, "original image is", "original images are")
+            yield f"{name}: {today} there today, {before:,} were prepared"
 
 
 class _Compare(Dataset[Shard]):
@@ -123,7 +135,7 @@ class _Again(Dataset[Shard]):
         before = self._index.parts[part].unreadable
         problems = []
         for place, row in enumerate(shards.rows(number)):
-            name = f"{part}/{listing.files[row][0]}"
+            name = listing.name(row)
             if (row in unreadable) != (row in before):
                 problems.append(f"{name}: {'can be read' if row in before else 'cannot be read'} now")
             elif not np.array_equal(pixels[place], stored[place]):

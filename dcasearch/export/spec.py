@@ -95,6 +95,8 @@ class Measured(Frozen):
     values: dict[str, float]
     """By metric."""
     evaluation: Id
+    split_seed: int | None = None
+    """Of final trainings on several splits: which one; the spec's `data` is that of the exported weights."""
 
     @property
     def headline(self) -> Metric:
@@ -122,8 +124,20 @@ class Measured(Frozen):
     @model_serializer(mode="wrap")
     def _flat(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         plain: dict[str, Any] = serialize(self)
-        evaluation, values = plain.pop("evaluation"), plain.pop("values")
-        return {**plain, **values, "evaluation": evaluation}
+        evaluation, values, split = plain.pop("evaluation"), plain.pop("values"), plain.pop("split_seed")
+        return {**plain, **({} if split is None else {"split_seed": split}), **values, "evaluation": evaluation}
+
+
+class OverSplits(Frozen):
+    """The final trainings of the exported architecture over several splits of the data, together."""
+
+    splits: int
+    mean: float
+    """Of the headline metric."""
+    margin: float | None
+    """Half-width of the mean's 95% interval, corrected for splits that share images (Nadeau, Bengio 2003)."""
+    says: str
+    """What the further splits cannot say."""
 
 
 class Baseline(Frozen):
@@ -221,6 +235,8 @@ class Spec(Frozen):
     evaluation: Id | None = None
     """The one of `metrics` that the weights come from; None where they were imported, not trained here."""
     metrics: tuple[Measured, ...] = Field(default=(), strict=False)
+    over_splits: OverSplits | None = None
+    """Where the final trainings are on several splits."""
     baselines: tuple[Baseline, ...] = Field(default=(), strict=False)
     data: DataSpec | None = None
     """None where the weights were imported."""
@@ -247,9 +263,10 @@ class Spec(Frozen):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_absent_detector(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_absent_parts(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         plain: dict[str, Any] = serialize(self)
-        return plain if self.detector is not None else {n: value for n, value in plain.items() if n != "detector"}
+        absent = [name for name in ("detector", "over_splits") if plain[name] is None]
+        return {name: value for name, value in plain.items() if name not in absent}
 
     def _repr_html_(self) -> str:
         lines = [f"architecture {self.id}, {self.parameters:,} parameters, {self.macs:,} multiply-adds"]

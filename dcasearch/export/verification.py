@@ -116,7 +116,8 @@ def _accuracy(spec: Spec, architecture: Architecture, weights: Path, data_root: 
         return
     data = spec.data.at(data_root)
     metric = measured.headline
-    name = f"{metric.label} on {data.name} ({measured.protocol})"
+    split = "" if measured.split_seed is None else f", split_seed {measured.split_seed}"
+    name = f"{metric.label} on {data.name} ({measured.protocol}{split})"
     try:
         found = describe(data)
     except DataError as error:

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dcasearch.analysis.measured import FINAL, powers_of
+from dcasearch.analysis.measured import FINAL, final_roles, powers_of
 from dcasearch.analysis.power import Power
 from dcasearch.analysis.references import Referred, places_of
+from dcasearch.analysis.resampling import splits_of
 from dcasearch.analysis.standing import load_study_of
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import open_artifacts
+from dcasearch.config.data_set import Data
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.data import Source, describe
 from dcasearch.errors import DataError, UserError, WeightsGone
@@ -24,7 +26,7 @@ from dcasearch.metrics import TASKS
 from dcasearch.models import cost
 from dcasearch.search.winner import winner_of
 from dcasearch.store import Store, StoredStudy
-from dcasearch.trial import WINNER, Trial
+from dcasearch.trial import WINNER, Role, Trial
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +49,8 @@ class _Chosen:
 def export_winner(store: Store, name: str, path: Path, weights: Path | None = None, trial: int | None = None) -> Spec:
     """Write the spec and weights of a study's winner, or of one trial of its last fidelity.
 
-    The weights are those of the final training where there is one, else of the best seed of the last fidelity.
+    The weights are those of the final training where there is one, else of the best seed of the last fidelity. Of final
+    trainings on several splits they are those of the search's own split.
 
     Raises:
         UserError: no such study or trial, nothing complete yet, or the weights are gone.
@@ -74,8 +77,9 @@ def export_winner(store: Store, name: str, path: Path, weights: Path | None = No
 def export_referred(store: Store, referred: Referred, path: Path, weights: Path | None = None) -> Spec:
     """Write the spec and weights of a network that a short form names.
 
-    Of a trial the weights are that trial's. Of a baseline or a final training they are those of the best seed, and of
-    an id's beginning those of the study's best-known training of the network: the final one, else the last fidelity's.
+    Of a trial the weights are that trial's. Of a baseline or a final training they are those of the best seed, with
+    repeated splits those of the search's own split. Of an id's beginning they are those of the study's best-known
+    training of the network: the final one, else the last fidelity's.
 
     Raises:
         WeightsGone: the network was not trained to an end, or others' weights are kept in the place of its own.
@@ -91,8 +95,10 @@ def export_referred(store: Store, referred: Referred, path: Path, weights: Path 
     records = store.evaluations(ids)
     if not records:
         raise WeightsGone(f"{referred.name} has no complete training, so there are no weights")
-    headline = TASKS[study.task].headline
+    headline = study.headline
     best = max(records, key=lambda id: headline.sign * records[id].last.values[headline.name])
+    if referred.fidelity == FINAL and splits_of(study) is not None:
+        best = _of_first_split(study, list(records.values())).key.id  # not the one whose split is easiest
     chosen = _Chosen(
         architecture=referred.architecture,
         fidelity=levels[0] if levels else study.fidelities[-1],
@@ -130,11 +136,12 @@ def _export(store: Store, study: Study, chosen: _Chosen, path: Path, weights: Pa
             resolution=level.resolution,
             cost=cost(architecture, level.resolution, classes),
             evaluation=exported,
-            data=study.data,
+            data=_data_of(study, exported),
             source=_source(record, study),
             task=study.task,
             detector=study.detector,
             fidelity=level,
+            headline=study.headline,
         ),
         artifacts=open_artifacts(study.artifacts),
         winner=trained,
@@ -143,6 +150,12 @@ def _export(store: Store, study: Study, chosen: _Chosen, path: Path, weights: Pa
         weights=weights,
         powers=_powers(study, store),
     )
+
+
+def _data_of(study: Study, evaluation: Evaluation) -> Data:
+    """Return the data that a network was trained on: of a final training its own split, which the spec then names."""
+    final = evaluation.key.protocol == "test"
+    return study.data_of_final(evaluation.key.seed) if final else study.data
 
 
 def _of(trained: Sequence[Candidate], evaluation: str) -> Evaluation:
@@ -185,12 +198,24 @@ def _trainings(store: Store, study: Study, architecture_id: str, role: str) -> l
     ids = [(trial.fidelity, trial.evaluation) for trial in trials]
     ids += [
         (one.fidelity, one.evaluation)
-        for one in store.roles(study.name)
+        for one in _roles(store, study)
         if one.architecture_id == architecture_id and one.name == role and one.role != "parent"
     ]
     known = dict.fromkeys((fidelity, id) for fidelity, id in ids if id is not None)
-    records = [Candidate(role, fidelity, store.evaluation(id)) for fidelity, id in known]
+    records = [_candidate(study, role, fidelity, store.evaluation(id)) for fidelity, id in known]
     return [candidate for candidate in records if not candidate.evaluation.last.scored]
+
+
+def _roles(store: Store, study: Study) -> list[Role]:
+    """Return the study's trainings that are no trials, without final ones of seeds that have no split any more."""
+    roles = store.roles(study.name)
+    return [*(role for role in roles if role.role != FINAL), *final_roles(study, roles)]
+
+
+def _candidate(study: Study, name: str, fidelity: str, evaluation: Evaluation) -> Candidate:
+    one_of_several = evaluation.key.protocol == "test" and splits_of(study) is not None
+    split_seed = _data_of(study, evaluation).split_seed if one_of_several else None
+    return Candidate(name, fidelity, evaluation, split_seed)
 
 
 def _is_own(trial: Trial, architecture_id: str) -> bool:
@@ -199,15 +224,20 @@ def _is_own(trial: Trial, architecture_id: str) -> bool:
 
 def _baselines(store: Store, study: Study) -> list[Candidate]:
     """Return the baselines' trainings; a parent may bear the name of one, but was trained otherwise and longer."""
-    roles = [r for r in store.roles(study.name) if r.role != "parent" and r.name != WINNER]
-    candidates = [Candidate(r.name, r.fidelity, store.evaluation(r.evaluation)) for r in roles if r.evaluation]
+    roles = [r for r in _roles(store, study) if r.role != "parent" and r.name != WINNER]
+    candidates = [_candidate(study, r.name, r.fidelity, store.evaluation(r.evaluation)) for r in roles if r.evaluation]
     return [candidate for candidate in candidates if not candidate.evaluation.last.scored]
+
+
+def _of_first_split(study: Study, finals: Sequence[Evaluation]) -> Evaluation:
+    """Return the final training on the search's own split, else on the next one; of several seeds the first."""
+    return min(finals, key=lambda one: study.final_split(one.key.seed))
 
 
 def _to_export(study: Study, trained: list[Candidate], fidelity: str) -> Evaluation:
     finals = [c.evaluation for c in trained if c.evaluation.key.protocol == "test"]
     if finals:
-        return finals[0]
+        return _of_first_split(study, finals)
     last = [c.evaluation for c in trained if c.fidelity == fidelity]
-    headline = TASKS[study.task].headline
+    headline = study.headline
     return max(last, key=lambda evaluation: headline.sign * evaluation.last.values[headline.name])

@@ -13,7 +13,8 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from dcasearch import __version__
-from dcasearch.analysis.power import Power, difference
+from dcasearch.analysis.power import Power, difference, mean_margin
+from dcasearch.analysis.words import further_splits
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.words import sentence_of
 from dcasearch.artifacts import Place, local_copy, remove_leftovers
@@ -26,9 +27,19 @@ from dcasearch.errors import UserError, WeightsGone
 from dcasearch.evaluation import Cost, Evaluation, EvaluationProtocol
 from dcasearch.export.model_files import load_weights
 from dcasearch.export.probe import ask
-from dcasearch.export.spec import SCHEMA_VERSION, Baseline, DataSpec, Measured, Spec, TrainingSpec, Weights, to_yaml
+from dcasearch.export.spec import (
+    SCHEMA_VERSION,
+    Baseline,
+    DataSpec,
+    Measured,
+    OverSplits,
+    Spec,
+    TrainingSpec,
+    Weights,
+    to_yaml,
+)
 from dcasearch.files import replacing
-from dcasearch.metrics import CLASSIFICATION
+from dcasearch.metrics import CLASSIFICATION, METRICS, Metric
 from dcasearch.training import sha256_of
 from dcasearch.training.tasks import learning_task
 
@@ -44,6 +55,8 @@ class Candidate:
     fidelity: str
     """The fidelity's name."""
     evaluation: Evaluation
+    split_seed: int | None = None
+    """Of a final training on one of several splits: which one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +72,7 @@ class Exported:
     evaluation: Evaluation
     """The training whose weights are exported."""
     data: Data
-    """The study's; its folder is not written."""
+    """That the weights were trained on, with its split; its folder is not written."""
     source: Source | None = None
     """What the data set says of its images and classes; without it the spec has no preprocessing."""
     task: str = CLASSIFICATION.name
@@ -68,6 +81,8 @@ class Exported:
     """What stands on the network, where the task is detection."""
     fidelity: Fidelity | None = None
     """What `evaluation` was trained at."""
+    headline: Metric = CLASSIFICATION.headline
+    """What it is compared with baselines by."""
 
 
 def export(
@@ -105,7 +120,8 @@ def export(
             **_network(exported),
             "weights": Weights(file=target.name, sha256=sha256_of(stored)),
             "metrics": tuple(map(_measured, winner)),
-            "baselines": tuple(_compare(winner, baselines, powers)),
+            "over_splits": _over_splits(winner, powers),
+            "baselines": tuple(_compare(winner, baselines, powers, exported.headline)),
             "provenance": _provenance(provenance, exported.evaluation),
             "probe": ask(model, exported.resolution, answers=task.answers),
         }
@@ -191,11 +207,33 @@ def _measured(candidate: Candidate) -> Measured:
         epochs=last.epoch,
         values=dict(last.values),
         evaluation=evaluation.key.id,
+        split_seed=candidate.split_seed,
+    )
+
+
+def _over_splits(
+    winner: Sequence[Candidate], powers: Mapping[tuple[str, EvaluationProtocol], Power]
+) -> OverSplits | None:
+    """Return what the final trainings say over several splits; None where the data is divided once."""
+    finals = [candidate for candidate in winner if candidate.split_seed is not None]
+    power = powers.get((finals[0].fidelity, finals[0].evaluation.key.protocol)) if finals else None
+    if power is None or power.splits is None:
+        return None
+    by_seed = _by_seed(finals, METRICS[power.metric])
+    means, margin = power.splits.means(by_seed), mean_margin(power, by_seed)
+    return OverSplits(
+        splits=len(means),
+        mean=round(statistics.fmean(means.values()), 4),
+        margin=None if margin is None else round(margin, 4),
+        says=further_splits(power) or "",
     )
 
 
 def _compare(
-    winner: Sequence[Candidate], baselines: Sequence[Candidate], powers: Mapping[tuple[str, EvaluationProtocol], Power]
+    winner: Sequence[Candidate],
+    baselines: Sequence[Candidate],
+    powers: Mapping[tuple[str, EvaluationProtocol], Power],
+    metric: Metric,
 ) -> Iterator[Baseline]:
     """Yield each baseline per fidelity and protocol, over its seeds, in the order of first appearance."""
     ours = _grouped(winner, lambda c: (c.fidelity, c.evaluation.key.protocol))
@@ -203,13 +241,16 @@ def _compare(
         baselines, lambda c: (c.fidelity, c.evaluation.key.protocol, c.name, c.evaluation.key.architecture_id)
     )
     for (fidelity, protocol, name, id), group in groups.items():
-        metric = group[0].evaluation.last.headline
-        mean = _mean(group)
+        mean = _mean(group, metric)
         rival = ours.get((fidelity, protocol))
         power = powers.get((fidelity, protocol))
         beside = sum(key[:2] == (fidelity, protocol) for key in groups)
-        told = None if rival is None or power is None else difference(power, _by_seed(rival), _by_seed(group), beside)
-        value = None if rival is None else _mean(rival) - mean
+        told = (
+            None
+            if rival is None or power is None
+            else difference(power, _by_seed(rival, metric), _by_seed(group, metric), beside)
+        )
+        value = None if rival is None else _mean(rival, metric) - mean
         yield Baseline(
             name=name,
             id=id,
@@ -233,14 +274,14 @@ def _grouped(candidates: Iterable[Candidate], key: Callable[[Candidate], Key]) -
     return groups
 
 
-def _by_seed(candidates: Iterable[Candidate]) -> dict[int, float]:
-    """Return the headline metric of some trainings by their seeds."""
+def _by_seed(candidates: Iterable[Candidate], metric: Metric) -> dict[int, float]:
+    """Return a metric of some trainings by their seeds."""
     last = ((candidate.evaluation.key.seed, candidate.evaluation.last) for candidate in candidates)
-    return {seed: epoch.values[epoch.headline.name] for seed, epoch in last}
+    return {seed: epoch.values[metric.name] for seed, epoch in last}
 
 
-def _mean(candidates: Iterable[Candidate]) -> float:
-    return statistics.fmean(_by_seed(candidates).values())
+def _mean(candidates: Iterable[Candidate], metric: Metric) -> float:
+    return statistics.fmean(_by_seed(candidates, metric).values())
 
 
 def write_files(path: Path, weights: Path, source: Path, spec: Spec) -> None:

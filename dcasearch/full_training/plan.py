@@ -17,7 +17,7 @@ from dcasearch.data import DATASETS, Source, describe
 from dcasearch.errors import DataError, UserError, nearest
 from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.export import Spec, load_spec
-from dcasearch.metrics import CLASSIFICATION
+from dcasearch.metrics import CLASSIFICATION, TASKS
 from dcasearch.training import Assignment
 from dcasearch.training.provenance import STARTED_FROM
 
@@ -117,6 +117,7 @@ def plan(path: Path, wishes: Wishes) -> Plan:
         protocol=protocol,
         seed=seed,
         task=CLASSIFICATION.name if spec is None else spec.task,
+        metrics=TASKS[spec.task].asked_for(measured.values) if spec is not None and measured is not None else (),
         detector=None if spec is None else spec.detector,
     )
     if architecture.network.has_constants:

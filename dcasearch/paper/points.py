@@ -14,7 +14,6 @@ from dcasearch.architecture.words import label_of
 from dcasearch.config.study import Study
 from dcasearch.errors import UserError, nearest
 from dcasearch.evaluation import EvaluationKey
-from dcasearch.metrics import METRICS, TASKS
 from dcasearch.paper.rows import paper_tables
 from dcasearch.store import Store
 from dcasearch.trial import State
@@ -99,7 +98,7 @@ def _values(store: Store, study: Study, fidelity: str) -> Iterator[tuple[Evaluat
         wanted = role.role == "final" if fidelity == FINAL else (role.role, role.fidelity) == ("baseline", fidelity)
         if wanted and role.evaluation:
             ids.add(role.evaluation)
-    headline = TASKS[study.task].headline.name
+    headline = study.headline.name
     for key, values in store.measured(ids).items():
         yield key, values[headline]
 
@@ -141,7 +140,7 @@ class _Measured:
         ]
         order: list[Form] = ["plain", "vanilla", "connected"]
         points.sort(key=lambda point: (order.index(point.form), point.params, point.id))
-        axis = METRICS[TASKS[study.task].headline.name].axis
+        axis = study.headline.axis
         return Panel(f"{', '.join(self._names)}: {self._fidelity}", axis, points)
 
 

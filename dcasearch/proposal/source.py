@@ -8,9 +8,11 @@ from itertools import islice
 from pathlib import Path
 
 from dcasearch.config.data_set import NEWEST_READING, Columns, Data, Shares
-from dcasearch.data.folders import is_imagenet, is_in_one_piece
+from dcasearch.data.folders import is_imagenet
 from dcasearch.data.listed import columns_of, rows_of
-from dcasearch.data.prepared import is_prepared
+from dcasearch.data.parts import PARTS, is_in_one_piece
+from dcasearch.data.prepared import is_prepared, read_index
+from dcasearch.data.reading import READINGS
 from dcasearch.errors import DataError
 
 LISTS = (".csv", ".tsv", ".parquet", ".pq")
@@ -46,7 +48,6 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "split": ("split", "part", "set", "subset", "fold", "partition"),
 }
 """What columns are usually called, in lower case; the first that is there counts."""
-_PARTS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 _ROWS = 200
 """Rows that are looked at to tell what a column holds."""
 
@@ -67,9 +68,10 @@ def data_of(place: Path) -> Data:
     if not place.is_dir():
         raise DataError(f"there is no folder and no list {place}")
     if is_prepared(place):
-        return Data(name="imagefolder", root=str(place), reading=NEWEST_READING)
+        split = SHARES if read_index(place).whole else None
+        return Data(name="imagefolder", root=str(place), split=split, reading=NEWEST_READING)
     _refuse_others(place)
-    if is_in_one_piece(place):
+    if is_in_one_piece(place, READINGS[NEWEST_READING]):
         return Data(name="imagefolder", root=str(place), split=SHARES, reading=NEWEST_READING)
     return Data(name="imagenet" if is_imagenet(place) else "imagefolder", root=str(place), reading=NEWEST_READING)
 
@@ -104,7 +106,7 @@ def _list_of(file: Path) -> Data:
     label = _named("label", names, path) or _labels_in(file, names, rows, path)
     group = _named("group", names, path, label)
     split = _named("split", names, path, label, group)
-    if split is not None and not {_cell(row, split).lower() for row in rows} <= _PARTS:
+    if split is not None and not {_cell(row, split).lower() for row in rows} <= set(PARTS):
         split = None  # e.g. numbers of folds
     return Data(
         name="imagelist",

@@ -28,13 +28,19 @@ def table_of(loaded: LoadedStudy, store: Store) -> Table:
     """Return the table that a finished study's database holds.
 
     Raises:
-        UserError: the study trains no classifiers, the database has no such study, or an architecture of its space
-            lacks a training.
+        UserError: the study trains no classifiers, or decides by what tables do not hold; the database has no such
+            study, or an architecture of its space lacks a training.
     """
     study = loaded.study
     if study.task != CLASSIFICATION.name:
         raise UserError(
             f"study '{study.name}' cannot be replayed: tables hold classifiers, and its task is {study.task}"
+        )
+    decided_by = study.model_copy(update={"metrics": ()}).further_metrics
+    if decided_by:
+        raise UserError(
+            f"study '{study.name}' cannot be replayed: tables hold top1 and loss, and it decides by "
+            f"{' and '.join(decided_by)}"
         )
     record = store.get_study(study.name)
     if record is None:

@@ -16,7 +16,7 @@ from dcasearch.analysis.standing import Compared, FidelityStanding, Standing, st
 from dcasearch.analysis.story import Story, story_of
 from dcasearch.analysis.trials import trials_of
 from dcasearch.analysis.trust import Trust
-from dcasearch.analysis.words import how_to_read, too_small
+from dcasearch.analysis.words import further_splits, how_to_read, too_small
 from dcasearch.architecture.words import aspects_of
 from dcasearch.report import tables
 from dcasearch.report.cells import Cells
@@ -158,7 +158,9 @@ class Section:
         standing = self.standing
         if standing.finals:
             title = "On the test images: the chosen network and its baselines, trained anew with fresh seeds"
-            yield Titled(title, tables.comparison(standing.finals, self.costs), standing.legend)
+            further, notes = further_splits(standing.final_power), standing.legend
+            notes = notes if further is None else (*notes, further)
+            yield Titled(title, tables.comparison(standing.finals, self.costs), notes)
         for fidelity in reversed(standing.fidelities):
             rows = compared(fidelity)
             listed = standing.table is not None and standing.table.fidelity == fidelity.name

@@ -13,8 +13,8 @@ from dcasearch.analysis.spending import PURPOSES, Spending
 from dcasearch.analysis.standing import Compared, FidelityStanding, others_of
 from dcasearch.analysis.story import duration
 from dcasearch.analysis.trust import Correlation, Trust
+from dcasearch.analysis.words import OVER_SPLITS, counts, in_numbers, over_splits
 from dcasearch.analysis.words import cells as cells_of_power
-from dcasearch.analysis.words import counts, in_numbers
 from dcasearch.report.cells import Cells
 from dcasearch.search.racing import RaceStanding
 from dcasearch.trial import State
@@ -32,26 +32,29 @@ def comparison(candidates: Sequence[Compared], costs: Mapping[str, Mapping[str, 
     """
     first, known = candidates[0], next((c for c in candidates if c.compared), candidates[0])
     others = others_of(known)
-    spread = any(len(candidate.compared) > 1 for candidate in candidates)
+    repeated = OVER_SPLITS if any(candidate.over_splits is not None for candidate in candidates) else ()
+    several = any(len(candidate.compared) > 1 for candidate in candidates)
+    spread = f" (± spread of {'splits' if repeated else 'seeds'})" if several else ""
     columns = (
-        *("network", f"{first.headline.heading}{' (± spread of seeds)' if spread else ''}"),
+        *("network", f"{first.headline.heading}{spread}"),
         *(metric.heading for metric in others),
+        *repeated,
         *("seeds (which)", f"lead of {first.shown}", "does it count?", "parameters", "multiply-adds", "id"),
     )
-    place = 2 + len(others)
-    rows = tuple(_compared(candidate, first, len(others), costs) for candidate in candidates)
+    place = 2 + len(others) + len(repeated)
+    rows = tuple(_compared(candidate, first, len(others), len(repeated), costs) for candidate in candidates)
     return Cells(columns, rows, (0, place, place + 2, len(columns) - 1), first_leads=True)
 
 
 def _compared(
-    candidate: Compared, first: Compared, others: int, costs: Mapping[str, Mapping[str, float]]
+    candidate: Compared, first: Compared, others: int, repeated: int, costs: Mapping[str, Mapping[str, float]]
 ) -> tuple[str, ...]:
     values, digits = candidate.compared, candidate.headline.digits
     cost = costs.get(candidate.architecture_id, {})
     tail = (*(short(cost[name]) if name in cost else "" for name in ("params", "macs")),)
     id = candidate.architecture_id[:SHORT_ID]
     if not values:
-        return (candidate.shown, "failed", *[""] * others, "", "", candidate.failure, *tail, id)
+        return (candidate.shown, "failed", *[""] * (others + repeated), "", "", candidate.failure, *tail, id)
     spread = f" ± {statistics.stdev(values):{digits}}" if len(values) > 1 else ""
     lead = in_numbers(candidate.behind)
     if candidate.scored and candidate is not first and first.compared:
@@ -60,6 +63,7 @@ def _compared(
         candidate.shown,
         f"{candidate.mean:{digits}}{spread}",
         *(f"{statistics.fmean(candidate.values[metric.name]):{metric.digits}}" for metric in others_of(candidate)),
+        *over_splits(candidate)[:repeated],
         _seeds(candidate.seeds),
         lead,
         counts(candidate.behind),

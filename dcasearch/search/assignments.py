@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dcasearch.architecture import Architecture, started_as_vanilla, vanilla_of
 from dcasearch.assignment import Assignment
+from dcasearch.config.data_set import Data
 from dcasearch.config.starts import start_of
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.evaluation import EvaluationProtocol
@@ -17,6 +18,7 @@ def assignment_of(
     *,
     data_fingerprint: str,
     protocol: EvaluationProtocol | None = None,
+    data: Data | None = None,
 ) -> Assignment:
     """Return the training of an architecture at a fidelity, with its vanilla parent's where it needs that.
 
@@ -30,7 +32,9 @@ def assignment_of(
         seed: of the training, and of its parent's.
         data_fingerprint: `DataInfo.fingerprint`.
         protocol: the study's own unless given; a parent never sees the test split.
+        data: the study's own unless given: a final training may have a split of its own, and its parent has the same.
     """
+    data = data or study.data
     protocol = protocol or study.data.protocol
     constants = architecture.network.has_constants
     how = fidelity if constants else fidelity.parent
@@ -39,22 +43,24 @@ def assignment_of(
         parent = Assignment(
             architecture=vanilla_of(architecture),
             fidelity=how,
-            data=study.data,
+            data=data,
             data_fingerprint=data_fingerprint,
             protocol=study.data.protocol,
             seed=seed,
             task=study.task,
+            metrics=study.further_metrics,
             detector=study.detector,
         )
     specs = fidelity.initialize.specs
     return Assignment(
         architecture=architecture if parent is None or constants else started_as_vanilla(architecture),
         fidelity=fidelity,
-        data=study.data,
+        data=data,
         data_fingerprint=data_fingerprint,
         protocol=protocol,
         seed=seed,
         task=study.task,
+        metrics=study.further_metrics,
         detector=study.detector,
         start=start_of(specs, architecture.id) if specs else None,
         parent=parent,

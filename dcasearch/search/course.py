@@ -12,7 +12,7 @@ from dcasearch.search.admission import Admission, label_of
 from dcasearch.search.costing import Costs
 from dcasearch.search.leaders import Leaders
 from dcasearch.search.ledger import Ledger
-from dcasearch.search.objectives import losses, measured, objectives_at, values_of, violation
+from dcasearch.search.objectives import headline_at, losses, measured, objectives_at, values_of, violation
 from dcasearch.search.pruning import RUNGS_PASSED, goes_on, rungs, rungs_passed
 from dcasearch.search.retention import Retention
 from dcasearch.search.stopping import too_many_failures
@@ -36,7 +36,7 @@ class Course:
     ) -> None:
         self._study, self._fidelity, self._costs = study, fidelity, costs
         self._ledger, self._admission, self._retention, self._observe = ledger, admission, retention, observe
-        self._objectives = objectives_at(study, fidelity)
+        self._objectives, self._headline = objectives_at(study, fidelity), headline_at(study, fidelity)
         self._rungs = rungs(fidelity.pruner, fidelity.epochs)
         self._leaders = Leaders(self._objectives)
 
@@ -57,7 +57,7 @@ class Course:
     def report(self, job: Job, epoch: Epoch) -> bool:
         """Store one epoch of the curve and decide whether the trial goes on."""
         curve = self._ledger.report(job.number, epoch)
-        self._observe(epoch_event(job, epoch))
+        self._observe(epoch_event(job, epoch, self._headline))
         if epoch.epoch not in self._rungs:
             return True
         trial, passed = self._ledger.trials[job.number], self._rungs.index(epoch.epoch) + 1
@@ -82,7 +82,11 @@ class Course:
             row = dataclasses.replace(row, state=State.COMPLETE, values=values)
         self._ledger.settle(row, evaluation, violation(self._study.constraints, cost))
         self._retention.ended(row, evaluation)
-        fields: dict[str, Value] = {**measured(evaluation.last), "epochs": epochs, "seconds": evaluation.seconds}
+        fields: dict[str, Value] = {
+            **measured(evaluation.last, self._headline),
+            "epochs": epochs,
+            "seconds": evaluation.seconds,
+        }
         if row.values is not None:
             fields |= zip(self._objectives, row.values, strict=True)
         self._observe(event_of("complete" if row.state is State.COMPLETE else "pruned", job, fields=fields))

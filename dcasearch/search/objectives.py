@@ -8,7 +8,7 @@ import numpy as np
 
 from dcasearch.config.study import Bound, Fidelity, Study
 from dcasearch.evaluation import Epoch
-from dcasearch.metrics import SCORE, Direction, is_cost
+from dcasearch.metrics import SCORE, Direction, Metric, is_cost
 
 
 def objectives_at(study: Study, fidelity: Fidelity) -> dict[str, Direction]:
@@ -24,10 +24,14 @@ def objectives_at(study: Study, fidelity: Fidelity) -> dict[str, Direction]:
     return at
 
 
-def measured(epoch: Epoch) -> dict[str, float]:
+def headline_at(study: Study, fidelity: Fidelity) -> Metric:
+    """Return the metric that views compare networks by at a fidelity: the study's, or the score."""
+    return SCORE if fidelity.kind == "zero_cost" else study.headline
+
+
+def measured(epoch: Epoch, headline: Metric) -> dict[str, float]:
     """Return the one number that an epoch is told by, under its name: the headline metric, or the score."""
-    name = epoch.headline.name
-    return {name: epoch.values[name]}
+    return {headline.name: epoch.values[headline.name]}
 
 
 def values_of(objectives: Mapping[str, Direction], epoch: Epoch, costs: Mapping[str, float]) -> tuple[float, ...]:

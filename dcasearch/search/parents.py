@@ -132,7 +132,7 @@ class WithParents:
         """Pass an epoch on; parents are never pruned."""
         if job.number >= 0:
             return self.source.report(job, epoch)
-        self._observe(epoch_event(job, epoch))
+        self._observe(epoch_event(job, epoch, self._study.headline))
         return True
 
     def finish(self, job: Job, evaluation: Evaluation) -> None:
@@ -143,7 +143,11 @@ class WithParents:
         record = self._store.record(evaluation)
         self._over(job, record)
         discard(evaluation.key, self._artifacts)
-        fields = {**measured(record.last), "epochs": len(record.history), "seconds": record.seconds}
+        fields = {
+            **measured(record.last, self._study.headline),
+            "epochs": len(record.history),
+            "seconds": record.seconds,
+        }
         self._observe(event_of("complete", job, fields=fields))
 
     def _over(self, job: Job, record: Evaluation) -> None:

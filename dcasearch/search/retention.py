@@ -8,6 +8,7 @@ database count on stays.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from types import MappingProxyType
 
 from dcasearch.artifacts import Place, remove_leftovers, size_of
 from dcasearch.config.study import Fidelity, Study
@@ -99,9 +100,17 @@ def discard_failed(key: EvaluationKey, failure: TrialFailure, artifacts: Place) 
 class Disk:
     """A study's share of the artifact store, held within its budget (`disk`) where it has one."""
 
-    def __init__(self, study: Study, store: Store, artifacts: Place, data_fingerprint: str) -> None:
+    def __init__(
+        self,
+        study: Study,
+        store: Store,
+        artifacts: Place,
+        data_fingerprint: str,
+        split_fingerprints: Mapping[int, str] = MappingProxyType({}),
+    ) -> None:
+        """Take the study, and the fingerprints of its data: of the search, and of final trainings by their seed."""
         self._study, self._store, self._artifacts = study, store, artifacts
-        self._data_fingerprint = data_fingerprint
+        self._data_fingerprint, self._split_fingerprints = data_fingerprint, split_fingerprints
 
     def clear(self) -> None:
         """Delete the checkpoints of this study's trainings that have ended: a driver that died left them behind.
@@ -153,13 +162,16 @@ class Disk:
     def _key(self, entry: Trial | Role) -> EvaluationKey:
         fidelity = next(fidelity for fidelity in self._study.fidelities if fidelity.name == entry.fidelity)
         final = isinstance(entry, Role) and entry.role == "final"
+        # No seed of the search is one of `final`, so a parent's seed says whose parent it is.
+        split = isinstance(entry, Role) and entry.role != "baseline" and entry.seed in self._split_fingerprints
         assignment = assignment_of(
             self._study,
             fidelity,
             self._store.get_architecture(entry.architecture_id),
             entry.seed,
-            data_fingerprint=self._data_fingerprint,
+            data_fingerprint=self._split_fingerprints[entry.seed] if split else self._data_fingerprint,
             protocol="test" if final else None,
+            data=self._study.data_of_final(entry.seed) if split else None,
         )
         return (
             assignment.parent.key
@@ -171,9 +183,9 @@ class Disk:
         """Delete the least wanted weights until the study's files are within its budget.
 
         Checkpoints of trainings whose machine failed for good go first, then those that a later fidelity could go on
-        from: it then starts from scratch. Then baselines'
-        weights, those of trials, from the first fidelity to the last and from worst to best; those of the final
-        trainings last. Checkpoints of running trainings stay, and the parents that others start from.
+        from: it then starts from scratch. Then baselines' weights, those of trials, from the first fidelity to the last
+        and from worst to best; those of the final trainings last, and of these the first seed's. Checkpoints of running
+        trainings stay, and the parents that others start from.
 
         Args:
             running: the trainings that run, or are about to.
@@ -234,7 +246,8 @@ class Disk:
         order = [role.evaluation for role in roles if role.role == "baseline"]
         for fidelity in self._study.fidelities:
             order += self._worst_first(fidelity)
-        order += [role.evaluation for role in roles if role.role == "final"]
+        # The last seeds go first: the first one is exported, and is of the search's own split.
+        order += [role.evaluation for role in reversed(roles) if role.role == "final"]
         # A training that is two things is as wanted as the better of them.
         last_first = dict.fromkeys(id for id in reversed(order) if id is not None)
         return list(reversed(last_first))

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import Place
+from dcasearch.assignment import Assignment
 from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation, EvaluationProtocol
-from dcasearch.metrics import SCORE, TASKS
 from dcasearch.search.assignments import assignment_of
 from dcasearch.search.attempts import Attempts
 from dcasearch.search.leaders import Leaders
-from dcasearch.search.objectives import measured
+from dcasearch.search.objectives import headline_at, measured
 from dcasearch.search.retention import discard_failed
 from dcasearch.search.work import Job, Observer, epoch_event, event_of
 from dcasearch.store import Store
@@ -41,11 +42,16 @@ class Roles:
         artifacts: Place,
         observe: Observer,
         out_of_time: Callable[[], str | None] = lambda: None,
+        split_fingerprints: Mapping[int, str] = MappingProxyType({}),
     ) -> None:
+        """Make a job of each training that has not ended.
+
+        `split_fingerprints` are those of the data of final trainings, by seed, where they are not `data_fingerprint`.
+        """
         self._out_of_time = out_of_time
         self._study, self._store, self._observe, self._artifacts = study, store, observe, artifacts
-        headline = SCORE if fidelity.kind == "zero_cost" else TASKS[study.task].headline
-        self._leaders = Leaders({headline.name: headline.direction or "maximize"})
+        self._headline = headline_at(study, fidelity)
+        self._leaders = Leaders({self._headline.name: self._headline.direction or "maximize"})
         self._continued = role == "baseline" and later_continues(study, fidelity)
         self._roles: dict[int, Role] = {}
         self._ready: deque[Job] = deque()
@@ -54,16 +60,15 @@ class Roles:
         for number, (seed, (name, architecture)) in enumerate((s, c) for s in seeds for c in candidates):
             role_key = (role, fidelity.name, name, architecture.id, seed)
             assignment = assignment_of(
-                study, fidelity, architecture, seed, data_fingerprint=data_fingerprint, protocol=protocol
+                study,
+                fidelity,
+                architecture,
+                seed,
+                data_fingerprint=split_fingerprints.get(seed, data_fingerprint),
+                protocol=protocol,
+                data=study.data_of_final(seed) if role == "final" else None,
             )
-            entry = known.get(role_key) or Role(
-                study=study.name,
-                fidelity=fidelity.name,
-                role=role,
-                name=name,
-                architecture_id=architecture.id,
-                seed=seed,
-            )
+            entry = known.get(role_key) or _new(study.name, *role_key)
             if entry.failure == "lost":  # its machine's fault, which may be mended by now
                 entry = dataclasses.replace(entry, failure=None, message="")
             if entry.evaluation is not None or entry.failure is not None:
@@ -71,20 +76,20 @@ class Roles:
             store.put_architecture(architecture)
             store.put_role(entry)
             self._roles[number] = entry
-            resources = study.executor.resources.get(fidelity.name, Resources())
             several = role == "final" or len(fidelity.seeds) > 1
-            label = f"{fidelity.name} {role} {shown_as(name)}" + (f" seed {seed}" if several else "")
-            limit = study.executor.epoch_seconds
-            self._ready.append(
-                Job(
-                    label=label,
-                    number=number,
-                    assignment=assignment,
-                    resources=resources,
-                    epoch_seconds=limit,
-                    resumed=role_key in known,
-                )
-            )
+            self._ready.append(self._job(number, entry, assignment, several=several, resumed=role_key in known))
+
+    def _job(self, number: int, entry: Role, assignment: Assignment, *, several: bool, resumed: bool) -> Job:
+        executor = self._study.executor
+        label = f"{entry.fidelity} {entry.role} {shown_as(entry.name)}" + (f" seed {entry.seed}" if several else "")
+        return Job(
+            label=label,
+            number=number,
+            assignment=assignment,
+            resources=executor.resources.get(entry.fidelity, Resources()),
+            epoch_seconds=executor.epoch_seconds,
+            resumed=resumed,
+        )
 
     def ask(self) -> Job | None:
         """Return the next training, while there is time; one whose record exists is settled on the way."""
@@ -99,7 +104,7 @@ class Roles:
 
     def report(self, job: Job, epoch: Epoch) -> bool:
         """Say what the epoch measured; these trainings always go on."""
-        self._observe(epoch_event(job, epoch))
+        self._observe(epoch_event(job, epoch, self._headline))
         return True
 
     def finish(self, job: Job, evaluation: Evaluation) -> None:
@@ -109,7 +114,7 @@ class Roles:
         if not self._continued:
             discard(evaluation.key, self._artifacts)
         fields = {
-            **measured(evaluation.last),
+            **measured(evaluation.last, self._headline),
             "epochs": len(evaluation.history),
             "seconds": evaluation.seconds,
         }
@@ -131,3 +136,26 @@ class Roles:
     def put_back(self, job: Job) -> None:
         """Hand this job out again by and by: its training runs already for someone else."""
         self._ready.append(job)
+
+
+def _new(
+    study: str, role: Literal["baseline", "final"], fidelity: str, name: str, architecture_id: str, seed: int
+) -> Role:
+    return Role(study=study, fidelity=fidelity, role=role, name=name, architecture_id=architecture_id, seed=seed)
+
+
+def release_moved(store: Store, study: str, split_fingerprints: Mapping[int, str]) -> None:
+    """Let final trainings be planned anew whose seed has moved to another split, since `splits` was changed.
+
+    Their records stay, so a seed that moves back is not trained again.
+
+    Args:
+        store: the database.
+        study: its name.
+        split_fingerprints: by seed, of the data that the final trainings are to have.
+    """
+    for role in store.roles(study):
+        if role.role != "final" or role.evaluation is None or role.seed not in split_fingerprints:
+            continue
+        if store.evaluation(role.evaluation).key.data != split_fingerprints[role.seed]:
+            store.put_role(dataclasses.replace(role, evaluation=None))

@@ -19,6 +19,7 @@ from dcasearch.assignment import Assignment
 from dcasearch.config.study import Resources
 from dcasearch.errors import TrialFailure
 from dcasearch.evaluation import Epoch, Evaluation
+from dcasearch.metrics import Metric
 from dcasearch.trial import Value
 
 EventKind: TypeAlias = Literal[
@@ -95,9 +96,9 @@ def event_of(kind: EventKind, job: Job, message: str = "", fields: Mapping[str, 
     return event_about(kind, job.label, job.assignment.architecture, message, fields)
 
 
-def epoch_event(job: Job, epoch: Epoch) -> Event:
+def epoch_event(job: Job, epoch: Epoch, headline: Metric) -> Event:
     """Return the event of one epoch: its headline metric, and its seconds; the network is named by its id alone."""
-    name = epoch.headline.name
+    name = headline.name
     fields: dict[str, Value] = {"epoch": epoch.epoch, "of": job.assignment.fidelity.epochs, name: epoch.values[name]}
     named: dict[str, Value] = {"seconds": epoch.seconds, "architecture": job.assignment.architecture.id}
     return Event("epoch", job.label, fields={**fields, **named})

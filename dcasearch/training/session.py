@@ -129,7 +129,7 @@ class Session:
         assignment, fidelity = self._assignment, self._assignment.fidelity
         check_data(assignment)
         self._device, self._recipe = device, fidelity.recipe
-        self._learning = learning_task(assignment.task, self._recipe, assignment.detector)
+        self._learning = learning_task(assignment.task, self._recipe, assignment.detector, assignment.metrics)
         self._loaders = self._learning.open(
             assignment.data,
             assignment.protocol,

@@ -45,20 +45,25 @@ def test_data_that_is_missing_is_no_mistake_of_the_yaml(write_study: WriteStudy)
 
 
 def test_the_advice_is_to_prepare_what_is_decoded_every_epoch_and_nothing_else(
-    write_study: WriteStudy, tmp_path: Path
+    write_study: WriteStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def said(root: Path) -> str | None:
         loaded = load_study(write_study(data={"name": "imagefolder", "root": str(root)}, fidelities=[PROXY]))
-        return advice(loaded.study, described(loaded))
+        return advice(loaded, described(loaded))
 
     root = write_folder(tmp_path / "images")
     prepare(root, tmp_path / "out", size=24, workers=0, max_corrupt=0)
     hint = said(root)
     assert hint is not None
-    assert f"dcasearch data prepare {root} --size 16 --out DIR" in hint
+    assert f"`dcasearch data prepare {tmp_path / 'study.yaml'} --out DIR` decodes them once, at 16 pixels" in hint
+    assert "Then `data: {name: imagefolder, root: DIR}` reads them" in hint
     assert said(tmp_path / "out") is None
+    some = load_study(write_study(data={"name": "imagefolder", "root": str(root), "classes": 2}, fidelities=[PROXY]))
+    assert described(some).encoded == 18
+    monkeypatch.setattr("dcasearch.analysis.data.size_for", lambda study: 20_000)
+    assert "(32.4 GB)" in (advice(some, described(some)) or ""), "all 27 images are prepared"
     digits = load_study(write_study())
-    assert advice(digits.study, described(digits)) is None
+    assert advice(digits, described(digits)) is None
 
 
 @pytest.mark.parametrize(("resolution", "size"), [(128, 144), (224, 256), (160, 184), (112, 128), (32, 40), (7, 8)])

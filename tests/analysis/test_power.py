@@ -16,13 +16,10 @@ from dcasearch.analysis.power import (
     Measurement,
     Power,
     difference,
-    expected,
     legend,
     power,
 )
-from dcasearch.analysis.trust import correlate
 from dcasearch.analysis.words import cells
-from dcasearch.config.study import Promotion
 
 
 def trained(top1: np.ndarray[Any, Any]) -> list[Measurement]:
@@ -289,34 +286,7 @@ def test_less_noise_on_the_loss_is_told_beside_the_accuracy() -> None:
 
 
 def test_the_legend_says_only_what_is_needed() -> None:
-    known = Difference(3.0, 1.0, True, True)
+    known = Difference(3.0, 1.0, seeds_known=True, images_known=True)
     assert str(known) == "+3.00 ± 1.0"
     assert len(legend([known])) == 1
     assert legend([]) == ()
-
-
-def test_below_ten_promoted_networks_no_correlation_is_expected() -> None:
-    seen = expected("proxy", "full", Promotion(top=2, random=1), 12)
-    assert (seen.networks, seen.drawn, seen.tau, seen.rho) == (3, 1, None, None)
-    assert expected("proxy", "full", Promotion(top=8, random=2), 5).networks == 5
-
-
-def test_the_expected_interval_is_about_as_wide_as_the_bootstraps() -> None:
-    seen = expected("proxy", "full", Promotion(top=40, random=0), 40)
-    assert seen.rho is not None
-    rng, widths = np.random.default_rng(5), []
-    for _ in range(20):
-        x = rng.standard_normal(40)
-        y = 0.52 * x + math.sqrt(1 - 0.52**2) * rng.standard_normal(40)
-        found = correlate([(x.tolist(), y.tolist())])
-        assert found is not None
-        widths.append(found.rho_interval[1] - found.rho_interval[0])
-    assert seen.rho[1] - seen.rho[0] == pytest.approx(np.mean(widths), rel=0.2)
-
-
-def test_few_at_random_that_stand_for_many_make_the_interval_wide() -> None:
-    few = expected("proxy", "full", Promotion(top=8, random=2), 200)
-    many = expected("proxy", "full", Promotion(top=8, random=20), 200)
-    assert few.rho is not None
-    assert many.rho is not None
-    assert few.rho[1] - few.rho[0] > 1.5 * (many.rho[1] - many.rho[0])

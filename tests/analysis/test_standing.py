@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dcasearch import study as study_room
-from dcasearch.analysis.standing import Compared, load_study_of, standing_of
+from dcasearch.analysis.standing import Compared, load_study_of, others_of, standing_of
 from dcasearch.errors import TrialFailure, UserError
 from dcasearch.evaluation import Epoch
 from dcasearch.metrics import METRICS
@@ -57,6 +57,39 @@ def test_a_finished_study_has_counts_leaders_baselines_and_a_winner_over_its_see
     first, *others = standing.finals
     assert (first.name, first.seeds) == ("winner", (100, 101))
     assert [other.name for other in others] == ["plain", "vanilla se", "dca se"]
+
+
+def test_a_study_that_optimises_a_further_metric_is_led_and_compared_by_it(tmp_path: Path) -> None:
+    store = run(tmp_path, objectives={"balanced_accuracy": "maximize"}, metrics=["auroc"])
+    standing = standing_of(store, "tiny")
+    proxy, full = standing.fidelities
+    assert proxy.leader is not None
+    assert proxy.leader.headline is METRICS["balanced_accuracy"]
+    assert proxy.leader.compared == (max(t.values[0] for t in proxy.trials if t.values is not None),)
+    of_trials = store.measured(t.evaluation for t in proxy.trials if t.evaluation is not None)
+    assert proxy.leader.values["top1"] == (min(values["top1"] for values in of_trials.values()),)
+    assert {metric.name for metric in others_of(proxy.leader)} == {"top1", "top5", "auroc"}
+    for power in standing.powers:
+        assert power.metric == "balanced_accuracy"
+        assert power.headline.at_least is None  # no image's part of it is known, unlike that of a share of images
+    assert full.leader is not None
+    for baseline in (*full.baselines, *standing.finals[1:]):
+        assert baseline.behind is not None
+        assert baseline.behind.seeds_alone
+    behind = full.baselines[0].behind
+    assert behind is not None
+    assert behind.value == pytest.approx(full.leader.mean - full.baselines[0].mean)
+
+
+def test_a_further_metric_that_is_only_measured_leaves_the_leader_and_stands_beside_it(tmp_path: Path) -> None:
+    for name in ("usual", "asked"):
+        (tmp_path / name).mkdir()
+    usual = standing_of(run(tmp_path / "usual"), "tiny").fidelities[-1].leader
+    asked = standing_of(run(tmp_path / "asked", metrics=["macro_f1"]), "tiny").fidelities[-1].leader
+    assert usual is not None
+    assert asked is not None
+    assert (asked.architecture_id, asked.compared) == (usual.architecture_id, usual.compared)
+    assert [metric.name for metric in others_of(asked)] == ["top5", "macro_f1"]
 
 
 def test_a_failed_baseline_is_told_with_its_reason(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ import re
 import pytest
 from rich.console import Console
 
+from dcasearch.analysis.expected import expected
 from dcasearch.analysis.forecast import forecast
 from dcasearch.analysis.naming import Sentences
-from dcasearch.analysis.power import Measurement, expected, power
+from dcasearch.analysis.power import Measurement, power
 from dcasearch.analysis.standing import Compared
 from dcasearch.analysis.trust import Correlation, Trust
 from dcasearch.architecture import Architecture

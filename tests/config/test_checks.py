@@ -33,6 +33,8 @@ def detecting(recipe: dict[str, Any] | None = None, **changes: Any) -> dict[str,
     return {**parts, "fidelities": [{**FIRST, "recipe": {**NO_CROP, **(recipe or {})}}], **changes}
 
 
+DIVIDED: dict[str, Any] = {"name": "imagefolder", "root": "photos", "split": {"validation": 0.2, "test": 0.2}}
+"""Images in one folder, without parts of their own."""
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "detection without a detector": (
         detecting(detector=None),
@@ -153,6 +155,19 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {"fidelities": [FIRST, {**LATER, "seeds": [1, 2, 1]}]},
         "fidelities.1.seeds: hold a seed twice: that is one training, not two",
     ),
+    "splits of data with a test part": (
+        {"final": {"splits": 3}},
+        "final.splits: 3 splits need data that `data.split` divides (imagefolder or imagelist, without parts of their",
+    ),
+    "splits of classes that are drawn": (
+        {"data": {**DIVIDED, "classes": 3}, "final": {"splits": 3}},
+        "final.splits: each split would draw other classes; write the names of the classes under data.classes",
+    ),
+    "splits with unequally many seeds": (
+        {"data": DIVIDED, "final": {"splits": 3, "seeds": [5, 6, 7, 8]}},
+        "final.seeds: are 4 for 3 splits; each split needs equally many. Leave them out, or give 3 or a multiple",
+    ),
+    "no split": ({"data": DIVIDED, "final": {"splits": 0}}, "final.splits: input should be greater than 0"),
     "last seeds": ({"final": {"seeds": [7, 7]}}, "final.seeds: hold a seed twice"),
     "last seeds that are not fresh": (
         {"fidelities": [FIRST, {**LATER, "seeds": [1, 2]}], "final": {"seeds": [2, 1000]}},
@@ -241,6 +256,39 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {"executor": {"resources": {"prxy": {"cpu": 2}}}},
         "executor.resources.prxy: 'prxy' is not a fidelity; did you mean 'proxy'?",
     ),
+    "balanced twice": (
+        {"fidelities": [{**FIRST, "recipe": {"class_weights": "balanced", "sampling": "balanced"}}]},
+        "class_weights and sampling both balance the classes; leave out one of them",
+    ),
+    "class weights of a detector": (
+        detecting({"class_weights": "balanced"}),
+        "fidelities.0.recipe.class_weights: is for images with one label, not for task detection; leave it out",
+    ),
+    "balanced sampling of images with boxes": (
+        detecting({"sampling": "balanced"}),
+        "fidelities.0.recipe.sampling: is for images with one label, not for task detection; leave it out",
+    ),
+    "a further metric of another task as an objective": (
+        detecting(objectives={"macro_f1": "maximize"}),
+        "objectives.macro_f1: is not measured by task detection; did you mean ",
+    ),
+    "a further metric of another task": (
+        detecting(metrics=["ap", "auroc"]),
+        "metrics.1: is not measured by task detection; did you mean ",
+    ),
+    "a further metric with a mistake": (
+        {"metrics": ["macro_f1", "makro_f1"]},
+        "metrics.1: 'makro_f1' is not allowed; did you mean 'macro_f1'?",
+    ),
+    "a cost among the metrics": ({"metrics": ["params"]}, "metrics.0: 'params' is not allowed; Known: "),
+    "the worst calibration": (
+        {"objectives": {"calibration_error": "maximize"}},
+        "objectives.calibration_error: maximize would look for the worst; write calibration_error: minimize",
+    ),
+    "a pruner's metric of another task": (
+        detecting(fidelities=[{**FIRST, "recipe": NO_CROP, "pruner": {"name": "median", "metric": "auroc"}}]),
+        "fidelities.0.pruner.metric: is not measured by task detection; did you mean ",
+    ),
     "deadline": ({"stop": {"deadline": "tomorrow"}}, "stop.deadline: 'tomorrow' is no ISO time"),
 }
 
@@ -262,6 +310,8 @@ def test_parts_that_do_not_fit_together_are_a_mistake(changes: dict[str, Any], m
         {"constraints": {"params": {"max": "5.0M"}, "macs": {"min": 1}}},
         {"objectives": {"top1": "maximize", "macs": "minimize"}},
         {"final": {"seeds": [1000, 1001]}},
+        {"data": DIVIDED, "final": {"splits": 3, "seeds": [7, 8, 9, 10, 11, 12]}},
+        {"data": {**DIVIDED, "classes": ["cat", "dog"]}, "final": {"splits": 3}},
         {"data": {"name": "imagefolder", "root": "images"}},
         {"stop": {"deadline": "2026-12-01T08:00:00", "wall_hours": 1, "no_improvement": 9}},
         {"executor": {"resources": {"proxy": {"cpu": 2, "gpu": 1}}}},
@@ -278,6 +328,16 @@ def test_parts_that_fit_together_are_none(changes: dict[str, Any]) -> None:
     good(**changes)
 
 
+def test_splits_without_seeds_have_one_each_from_1000_on() -> None:
+    final = good(data=DIVIDED, final={"splits": 3}).final
+    assert final is not None
+    assert final.seeds == (1000, 1001, 1002)
+    assert [final.split_of(seed) for seed in (1000, 1001, 1002, 5)] == [0, 1, 2, 0]
+    once = good(final={}).final
+    assert once is not None
+    assert (once.seeds, once.splits) == ((1000,), 1)
+
+
 def test_a_race_that_names_no_seeds_has_the_first_ones_after_those_that_chose_its_candidates() -> None:
     middle = {**LATER, "name": "middle", "seeds": [2, 4]}
     study = good(fidelities=[FIRST, middle, racing()["fidelities"][1], {**LATER, "name": "last"}])
@@ -289,6 +349,22 @@ def test_shapes_with_boxes_have_a_name_of_their_own_and_the_objective_is_average
     assert (study.data.name, study.objectives) == ("shapes_boxes", {"ap": "maximize"})
     assert good(**detecting(data={"name": "shapes_boxes"})) == study
     assert good(data={"name": "shapes"}).data.name == "shapes"
+
+
+@pytest.mark.parametrize(
+    ("changes", "further"),
+    [
+        ({}, ()),
+        ({"metrics": ["top1", "auroc", "macro_f1"]}, ("macro_f1", "auroc")),
+        ({"objectives": {"balanced_accuracy": "maximize"}, "metrics": ["macro_f1"]}, ("balanced_accuracy", "macro_f1")),
+        ({"fidelities": [{**FIRST, "pruner": {"name": "median", "metric": "auroc"}}]}, ("auroc",)),
+        ({"fidelities": [{**FIRST, "pruner": {"name": "none", "metric": "auroc"}}]}, ()),
+    ],
+)
+def test_what_a_study_measures_beside_its_task_is_what_it_names_anywhere(
+    changes: dict[str, Any], further: tuple[str, ...]
+) -> None:
+    assert good(**changes).further_metrics == further
 
 
 def test_a_detectors_name_alone_is_the_detector_as_torchvision_has_it() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from dcasearch.config.recipe import Augmentation
+from dcasearch.config.recipe import Augmentation, Sampling
 from dcasearch.data import files
 from dcasearch.data.batches import WHOLE, Batch, Normalize, Share
 from dcasearch.data.files import FileLoader
@@ -49,6 +49,7 @@ def loader(
     max_corrupt: float = 1.0,
     share: Share = WHOLE,
     channels_last: bool = False,
+    sampling: Sampling = "uniform",
 ) -> FileLoader:
     return FileLoader(
         part,
@@ -62,6 +63,7 @@ def loader(
         corrupt=Corrupt(COUNT, max_corrupt),
         share=share,
         channels_last=channels_last,
+        sampling=sampling,
     )
 
 
@@ -177,3 +179,34 @@ def test_the_shares_of_all_ranks_are_the_batches_of_one(part: FilePart) -> None:
     shares = [list(loader(part, share=Share(rank, 3)).epoch(1)) for rank in range(3)]
     joined = [tuple(map(torch.cat, zip(*parts, strict=True))) for parts in zip(*shares, strict=True)]
     assert equal(joined, whole)
+
+
+@pytest.fixture
+def skewed(part: FilePart) -> FilePart:
+    """The same pictures; eight of the first class and two of the second."""
+    return FilePart(np.array([0] * 8 + [1] * 2), part.paths)
+
+
+def test_a_balanced_epoch_has_as_many_batches_and_the_classes_equally_often(skewed: FilePart) -> None:
+    made = loader(skewed, sampling="balanced")
+    seen = torch.cat([labels for epoch in range(1, 61) for _, labels in made.epoch(epoch)])
+    assert len(seen) == 60 * 2 * 4
+    assert seen.float().mean().item() == pytest.approx(0.5, abs=0.08)
+
+
+def test_a_balanced_order_is_that_of_any_number_of_processes_and_ranks_and_of_a_later_begin(skewed: FilePart) -> None:
+    whole = list(loader(skewed, sampling="balanced").epoch(3))
+    assert equal(list(loader(skewed, sampling="balanced", workers=2).epoch(3)), whole)
+    assert equal(list(loader(skewed, sampling="balanced").epoch(3, first_batch=1)), whole[1:])
+    shares = [list(loader(skewed, sampling="balanced", share=Share(rank, 3)).epoch(3)) for rank in range(3)]
+    joined = [tuple(map(torch.cat, zip(*parts, strict=True))) for parts in zip(*shares, strict=True)]
+    assert equal(joined, whole)
+
+
+def test_an_image_that_is_drawn_twice_in_an_epoch_is_augmented_in_two_ways(part: FilePart) -> None:
+    one = FilePart(np.array([0] * 9 + [1]), part.paths)
+    batches = [batch for epoch in range(1, 9) for batch in loader(one, sampling="balanced").epoch(epoch)]
+    of_one = [images[labels == 1] for images, labels in batches if (labels == 1).sum() > 1]
+    assert of_one
+    for images in of_one:
+        assert not torch.equal(images[0], images[1])

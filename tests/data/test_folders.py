@@ -70,5 +70,5 @@ def test_a_missing_part_names_the_layout(tmp_path: Path) -> None:
 def test_parts_of_different_classes_are_refused(tmp_path: Path) -> None:
     write_folder(tmp_path)
     (tmp_path / "test" / "eel").rename(tmp_path / "test" / "fox")
-    with pytest.raises(DataError, match="train and test have different classes: eel, fox"):
+    with pytest.raises(DataError, match="train and test have different classes; only in train: eel; only in test: fox"):
         folder(tmp_path)

@@ -113,7 +113,7 @@ def test_a_flat_val_and_one_in_class_folders_are_the_same_data(tmp_path: Path) -
 def test_the_test_images_without_labels_are_not_prepared(tmp_path: Path) -> None:
     root = write_imagenet(tmp_path)
     write_kaggle(root)
-    assert list(list_any(root)) == ["train", "val"]
+    assert list(list_any(root).listings) == ["train", "val"]
 
 
 def test_without_a_file_of_classes_the_error_names_those_that_are_accepted(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_split_column_names_the_parts(folder: Path) -> None:
 def test_a_group_that_is_in_several_parts_is_refused(folder: Path) -> None:
     text = (folder / "labels.csv").read_text().replace("01.png,ill,p0,train", "01.png,ill,p0,test")
     (folder / "labels.csv").write_text(text)
-    with pytest.raises(DataError, match="1 groups are in several parts, so a test would see what was trained on: p0"):
+    with pytest.raises(DataError, match="1 group is in several parts, so a test would see what was trained on: p0"):
         open_set(data(folder, columns={"split": "part", "group": "patient"}))
 
 
@@ -102,10 +102,10 @@ def test_a_parquet_file_is_a_list_too(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ("99.png,ill,p9,train", r"1 rows whose image is not there: line 26 \(99.png\)"),
-        (",ill,p9,train", "1 rows without a path: line 26"),
-        ("01.png,well,p9,train", r"1 rows whose image is named twice: line 26 \(01.png\)"),
-        ("00.png,,p9,train", "1 rows without a label: line 26"),
+        ("99.png,ill,p9,train", r"1 row whose image is not there: line 26 \(99.png\)"),
+        (",ill,p9,train", "1 row without a path: line 26"),
+        ("01.png,well,p9,train", r"1 row whose image is named twice: line 26 \(01.png\)"),
+        ("00.png,,p9,train", "1 row without a label: line 26"),
     ],
 )
 def test_every_row_that_is_no_image_is_named(folder: Path, row: str, said: str) -> None:

@@ -99,7 +99,7 @@ def test_names_that_are_not_utf8_are_refused_before_any_work(folder: Path, readi
         shutil.copytree(os.fsencode(folder / "cat"), odd)
     else:
         shutil.copy(os.fsencode(folder / "cat" / "00.jpg"), odd)
-    with pytest.raises(DataError, match=r"1 names that are not UTF-8: 'ch\\udceane.*rename them"):
+    with pytest.raises(DataError, match=r"1 name that is not UTF-8: 'ch\\udceane.*rename it"):
         list_images(folder, reading)  # type: ignore[arg-type]  # one of the readings
 
 

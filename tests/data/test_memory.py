@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -118,3 +120,21 @@ def test_the_shares_of_an_evaluation_are_every_image_once() -> None:
     images = some_images(11)
     shares = [MemoryEvaluation(images, resolution=4, batch_size=5, share=Share(rank, 3)) for rank in range(3)]
     assert sorted(flat([batch for share in shares for batch in share.epoch(0)])) == list(range(11))
+
+
+def test_a_balanced_epoch_is_a_function_of_seed_and_epoch_and_its_rest_that_of_a_later_begin() -> None:
+    skewed = replace(some_images(20), labels=np.array([0] * 18 + [1] * 2))
+    made = MemoryTraining(
+        skewed,
+        resolution=4,
+        batch_size=5,
+        augmentation=Augmentation(crop="random_resized"),
+        seed=0,
+        sampling="balanced",
+    )
+    whole = list(made.epoch(1))
+    assert len(whole) == len(made) == 4
+    assert equal(list(made.epoch(1, first_batch=2)), whole[2:])
+    assert not equal(list(made.epoch(2)), whole)
+    seen = torch.cat([labels for epoch in range(1, 31) for _, labels in made.epoch(epoch)])
+    assert seen.float().mean().item() == pytest.approx(0.5, abs=0.08)

@@ -110,8 +110,8 @@ def test_what_loader_processes_need_can_be_sent_to_them(images: Path, out: Path,
     for loader in (opened(out if prepared else images).train, opened(out if prepared else images).final):
         assert isinstance(loader, FileLoader)
         dataset = loader._loader.dataset
-        pixels, label = pickle.loads(pickle.dumps(dataset))[1, 3]
-        again = dataset[1, 3]
+        pixels, label = pickle.loads(pickle.dumps(dataset))[1, 3, 0]
+        again = dataset[1, 3, 0]
         assert torch.equal(pixels, again[0])
         assert label == again[1]
 

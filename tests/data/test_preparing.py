@@ -170,8 +170,11 @@ def test_a_wrong_root_is_refused_and_nothing_is_written(root: Path, tmp_path: Pa
         make(tmp_path / "out", tmp_path / "new")
     with pytest.raises(DataError, match=r"no folder .*nowhere; expected one that holds train/<class>"):
         make(tmp_path / "nowhere", tmp_path / "new")
+    with pytest.raises(DataError, match=r"train/cat holds no class folders; expected .*<class>/<image>"):
+        make(root / "train" / "cat", tmp_path / "new")
+    shutil.rmtree(root / "train")
     with pytest.raises(DataError, match=r"has no folder `train`; expected train/<class>"):
-        make(root / "train", tmp_path / "new")
+        make(root, tmp_path / "new")
     assert not (tmp_path / "new").exists()
     with pytest.raises(DataError, match="is no prepared data set"):
         verify(root, workers=0)

@@ -11,17 +11,20 @@ from typing import Any, cast
 
 import pytest
 
+from dcasearch.config.data_set import Data
 from dcasearch.config.study import Executor as Settings
 from dcasearch.config.study import Resources
 from dcasearch.errors import DataError, UserError
 from dcasearch.executors.ray import node_watch
 from dcasearch.executors.ray.bridge import Bridge
 from dcasearch.executors.ray.node_watch import NodeWatch
+from dcasearch.executors.ray.preflight import NodeReport
 from dcasearch.executors.ray.signals import Signals
 from dcasearch.search.work import Job
 from tests.executors.support import Listed
 from tests.training.support import curve, make_assignment
 
+REPORTED = [field.name for field in dataclasses.fields(NodeReport)]
 JOB = Job(label="job 0", number=0, assignment=make_assignment(), resources=Resources(cpu=2))
 
 
@@ -72,6 +75,31 @@ def test_a_node_is_named_once_however_many_trials_were_on_their_way_there(
     assert bridge.error is None
     assert work.notes == ["node left out: host-aa: no data here"]
     assert [job.number for job in work.ready] == [0, 1]
+
+
+def test_every_node_is_asked_about_one_split_of_the_data_also_where_later_jobs_are_of_another(
+    nodes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    class Remote:
+        def options(self, **options: Any) -> Remote:
+            return self
+
+        def remote(self, data: Data, *rest: Any) -> object:
+            asked.append(data.split_seed)
+            return object()
+
+    monkeypatch.setattr(node_watch, "look_here", lambda data, *rest: NodeReport(**dict.fromkeys(REPORTED, "")))
+    monkeypatch.setattr(node_watch, "remote", lambda *arguments, **options: Remote())
+    monkeypatch.setattr(node_watch, "NodeAffinitySchedulingStrategy", lambda node, soft: None)
+    monkeypatch.setattr(node_watch.ray, "wait", lambda answers, **options: ([], answers))
+    watch = NodeWatch("artifacts", "token")
+    watch.look(JOB)
+    split = JOB.assignment.data.model_copy(update={"split_seed": 5})
+    nodes["late"] = {"CPU": 2.0}
+    watch.look(dataclasses.replace(JOB, assignment=dataclasses.replace(JOB.assignment, data=split)))
+    assert asked == [0, 0, 0, 0]
 
 
 @pytest.fixture

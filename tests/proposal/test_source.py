@@ -6,6 +6,7 @@ import pytest
 
 from dcasearch.config.data_set import Columns
 from dcasearch.data import describe
+from dcasearch.data.preparing import prepare
 from dcasearch.errors import DataError
 from dcasearch.proposal.source import data_of, write_groups
 from tests.proposal.conftest import write_pictures
@@ -25,6 +26,22 @@ def test_parts_of_their_own_are_kept(tmp_path: Path) -> None:
     data = data_of(tmp_path)
     assert data.split is None
     assert describe(data).test_images == 4
+
+
+def test_parts_with_usual_names_are_kept(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "Training", {"cat": 10, "dog": 10})
+    write_pictures(tmp_path / "valid", {"cat": 2, "dog": 2}, first=100)
+    data = data_of(tmp_path)
+    assert (data.name, data.split) == ("imagefolder", None)
+    assert describe(data).test_images == 4
+
+
+def test_a_prepared_set_in_one_piece_is_divided(photos: Path, tmp_path: Path) -> None:
+    prepare(photos, tmp_path / "prepared", size=16, workers=0, max_corrupt=0.0)
+    original, prepared = data_of(photos), data_of(tmp_path / "prepared")
+    assert prepared.split == original.split is not None
+    counts = [(i.train_images, i.validation_images, i.test_images) for i in (describe(original), describe(prepared))]
+    assert counts[0] == counts[1]
 
 
 def test_a_lists_columns_are_found_by_their_names_and_cells(photos: Path) -> None:

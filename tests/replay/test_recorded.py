@@ -121,6 +121,18 @@ def test_a_study_that_was_never_run_is_refused(tmp_path: Path) -> None:
         table_of(loaded, store)
 
 
+def test_a_study_that_decides_by_what_tables_do_not_hold_is_refused(tmp_path: Path) -> None:
+    loaded = study_in(tmp_path)
+    other = dataclasses.replace(
+        loaded, study=loaded.study.model_copy(update={"objectives": {"macro_f1": "maximize"}, "metrics": ("auroc",)})
+    )
+    with (
+        Store.open(loaded.study.storage, create=True) as store,
+        pytest.raises(UserError, match=r"tables hold top1 and loss, and it decides by macro_f1$"),
+    ):
+        table_of(other, store)
+
+
 def test_a_study_of_another_task_is_refused(tmp_path: Path) -> None:
     loaded = study_in(tmp_path)
     other = dataclasses.replace(loaded, study=loaded.study.model_copy(update={"task": "detection"}))

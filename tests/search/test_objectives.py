@@ -11,6 +11,7 @@ from dcasearch.config.study import Bound
 from dcasearch.evaluation import Epoch
 from dcasearch.search.objectives import (
     curve_metric,
+    headline_at,
     measured,
     objectives_at,
     pareto_ranks,
@@ -54,8 +55,24 @@ def test_where_nothing_is_trained_the_score_is_maximized_in_place_of_what_is_mea
 
 
 def test_an_epoch_is_told_by_its_accuracy_and_a_score_by_itself() -> None:
-    assert measured(EPOCH) == {"top1": 80.0}
-    assert measured(Epoch.of_score(4.5, 0.1, "cpu")) == {"score": 4.5}
+    study = make_study(fidelities=[ZERO, PROXY])
+    zero, proxy = study.fidelities
+    assert measured(EPOCH, headline_at(study, proxy)) == {"top1": 80.0}
+    assert measured(Epoch.of_score(4.5, 0.1, "cpu"), headline_at(study, zero)) == {"score": 4.5}
+
+
+@pytest.mark.parametrize(
+    ("objectives", "headline"),
+    [
+        ({"macro_f1": "maximize"}, "macro_f1"),
+        ({"params": "minimize", "calibration_error": "minimize"}, "calibration_error"),
+        ({"top1": "maximize", "macro_f1": "maximize"}, "top1"),
+        ({"loss": "minimize"}, "top1"),
+    ],
+)
+def test_a_study_that_optimises_a_further_metric_is_compared_by_it(objectives: dict[str, str], headline: str) -> None:
+    study = make_study(objectives=objectives)
+    assert headline_at(study, study.fidelities[0]).name == headline
 
 
 def test_a_violated_constraint_is_positive_by_the_amount_and_a_kept_one_is_not() -> None:

@@ -248,6 +248,16 @@ def test_room_is_made_before_each_job_and_a_run_without_room_stops(tmp_path: Pat
         pipeline.ask()
 
 
+def test_of_final_weights_the_first_seeds_stay_longest_since_they_are_exported(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, disk=SIZE)
+    first, second = shelf.role(4, "final", 10.0), shelf.role(5, "final", 90.0)
+    shelf.store.put_role(shelf.store.roles("tiny")[0])  # stored once more, it keeps its place
+    shelf.disk().clear()
+    shelf.disk().make_room([])
+    assert shelf.weights() == {first}
+    assert second != first
+
+
 def test_checkpoints_alone_beyond_the_budget_stop_the_run(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, disk=1.5 * SIZE)
     running = [shelf.checkpoint(shelf.assignment(n, "proxy")).key for n in range(2)]

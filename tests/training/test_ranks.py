@@ -41,6 +41,7 @@ EVERYTHING: dict[str, Any] = {
     "accumulate": 2,
     "mixup": 0.2,
     "cutmix": 1.0,
+    "sampling": "balanced",
 }
 
 

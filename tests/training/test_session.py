@@ -34,6 +34,7 @@ EVERYTHING: dict[str, Any] = {
     "accumulate": 3,
     "mixup": 0.2,
     "cutmix": 1.0,
+    "sampling": "balanced",
     "schedule": {"warmup_epochs": 0.5},
     "augmentation": {"crop": "random_resized"},
 }
@@ -44,6 +45,8 @@ OPTIONS: list[Any] = [
     {"mixup": 0.2, "cutmix": 1.0, "label_smoothing": 0.1},
     {"ema": 0.5},
     {"clip_norm": 0.5},
+    {"class_weights": "balanced"},
+    {"sampling": "balanced"},
     {"optimizer": "adamw", "lr": 0.01, "schedule": {"name": "step", "drops": [1], "warmup_steps": 3}},
     pytest.param({"channels_last": False}, marks=pytest.mark.slow),
     pytest.param({"schedule": {"warmup_epochs": 0.5}}, marks=pytest.mark.slow),
@@ -153,11 +156,13 @@ def test_a_compiled_training_goes_on_at_that_very_step(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "workers"), [("cifar10", 0), ("imagefolder", 0), ("imagefolder", 2)])
-def test_image_folders_go_on_at_that_very_step(tmp_path: Path, name: str, workers: int) -> None:
+@pytest.mark.parametrize("sampling", ["uniform", "balanced"])
+def test_image_folders_go_on_at_that_very_step(tmp_path: Path, name: str, workers: int, sampling: str) -> None:
     write_folder(tmp_path / "data", images=8)
     (tmp_path / "data" / "train" / "cat" / "03.jpg").write_bytes(b"")
     data = Data(name=name, root=str(tmp_path / "data"), validation_fraction=0.25, max_corrupt=0.1, workers=workers)
-    assignment = make_assignment(data=data, epochs=2, train_fraction=1.0, recipe={"batch_size": 6})
+    recipe = {"batch_size": 6, "sampling": sampling}
+    assignment = make_assignment(data=data, epochs=2, train_fraction=1.0, recipe=recipe)
     whole = train(assignment, tmp_path / "whole")
     assert_equal(train_interrupted_at(assignment, tmp_path / "killed", 2), whole)
 

@@ -11,6 +11,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from dcasearch.config.data_set import Data
 from dcasearch.errors import UserError
 from dcasearch.executors.ray.cluster import capacity, grows, nodes, remote
 from dcasearch.executors.ray.preflight import NodeReport, look_here
@@ -32,6 +33,8 @@ class NodeWatch:
     def __init__(self, artifacts: str, token: str) -> None:
         self._artifacts, self._token = artifacts, token
         self._driver: NodeReport | None = None
+        self._data: Data | None = None
+        """That every node is asked about: splits of one data set have fingerprints of their own."""
         self._asked: dict[str, Any] = {}
         """By node what its look will return, until it has."""
         self._met: set[str] = set()
@@ -47,15 +50,16 @@ class NodeWatch:
             job: one of the study's, whose data every node must have.
         """
         first, assignment = self._driver is None, job.assignment
-        if self._driver is None:
-            here = look_here(assignment.data, self._artifacts, None, {})
+        if self._driver is None or self._data is None:
+            self._data = assignment.data
+            here = look_here(self._data, self._artifacts, None, {})
             self._driver = dataclasses.replace(here, data=assignment.data_fingerprint)
         for node, resources in nodes().items():
             if node not in self._met:
                 self._met.add(node)
                 there = NodeAffinitySchedulingStrategy(node, soft=False)
                 ask = remote(look_here, num_cpus=0, max_retries=0).options(scheduling_strategy=there)
-                self._asked[node] = ask.remote(assignment.data, self._artifacts, self._token, dict(resources))
+                self._asked[node] = ask.remote(self._data, self._artifacts, self._token, dict(resources))
         return self._answers(FIRST_SECONDS if first else 0.0, self._driver)
 
     def _answers(self, seconds: float, driver: NodeReport) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dcasearch.analysis.findings import Findings
 from dcasearch.analysis.standing import Standing
 from dcasearch.analysis.table import Table
+from dcasearch.analysis.words import tested_on
 from dcasearch.metrics import Metric
 from dcasearch.report.figures.canvas import Figure, canvas, finished, in_units, short
 from dcasearch.report.figures.theme import BLUE, ORANGE
@@ -28,7 +29,9 @@ def figures(standing: Standing, findings: Findings) -> Iterator[Figure]:
     if len(candidates) < 2 or (standing.table is not None and not standing.finals):  # `_rows` shows them
         return
     lines = [(c.shown, c.compared, ORANGE if place else BLUE) for place, c in enumerate(candidates)]
-    where = "final trainings, on the test split" if standing.finals else f"{last.name}, on the held-out images"
+    where = f"final trainings, {tested_on(standing.final_power)}"
+    if not standing.finals:
+        where = f"{last.name}, on the held-out images"
     text = f"Each dot is a seed, each bar a mean; {where}. Blue: the chosen one. The tables say what counts."
     yield _figure("candidates", "The candidate and its baselines", text, candidates[0].headline, lines)
 

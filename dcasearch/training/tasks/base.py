@@ -32,7 +32,7 @@ class Meter(Protocol):
         """Add what the network said of a batch, and what is right."""
 
     def compute(self) -> dict[str, float]:
-        """Return the metrics of everything added, by name: each of the task's."""
+        """Return the metrics of everything added, by name: each of the task's, and the further ones asked for."""
 
 
 class LearningTask(ABC):
@@ -42,9 +42,18 @@ class LearningTask(ABC):
     inputs and targets, and asks the task for its size and its parts.
     """
 
-    def __init__(self, metrics: TaskMetrics, recipe: Recipe, detector: Detector | None = None) -> None:
-        """Take the task's entry in the table, the recipe of a training, and the detector where the task has one."""
-        self.metrics, self.recipe, self.detector = metrics, recipe, detector
+    def __init__(
+        self, metrics: TaskMetrics, recipe: Recipe, detector: Detector | None = None, further: Sequence[str] = ()
+    ) -> None:
+        """Take the task's entry in the table, a recipe, the detector where the task has one, and what is asked for.
+
+        Args:
+            metrics: the entry.
+            recipe: of a training.
+            detector: where the task has one.
+            further: names of `metrics.further` that are measured too.
+        """
+        self.metrics, self.recipe, self.detector, self.further = metrics, recipe, detector, tuple(further)
 
     @property
     def synchronizes(self) -> bool:
@@ -215,14 +224,25 @@ class LearningTask(ABC):
         return list(zip(*(part.tensor_split(count) for part in batch), strict=True))
 
 
-def learning_task(name: str, recipe: Recipe, detector: Detector | None = None) -> LearningTask:
+def learning_task(
+    name: str, recipe: Recipe, detector: Detector | None = None, further: Sequence[str] = ()
+) -> LearningTask:
     """Return the task of that name for trainings with a recipe, of a detector where the task has one.
+
+    Args:
+        name: an entry of `dcasearch.metrics.TASKS`.
+        recipe: of a training.
+        detector: where the task has one.
+        further: what is measured beside the metrics that the task always measures.
 
     Raises:
         UserError: no such task.
+        ValueError: the task has no such further metric.
     """
     metrics = TASKS[name]
-    task: LearningTask = named(metrics.implementation)(metrics, recipe, detector)
+    if unknown := set(further) - set(metrics.further):
+        raise ValueError(f"task {name} does not measure {', '.join(sorted(unknown))}")
+    task: LearningTask = named(metrics.implementation)(metrics, recipe, detector, further)
     return task
 
 

@@ -1,4 +1,4 @@
-"""Image classification: cross-entropy, top-1, top-5, each image counted once."""
+"""Image classification: cross-entropy, top-1, top-5 and what is asked for beside them, each image counted once."""
 
 from __future__ import annotations
 
@@ -8,10 +8,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dcasearch.artifacts import Place
+from dcasearch.config.data_set import Data
+from dcasearch.data import Loaders, Share
+from dcasearch.data.batches import WHOLE
+from dcasearch.data.sampling import class_weights
+from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.training.mixing import Mix, Mixing
 from dcasearch.training.tasks.base import LearningTask
+from dcasearch.training.tasks.further_metrics import FurtherMetrics
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torchmetrics.classification import MulticlassAccuracy
 
 _TOP = 5
@@ -20,28 +29,74 @@ _TOP = 5
 class Classification(LearningTask):
     """One class per image; the network has one output per class."""
 
+    _weights: Tensor | None = None
+    """Of each class in the loss, shape (classes,), where the recipe weights the classes and the loaders are open."""
+
+    def open(
+        self,
+        data: Data,
+        protocol: EvaluationProtocol,
+        *,
+        resolution: int,
+        train_fraction: float,
+        seed: int,
+        artifacts: Place | None,
+        device: torch.device,
+        share: Share = WHOLE,
+        mixed: bool = False,
+    ) -> Loaders:
+        """Return the loaders of one training; its images give the class weights."""
+        loaders = super().open(
+            data,
+            protocol,
+            resolution=resolution,
+            train_fraction=train_fraction,
+            seed=seed,
+            artifacts=artifacts,
+            device=device,
+            share=share,
+            mixed=mixed,
+        )
+        if self.recipe.class_weights == "balanced" and loaders.class_images is not None:
+            self._weights = torch.tensor(class_weights(loaders.class_images), device=device)
+        return loaders
+
     def mix(self, epoch: int, classes: int, seed: int) -> Mix | None:
         """Return the recipe's mixup and CutMix."""
         return Mixing(self.recipe, classes=classes, seed=seed).of_epoch(epoch)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean cross-entropy with the recipe's label smoothing.
+        """Return the mean cross-entropy over the images, with the recipe's label smoothing and class weights.
 
         Args:
             outputs: logits, shape (batch, classes).
             targets: classes, shape (batch,), or probabilities, shape (batch, classes).
         """
-        return F.cross_entropy(outputs.float(), targets, label_smoothing=self.recipe.label_smoothing)
+        smoothing = self.recipe.label_smoothing
+        if self.recipe.class_weights == "none":
+            return F.cross_entropy(outputs.float(), targets, label_smoothing=smoothing)
+        if self._weights is None:
+            raise ValueError("class weights are those of the training images: open the loaders first")
+        # Not torch's weighted mean, which divides by the weights of the batch: then a gradient would depend on how
+        # ranks and micro-batches share an image's batch. Over all training images the mean weight is 1.
+        losses = F.cross_entropy(
+            outputs.float(), targets, weight=self._weights, label_smoothing=smoothing, reduction="none"
+        )
+        return losses.mean()
 
     def meter(self, classes: int, device: torch.device) -> ClassificationMeter:
         """Return a meter of logits and classes."""
-        return ClassificationMeter(classes, device)
+        return ClassificationMeter(classes, device, self.further)
 
 
 class ClassificationMeter:
-    """Accumulates the loss (mean cross-entropy, no label smoothing), top-1 and top-5 (percent)."""
+    """Accumulates the loss (mean cross-entropy, no label smoothing), top-1 and top-5 (percent).
 
-    def __init__(self, classes: int, device: torch.device) -> None:
+    Several ranks that measure together each have a meter, and each gets the metrics of the images of all.
+    """
+
+    def __init__(self, classes: int, device: torch.device, further: Sequence[str] = ()) -> None:
+        """Take the number of classes, the device of the logits, and the further metrics that are asked for."""
         from torchmetrics import MeanMetric  # takes a second to import, and `check` measures nothing
         from torchmetrics.classification import MulticlassAccuracy
 
@@ -51,6 +106,7 @@ class ClassificationMeter:
         if classes > _TOP:
             self._top5 = MulticlassAccuracy(classes, top_k=_TOP, average="micro", validate_args=False).to(device)
         self._loss = MeanMetric(nan_strategy="disable").to(device)
+        self._further = FurtherMetrics(classes, device, further) if further else None
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
         """Add a batch: logits of shape (batch, classes), classes of shape (batch,)."""
@@ -59,6 +115,8 @@ class ClassificationMeter:
         if self._top5 is not None:
             self._top5.update(logits_BK, targets)
         self._loss.update(F.cross_entropy(logits_BK, targets, reduction="none"))
+        if self._further is not None:
+            self._further.update(logits_BK, targets)
 
     def compute(self) -> dict[str, float]:
         """Return the metrics of everything added."""
@@ -67,6 +125,7 @@ class ClassificationMeter:
             "top1": _percent(self._top1),
             # With five classes or fewer, one of the five is always right.
             "top5": 100.0 if self._top5 is None else _percent(self._top5),
+            **({} if self._further is None else self._further.compute()),
         }
 
 

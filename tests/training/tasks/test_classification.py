@@ -1,11 +1,15 @@
 import math
+from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
+from dcasearch.config.data_set import Data
 from dcasearch.config.recipe import Recipe
-from dcasearch.training.tasks import learning_task, measure
+from dcasearch.data import Loaders
+from dcasearch.training.tasks import LearningTask, learning_task, measure
 from dcasearch.training.tasks.classification import ClassificationMeter as Meter
 
 CPU = torch.device("cpu")
@@ -64,3 +68,46 @@ def test_measuring_is_in_evaluation_mode_and_leaves_the_model_as_it_was() -> Non
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert metrics == measure(TASK, model, batches[:1], classes=2, device=CPU)
+
+
+SKEWED = {"lr": 0.05, "batch_size": 16, "class_weights": "balanced"}
+
+
+def opened(**recipe: Any) -> tuple[LearningTask, Loaders]:
+    """Return a task whose loaders are open: 65 digits, whose classes have different numbers of images."""
+    task = learning_task("classification", Recipe.model_validate({**SKEWED, **recipe}))
+    loaders = task.open(
+        Data(name="digits"), "search", resolution=8, train_fraction=0.05, seed=0, artifacts=None, device=CPU
+    )
+    return task, loaders
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_class_weights_are_those_of_the_images_that_are_trained_on(smoothing: float) -> None:
+    task, loaders = opened(label_smoothing=smoothing)
+    assert loaders.class_images is not None
+    assert loaders.class_images.sum() == 65
+    assert len(set(loaders.class_images)) > 1
+    weights = torch.tensor(65 / (10 * loaders.class_images), dtype=torch.float32)
+    logits, labels = torch.randn(40, 10, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 10
+    each = F.cross_entropy(logits, labels, weight=weights, label_smoothing=smoothing, reduction="none")
+    torch.testing.assert_close(task.loss(logits, labels), each.mean())
+
+
+def test_weighted_losses_of_micro_batches_add_up_to_that_of_the_batch() -> None:
+    task, _ = opened()
+    logits, labels = torch.randn(12, 10, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 5
+    parts = [(logits[:5], labels[:5]), (logits[5:], labels[5:])]
+    torch.testing.assert_close(sum(task.loss(*part) * len(part[1]) for part in parts) / 12, task.loss(logits, labels))
+
+
+def test_the_measured_loss_is_not_weighted() -> None:
+    task, loaders = opened()
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 10))
+    plain = measure(TASK, model, loaders.each.epoch(0), classes=10, device=CPU)
+    assert measure(task, model, loaders.each.epoch(0), classes=10, device=CPU) == plain
+
+
+def test_class_weights_without_images_are_refused() -> None:
+    with pytest.raises(ValueError, match="open the loaders first"):
+        learning_task("classification", Recipe.model_validate(SKEWED)).loss(torch.zeros(1, 2), torch.tensor([0]))

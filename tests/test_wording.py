@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import pytest
+
+from dcasearch.wording import counted
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 files"), (1, "1 file"), (2, "2 files"), (1200, "1,200 files"), (["a"], "1 file")]
+)
+def test_a_noun_agrees_with_its_number(number: int | list[str], said: str) -> None:
+    assert counted(number, "file") == said
+
+
+def test_a_verb_and_an_odd_plural_agree_too() -> None:
+    assert counted(1, "name is", "names are") == "1 name is"
+    assert counted(3, "class", "classes") == "3 classes"
