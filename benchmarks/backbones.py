@@ -145,7 +145,7 @@ def check(name: str, *, quick: bool = False) -> Measured:
     }
     notes = [*partly(len(blocks), on_branch, analysis.trace.lanes is not None)]
     if not is_of_library(own_name(name)):
-        notes.append("prepared by hand: what is said of the trace is not what runs")
+        notes.append("this package runs its own version of it, not the trace")
     for key, trial in TRIALS.items():
         if quick and key in ("export", "compile"):
             continue

@@ -15,6 +15,14 @@ def test_the_table_has_each_network_once() -> None:
     assert len(set(names)) == len(names) > 40
 
 
+def test_the_docs_say_what_the_table_says() -> None:
+    works = [
+        sum(row.works for row in measured() if row.name.startswith(library)) for library in ("timm", "torchvision")
+    ]
+    text = (Path(__file__).parents[2] / "docs" / "any_cnn.md").read_text(encoding="utf-8")
+    assert f"All {works[0]} of timm and {works[1]} of torchvision pass every check" in text
+
+
 @pytest.mark.parametrize("row", measured(), ids=lambda row: row.name)
 def test_a_row_says_what_was_found_or_why_nothing_was(row: Measured) -> None:
     assert {getattr(row, check) for check in CHECKS} <= {YES, NO, NOT_TRIED}
