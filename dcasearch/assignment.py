@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dcasearch.architecture import BACKBONES, Architecture
+from dcasearch.architecture import Architecture, family_of
 from dcasearch.architecture.layouts import TORCHVISION_CLASSES
 from dcasearch.config.data_set import SHAPES_WITH_BOXES, Data
 from dcasearch.config.detector import Detector
@@ -117,7 +117,8 @@ class Assignment:
         """
         if self.fidelity.recipe.classifier_init == "torchvision":
             return {}
-        changed = BACKBONES[self.architecture.network.backbone[0]].few_classes
+        family = family_of(self.architecture.backbone.name)
+        changed = {} if family is None else family.few_classes
         wanted = self.data.classes
         if wanted is None:
             classes = _CLASSES.get(self.data.name, 0)

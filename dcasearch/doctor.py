@@ -24,6 +24,7 @@ _EXTRAS = {
     "detection": ("faster_coco_eval", "studies with `task: detection`"),
     "gradcam": ("captum", "`dcasearch gradcam` and `drift`"),
     "postgres": ("psycopg", "a PostgreSQL database"),
+    "timm": ("timm", "backbones of timm"),
 }
 """By extra: the module that it brings, and what needs it."""
 _SHOWN = ("torch", "torchvision", "optuna", "ray", "SQLAlchemy", "Pillow", "numpy")

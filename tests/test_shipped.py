@@ -14,6 +14,7 @@ from dcasearch.config.study import Study
 from dcasearch.models import cost
 from dcasearch.paper.rows import PaperTable, detection_table, paper_tables
 from dcasearch.space import ListedSpace, Row, Space, load_study, read_space, size
+from tests.models.traced.support import needs_timm
 
 ROOT = Path(__file__).parents[1]
 SPACES = sorted((ROOT / "search_spaces").rglob("*.yaml"))
@@ -29,8 +30,13 @@ TABLES = sorted(
 
 
 def with_slow(paths: list[Path]) -> list[Any]:
-    """Mark the space that takes seconds to walk."""
-    return [pytest.param(path, marks=pytest.mark.slow if path.stem == "any_attention" else []) for path in paths]
+    """Mark the space that takes seconds to walk, and those that need timm."""
+    slow = [pytest.mark.slow]
+    return [pytest.param(p, marks=[*with_timm(p), *(slow if p.stem == "any_attention" else [])]) for p in paths]
+
+
+def with_timm(path: Path) -> list[pytest.MarkDecorator]:
+    return [needs_timm] if "timm/" in path.read_text() else []
 
 
 def read(path: Path) -> Space:
@@ -74,7 +80,7 @@ def test_a_study_makes_architectures(path: Path) -> None:
     dry_run(loaded.space)
 
 
-@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [pytest.param(path, marks=with_timm(path)) for path in STUDIES], ids=lambda p: p.stem)
 def test_a_mnasnet_that_is_trained_shortly_has_a_batchnorm_that_can_follow(path: Path) -> None:
     """torchvision's momentum of 3e-4 averages over thousands of steps."""
     study: Study = load_study(path, VARIABLES).study

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from dcasearch.architecture import BACKBONES
+from dcasearch.architecture import BACKBONES, family_of
 from dcasearch.config.study import Study
 from dcasearch.data import DataInfo
 from dcasearch.errors import UserError, nearest
@@ -65,7 +65,8 @@ def _speed(device: DeviceReport, study: Study, backbones: Collection[str], data:
     if not rates:
         return None
     fidelity = study.fidelities[-1]
-    families = {BACKBONES[str(name)].family for name in backbones}
+    known = (family_of(str(name)) for name in backbones)
+    families = {family.family for family in known if family is not None}
     own = [rate for rate in rates if BACKBONES[str(rate.values["backbone"])].family in families] or rates
     nearest_size = min(own, key=lambda rate: abs(math.log(float(rate.values["resolution"] or 1) / fidelity.resolution)))
     resolution = nearest_size.values["resolution"]

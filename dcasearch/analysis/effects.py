@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from dcasearch.analysis.contrasts import BySeed, Term, contrast, slope
 from dcasearch.analysis.power import Difference, Power
-from dcasearch.architecture import BACKBONES, Network
+from dcasearch.architecture import Network, family_of
 from dcasearch.architecture.specification import ParameterInit
 from dcasearch.space import ListedSpace, Row
 
@@ -77,7 +77,8 @@ def effects_of(space: ListedSpace, known: Mapping[str, BySeed], power: Power) ->
 
 def depth_of(row: Row) -> int | None:
     """Return how many layers with weights the backbone has on its main path; None where it is not named by them."""
-    return BACKBONES[row.architecture.backbone.name].depth
+    family = family_of(row.architecture.backbone.name)
+    return None if family is None else family.depth
 
 
 def _trends(space: ListedSpace, known: Mapping[str, BySeed]) -> Iterator[_Planned]:
@@ -106,8 +107,8 @@ def _but_depth(row: Row) -> str:
     """Return what two networks that differ in their depth alone share."""
     written = row.architecture.to_dict()
     written["backbone"] = {key: value for key, value in written["backbone"].items() if key != "name"}
-    family = BACKBONES[row.architecture.backbone.name].family
-    return json.dumps([family, written], sort_keys=True)
+    family = family_of(row.architecture.backbone.name)
+    return json.dumps(["" if family is None else family.family, written], sort_keys=True)
 
 
 def _interactions(space: ListedSpace, known: Mapping[str, BySeed]) -> Iterator[_Planned]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Literal
 
+from dcasearch.architecture.backbone import LibraryBackbone
 from dcasearch.architecture.kinds import KINDS, Dimension, Port, Value
 from dcasearch.architecture.layouts import BlockLayout, Stem
 from dcasearch.architecture.specification import MessageSource, ParameterInit
@@ -113,20 +114,22 @@ class Network:
     """An architecture with every name resolved: nodes in order, edges sorted by dimension, target, source."""
 
     backbone: tuple[str, float, Stem]
-    """Name, width, stem."""
+    """Name, width, stem; of a library's network the name with its arguments."""
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
     alpha_init: float
     """Not in the id."""
     init: ParameterInit = "ours"
     """Left out of the id where it is `ours`."""
+    library: LibraryBackbone | None = None
+    """The library's network that it stands on, where this package has not prepared it; the id then has this one."""
 
     @property
     def canonical(self) -> str:
         """Canonical JSON: equal for equal networks."""
         content: dict[str, object] = {
             "form": CANONICAL_FORM,
-            "backbone": self.backbone,
+            "backbone": self.backbone if self.library is None else self.library.canonical,
             "attention": [_attention(block) for block in self.blocks],
             "edges": self.edges,
         }
@@ -149,7 +152,7 @@ class Network:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The backbone's stages in network order."""
-        last = {node.layout.stage: node.layout for node in self.blocks}
+        last = {node.layout.stage: node.layout.at_output for node in self.blocks}
         return tuple(
             Stage(_stage_name(layout), layout.channels, layout.scale, layout.name) for _, layout in sorted(last.items())
         )

@@ -137,10 +137,16 @@ def _at_the_end(
 
 def _node(block: BlockLayout, written: _Written, *, after_stage: bool, form: str | None) -> Node:
     """Return a node with the kind that is written for it, without attention where the kind stands elsewhere."""
-    name, said, _ = written
+    name, said, path = written
     kind = KINDS[name]
     if kind.in_blocks == after_stage:
         return Node(block, NO_ATTENTION, {}, {})
+    if kind.convolves and not block.width:
+        raise ArchitectureError(
+            f"{name} takes the place of a block's k x k convolution, and {block.name} has none that can be replaced",
+            (*path, "name"),
+        )
+    block = block.at_output if after_stage else block
     options, form = kind.completed(said), form if form in kind.forms else None
     return Node(block, name, kind.resolved(block, options), kind.ports(block, options, form), after_stage, form)
 

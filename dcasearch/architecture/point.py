@@ -9,9 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from dcasearch.architecture.backbone import Backbone
 from dcasearch.architecture.network import Network
 from dcasearch.architecture.resolution import resolve
-from dcasearch.architecture.specification import Attention, Backbone, Connections, Frozen, ParameterInit, StageAttention
+from dcasearch.architecture.specification import Attention, Connections, Frozen, ParameterInit, StageAttention
 from dcasearch.architecture.words import sentence_of
 from dcasearch.errors import ArchitectureError
 
@@ -54,7 +55,11 @@ class Architecture(Frozen):
     def network(self) -> Network:
         """The resolved network."""
         network = resolve(self.backbone, self.attention, self.connections, self.stage_attention)
-        return network if self.init == "ours" else replace(network, init=self.init)
+        if self.init == "ours":
+            return network
+        if network.library is not None:
+            raise ArchitectureError(f"init: {self.init} is for the backbones that this package has prepared", ("init",))
+        return replace(network, init=self.init)
 
     @property
     def id(self) -> str:
@@ -80,4 +85,6 @@ class Architecture(Frozen):
             del written["init"]
         if self.connections is not None and self.connections.message == "sender":
             del written["connections"]["message"]
+        if self.backbone.trace is None:
+            del written["backbone"]["arguments"], written["backbone"]["own_attention"]
         return written

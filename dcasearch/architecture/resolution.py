@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
+from dcasearch.architecture.backbone import Backbone
 from dcasearch.architecture.kinds import KINDS, Dimension, Port, dimensions, obstacle
-from dcasearch.architecture.layouts import BACKBONES, BackboneLayout
+from dcasearch.architecture.layouts import BackboneLayout
 from dcasearch.architecture.network import Edge, Matching, Network, Node, Resize
 from dcasearch.architecture.placement import nodes_of, per_block, place_of
 from dcasearch.architecture.specification import (
     GATHERED,
     Attention,
-    Backbone,
     Connections,
     Receivers,
     StageAttention,
@@ -36,7 +36,7 @@ def resolve(
     Raises:
         ArchitectureError: unknown names, lists of the wrong length, a dimension that no node has, …
     """
-    layout = _layout(backbone)
+    layout, library = backbone.layout, backbone.library
     nodes = nodes_of(attention, stage_attention, layout)
     edges: tuple[Edge, ...] = ()
     if connections is not None:
@@ -47,25 +47,12 @@ def resolve(
             nodes = tuple(formed[n] if n in ends else node for n, node in enumerate(nodes))
         edges = tuple(_edge(connections, nodes, *pair) for pair in pairs)
     return Network(
-        backbone=(backbone.name, float(backbone.width), backbone.stem),
+        backbone=(backbone.name if library is None else library.network.label, float(backbone.width), backbone.stem),
         nodes=nodes,
         edges=edges,
         alpha_init=1.0 if connections is None else connections.alpha.init,
+        library=library,
     )
-
-
-def _layout(backbone: Backbone) -> BackboneLayout:
-    if backbone.name not in BACKBONES:
-        raise ArchitectureError(
-            f"'{backbone.name}' is not a backbone; {nearest(backbone.name, BACKBONES)}", ("backbone", "name")
-        )
-    family = BACKBONES[backbone.name]
-    if backbone.width != 1.0 and family.widths:
-        raise ArchitectureError(
-            f"{backbone.name} takes no width, its own is in its name: {', '.join(family.widths)}",
-            ("backbone", "width"),
-        )
-    return family(backbone.width, backbone.stem)
 
 
 # Connections
@@ -77,13 +64,22 @@ def _pairs(connections: Connections, nodes: tuple[Node, ...], layout: BackboneLa
     existing = {dimension for node in nodes for dimension in node.ports}
     written = {*connections.dimensions.written, *(connections.edges.written if connections.edges else ())}
     for dimension in sorted(existing | written):
-        numbered = [n for n, node in enumerate(nodes) if dimension in node.ports]
         listening = _listening(connections, dimension, nodes, layout)
-        for k, target in enumerate(numbered):
-            if target not in listening:
-                continue
-            for j in _sources(connections, dimension, [nodes[n].layout.stage for n in numbered], k):
-                yield dimension, numbered[j], target
+        for numbered in _lanes(connections, [n for n, node in enumerate(nodes) if dimension in node.ports], nodes):
+            stages = [nodes[n].layout.stage for n in numbered]
+            for k, target in enumerate(numbered):
+                if target in listening:
+                    for j in _sources(connections, dimension, stages, k):
+                        yield dimension, numbered[j], target
+
+
+def _lanes(connections: Connections, having: list[int], nodes: tuple[Node, ...]) -> Iterator[list[int]]:
+    """Yield the nodes among which a topology joins: those of one lane; custom edges number all of them."""
+    if connections.edges is not None:
+        yield having
+        return
+    for lane in sorted({nodes[n].layout.lane for n in having}):
+        yield [n for n in having if nodes[n].layout.lane == lane]
 
 
 def _check_options(connections: Connections, nodes: tuple[Node, ...]) -> None:

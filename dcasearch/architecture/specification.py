@@ -15,7 +15,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PositiveFloat,
     PositiveInt,
     ValidationError,
     model_validator,
@@ -23,7 +22,6 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from dcasearch.architecture.kinds import KINDS, Dimension, Option
-from dcasearch.architecture.layouts import Stem
 
 GATHERED = "gathered"
 """The form of a message that every kind has."""
@@ -52,17 +50,6 @@ def _named(value: object) -> object:
         if isinstance(name, str) and (options is None or isinstance(options, Mapping)):
             return {"name": name, **(options or {})}
     return value
-
-
-class Backbone(Frozen):
-    """A torchvision network."""
-
-    name: str
-    """One of `layouts.BACKBONES`."""
-    width: PositiveFloat = 1.0
-    """Multiplies all channels, rounded to multiples of 8; some families have theirs in their names instead."""
-    stem: Stem = "imagenet"
-    """`small` starts at stride 1, for images of about 32 pixels."""
 
 
 class _Kind(Frozen):

@@ -13,6 +13,7 @@ from dcasearch import __version__
 from dcasearch.cli import data as data_commands
 from dcasearch.cli.ablate import ablate
 from dcasearch.cli.arguments import AsJson, Storage, StudyFile, StudyName
+from dcasearch.cli.backbones import backbones
 from dcasearch.cli.boxes import boxes
 from dcasearch.cli.check import check
 from dcasearch.cli.compare import compare
@@ -274,6 +275,7 @@ app.command()(replay)
 app.command()(retry)
 app.command()(inspect)
 app.command()(kinds)
+app.command()(backbones)
 app.command()(contributions)
 app.command()(drift)
 app.command()(gradcam)

@@ -1,7 +1,7 @@
 """Where backbone, attention and connections meet: an architecture becomes a network, and nowhere else.
 
-Parameter names: `backbone.*` are torchvision's; `attention.<node>.<dimension>.*` and
-`connections.<node>.<dimension>.branches.<n>.{function,edges.<source>}.*` are ours, where <node> is torchvision's
+Parameter names: `backbone.*` are the library's; `attention.<node>.<dimension>.*` and
+`connections.<node>.<dimension>.branches.<n>.{function,edges.<source>}.*` are ours, where <node> is the library's
 name of the block with `_` for `.`, or `stage1` after the first stage. No name depends on what else the network has.
 `taps.<stage>` are modules without parameters.
 """
@@ -26,6 +26,8 @@ from dcasearch.models.attention.base import Read, Sends
 from dcasearch.models.backbones import NETWORKS, Backbone, Host, Passage
 from dcasearch.models.connections import Arrival, Receiver, parameter_name, send_map, send_message
 from dcasearch.models.initialization import initialize
+from dcasearch.models.traced import library_network
+from dcasearch.models.traced.generated import Generated
 
 Sent: TypeAlias = Mapping[tuple[Dimension, str], Message]
 """The messages that later blocks still need, by dimension and sender."""
@@ -35,7 +37,8 @@ class DCANet(nn.Module):
     """A backbone with attention blocks, and connections between them. Images (B, 3, H, W) -> logits (B, classes).
 
     Messages go from node to node as arguments and return values; without an edge the network is the vanilla
-    attention network, without attention torchvision's own.
+    attention network, without attention the library's own. A backbone that this package has prepared is run block by
+    block; any other one by code that is generated from its graph (`dcasearch.models.traced`).
 
     `taps` holds one identity a stage, by name (`stage1`, …): the stage's output, after the stage's own attention, goes
     through it. So a forward hook on `model.taps["stage2"]` sees the map, and captum attributes to it. No later layer
@@ -45,10 +48,10 @@ class DCANet(nn.Module):
     def __init__(self, network: Network, classes: int) -> None:
         super().__init__()
         self.network, self.classes = network, classes
-        name, width, stem = network.backbone
-        self.backbone = NETWORKS[name](width, stem, classes)
+        self.backbone = backbone_of(network, classes)
+        self._generated = None if network.library is None else Generated(network)
         self.names = [parameter_name(node) for node in network.nodes]
-        places = zip(self.names, network.nodes, self._hosts(), strict=True)
+        places = zip(self.names, network.nodes, self.hosts(), strict=True)
         self.attention = nn.ModuleDict({name: attention_of(node, host) for name, node, host in places})
         self.connections = nn.ModuleDict(
             {name: nn.ModuleDict(_receivers(network, n)) for n, name in enumerate(self.names)}
@@ -73,6 +76,8 @@ class DCANet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits."""
+        if self._generated is not None:
+            return self._generated.forward(self, images)
         return cast(Backbone, self.backbone).head(self._trunk(images))
 
     def features(self, images: Tensor) -> Mapping[str, Tensor]:
@@ -81,30 +86,57 @@ class DCANet(nn.Module):
         Args:
             images: normalised, shape (B, 3, H, W).
         """
+        if self._generated is not None:
+            return self._generated.features(self, images)
         kept: dict[str, Tensor] = {}
         self._trunk(images, kept)
         return kept
 
     def drop_head(self) -> None:
         """Let go of the parameters that only the logits need; `features` still works, `forward` does not any more."""
-        cast(Backbone, self.backbone).drop_head()
+        if self._generated is None:
+            cast(Backbone, self.backbone).drop_head()
+            return
+        for path in self._generated.head:
+            self.set_submodule(path, nn.Identity())
+
+    def attend(self, n: int, x: Tensor, sent: Sent) -> tuple[Tensor, Sent]:
+        """Run node n's attention in a library's network; generated code calls this (`dcasearch.models.traced`).
+
+        Args:
+            n: index of the node.
+            x: the map (B, C, H, W) that it gates; where its kind convolves, the convolution's input.
+            sent: the messages of the nodes before.
+
+        Returns:
+            the gated map, and the messages that later nodes need.
+        """
+        assert self._generated is not None
+        return self._run(n, self._generated.host(self, n), x, sent)
 
     def _trunk(self, images: Tensor, kept: dict[str, Tensor] | None = None) -> Tensor:
         """Return the last stage's map; put each stage's into `kept`. Without `kept` a map is freed once it is used."""
         x = cast(Backbone, self.backbone).stem(images)
         sent: Sent = {}
-        for n, (name, host) in enumerate(zip(self.names, self._hosts(), strict=True)):
-            x, messages = self.attention[name](host, x, partial(self._receive, name, sent), self._sends[n])
-            needed = {key: message for key, message in sent.items() if self._last[key] > n}
-            sent = needed | {(dimension, name): message for dimension, message in messages.items()}
+        for n, host in enumerate(self.hosts()):
+            x, sent = self._run(n, host, x, sent)
             if n in self._tap_after:
                 x = self.taps[self._tap_after[n]](x)
                 if kept is not None:
                     kept[self._tap_after[n]] = x
         return x
 
-    def _hosts(self) -> list[Host]:
-        """Return each node's host: its block, or a `Passage` after a stage."""
+    def _run(self, n: int, host: Host, x: Tensor, sent: Sent) -> tuple[Tensor, Sent]:
+        """Run node n on its host; return the host's output, and the messages that later nodes need."""
+        name = self.names[n]
+        x, messages = self.attention[name](host, x, partial(self._receive, name, sent), self._sends[n])
+        needed = {key: message for key, message in sent.items() if self._last[key] > n}
+        return x, needed | {(dimension, name): message for dimension, message in messages.items()}
+
+    def hosts(self) -> list[Host]:
+        """Return each node's host: its block, or a `Passage` after a stage and in a library's network."""
+        if self._generated is not None:
+            return [self._generated.host(self, n) for n in range(len(self.network.nodes))]
         hosts: list[Host] = list(cast(Backbone, self.backbone).blocks())
         for n, node in enumerate(self.network.nodes):
             if node.after_stage:
@@ -121,10 +153,23 @@ class DCANet(nn.Module):
         return fused
 
 
+def backbone_of(network: Network, classes: int) -> nn.Module:
+    """Return the network that an architecture's attention stands in.
+
+    Raises:
+        ArchitectureError: a library's network cannot be built.
+    """
+    if network.library is not None:
+        return library_network(network.library.network, classes)
+    name, width, stem = network.backbone
+    return NETWORKS[name](width, stem, classes)
+
+
 def _receivers(network: Network, n: int) -> dict[str, Receiver]:
     """Return node n's receivers, in the dimensions that it listens in."""
+    fitted = network.library is not None
     return {
-        dimension: Receiver([Arrival.of(edge, network.nodes) for edge in edges], network.alpha_init)
+        dimension: Receiver([Arrival.of(edge, network.nodes, fitted=fitted) for edge in edges], network.alpha_init)
         for dimension in network.dimensions
         if (edges := network.incoming(n, dimension))
     }
@@ -162,7 +207,8 @@ def build_model(
     device = torch.get_default_device()
     with torch.device("meta"):
         model = DCANet(network, num_classes)
-    cast(Backbone, model.backbone).classifier_init = classifier_init
+    if model.network.library is None:  # which has its own way to start
+        cast(Backbone, model.backbone).classifier_init = classifier_init
     if device.type == "meta":
         return model
     model.to_empty(device="cpu")

@@ -30,9 +30,12 @@ class Arrival:
     channels: int
     """Channels of the sender's map, which a coupled message is."""
     receiver: Port
+    fitted: bool = False
+    """Whether a map is brought to the receiver's very size: a library's network may round down at its strides, where
+    matching rounds up, and lose a border between two blocks of one scale."""
 
     @classmethod
-    def of(cls, edge: Edge, nodes: Sequence[Node]) -> Arrival:
+    def of(cls, edge: Edge, nodes: Sequence[Node], *, fitted: bool = False) -> Arrival:
         """Return the edge with the ports of the nodes that it joins."""
         source, target = nodes[edge.source], nodes[edge.target]
         return cls(
@@ -41,6 +44,7 @@ class Arrival:
             sender=source.ports[edge.dimension],
             channels=source.layout.channels,
             receiver=target.ports[edge.dimension],
+            fitted=fitted,
         )
 
 
@@ -60,7 +64,8 @@ class Incoming(nn.Module):
         edge, sender, receiver = arrival.edge, arrival.sender, arrival.receiver
         self._branch = branch if receiver.branches == sender.branches > 1 else None
         self._coupled = edge.coupled
-        self._grow = edge.resize is not None and edge.resize.mode == "nearest"
+        grows = edge.resize is not None and edge.resize.mode == "nearest"
+        self._grow = grows or (arrival.fitted and bool(receiver.axes) and (edge.coupled or bool(sender.axes)))
         self._change = AxisChange.between(sender, receiver)
         shared = ("H", "W") if edge.coupled else tuple(axis for axis in sender.axes if axis in receiver.axes)
         self.down = downsampling(edge.resize, arrival.channels if edge.coupled else sender.channels, shared)
@@ -102,7 +107,8 @@ class Incoming(nn.Module):
         if self.control is not None:
             picked = self.control(picked, extraction[0])
         if self._coupled:
-            return read(self.match(self.down(picked)))
+            whole = self.match(self.down(picked))
+            return read(upsample(whole, extraction[0]) if self._grow else whole)
         return (self._matched(picked, extraction[0]),) * len(extraction)
 
     def _pick(self, message: Message) -> Tensor:

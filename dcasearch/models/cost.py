@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from typing import cast
+from typing import TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from dcasearch.architecture import BACKBONES, Architecture, Network, Node
+from dcasearch.architecture import BACKBONES, Architecture, BlockLayout, LibraryBackbone, Network, Node
 from dcasearch.architecture.kinds import Dimension, Port
 from dcasearch.architecture.kinds.declaration import NO_ATTENTION
 from dcasearch.architecture.layouts import Stem
@@ -25,12 +25,14 @@ from dcasearch.models.attention import Extraction, Message, attention_of
 from dcasearch.models.attention.base import Read
 from dcasearch.models.backbones import NETWORKS, Backbone, Host, Passage
 from dcasearch.models.connections import Arrival, Receiver
+from dcasearch.models.traced import Sides, analysis_for, library_network
+from dcasearch.models.traced.generated import host_of
 
 
 def cost(architecture: Architecture, resolution: int, num_classes: int) -> Cost:
     """Return what an architecture's network costs at images of `resolution` x `resolution` pixels."""
     network = architecture.network
-    parts = [_plain(network.backbone, resolution, num_classes)]
+    parts = [_plain(_backbone_of(network), resolution, num_classes)]
     for n, node in enumerate(network.nodes):
         if node.kind != NO_ATTENTION:
             parts.append(_attention(network, n, resolution).cost)
@@ -59,8 +61,16 @@ class _Site:
     """
 
     host: Host
-    node: Node
-    resolution: int
+    channels: int
+    side: int
+    """Height and width of the map that attention gates."""
+    entering: int
+    """Height and width of the convolution's input, where the host has one."""
+
+    @property
+    def shape(self) -> Hashable:
+        """What the cost of attention here depends on, beside its node's layout."""
+        return self.side, self.entering, "" if isinstance(self.host, Passage) else repr(self.host.convolution)
 
     @property
     def convolution(self) -> nn.Conv2d:
@@ -71,16 +81,13 @@ class _Site:
         return self.host.activation
 
     def before(self, x: Tensor) -> Tensor:
-        if self.node.after_stage:
-            return x
-        size = _size(self.node, self.resolution) * int(self.convolution.stride[0])
-        return _meta(self.convolution.in_channels, size)
+        return x if isinstance(self.host, Passage) else _meta(self.convolution.in_channels, self.entering)
 
     def convolve(self, u: Tensor) -> Tensor:
-        return u if self.node.after_stage else _meta(self.convolution.out_channels, _size(self.node, self.resolution))
+        return u if isinstance(self.host, Passage) else _meta(self.convolution.out_channels, self.side)
 
     def after(self, v: Tensor) -> Tensor:
-        return _meta(self.node.layout.channels, _size(self.node, self.resolution))
+        return _meta(self.channels, self.side)
 
     def join(self, x: Tensor, y: Tensor) -> Tensor:
         return y
@@ -98,15 +105,24 @@ _attentions: dict[Hashable, _Counted] = {}
 _connections: dict[Hashable, Cost] = {}
 
 
+_Backbone: TypeAlias = tuple[str, float, Stem] | LibraryBackbone
+
+
+def _backbone_of(network: Network) -> _Backbone:
+    return network.backbone if network.library is None else network.library
+
+
 @cache
-def _plain(backbone: tuple[str, float, Stem], resolution: int, classes: int) -> Cost:
+def _plain(backbone: _Backbone, resolution: int, classes: int) -> Cost:
     return measure(_backbone(backbone, classes), _meta(3, resolution))
 
 
 @cache
-def _backbone(backbone: tuple[str, float, Stem], classes: int) -> nn.Module:
-    name, width, stem = backbone
+def _backbone(backbone: _Backbone, classes: int) -> nn.Module:
     with torch.device("meta"):
+        if isinstance(backbone, LibraryBackbone):
+            return library_network(backbone.network, classes)
+        name, width, stem = backbone
         return NETWORKS[name](width, stem, classes)
 
 
@@ -118,16 +134,43 @@ def _hosts(backbone: tuple[str, float, Stem]) -> Mapping[str, Host]:
     return {block.name: host for block, host in zip(layout.blocks, blocks, strict=True)}
 
 
+@cache
+def _sides(library: LibraryBackbone, resolution: int) -> Sides:
+    return analysis_for(library).sides(resolution)
+
+
+def _site(network: Network, n: int, resolution: int) -> _Site:
+    """Return where a node's attention stands, with the sizes of its maps."""
+    node, library = network.nodes[n], network.library
+    if library is None:
+        host = Passage() if node.after_stage else _hosts(network.backbone)[node.name]
+        side = -(-resolution // node.layout.scale)  # every stride rounds up
+        stride = 1 if node.after_stage else int(host.convolution.stride[0])
+        return _Site(host, node.layout.channels, side, side * stride)
+    return _library_site(library, node.layout, node.kind, node.after_stage, resolution)
+
+
+@cache
+def _library_site(library: LibraryBackbone, block: BlockLayout, kind: str, after_stage: bool, resolution: int) -> _Site:
+    analysis, sides = analysis_for(library), _sides(library, resolution)
+    site = next(site for site in analysis.sites if site.name == block.name)
+    host = host_of(analysis.root, site, kind, after_stage=after_stage)
+    if isinstance(host, Passage):
+        side = sides[site.block.output if after_stage else site.value]
+        return _Site(host, block.channels, side, side)
+    first, *_, last = site.convolution[0].all_input_nodes[0], *site.convolution
+    return _Site(host, block.width, sides[last], sides.get(first, resolution))
+
+
 def _attention(network: Network, n: int, resolution: int) -> _Counted:
-    key = (network.backbone, _shape(network.nodes[n]), resolution)
+    key = (_backbone_of(network), _shape(network.nodes[n]), _site(network, n, resolution).shape, resolution)
     if key not in _attentions:
         _attentions[key] = _count_attention(network, n, resolution)
     return _attentions[key]
 
 
 def _count_attention(network: Network, n: int, resolution: int) -> _Counted:
-    node = network.nodes[n]
-    host = Passage() if node.after_stage else _hosts(network.backbone)[node.name]
+    node, site = network.nodes[n], _site(network, n, resolution)
     readings: dict[Dimension, tuple[Extraction, Read]] = {}
 
     def receive(dimension: Dimension, raw: Extraction, read: Read) -> Extraction:
@@ -135,8 +178,8 @@ def _count_attention(network: Network, n: int, resolution: int) -> _Counted:
         return raw
 
     with torch.device("meta"):
-        attention = attention_of(node, host)
-    counted = measure(attention, _Site(host, node, resolution), _meta(1, 1), receive, {})
+        attention = attention_of(node, site.host)
+    counted = measure(attention, site, _meta(1, 1), receive, {})
     return _Counted(counted, readings)
 
 
@@ -144,8 +187,12 @@ def _receivers(network: Network, n: int, resolution: int) -> list[Cost]:
     costs = []
     for dimension in network.dimensions:
         if edges := network.incoming(n, dimension):
-            arrivals = [Arrival.of(edge, network.nodes) for edge in edges]
-            key = (network.backbone, _shape(network.nodes[n]), resolution, *map(_arrival_shape, arrivals))
+            arrivals = [Arrival.of(edge, network.nodes, fitted=network.library is not None) for edge in edges]
+            key = (
+                *(_backbone_of(network), _shape(network.nodes[n]), _site(network, n, resolution).shape, resolution),
+                *(_site(network, edge.source, resolution).side for edge in edges),
+                *map(_arrival_shape, arrivals),
+            )
             if key not in _connections:
                 reading = _attention(network, n, resolution).readings[dimension]
                 _connections[key] = _count_receiver(network, arrivals, reading, resolution)
@@ -159,22 +206,24 @@ def _count_receiver(
     raw, read = reading
     with torch.device("meta"):
         receiver = Receiver(arrivals, network.alpha_init)
-    messages = {a.source: _message(a, network.nodes[a.edge.source], resolution) for a in arrivals}
+    messages = {a.source: _message(network, a, resolution) for a in arrivals}
     return measure(receiver, raw, messages, read)
 
 
-def _message(arrival: Arrival, source: Node, resolution: int) -> Message:
+def _message(network: Network, arrival: Arrival, resolution: int) -> Message:
     """Return a message's shapes."""
+    side = _site(network, arrival.edge.source, resolution).side
     if arrival.edge.coupled:
-        return (_meta(arrival.channels, _size(source, resolution)),)
-    port = arrival.sender
-    return (torch.empty(_message_shape(port, resolution), device="meta"),) * port.branches
+        return (_meta(arrival.channels, side),)
+    port, scale = arrival.sender, network.nodes[arrival.edge.source].layout.scale
+    return (torch.empty(_message_shape(port, side, scale), device="meta"),) * port.branches
 
 
-def _message_shape(port: Port, resolution: int) -> tuple[int, ...]:
+def _message_shape(port: Port, side: int, scale: int) -> tuple[int, ...]:
+    """Return the shape of a message from a map with `side` pixels of `scale`."""
     if port.scale is None:
         return 1, port.channels
-    size = -(-resolution // port.scale)
+    size = -(-side // (port.scale // scale))
     return 1, port.channels, *(size if axis in port.axes else 1 for axis in ("H", "W"))
 
 
@@ -187,11 +236,6 @@ def _shape(node: Node) -> Hashable:
 def _arrival_shape(arrival: Arrival) -> Hashable:
     """Return what an edge's cost depends on, beside its receiver."""
     return replace(arrival.edge, source=0, target=0), arrival.sender, arrival.channels
-
-
-def _size(node: Node, resolution: int) -> int:
-    """Return the height of a node's output: every stride rounds up."""
-    return -(-resolution // node.layout.scale)
 
 
 def _meta(channels: int, size: int) -> Tensor:

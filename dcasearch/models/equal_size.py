@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dcasearch.architecture import BACKBONES, KINDS, Architecture, vanilla_of
+from dcasearch.architecture import KINDS, Architecture, vanilla_of
 from dcasearch.architecture.kinds.bottleneck import NAME as REDUCTION
 from dcasearch.architecture.specification import AttentionKind
 from dcasearch.errors import ArchitectureError
@@ -68,7 +68,7 @@ class _Stages:
 
     def __init__(self, vanilla: Architecture) -> None:
         self._vanilla, attention = vanilla, vanilla.attention
-        layout = BACKBONES[vanilla.backbone.name](vanilla.backbone.width, vanilla.backbone.stem)
+        layout = vanilla.backbone.layout
         self.count = layout.stages
         self._grain = "stages" if attention.blocks is None else "blocks"
         everywhere = [] if attention.name is None else [AttentionKind(name=attention.name, **attention.options)]

@@ -3,10 +3,11 @@
 Each module's own parameters are drawn by a generator of their own, seeded by (seed, module name): two
 architectures differ by their design alone. The global random state is neither read nor changed.
 
-Distributions: a backbone's are torchvision's. Attention and matching: convolutions Kaiming normal by fan-in (GCNet's
-choice for its mask, whose fan-out of 1 would saturate the softmax), linear layers nn.Linear's own with zero biases
-(the released MnasNet code draws them with deviation 1, which saturates half of the gates), norms 1 and 0. An
-architecture with `init: authors` has the released code's distributions instead.
+Distributions: a prepared backbone's are torchvision's; those of a library's network are the library's, drawn by its
+constructor from (seed, backbone), so that attention and connections change none of its numbers. Attention and matching:
+convolutions Kaiming normal by fan-in (GCNet's choice for its mask, whose fan-out of 1 would saturate the softmax),
+linear layers nn.Linear's own with zero biases (the released MnasNet code draws them with deviation 1, which saturates
+half of the gates), norms 1 and 0. An architecture with `init: authors` has the released code's distributions instead.
 
 A network is built without memory and gets it uninitialised, so whatever a module registers must be drawn, buffers
 too: what is left undrawn is an error that names it.
@@ -24,10 +25,14 @@ from typing import Literal, Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from dcasearch.architecture import KINDS, Network
+from dcasearch.architecture import KINDS, LibraryNetwork, Network
 from dcasearch.models.backbones import Backbone
 from dcasearch.models.connections import parameter_name
 from dcasearch.models.layers import BatchNorm
+from dcasearch.models.traced import library_network
+
+_BACKBONE = "backbone"
+"""A network's part that is no attention, as its parameters are named."""
 
 
 @runtime_checkable
@@ -57,10 +62,15 @@ def initialize(model: nn.Module, seed: int) -> None:
     Raises:
         TypeError: a parameter or a buffer is left undrawn, whole or in part; each is named.
     """
+    network: Network | None = getattr(model, "network", None)
+    library = None if network is None else network.library
+    if library is not None:
+        _as_library(model.get_submodule(_BACKBONE), library.network, cast(int, model.classes), seed)
     way = _way_of(model)
     undrawn: list[str] = []
     for name, module in model.named_modules():
-        if any(True for _ in _own(module)):
+        drawn = library is not None and name.split(".")[0] == _BACKBONE
+        if not drawn and any(True for _ in _own(module)):
             draw = partial(_draw, way, name, module, seed=_seed(seed, name))
             undrawn += [f"{name}.{key}" for key in _undrawn(module, draw)]
         undrawn += [f"{name}.{key}" for key, it in vars(module).items() if isinstance(it, Tensor) and it.is_meta]
@@ -69,6 +79,26 @@ def initialize(model: nn.Module, seed: int) -> None:
             f"not drawn: {', '.join(undrawn)}; the module needs a method `draw(generator)` that sets all of its own "
             "parameters and buffers (a tensor that is a plain attribute must be registered as a buffer)"
         )
+
+
+def _as_library(backbone: nn.Module, network: LibraryNetwork, classes: int, seed: int) -> None:
+    """Set all parameters and buffers of a library's network as the library draws them under (seed, backbone).
+
+    Attention and connections make no difference, and neither does what became of the library's own attention: that is
+    drawn too, and taken out afterwards.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(_seed(seed, _BACKBONE))
+        drawn = library_network(network, classes)
+    values = dict(_all(drawn))
+    for name, tensor in _all(backbone):
+        tensor.copy_(values[name])
+
+
+def _all(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield all parameters and buffers, those too that no state dict has."""
+    yield from module.named_parameters()
+    yield from module.named_buffers()
 
 
 def _own(module: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -42,7 +42,7 @@ def study_document(plan: Plan, looked: Looked, data: Data, machine: Machine, nam
         f"name: {name}",
         f"space: {_text(space.name)}",
         *_data(plan, looked, data, machine),
-        *_objective(plan),
+        *_objective(plan, looked),
         "sampler: {name: tpe, seed: 0, startup: 8}",
         *_fidelities(plan),
         *_rest(plan, machine),
@@ -107,8 +107,15 @@ def _data(plan: Plan, looked: Looked, data: Data, machine: Machine) -> Iterator[
         )
 
 
-def _objective(plan: Plan) -> Iterator[str]:
-    yield "objectives: {top1: maximize}    # or two, e.g. {top1: maximize, macs: minimize}"
+def _objective(plan: Plan, looked: Looked) -> Iterator[str]:
+    if not plan.uneven:
+        yield "objectives: {top1: maximize}    # or two, e.g. {top1: maximize, macs: minimize}"
+        return
+    yield from _comment(
+        f"The largest class has {looked.imbalance:.0f} times as many images as the smallest. So each class counts "
+        "alike: networks are compared by the mean recall of the classes, and `class_weights` below weighs the loss."
+    )
+    yield "objectives: {balanced_accuracy: maximize}    # `top1` counts each image alike"
 
 
 def _fidelities(plan: Plan) -> Iterator[str]:
@@ -124,6 +131,8 @@ def _fidelities(plan: Plan) -> Iterator[str]:
     yield "      base: small"
     yield f"      batch_size: {plan.batch}"
     yield "      lr: 0.05"
+    if plan.uneven:
+        yield "      class_weights: balanced"
     yield "      augmentation: {crop: random_resized, area: [0.35, 1.0], flip: true}    # no flip for text or digits"
     yield "  - name: full"
     yield f"    promote: {{top: {PROMOTED}, random: {AT_RANDOM}}}    # the random one says how well the proxy ranks"
@@ -135,7 +144,14 @@ def _fidelities(plan: Plan) -> Iterator[str]:
 def _rest(plan: Plan, machine: Machine) -> Iterator[str]:
     seeds = ", ".join(str(1000 + n) for n in range(plan.seeds))
     yield from _comment("The last numbers: the chosen network and its baselines, trained anew, on the test images.")
-    yield f"final: {{seeds: [{seeds}]}}"
+    if plan.splits > 1:
+        yield from _comment(
+            f"These are few, so the images are divided {plan.splits} times, and each network is trained and tested on "
+            "each division (docs/trust.md)."
+        )
+        yield f"final: {{splits: {plan.splits}}}"
+    else:
+        yield f"final: {{seeds: [{seeds}]}}"
     yield from _comment("How fast one training runs here, reading the images included; measured when this was written.")
     yield f"throughput: {plan.throughput:.3g}"
     if machine.gpus > 1:

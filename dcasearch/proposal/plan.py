@@ -26,8 +26,10 @@ PROMOTED, AT_RANDOM = 3, 1
 """Trials that are trained in full: the best of the proxy, and one at random, which says what the proxy is worth."""
 _TRIALS = (12, 40)
 """Fewest and most trials."""
-_SEEDS = 3
-"""Of the final trainings: from three seeds on a lead can count."""
+_SEEDS, _SPLITS = 3, 5
+"""Of the final trainings: from three seeds on a lead can count. Few test images are drawn anew so many times."""
+_FEW = 385
+"""Test images below which they alone make an accuracy uncertain by more than five points."""
 _UNEVEN = 3.0
 """Images of the largest class for each of the smallest, from which on each class counts alike."""
 _PROXY_IMAGES = 20_000
@@ -47,6 +49,9 @@ class Plan:
     proxy_fraction: float
     trials: int
     seeds: int
+    """Final trainings of each network."""
+    splits: int
+    """Divisions of the images that these are spread over."""
     uneven: bool
     """Whether classes are so uneven that each counts alike."""
     max_corrupt: float | None
@@ -81,6 +86,9 @@ class Wanted:
     """Of a full training."""
     compared_on: int
     """Images that trials are compared on: of all parts the smallest."""
+    test_images: int
+    divided: bool
+    """Whether `data.split` draws the test images, so that it can draw others."""
     hours: float
     """That the study may take."""
     concurrent: int
@@ -138,6 +146,7 @@ def _rungs(backbone: str, looked: Looked) -> list[Rung]:
 
 def _plan(wanted: Wanted, rung: Rung, macs: int, throughput: float) -> Plan:
     looked, epochs = wanted.looked, epochs_for(wanted.train_images)
+    divided = wanted.divided and wanted.test_images < _FEW
     # Reading an image takes the same core as training on it.
     seconds = 3 * macs / throughput + (0.0 if looked.prepared else looked.decode_seconds)
     plan = Plan(
@@ -148,7 +157,8 @@ def _plan(wanted: Wanted, rung: Rung, macs: int, throughput: float) -> Plan:
         proxy_epochs=math.ceil(epochs / _PROXY),
         proxy_fraction=min(1.0, round(_PROXY_IMAGES / wanted.train_images, 2)),
         trials=_TRIALS[0],
-        seeds=_SEEDS,
+        seeds=_SPLITS if divided else _SEEDS,
+        splits=_SPLITS if divided else 1,
         uneven=looked.imbalance >= _UNEVEN,
         max_corrupt=_allowed(wanted),
         concurrent=wanted.concurrent,

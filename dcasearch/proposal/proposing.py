@@ -107,15 +107,18 @@ def _check(looked: Looked) -> None:
 def _wanted(data: Data, looked: Looked, machine: Machine, hours: float, backbone: str | None) -> Wanted:
     """Return what the plan is made from; parts are as large as the study's `data` makes them."""
     if data.split is not None:
-        held_out = data.split.validation
-        train, compared_on = looked.images * (1 - held_out - data.split.test), looked.images * held_out
+        validation, test = looked.images * data.split.validation, looked.images * data.split.test
+        train = looked.images - validation - test
     else:
-        held_out = data.validation_fraction
-        train, compared_on = looked.parts["train"] * (1 - held_out), looked.parts["train"] * held_out
+        whole = looked.parts["train"]
+        validation, test = whole * data.validation_fraction, looked.parts.get("test", looked.parts.get("val", 0))
+        train = whole - validation
     return Wanted(
         looked=looked,
         train_images=max(1, round(train)),
-        compared_on=max(1, round(compared_on)),
+        compared_on=max(1, round(validation)),
+        test_images=round(test),
+        divided=data.split is not None,
         hours=hours,
         concurrent=machine.concurrent,
         backbone=backbone,

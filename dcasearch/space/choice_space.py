@@ -13,9 +13,9 @@ from itertools import product
 from typing import Any
 
 from dcasearch.architecture import (
-    BACKBONES,
     KINDS,
     Architecture,
+    Backbone,
     BackboneLayout,
     ConnectionFunction,
     Connections,
@@ -24,6 +24,7 @@ from dcasearch.architecture import (
 from dcasearch.architecture.kinds.declaration import NO_ATTENTION
 from dcasearch.evaluation import fingerprint
 from dcasearch.space.axes import Axis, Chosen, Option, Suggest, answers, first_of, last_part
+from dcasearch.space.grammar import ARGUMENTS
 from dcasearch.space.places import Grain, Place, places_of, receiving_sites, site_names, spread
 from dcasearch.space.space import Baseline, Point, Space
 from dcasearch.trial import Value
@@ -94,7 +95,7 @@ class ChoiceSpace(Space):
         parts = self.parts.values()
         own = [option for part in parts for option in part.options]
         axes: dict[str, Axis] = {axis.name: axis for axis in (*self.backbone, *own)}
-        layouts = [BACKBONES[option.value](1.0, "imagenet") for option in self.backbone[0].options]
+        layouts = list(self.layouts())
         for part, layout in product(parts, layouts):
             axes |= {part.name.name + site: part.name for site in site_names(part.grain, layout)}
         if self.connections is not None:
@@ -106,6 +107,18 @@ class ChoiceSpace(Space):
             axes |= {axis.name: axis for axis in how}
         axes |= {nested.name: nested for axis in axes.values() for o in axis.options for nested in o.nested}
         return {name: axis.options for name, axis in axes.items() if len(axis.options) > 1}
+
+    def layouts(self) -> Iterator[BackboneLayout]:
+        """Yield the geometry of every backbone that may be chosen, in the order of the choices."""
+        name, *rest = self.backbone
+        own = next((axis for axis in rest if last_part(axis.name) == "own_attention"), None)
+        given = next((axis for axis in rest if last_part(axis.name) == ARGUMENTS), None)
+        for option in name.options:
+            chosen: Chosen = {name.name: option.word}
+            arguments = () if given is None else given.choose(first_of, chosen)
+            for treatment in (None,) if own is None else own.active(chosen):
+                said = {} if treatment is None else {"own_attention": treatment.value}
+                yield layout_of({"name": option.value, ARGUMENTS: arguments, **said})
 
     # Points
 
@@ -216,7 +229,7 @@ def _kinds(part: AttentionChoices, chosen: Chosen) -> list[str]:
 
 def layout_of(backbone: Mapping[str, Any]) -> BackboneLayout:
     """Return the geometry of a chosen backbone."""
-    return BACKBONES[backbone["name"]](float(backbone.get("width", 1.0)), backbone.get("stem", "imagenet"))
+    return Backbone.model_validate({**backbone, "width": float(backbone.get("width", 1.0))}).layout
 
 
 def has_option(kinds: Collection[str], option: Axis) -> bool:

@@ -7,6 +7,7 @@ module is imported, so that a kind registered later is in it.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, TypeAlias, get_args
@@ -22,14 +23,18 @@ from dcasearch.architecture import (
     Option,
     dimensions,
 )
+from dcasearch.architecture.backbone import OwnAttention
 from dcasearch.architecture.kinds import options_named
 from dcasearch.architecture.kinds.declaration import NO_ATTENTION
 from dcasearch.architecture.layouts import Stem
+from dcasearch.architecture.libraries import NAMES
 from dcasearch.architecture.topology import TOPOLOGIES
 
 GRAINS = ("network", "stage", "block")
 STAGE_GRAINS = ("network", "stage")
 """Of attention after stages."""
+ARGUMENTS = "arguments"
+"""Beside the axes of the backbone: what a library's constructor is given. It is no choice."""
 _LARGEST = 2**53
 """Beyond it JSON and SQL do not give an integer back as it was."""
 
@@ -51,6 +56,8 @@ class Values:
     high: float = math.inf
     flag: bool = False
     null: bool = False
+    pattern: str = ""
+    """A regular expression of further words; none where it is empty."""
     named: Mapping[str, Mapping[str, Values]] | None = None
     """Words that may be written with options of their own, e.g. `{fc2: {reduction: [4, 8]}}`."""
 
@@ -61,7 +68,7 @@ class Values:
         if value is None:
             return self.null
         if isinstance(value, str):
-            return value in self.words
+            return value in self.words or (self.pattern != "" and re.fullmatch(self.pattern, value) is not None)
         if not isinstance(value, int | float) or not abs(value) < _LARGEST:  # `not <` holds for nan too
             return False
         if not (self.number or (self.integer and isinstance(value, int))):
@@ -123,9 +130,10 @@ def grammar() -> dict[str, Values]:
     """
     receives = {dimension_axis(dimension): _FLAG for dimension in dimensions()}
     fixed = {
-        "backbone.name": Values(tuple(BACKBONES), "a backbone"),
+        "backbone.name": Values(tuple(BACKBONES), "a backbone", pattern=NAMES),
         "backbone.width": Values(number=True, what="a width"),
         "backbone.stem": Values(get_args(Stem), "a stem"),
+        "backbone.own_attention": Values(get_args(OwnAttention), "a treatment of the library's own attention"),
         "attention.name": Values(tuple(KINDS), "an attention block"),
         **{f"attention.{name}": _values(name, options) for name, options in options_named().items()},
         "stage_attention.name": Values(kinds_after_stages(), "an attention block that stands after a stage"),

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import permutations, product
+from typing import get_args
 
-from dcasearch.architecture import BACKBONES, KINDS, BackboneLayout, Dimension, dimensions
+from dcasearch.architecture import BACKBONES, KINDS, BackboneLayout, Dimension, LibraryNetwork, dimensions
+from dcasearch.architecture.backbone import OwnAttention, trace_of
 from dcasearch.architecture.kinds import obstacle
+from dcasearch.architecture.libraries import LIBRARIES, is_of_library
 from dcasearch.architecture.resolution import OWN_IS_NO_MAP, can_be_coupled
 from dcasearch.architecture.specification import CustomEdges
 from dcasearch.config import Key, KeyPath, Report
 from dcasearch.config.validation import validate
-from dcasearch.errors import nearest
+from dcasearch.errors import ArchitectureError, nearest
 from dcasearch.space.axes import Axis, Option, last_part
 from dcasearch.space.choice_space import AttentionChoices, ChoiceSpace, ConnectionChoices
-from dcasearch.space.grammar import grammar
+from dcasearch.space.grammar import ARGUMENTS, grammar
 from dcasearch.space.places import is_after
+
+_OF_PREPARED = {"width": 1.0, "stem": "imagenet"}
+"""Fields of the backbones that this package has prepared, with the values that say nothing."""
 
 
 def check_limits(space: ChoiceSpace, report: Report) -> None:
     """Report every combination of a space that names no network; unknown names are reported already."""
     known = [problem for key, part in space.parts.items() for problem in _options(key, part)]
-    for path, message in [*_width(space), *known, *_places(space)]:
+    untraced = list(_libraries(space))
+    for path, message in [*_width(space), *untraced, *known, *_places(space)]:
         report(path, message)
+    if untraced:
+        return
     connections = space.connections
     kinds = known_kinds(*space.parts.values())
     if connections is None or not all(known_kinds(part) for part in space.parts.values()):
@@ -59,6 +68,42 @@ def _width(space: ChoiceSpace) -> Iterator[tuple[KeyPath, str]]:
             if option.value != 1:
                 family = BACKBONES[str(own[0].word)]
                 yield option.path, f"a {family.family} takes no width, its own is in its name ({family.widths[0]}, ...)"
+
+
+def _libraries(space: ChoiceSpace) -> Iterator[tuple[KeyPath, str]]:
+    """Find what networks of libraries do not take, and those that cannot be traced."""
+    name, *rest = space.backbone
+    networks = [option for option in name.possible if is_of_library(option.word)]
+    prepared = [option for option in name.possible if option.word in BACKBONES]
+    for axis in rest:
+        field, default = last_part(axis.name), _OF_PREPARED.get(last_part(axis.name))
+        if default is not None:
+            for option in _ever(axis, name, networks):
+                if option.value != default:
+                    yield option.path, f"networks of {' and '.join(LIBRARIES)} take no {field}; see `arguments`"
+        elif field == "own_attention":
+            for option in _ever(axis, name, prepared):
+                if option.value != "keep":
+                    yield option.path, f"belongs to networks of {' and '.join(LIBRARIES)}"
+    for option in networks:
+        yield from _traced(option, rest)
+
+
+def _traced(network: Option, rest: Iterable[Axis]) -> Iterator[tuple[KeyPath, str]]:
+    """Trace a network in every way that the space may have it; report why one cannot be."""
+    by_field = {last_part(axis.name): axis for axis in rest}
+    given, own = by_field.get(ARGUMENTS), by_field.get("own_attention")
+    treatments = own.possible_where("backbone.name", network.word) if own is not None else (Option("keep", "keep"),)
+    arguments = given.possible[0].value if given is not None else ()
+    for treatment in treatments:
+        if treatment.value not in get_args(OwnAttention):  # reported already
+            continue
+        try:
+            trace_of(LibraryNetwork(str(network.value), arguments, treatment.value))
+        except ArchitectureError as error:
+            field = error.path[1] if len(error.path) > 1 else ""
+            places = {"own_attention": treatment.path, ARGUMENTS: ("backbone", ARGUMENTS)}
+            yield places.get(str(field)) or network.path, str(error)
 
 
 def _ever(axis: Axis, earlier: Axis, at: Iterable[Option]) -> list[Option]:
@@ -169,7 +214,8 @@ def _custom(
     if not _is_numbered_alike(space):
         yield path, "custom edges need the same dimensions in every block: their numbers would change with the choices"
         return
-    layouts = [BACKBONES[str(o.word)](1.0, "imagenet") for o in space.backbone[0].possible if o.word in BACKBONES]
+    known = all(o.word in BACKBONES or is_of_library(o.word) for o in space.backbone[0].options)
+    layouts = list(space.layouts()) if known else []
     for dimension, pairs in edges.written.items():
         if dimension not in dimensions():
             yield (*path, Key(dimension)), f"'{dimension}' is not a dimension; {nearest(dimension, dimensions())}"

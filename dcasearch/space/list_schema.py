@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from dcasearch.architecture import Architecture, Connections, dimensions
-from dcasearch.space.grammar import Grammar, Values, grammar, keys
+from dcasearch.space.grammar import ARGUMENTS, Grammar, Values, grammar, keys
 from dcasearch.space.list_reading import AGAINST, LABEL, LIST
 
 _TEXT = {"type": "string", "pattern": "^\\S(.*\\S)?$"}
@@ -21,7 +21,8 @@ def list_schema() -> dict[str, Any]:
     properties |= {
         LABEL: {**_TEXT, "description": "The word for this network in tables and figures."},
         AGAINST: {**_TEXT, "description": "Label of the row it is compared with; else its vanilla or plain network."},
-        "backbone": _fixed(axes, "backbone") | {"required": ["name"]},
+        "backbone": _with(_fixed(axes, "backbone"), {**arguments_of(), "trace": {"type": "object"}})
+        | {"required": ["name"]},
         "attention": _with(kind, lists),
         "stage_attention": {"anyOf": [_with(after, {"stages": {"type": "array", "items": after}}), {"type": "null"}]},
         "connections": {"anyOf": [_connections(axes), {"type": "null"}]},
@@ -61,6 +62,13 @@ def object_of(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
+def arguments_of() -> dict[str, Any]:
+    """Return the schema of the arguments of a library's constructor, under their key."""
+    scalar: list[dict[str, Any]] = [{"type": name} for name in ("boolean", "number", "string")]
+    value = {"anyOf": [*scalar, {"type": "array", "items": {"anyOf": scalar}}]}
+    return {ARGUMENTS: {"type": "object", "additionalProperties": value}}
+
+
 def edges_of() -> dict[str, Any]:
     """Return the schema of custom edges."""
     edge = {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 2, "maxItems": 2}
@@ -75,6 +83,7 @@ def several_of(values: Values) -> dict[str, Any]:
 def value_of(values: Values, *, fixed: bool = False) -> list[dict[str, Any]]:
     """Return the forms of one value; `fixed`: the options of a named one are no lists."""
     forms: list[dict[str, Any]] = [{"enum": list(values.words)}] if values.words else []
+    forms += [{"type": "string", "pattern": f"^{values.pattern}$"}] if values.pattern else []
     types = {"boolean": values.flag, "null": values.null}
     forms += [{"type": name} for name, allowed in types.items() if allowed]
     bounds = {} if values.low == -math.inf else {"minimum" if values.from_low else "exclusiveMinimum": values.low}

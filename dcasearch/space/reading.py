@@ -7,12 +7,24 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from dcasearch.architecture import KINDS, Dimension, dimensions
+from dcasearch.architecture.backbone import as_arguments
 from dcasearch.architecture.kinds import options_named
+from dcasearch.architecture.libraries import LIBRARIES, is_of_library, own_name
 from dcasearch.config import Key, KeyPath, Report, plain_report
-from dcasearch.errors import nearest
+from dcasearch.errors import ArchitectureError, nearest
 from dcasearch.space.axes import Axis, Option
 from dcasearch.space.choice_space import AttentionChoices, ChoiceSpace, ConnectionChoices
-from dcasearch.space.grammar import DEFAULTS, GRAINS, STAGE_GRAINS, Values, dimension_axis, grammar, keys, stage_options
+from dcasearch.space.grammar import (
+    ARGUMENTS,
+    DEFAULTS,
+    GRAINS,
+    STAGE_GRAINS,
+    Values,
+    dimension_axis,
+    grammar,
+    keys,
+    stage_options,
+)
 from dcasearch.space.limits import check_limits, known_kinds
 from dcasearch.space.list_reading import LIST, read_list
 from dcasearch.space.places import Grain
@@ -54,9 +66,12 @@ class _Reader:
     def read(self, written: Mapping[str, Any]) -> ChoiceSpace:
         self._known_keys(written, _TOP, ())
         backbone = self._part(written, ("backbone",))
-        self._known_keys(backbone, tuple(keys(self._axes, "backbone")), ("backbone",))
+        axis_keys = keys(self._axes, "backbone")
+        self._known_keys(backbone, (*axis_keys, ARGUMENTS), ("backbone",))
         axes = [self._backbone_name(backbone, said=isinstance(written.get("backbone", {}), Mapping))]
-        axes += [self._axis(f"backbone.{k}", backbone[k], ("backbone", k)) for k in ("width", "stem") if k in backbone]
+        beside = [key for key in axis_keys if key in backbone and key != "name"]
+        axes += [self._axis(f"backbone.{key}", backbone[key], ("backbone", key)) for key in beside]
+        axes += self._arguments(backbone, axes[0])
         attention, after = self._attention(written)
         connections = None
         if written.get("connections") not in (None, "none"):
@@ -72,11 +87,27 @@ class _Reader:
         """Read the backbone's name; one that is missing is reported, unless the part itself was a mistake."""
         name, path = "backbone.name", ("backbone", "name")
         if "name" in backbone:
-            return self._axis(name, backbone["name"], path)
+            return self._axis(name, _own_names(backbone["name"]), path)
         if said:
             self._report(path[:1], f"needs a name; {nearest('', self._axes[name].words)}")
         self._earlier[name] = Axis(name, (Option(None, None, path=path),))
         return self._earlier[name]
+
+    def _arguments(self, backbone: Mapping[str, Any], name: Axis) -> list[Axis]:
+        """Read what constructors of libraries are given: one value, which prepared backbones leave."""
+        if ARGUMENTS not in backbone:
+            return []
+        path = ("backbone", ARGUMENTS)
+        networks = tuple(option.word for option in name.possible if is_of_library(option.word))
+        if not networks:
+            self._report((path[0], Key(ARGUMENTS)), f"belongs to networks of {' and '.join(LIBRARIES)}")
+        try:
+            given = as_arguments(self._part(backbone, path))
+        except ArchitectureError as error:
+            self._report(error.path, str(error))
+            return []
+        given_axis = Axis(".".join(path), (Option(None, given, path=path),), {name.name: networks}, Option(None, ()))
+        return [given_axis]
 
     def _attention(self, written: Mapping[str, Any]) -> tuple[AttentionChoices, AttentionChoices | None]:
         """Read the attention in blocks and after stages: the names of both are chosen before any option."""
@@ -251,6 +282,15 @@ class _Reader:
                 whose = of or ".".join(map(str, path)) or "a space"
                 hint = nearest(key, known) if known else "it has none"
                 self._report((*path, Key(key)), f"'{key}' is not a key of {whose}; {hint}")
+
+
+def _own_names(written: Any) -> Any:
+    """Return a choice of backbones by the names that are known here: `torchvision/x` may be a prepared one."""
+    if isinstance(written, list):
+        return [_own_names(item) for item in written]
+    if isinstance(written, Mapping):
+        return {key: value if key == "when" else _own_names(value) for key, value in written.items()}
+    return own_name(written) if isinstance(written, str) else written
 
 
 def _plain(value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from dcasearch.architecture import dimensions
 from dcasearch.space.grammar import GRAINS, STAGE_GRAINS, Grammar, Values, dimension_axis, grammar, keys
 from dcasearch.space.list_reading import LIST
-from dcasearch.space.list_schema import edges_of, list_schema, object_of, several_of, value_of
+from dcasearch.space.list_schema import arguments_of, edges_of, list_schema, object_of, several_of, value_of
 
 
 def space_schema() -> dict[str, Any]:
@@ -28,7 +28,7 @@ def _choices() -> dict[str, Any]:
     alpha = _part(axes, "connections.alpha", {})
     parts = {"granularity": grain, "dimensions": receives, "alpha": alpha, "edges": edges_of()}
     properties = {
-        "backbone": _part(axes, "backbone", {}) | {"required": ["name"]},
+        "backbone": _part(axes, "backbone", arguments_of()) | {"required": ["name"]},
         "attention": _part(axes, "attention", {"granularity": grain}),
         "stage_attention": _part(axes, "stage_attention", {"granularity": {"enum": list(STAGE_GRAINS)}}),
         "connections": {"anyOf": [{"enum": ["none", None]}, _part(axes, "connections", parts)]},

@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from dcasearch.config.recipe import Recipe
 from dcasearch.errors import UserError
-from dcasearch.models.layers import BatchNorm
+from dcasearch.models.layers import BatchNorm, synchronized
 from dcasearch.training.average import MovingAverage
 from dcasearch.training.ranks import ALONE, Ranks
 from dcasearch.training.tasks import LearningTask
@@ -139,8 +139,7 @@ def _synchronized(model: nn.Module, device: torch.device, ranks: Ranks) -> nn.Mo
         )
     if ranks.world == 1:
         return model
-    converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]  # no types
-    return converted
+    return synchronized(model)
 
 
 def _compiled(model: nn.Module, recipe: Recipe) -> Callable[..., Any]:

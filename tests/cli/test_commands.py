@@ -47,6 +47,7 @@ NAMES = [
     "compare",
     "trials",
     "kinds",
+    "backbones",
     "init",
     "schema",
     "dashboard",

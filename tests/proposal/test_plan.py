@@ -34,7 +34,8 @@ def planned(hours: float, machine: Constant | None = None, seen: Looked | None =
     seen = seen or looked()
     facts: dict[str, object] = {"concurrent": 2, **more}
     train = max(1, round(0.6 * seen.images))
-    wanted = Wanted(looked=seen, train_images=train, compared_on=train // 3, hours=hours, **facts)  # type: ignore[arg-type]
+    parts = {"train_images": train, "compared_on": train // 3, "test_images": train // 3, "divided": True}
+    wanted = Wanted(looked=seen, hours=hours, **{**parts, **facts})  # type: ignore[arg-type]
     return plan_for(wanted, machine or Constant(5e10))
 
 
@@ -78,6 +79,12 @@ def test_a_backbone_named_by_its_width_has_no_other() -> None:
     assert (plan.rung.backbone, plan.rung.width) == ("mnasnet0_5", 1.0)
     with pytest.raises(UserError, match="did you mean 'resnet50'"):
         planned(1, backbone="resnet5O")
+
+
+def test_few_test_images_are_drawn_several_times_where_they_are_drawn_at_all() -> None:
+    assert (planned(1).seeds, planned(1).splits) == (5, 5)
+    assert planned(1, divided=False).splits == 1
+    assert planned(1, seen=looked(images=3000)).splits == 1
 
 
 def test_unreadable_images_may_all_be_in_the_smallest_part() -> None:

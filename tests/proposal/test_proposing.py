@@ -42,6 +42,25 @@ def test_every_line_of_the_study_fits_the_page(photos: Path, tmp_path: Path) -> 
     assert sum(line.lstrip().startswith("#") for line in lines) > 8
 
 
+def test_uneven_classes_count_alike(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "photos", {"cat": 40, "fox": 8})
+    loaded = load_study(proposed(tmp_path / "photos", tmp_path / "animals").study)
+    assert loaded.study.objectives == {"balanced_accuracy": "maximize"}
+    assert {fidelity.recipe.class_weights for fidelity in loaded.study.fidelities} == {"balanced"}
+    assert described(loaded).classes == 2
+
+
+def test_few_test_images_are_drawn_several_times_and_parts_of_their_own_once(photos: Path, tmp_path: Path) -> None:
+    divided = load_study(proposed(photos, tmp_path / "animals").study).study.final
+    assert divided is not None
+    assert (divided.splits, len(divided.seeds)) == (5, 5)
+    write_pictures(tmp_path / "parts" / "train", {"cat": 12, "dog": 12})
+    write_pictures(tmp_path / "parts" / "test", {"cat": 3, "dog": 3}, first=100)
+    own = load_study(proposed(tmp_path / "parts", tmp_path / "own").study).study.final
+    assert own is not None
+    assert (own.splits, len(own.seeds)) == (1, 3)
+
+
 def test_copies_of_a_picture_are_kept_together_by_a_list(photos: Path, tmp_path: Path) -> None:
     Image.open(photos / "cat" / "003.jpg").save(photos / "cat" / "copy.png")
     proposal = proposed(photos, tmp_path / "animals")

@@ -35,7 +35,11 @@ CASES: dict[str, tuple[dict[str, Any], KeyPath, str]] = {
     "no backbone": ({"attention": SE}, ("backbone",), "needs a name; Known: mnasnet0_5,"),
     "part that is no mapping": ({"backbone": ["resnet18"]}, ("backbone",), "must be a mapping, got ['resnet18']"),
     "backbone": ({"backbone": {"name": "resnet5"}}, ("backbone", "name"), "did you mean 'resnet50'?"),
-    "backbone's key": ({"backbone": {**RESNET, "depth": 3}}, ("backbone", "depth"), "Known: name, stem, width."),
+    "backbone's key": (
+        {"backbone": {**RESNET, "depth": 3}},
+        ("backbone", "depth"),
+        "Known: arguments, name, own_attention, stem, width.",
+    ),
     "attention": (
         attentive(name=["se", "sse"]),
         ("attention", "name", 1),

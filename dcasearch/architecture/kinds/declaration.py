@@ -272,6 +272,11 @@ class Kind:
         return {dimension: state.port(block, built) for dimension, state in states.items()}
 
     @property
+    def convolves(self) -> bool:
+        """Whether this kind takes the place of a block's k x k convolution: its extraction has that one's channels."""
+        return any(state.g[1] == "D" for state in self.dimensions.values())
+
+    @property
     def in_blocks(self) -> bool:
         """Whether this kind stands in blocks, not after stages."""
         return self.place == "block"

@@ -10,6 +10,7 @@ from dcasearch.architecture.layouts.layout import (
     BackboneLayout,
     BlockLayout,
     Stem,
+    family_of,
     scaled_channels,
 )
 from dcasearch.registry import import_all
@@ -23,5 +24,6 @@ __all__ = [
     "BackboneLayout",
     "BlockLayout",
     "Stem",
+    "family_of",
     "scaled_channels",
 ]

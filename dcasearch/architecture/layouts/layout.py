@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Literal
 
 from dcasearch.registry import Registry
@@ -29,6 +29,20 @@ class BlockLayout:
     """Stride from the block's input to its output."""
     scale: int
     """Product of all strides from the image to the block's output."""
+    _: KW_ONLY
+    output: tuple[int, int] | None = None
+    """Channels and scale of the block's output, where attention stands at another map: then `channels` and `scale` are
+    that map's. Only in networks of libraries."""
+    lane: int = 0
+    """Which of several parallel branches the block stands in; connections join blocks of one lane."""
+
+    @property
+    def at_output(self) -> BlockLayout:
+        """The block as its output shows it."""
+        if self.output is None:
+            return self
+        channels, scale = self.output
+        return replace(self, channels=channels, scale=scale, output=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +86,12 @@ class BackboneFamily:
 
 
 BACKBONES: Registry[BackboneFamily] = Registry("a backbone")
+
+
+def family_of(name: str) -> BackboneFamily | None:
+    """Return what is known of a backbone's family; None for a network of a library."""
+    known = name in BACKBONES  # a look-up that misses is an error
+    return BACKBONES[name] if known else None
 
 
 @dataclass(frozen=True, slots=True)

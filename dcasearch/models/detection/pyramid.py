@@ -75,8 +75,10 @@ def first_parts(network: DCANet, stages: int) -> list[nn.Module]:
         stages: how many, 0 for the stem alone.
 
     Raises:
-        ValueError: the network has fewer stages.
+        ValueError: the network has fewer stages, or is a library's.
     """
+    if network.network.library is not None:
+        raise ValueError("stages of a library's network cannot be frozen: its graph may share modules among them")
     numbers = sorted({node.layout.stage for node in network.network.nodes})
     if not 0 <= stages <= len(numbers):
         raise ValueError(f"{stages} stages cannot be frozen: the network has {len(numbers)}")
