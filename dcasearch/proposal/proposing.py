@@ -130,17 +130,17 @@ def _grouped(data: Data, looked: Looked, file: Path) -> Data | None:
 
     A list of the user's own is left as it is.
     """
-    if data.split is None or data.name != "imagefolder" or data.root is None or not looked.copies:
+    if data.split is None or data.name != "imagefolder" or not looked.copies:
         return None
     group = {path: members[0] for members in looked.copies for path in members}
+    folder = file.parent.absolute()  # paths below the list's own folder, so that the list alone names the images
     rows = [
-        (os.path.relpath(path, data.root), label, os.path.relpath(group.get(path, path), data.root))
+        (os.path.relpath(path, folder), label, os.path.relpath(group.get(path, path), folder))
         for path, label in paths_of(data)
     ]
     write_groups(file, rows)
     return Data(
         name="imagelist",
-        root=data.root,
         file=str(file.absolute()),
         columns=Columns(group="group"),
         split=data.split,

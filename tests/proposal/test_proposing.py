@@ -68,7 +68,7 @@ def test_copies_of_a_picture_are_kept_together_by_a_list(photos: Path, tmp_path:
     rows = list(csv.DictReader(proposal.groups.read_text().splitlines()))
     assert len(rows) == 31
     of = {row["path"]: row["group"] for row in rows}
-    assert of["cat/copy.png"] == of["cat/003.jpg"] == "cat/003.jpg"
+    assert of["photos/cat/copy.png"] == of["photos/cat/003.jpg"] == "photos/cat/003.jpg"
     assert len(set(of.values())) == 30
     loaded = load_study(proposal.study)
     assert loaded.study.data.columns.group == "group"
