@@ -141,6 +141,7 @@ def _grouped(data: Data, looked: Looked, file: Path) -> Data | None:
     write_groups(file, rows)
     return Data(
         name="imagelist",
+        root=str(folder),
         file=str(file.absolute()),
         columns=Columns(group="group"),
         split=data.split,
