@@ -32,7 +32,7 @@ def evaluate(
         str,
         typer.Option(
             help="Folder of the images: val/<class>/<image>, a prepared set, or that of the spec's own data set; "
-            "or the name of a data set that needs no folder."
+            "the CSV or Parquet file of a list; or the name of a data set that needs no folder."
         ),
     ],
     split: Annotated[str, typer.Option(help="The data's own images: validation or test.")] = "validation",

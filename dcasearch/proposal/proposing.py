@@ -72,9 +72,10 @@ def propose(
     looked = look(data, observe)
     _check(looked)
     machine = machine or this_machine()
+    plan = plan_for(_wanted(data, looked, machine, hours, backbone), measure or _Measured(len(looked.classes), machine))
+    # Only now, since an error above must leave no file.
     target.parent.mkdir(parents=True, exist_ok=True)
     grouped = _grouped(data, looked, groups)
-    plan = plan_for(_wanted(data, looked, machine, hours, backbone), measure or _Measured(len(looked.classes), machine))
     data = data if grouped is None else grouped
     space.write_text(space_document(plan, target.name), encoding="utf-8")
     study.write_text(study_document(plan, looked, data, machine, target.name, space), encoding="utf-8")

@@ -97,9 +97,10 @@ def test_nothing_is_overwritten_and_nothing_half_written(photos: Path, tmp_path:
     assert not (tmp_path / "animals.yaml").exists()
     with pytest.raises(UserError, match="is no name of a study"):
         proposed(photos, tmp_path / "7 animals")
+    Image.open(photos / "cat" / "003.jpg").save(photos / "cat" / "copy.png")
     with pytest.raises(UserError, match="not a backbone"):
-        proposed(photos, tmp_path / "other", backbone="vgg")
-    assert not (tmp_path / "other.yaml").exists()
+        proposed(photos, tmp_path / "new" / "other", backbone="vgg")
+    assert not (tmp_path / "new").exists()
 
 
 def test_one_class_and_images_that_cannot_be_read_are_told(tmp_path: Path) -> None:
