@@ -110,7 +110,7 @@ class LearningTask(ABC):
         mixed: bool = False,
     ) -> Loaders:
         """Return the loaders of one training; images with labels unless a task says otherwise (`open_loaders`)."""
-        return open_loaders(
+        loaders = open_loaders(
             data,
             protocol,
             resolution=resolution,
@@ -122,6 +122,11 @@ class LearningTask(ABC):
             share=share,
             mixed=mixed,
         )
+        self.opened(loaders, device)
+        return loaders
+
+    def opened(self, loaders: Loaders, device: torch.device) -> None:  # noqa: B027  # most tasks need nothing of them
+        """Take what a training's loss needs of its images."""
 
     def open_unaugmented(
         self,

@@ -8,12 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dcasearch.artifacts import Place
-from dcasearch.config.data_set import Data
-from dcasearch.data import Loaders, Share
-from dcasearch.data.batches import WHOLE
+from dcasearch.data import Loaders
 from dcasearch.data.sampling import class_weights
-from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.training.mixing import Mix, Mixing
 from dcasearch.training.tasks.base import LearningTask
 from dcasearch.training.tasks.further_metrics import FurtherMetrics
@@ -32,34 +28,10 @@ class Classification(LearningTask):
     _weights: Tensor | None = None
     """Of each class in the loss, shape (classes,), where the recipe weights the classes and the loaders are open."""
 
-    def open(
-        self,
-        data: Data,
-        protocol: EvaluationProtocol,
-        *,
-        resolution: int,
-        train_fraction: float,
-        seed: int,
-        artifacts: Place | None,
-        device: torch.device,
-        share: Share = WHOLE,
-        mixed: bool = False,
-    ) -> Loaders:
-        """Return the loaders of one training; its images give the class weights."""
-        loaders = super().open(
-            data,
-            protocol,
-            resolution=resolution,
-            train_fraction=train_fraction,
-            seed=seed,
-            artifacts=artifacts,
-            device=device,
-            share=share,
-            mixed=mixed,
-        )
+    def opened(self, loaders: Loaders, device: torch.device) -> None:
+        """Take the class weights of the training images."""
         if self.recipe.class_weights == "balanced" and loaders.class_images is not None:
             self._weights = torch.tensor(class_weights(loaders.class_images), device=device)
-        return loaders
 
     def mix(self, epoch: int, classes: int, seed: int) -> Mix | None:
         """Return the recipe's mixup and CutMix."""
