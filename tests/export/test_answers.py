@@ -46,6 +46,9 @@ def test_an_interval_is_that_of_the_metric_of_resampled_images() -> None:
     made, logits = answers(200, 4)
     names = ("balanced_accuracy", "macro_f1", "calibration_error")
     drawn = np.random.default_rng(3).integers(200, size=(20, 200))
+    metrics = FurtherMetrics(4, torch.device("cpu"), names)
+    metrics.update(logits, torch.from_numpy(made.labels))
+    whole = metrics.compute()
     expected = {name: [] for name in names}  # type: dict[str, list[float]]
     for images in drawn:
         metrics = FurtherMetrics(4, torch.device("cpu"), names)
@@ -53,7 +56,24 @@ def test_an_interval_is_that_of_the_metric_of_resampled_images() -> None:
         for name, value in metrics.compute().items():
             expected[name].append(value)
     for name, interval in intervals_of(made, resamples=20, seed=3).items():
-        assert interval == pytest.approx(np.percentile(expected[name], (2.5, 97.5)), abs=1e-3)
+        bias = np.mean(expected[name]) - whole[name]
+        assert interval == pytest.approx(np.percentile(expected[name], (2.5, 97.5)) - bias, abs=1e-3)
+
+
+def test_the_interval_of_a_well_calibrated_networks_error_holds_the_error() -> None:
+    generator = np.random.default_rng(0)
+    sure = generator.uniform(0.4, 0.95, 70)
+    right = generator.permutation(70) < round(sure.sum())
+    made = Answers(
+        names=tuple(map(str, range(70))),
+        labels=np.where(right, 0, 1),
+        said=np.zeros(70, np.int64),
+        probabilities=np.full(70, sure.mean()),  # one bin, whose share of right images is its probability
+        class_names=("cat", "dog"),
+    )
+    low, high = intervals_of(made)["calibration_error"]
+    assert low == 0
+    assert abs(100 * (right.mean() - sure.mean())) <= high
 
 
 def test_intervals_are_equal_for_one_seed_and_narrower_for_more_images() -> None:
