@@ -86,7 +86,7 @@ def _bar(console: Console) -> Iterator[Observer]:
 
 
 def _print(console: Console, proposal: Proposal, place: Path) -> None:
-    from dcasearch.proposal.document import in_words
+    from dcasearch.analysis.answers import duration
 
     looked, plan = proposal.looked, proposal.plan
     most = sorted(looked.counts.items(), key=lambda item: -item[1])
@@ -102,7 +102,7 @@ def _print(console: Console, proposal: Proposal, place: Path) -> None:
     width = "" if rung.width == 1 else f" × {rung.width:g}"
     console.print(
         f"{proposal.machine.words}: {rung.backbone}{width} at {rung.resolution} pixels, {plan.trials} trials, "
-        f"about {in_words(plan.hours)} in all"
+        f"about {duration(3600 * plan.hours)} in all"
     )
     if not plan.fits:
         console.print("note: that is longer than was asked for, but no smaller study is worth it", style="yellow")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from dcasearch.analysis.answers import duration
 from dcasearch.config.data_set import Data
 from dcasearch.proposal.looking import Looked
 from dcasearch.proposal.machine import Machine
@@ -56,7 +57,7 @@ def _head(plan: Plan, looked: Looked, machine: Machine, name: str) -> Iterator[s
         f"`data`. Written by `dcasearch init {name} --data`; change what you like."
     )
     yield from _comment(
-        f"Costs about {in_words(plan.hours)} on {machine.words}: {plan.trials} trials of {plan.proxy_epochs} epochs; "
+        f"Costs about {duration(3600 * plan.hours)} on {machine.words}: {plan.trials} trials of {plan.proxy_epochs} epochs; "
         f"{PROMOTED + AT_RANDOM} of them and the baselines with {plan.epochs} epochs; {plan.seeds} more trainings of "
         "the chosen network and of each baseline for the last numbers. `dcasearch check` says it anew after a change."
     )
@@ -161,14 +162,6 @@ def _rest(plan: Plan, machine: Machine) -> Iterator[str]:
         yield f"executor: {{name: local, max_concurrent: {plan.concurrent}}}"
     yield 'storage: "${DCASEARCH_STORAGE:-sqlite:///dcasearch.db}"'
     yield 'artifacts: "${DCASEARCH_ARTIFACTS:-./artifacts}"'
-
-
-def in_words(hours: float) -> str:
-    """Return a length of time, e.g. `25 minutes` or `3.5 hours`."""
-    minutes = max(1, round(hours * 60))
-    if minutes < 120:
-        return "1 minute" if minutes == 1 else f"{minutes} minutes"
-    return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"
 
 
 def _comment(text: str, indent: str = "") -> Iterator[str]:

@@ -9,7 +9,6 @@ from PIL import Image
 from dcasearch.analysis.data import dangers, described
 from dcasearch.errors import DataError, UserError
 from dcasearch.proposal import Machine, Proposal, propose
-from dcasearch.proposal.document import in_words
 from dcasearch.space import load_study
 from tests.proposal.conftest import write_pictures
 from tests.proposal.test_plan import Constant
@@ -113,13 +112,3 @@ def test_one_class_and_images_that_cannot_be_read_are_told(tmp_path: Path) -> No
             (tmp_path / "none" / name / f"{n}.jpg").write_bytes(b"x")
     with pytest.raises(DataError, match="none of 10 images can be read"):
         proposed(tmp_path / "none", tmp_path / "b")
-
-
-def test_lengths_of_time_are_words() -> None:
-    assert [in_words(hours) for hours in (0.001, 0.5, 1.9, 3.25, 60)] == [
-        "1 minute",
-        "30 minutes",
-        "114 minutes",
-        "3.2 hours",
-        "2.5 days",
-    ]
