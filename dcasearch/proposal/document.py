@@ -58,8 +58,9 @@ def _head(plan: Plan, looked: Looked, machine: Machine, name: str) -> Iterator[s
     )
     yield from _comment(
         f"Costs about {duration(3600 * plan.hours)} on {machine.words}: {plan.trials} trials of {plan.proxy_epochs} "
-        f"epochs; {PROMOTED + AT_RANDOM} of them and the baselines with {plan.epochs} epochs; {plan.seeds} more trainings of "
-        "the chosen network and of each baseline for the last numbers. `dcasearch check` says it anew after a change."
+        f"epochs; {PROMOTED + AT_RANDOM} of them and the baselines with {plan.epochs} epochs; {plan.seeds} more "
+        "trainings of the chosen network and of each baseline for the last numbers. `dcasearch check` says it anew "
+        "after a change."
     )
     yield from _comment(
         "Networks are trained from scratch. On few photographs they are compared fairly, but none is as accurate as a "
