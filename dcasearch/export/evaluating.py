@@ -274,6 +274,8 @@ def _data(spec: Spec, given: str, workers: int) -> Data:
     if given in DATASETS and not Path(given).is_dir():
         own = spec.data is not None and spec.data.name == given
         return spec.data.at(None) if own and spec.data else Data(name=given)
+    if spec.data is not None and spec.data.columns is not None and not Path(given).is_file():
+        raise UserError(f"{given} is no list: the network's images are those of a CSV or Parquet file; give that file")
     if spec.data is None or spec.data.name in ("imagefolder", "imagenet"):
         data = Data(name="imagefolder", root=given) if spec.data is None else spec.data.at(given)
         return data.model_copy(update={"workers": workers})

@@ -228,3 +228,11 @@ def test_a_measurement_with_more_metrics_replaces_one_with_equal_values(spec_fil
         assert store.record_measurement(fewer) == whole
         assert store.record_measurement(other) == whole
         assert store.measurements() == [whole]
+
+
+def test_a_folder_in_place_of_the_list_that_a_network_was_trained_on_is_told(spec_file: Path, tmp_path: Path) -> None:
+    written = yaml.safe_load(spec_file.read_text())
+    written["data"] |= {"name": "imagelist", "columns": {"path": "file", "label": "kind"}}
+    spec_file.write_text(yaml.safe_dump(written))
+    with pytest.raises(UserError, match="is no list: the network's images are those of a CSV or Parquet file"):
+        evaluate(spec_file, tmp_path)
