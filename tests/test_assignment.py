@@ -106,6 +106,7 @@ def test_the_defaults_of_a_recipe_are_settled() -> None:
         "class_weights": "none",
         "sampling": "uniform",
         "cuda_graphs": False,
+        "gradient_checkpointing": False,
         "optimizer": "sgd",
         "classifier_init": "small",
     }

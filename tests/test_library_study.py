@@ -63,3 +63,37 @@ def test_a_study_over_a_library_s_networks_is_run_exported_and_verified(
     assert Path("best.svg").read_text().startswith("<svg")
     call("report", "tiny", "--out", "report")
     assert "timm/test_byobnet" in Path("report/report.html").read_text()
+
+
+IN_USE = ("timm/efficientnet_lite0", "timm/convnext_atto", "timm/regnety_002")
+
+
+@pytest.mark.ray
+def test_networks_in_use_are_warm_started_on_ray_and_each_is_exported_verified_and_drawn(
+    write_study: WriteStudy, tmp_path: Path
+) -> None:
+    space = {
+        "backbone": {"name": [*IN_USE]},
+        "attention": {"name": "se"},
+        "connections": {"granularity": "stage", "dimensions": {"channel": True}},
+    }
+    warm = {"name": "vanilla", "epochs": 1}
+    proxy = {"name": "proxy", "trials": 3, "epochs": 1, "initialize": warm, **TRAINED}
+    path = write_study(
+        space=space,
+        sampler={"name": "grid"},
+        fidelities=[proxy],
+        executor={"name": "ray", "max_concurrent": 1},
+    )
+    assert "3 distinct architectures" in call("check", path)
+    call("run", path)
+    with Store.open(f"sqlite:///{tmp_path}/study.db") as store:
+        assert broken_invariants(store, "tiny") == []
+    exported = set()
+    for number in range(3):
+        call("export", f"tiny/proxy/{number}", "--out", "best.yaml")
+        exported.add(yaml.safe_load(Path("best.yaml").read_text())["architecture"]["backbone"]["name"])
+        assert "DIFFERS" not in call("verify", "best.yaml")
+        call("inspect", "best.yaml", "--svg", "best.svg")
+        assert Path("best.svg").read_text().startswith("<svg")
+    assert exported == set(IN_USE)

@@ -85,6 +85,21 @@ class Trace(Frozen):
     """Channels and scale of each block's output, where some differ from those at the place of attention."""
     lanes: tuple[int, ...] | None = Field(default=None, strict=False)
     """The parallel branch of each block, where there are some."""
+    gated: Literal["scaled"] | None = None
+    """`scaled`: the layer scale of a branch stands before its attention. Without the word, which older traces of
+    networks with layer scale do not have, the attention stands before the layer scale."""
+
+    def is_of_same_network(self, other: Trace) -> bool:
+        """Tell whether two traces are of one computation with one set of places for attention.
+
+        They may differ in the library's version, and in how the blocks are put into stages.
+        """
+        return self._computation == other._computation
+
+    @property
+    def _computation(self) -> object:
+        blocks = [(name, *numbers) for name, _, *numbers in self.blocks]
+        return self.graph, blocks, self.outputs, self.lanes, self.gated
 
     @property
     def layout(self) -> BackboneLayout:

@@ -26,8 +26,10 @@ from dcasearch.models.attention.base import Read, Sends
 from dcasearch.models.backbones import NETWORKS, Backbone, Host, Passage
 from dcasearch.models.connections import Arrival, Receiver, parameter_name, send_map, send_message
 from dcasearch.models.initialization import initialize
+from dcasearch.models.recomputation import Recomputing
 from dcasearch.models.traced import library_network
 from dcasearch.models.traced.generated import Generated
+from dcasearch.models.traced.segments import run_segments
 
 Sent: TypeAlias = Mapping[tuple[Dimension, str], Message]
 """The messages that later blocks still need, by dimension and sender."""
@@ -43,7 +45,11 @@ class DCANet(nn.Module):
     `taps` holds one identity a stage, by name (`stage1`, …): the stage's output, after the stage's own attention, goes
     through it. So a forward hook on `model.taps["stage2"]` sees the map, and captum attributes to it. No later layer
     overwrites a tapped map. `features` returns all of them.
+
+    With `recomputes` set the backward pass computes each block anew, which keeps less memory (`recomputation`).
     """
+
+    recomputes = False
 
     def __init__(self, network: Network, classes: int) -> None:
         super().__init__()
@@ -77,6 +83,9 @@ class DCANet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits."""
         if self._generated is not None:
+            if self.recomputes:
+                logits: Tensor = run_segments(self._generated.segments, self, images, Recomputing(self))
+                return logits
             return self._generated.forward(self, images)
         return cast(Backbone, self.backbone).head(self._trunk(images))
 
@@ -87,6 +96,10 @@ class DCANet(nn.Module):
             images: normalised, shape (B, 3, H, W).
         """
         if self._generated is not None:
+            if self.recomputes:
+                segments = self._generated.segments_of_features
+                maps: Mapping[str, Tensor] = run_segments(segments, self, images, Recomputing(self))
+                return maps
             return self._generated.features(self, images)
         kept: dict[str, Tensor] = {}
         self._trunk(images, kept)
@@ -118,8 +131,9 @@ class DCANet(nn.Module):
         """Return the last stage's map; put each stage's into `kept`. Without `kept` a map is freed once it is used."""
         x = cast(Backbone, self.backbone).stem(images)
         sent: Sent = {}
+        run: Any = partial(Recomputing(self), self._run) if self.recomputes else self._run
         for n, host in enumerate(self.hosts()):
-            x, sent = self._run(n, host, x, sent)
+            x, sent = run(n, host, x, sent)
             if n in self._tap_after:
                 x = self.taps[self._tap_after[n]](x)
                 if kept is not None:

@@ -1,9 +1,10 @@
 """The network of a training with every technique applied from outside, in one fixed order.
 
 Once, when it is made: build, initialise, parameters of the vanilla parent (warm start), overrides of the recipe
-(BatchNorm momentum, dropout), device, constant messages, synchronised BatchNorm, memory format, moving average,
-exchange of gradients between ranks (DDP), compile. In every step (`loop.py`): learning rate, mixing, micro-batches,
-autocast, exchange with the last of them, clipping, optimiser, moving average. The model knows of none of them.
+(BatchNorm momentum, gradient checkpointing, dropout), device, constant messages, synchronised BatchNorm, memory format,
+moving average, exchange of gradients between ranks (DDP), compile. In every step (`loop.py`): learning rate, mixing,
+micro-batches, autocast, exchange with the last of them, clipping, optimiser, moving average. The model knows of
+gradient checkpointing alone, which is cut along its blocks.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from dcasearch.config.recipe import Recipe
 from dcasearch.errors import UserError
+from dcasearch.models.build import DCANet
 from dcasearch.models.layers import BatchNorm, synchronized
 from dcasearch.training.average import MovingAverage
 from dcasearch.training.ranks import ALONE, Ranks
@@ -124,6 +126,10 @@ def _override(model: nn.Module, recipe: Recipe) -> None:
         for module in model.modules():
             if isinstance(module, BatchNorm):
                 module.momentum = recipe.bn_momentum
+    if recipe.gradient_checkpointing:
+        for module in model.modules():
+            if isinstance(module, DCANet):
+                module.recomputes = True
     if recipe.dropout is not None:
         layers = [module for module in model.modules() if isinstance(module, nn.Dropout)]
         if recipe.dropout > 0 and not layers:

@@ -11,13 +11,20 @@ from pathlib import Path
 import torch
 
 import dcasearch
+from dcasearch.architecture import Network
+from dcasearch.models.traced.libraries import version_of
 
 STARTED_FROM = "started_from_sha256"
 """Of the exported weights that a detector's network began with; only where there were any."""
 
 
-def provenance(threads: int) -> dict[str, str]:
-    """Return what a stored result names beside its values."""
+def provenance(threads: int, network: Network | None = None) -> dict[str, str]:
+    """Return what a stored result names beside its values.
+
+    Args:
+        threads: of CPU computation.
+        network: of the result; where a library builds it, the library's version is named.
+    """
     known = {
         "dcasearch": dcasearch.__version__,
         "torch": torch.__version__,
@@ -25,6 +32,9 @@ def provenance(threads: int) -> dict[str, str]:
         "python": platform.python_version(),
         "threads": str(threads),
     }
+    if network is not None and network.library is not None:
+        library = network.library.network.library
+        known[library] = version_of(library)
     revision = commit()
     return known if revision is None else {**known, "commit": revision}
 

@@ -124,5 +124,5 @@ class Scoring:
             seconds=self._epoch.seconds,
             images=self._images,
             device=self._epoch.device,
-            provenance=provenance(self._threads) | {"ranks": "1"},
+            provenance=provenance(self._threads, self._assignment.architecture.network) | {"ranks": "1"},
         )

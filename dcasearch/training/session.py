@@ -368,7 +368,8 @@ class Session:
             weights = weights_name(self._assignment.key.id)
             digest = save_weights(self._network.evaluated, self._artifacts / weights)
         history = tuple(self._history[:epochs])
-        made_with = provenance(self._threads) | {"ranks": str(self._ranks.world)}
+        network = self._assignment.architecture.network
+        made_with = provenance(self._threads, network) | {"ranks": str(self._ranks.world)}
         if self._assignment.start is not None:
             made_with[STARTED_FROM] = self._assignment.start.sha256
         if len(self._loaders.corrupt):

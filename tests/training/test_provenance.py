@@ -1,13 +1,16 @@
 import subprocess
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import torch
 
 import dcasearch
+from dcasearch.architecture import Architecture
 from dcasearch.training import provenance as room
 from dcasearch.training.provenance import commit, device_name, provenance
+from tests.models.traced.support import needs_timm
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +25,14 @@ def test_versions_and_threads_are_named(monkeypatch: pytest.MonkeyPatch) -> None
     known = provenance(threads=3)
     assert set(known) == {"dcasearch", "torch", "torchvision", "python", "threads"}
     assert (known["dcasearch"], known["torch"], known["threads"]) == (dcasearch.__version__, torch.__version__, "3")
+
+
+@needs_timm
+def test_the_library_of_a_network_is_named_with_its_version() -> None:
+    network = Architecture.parse({"backbone": {"name": "timm/test_byobnet"}}).network
+    assert provenance(threads=1, network=network)["timm"] == version("timm")
+    prepared = Architecture.parse({"backbone": {"name": "resnet18"}}).network
+    assert "timm" not in provenance(threads=1, network=prepared)
 
 
 def test_the_commit_is_that_of_the_repository_with_a_mark_where_files_differ(

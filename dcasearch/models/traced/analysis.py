@@ -69,8 +69,12 @@ def library_network(network: LibraryNetwork, classes: int) -> nn.Module:
 
 
 @cache
-def analysis_of(network: LibraryNetwork) -> Analysis:
+def analysis_of(network: LibraryNetwork, *, before_layer_scale: bool = False) -> Analysis:
     """Return what is known of a library's network.
+
+    Args:
+        network: which one.
+        before_layer_scale: attention stands before the layer scale of a branch, as traces of before have it.
 
     Raises:
         ArchitectureError: it cannot be built or traced, or has no blocks for attention.
@@ -82,15 +86,19 @@ def analysis_of(network: LibraryNetwork) -> Analysis:
     sight = Sight(root, graph, Maps(root, graph))
     found = find_blocks(sight)
     replaced = own if network.own_attention == "replace" else []
-    sites = tuple(site_of(sight, found, block, replaced) for block in found.blocks)
+    sites, unscaled = (
+        tuple(site_of(sight, found, block, replaced, before_layer_scale=before) for block in found.blocks)
+        for before in (before_layer_scale, True)
+    )
     _check_order(sight, sites)
+    scaled = any(one.value is not other.value for one, other in zip(sites, unscaled, strict=True))
     return Analysis(
         root=root,
         graph=graph,
         rule=found.rule,
         sites=sites,
         axes=sight.maps.axes,
-        trace=_trace(network, sight, found, sites),
+        trace=_trace(network, sight, found, sites, scaled=scaled),
     )
 
 
@@ -106,9 +114,12 @@ def analysis_for(backbone: LibraryBackbone) -> Analysis:
     Raises:
         ArchitectureError: the installed library builds another network than the one that was traced.
     """
-    analysis, was = analysis_of(backbone.network), backbone.trace
+    was = backbone.trace
+    analysis = analysis_of(backbone.network)
+    if analysis.trace.gated != was.gated:
+        analysis = analysis_of(backbone.network, before_layer_scale=was.gated is None)
     now = analysis.trace
-    if now.model_copy(update={"version": was.version}) != was:
+    if not now.is_of_same_network(was):
         name, library = backbone.network.name, backbone.network.library
         differs = "other blocks" if now.graph == was.graph else "another computation or other parameters"
         raise ArchitectureError(
@@ -132,7 +143,7 @@ def _check_order(sight: Sight, sites: tuple[Site, ...]) -> None:
         raise ArchitectureError("two blocks would have one name among the parameters", ("backbone", "name"))
 
 
-def _trace(network: LibraryNetwork, sight: Sight, found: Found, sites: tuple[Site, ...]) -> Trace:
+def _trace(network: LibraryNetwork, sight: Sight, found: Found, sites: tuple[Site, ...], *, scaled: bool) -> Trace:
     maps = sight.maps
     rows = [
         (site.name, stage, maps.channels(site.value), _width(sight, site), site.block.stride, maps.scale(site.value))
@@ -146,6 +157,7 @@ def _trace(network: LibraryNetwork, sight: Sight, found: Found, sites: tuple[Sit
         blocks=tuple(rows),
         outputs=None if alike else tuple(outputs),
         lanes=_lanes(sight, sites, outputs),
+        gated="scaled" if scaled else None,
     )
 
 

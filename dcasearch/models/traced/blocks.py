@@ -7,7 +7,7 @@ blocks hold at least half of the network's k x k convolutions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal, TypeAlias
@@ -277,14 +277,37 @@ def _ordered(sight: Sight, rule: Rule, blocks: list[Block]) -> Found:
     ordered = sorted(blocks, key=lambda block: order[block.output])
     if not ordered:
         raise ArchitectureError("the network has no blocks for attention: no convolutions", ("backbone", "name"))
-    maps = sight.maps
-    stages = _runs([(maps.channels(b.output), maps.scale(b.output)) for b in ordered])
-    if len(ordered) >= _FEW and stages[-1] + 1 > _MANY_STAGES * len(ordered):
-        stages = _runs([(maps.scale(block.output),) for block in ordered])
-    return Found(rule, tuple(ordered), tuple(stages))
+    return Found(rule, tuple(ordered), tuple(_stages(sight.maps, ordered)))
 
 
-def _runs(keys: list[tuple[int, ...]]) -> list[int]:
+def _stages(maps: Maps, blocks: Sequence[Block]) -> list[int]:
+    """Return the stage of each block: the library's own group where one can be read, else a run of equal maps."""
+    scales = [maps.scale(block.output) for block in blocks]
+    own = _runs([_group(block.path) for block in blocks])
+    if _are_groups(blocks, own, scales):
+        return own
+    stages = _runs([(maps.channels(block.output), scale) for block, scale in zip(blocks, scales, strict=True)])
+    if len(blocks) >= _FEW and stages[-1] + 1 > _MANY_STAGES * len(blocks):
+        stages = _runs(scales)
+    return stages
+
+
+def _group(path: str) -> str | None:
+    """Return what the library groups a block by: the path up to its first number, where a second one follows."""
+    parts = path.split(".")
+    numbered = [n for n, part in enumerate(parts) if part[-1].isdigit()]
+    return ".".join(parts[: numbered[0] + 1]) if len(numbered) > 1 else None
+
+
+def _are_groups(blocks: Sequence[Block], stages: Sequence[int], scales: Sequence[int]) -> bool:
+    """Tell whether paths group all blocks, in runs of one scale: HRNet's have several, ConvMixer's hold one block."""
+    groups = [_group(block.path) for block in blocks]
+    if None in groups or len(set(groups)) != stages[-1] + 1 or len(set(groups)) == len(blocks):
+        return False
+    return len(set(zip(groups, scales, strict=True))) == len(set(groups))
+
+
+def _runs(keys: Sequence[object]) -> list[int]:
     """Return for each key how often the key has changed up to it."""
     runs = [0]
     for before, key in pairwise(keys):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from functools import cached_property, partial
+from typing import Any, NamedTuple, cast
 
 from torch import Tensor, fx, nn
 
@@ -20,6 +21,7 @@ from dcasearch.models.backbones.base import Host, Passage
 from dcasearch.models.layers import BatchNorm
 from dcasearch.models.traced.analysis import Analysis, analysis_for
 from dcasearch.models.traced.placement import Site
+from dcasearch.models.traced.segments import Segment, segments_of
 
 ATTEND, TAPS = "attend", "taps"
 """What a network that runs generated code has: `attend(n, value, sent)`, and a module for each stage."""
@@ -89,14 +91,34 @@ class Generated:
         self._network = network
         analysis = analysis_for(network.library)
         self._sites = {site.name: site for site in analysis.sites}
-        forward, features = _graphs(network, analysis)
-        label = network.library.network.label
-        self.forward: Callable[[nn.Module, Tensor], Tensor] = function_of(forward, label)
+        graphs = _graphs(network, analysis)
+        self._label = network.library.network.label
+        self.forward: Callable[[nn.Module, Tensor], Tensor] = function_of(graphs.logits, self._label)
         """Images -> logits."""
-        self.features: Callable[[nn.Module, Tensor], Mapping[str, Tensor]] = function_of(features, f"{label} features")
+        self.features: Callable[[nn.Module, Tensor], Mapping[str, Tensor]] = function_of(
+            graphs.features, f"{self._label} features"
+        )
         """Images -> each stage's map, by the stage's name."""
-        self.head = tuple(sorted(_called(forward) - _called(features)))
+        self.head = tuple(sorted(_called(graphs.logits) - _called(graphs.features)))
         """Paths of the modules that `forward` alone needs."""
+
+    @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """`forward`, cut after each block."""
+        graphs = self._graphs_anew()
+        return segments_of(graphs.logits, graphs.ends, partial(function_of, name=f"{self._label} segment"))
+
+    @cached_property
+    def segments_of_features(self) -> tuple[Segment, ...]:
+        """`features`, cut after each block."""
+        graphs = self._graphs_anew()
+        return segments_of(
+            graphs.features, graphs.ends_of_features, partial(function_of, name=f"{self._label} segment")
+        )
+
+    def _graphs_anew(self) -> _Graphs:
+        assert self._network.library is not None
+        return _graphs(self._network, analysis_for(self._network.library))
 
     def __reduce__(self) -> tuple[type[Generated], tuple[Network]]:
         return Generated, (self._network,)
@@ -126,8 +148,18 @@ def _called(graph: fx.Graph) -> set[str]:
     return {str(node.target) for node in graph.nodes if node.op == "call_module"}
 
 
-def _graphs(network: Network, analysis: Analysis) -> tuple[fx.Graph, fx.Graph]:
-    """Return the graph of the logits and that of the stages' maps."""
+class _Graphs(NamedTuple):
+    """Of one architecture on a library's network."""
+
+    logits: fx.Graph
+    ends: frozenset[fx.Node]
+    """The last node of each block in `logits`."""
+    features: fx.Graph
+    """Of the stages' maps."""
+    ends_of_features: frozenset[fx.Node]
+
+
+def _graphs(network: Network, analysis: Analysis) -> _Graphs:
     insertion = _Insertion(network, analysis)
     insertion.run()
     features = fx.Graph()
@@ -138,7 +170,8 @@ def _graphs(network: Network, analysis: Analysis) -> tuple[fx.Graph, fx.Graph]:
         if node is last:
             break
     features.output({name: copies[tap] for name, tap in insertion.taps.items()})
-    return insertion.graph, features
+    ends = insertion.ends
+    return _Graphs(insertion.graph, ends, features, frozenset(copies[end] for end in ends if end in copies))
 
 
 class _Insertion:
@@ -172,6 +205,11 @@ class _Insertion:
             following = self._network.nodes[n + 1] if n + 1 < len(self._network.nodes) else None
             if ended.name in last and (following is None or not following.after_stage):
                 self._tap(last[ended.name], ended.block.output)
+
+    @property
+    def ends(self) -> frozenset[fx.Node]:
+        """What stands for each block's output by now."""
+        return frozenset(self._current(site.block.output) for site in self._analysis.sites)
 
     def _stand(self, n: int, original: fx.Node) -> None:
         """Let node n gate a map."""

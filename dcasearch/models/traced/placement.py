@@ -1,9 +1,9 @@
 """Where attention stands in a traced network: on a block's residual branch, or at its output.
 
-On the branch it stands before what only scales or drops the branch (stochastic depth, dropout, layer scale), so that it
-gates the map that the convolutions made. Where a block has no addition, several of different origin, or is
-re-parametrised, it stands at the output. The library's own attention has a place of its own, which the architecture's
-takes over under `own_attention: replace`.
+On the branch it stands before what only drops the branch (stochastic depth, dropout) and after layer scale, so that it
+gates what would be added. Where a block has no addition, several of different origin, or is re-parametrised, it stands
+at the output. The library's own attention has a place of its own, which the architecture's takes over under
+`own_attention: replace`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import fx, nn
@@ -20,8 +21,9 @@ from dcasearch.models.traced.blocks import Block, Found, Sight
 from dcasearch.models.traced.residuals import Addition, convolutions, is_addition, is_spatial
 from dcasearch.models.traced.tracing import ROOT
 
-_SCALING_LAYERS = ("DropPath", "StochasticDepth", "Dropout", "LayerScale", "LayerScale2d", "Identity")
-_SCALING_FUNCTIONS = ("stochastic_depth", "drop_path")
+_DROPPING_LAYERS = ("DropPath", "StochasticDepth", "Dropout")
+_SCALING_LAYERS = ("LayerScale", "LayerScale2d")
+_DROPPING_FUNCTIONS = ("stochastic_depth", "drop_path")
 _PRODUCTS = {operator.mul, operator.imul, torch.mul}
 _PRODUCT_METHODS = ("mul", "mul_")
 _LONGEST_TAIL = 6
@@ -45,7 +47,9 @@ class Site:
         return self.block.path.removeprefix(f"{ROOT}.")
 
 
-def site_of(sight: Sight, found: Found, block: Block, replaced: Collection[str]) -> Site:
+def site_of(
+    sight: Sight, found: Found, block: Block, replaced: Collection[str], *, before_layer_scale: bool = False
+) -> Site:
     """Return a block's place of attention.
 
     Args:
@@ -53,8 +57,10 @@ def site_of(sight: Sight, found: Found, block: Block, replaced: Collection[str])
         found: the network's blocks.
         block: one of them.
         replaced: paths of the library's own attention that the architecture's stands in place of.
+        before_layer_scale: as traces of before have it (`Trace.gated`).
     """
-    value = _in_place_of(block, replaced) or _on_branch(sight, found, block) or block.output
+    on_branch = _on_branch(sight, found, block, before_layer_scale=before_layer_scale)
+    value = _in_place_of(block, replaced) or on_branch or block.output
     return Site(block=block, value=value, convolution=tuple(_convolution(sight, block)))
 
 
@@ -68,19 +74,22 @@ def _position(node: fx.Node) -> int:
     return list(node.graph.nodes).index(node)
 
 
-def _on_branch(sight: Sight, found: Found, block: Block) -> fx.Node | None:
-    """Return the branch before what only scales or drops it; None where attention stands at the output."""
+def _on_branch(sight: Sight, found: Found, block: Block, *, before_layer_scale: bool) -> fx.Node | None:
+    """Return the branch before what only drops it; None where attention stands at the output."""
     if found.rule == "re-parametrised" or not block.additions:
         return None
     addition = block.additions[-1]
     one_origin = len({id(other.fork) for other in block.additions}) == 1
     if not one_origin or not _ends(sight, block, addition):
         return None
-    value: fx.Node | None = addition.branch
-    last = value
-    while value is not None:
-        last, value = value, _unscaled(sight, value)
-    return last if last in block.nodes and sight.maps.is_map(last) else None
+    value = node = addition.branch
+    scaled = False
+    while (step := _step(sight, node)) is not None:
+        node, does = step
+        scaled = does == "scales" or (does == "nothing" and scaled)
+        if not scaled or before_layer_scale:
+            value = node
+    return value if value in block.nodes and sight.maps.is_map(value) else None
 
 
 def _ends(sight: Sight, block: Block, addition: Addition) -> bool:
@@ -96,17 +105,27 @@ def _ends(sight: Sight, block: Block, addition: Addition) -> bool:
     return any(is_addition(node) and addition.node in node.all_input_nodes for node in block.nodes)
 
 
-def _unscaled(sight: Sight, node: fx.Node) -> fx.Node | None:
-    """Return what a node scales or drops; None where it does something else."""
+def _step(sight: Sight, node: fx.Node) -> tuple[fx.Node, Literal["drops", "scales", "nothing"]] | None:
+    """Return what a node takes, and whether it drops or scales that or leaves it; None where it does something else.
+
+    A layer that drops nothing is an identity in the libraries. It is known by its name, so that a probability of 0 or
+    above makes no other place.
+    """
     if node.op == "call_module":
-        scales = type(sight.modules[str(node.target)]).__name__ in _SCALING_LAYERS
-        return node.all_input_nodes[0] if scales else None
-    if getattr(node.target, "__name__", "") in _SCALING_FUNCTIONS:
-        return node.all_input_nodes[0]
+        target = str(node.target)
+        layer = type(sight.modules[target]).__name__
+        named = target.rpartition(".")[2].startswith(("drop", "stochastic"))
+        if layer in _DROPPING_LAYERS or (layer == "Identity" and named):
+            return node.all_input_nodes[0], "drops"
+        if layer in _SCALING_LAYERS:
+            return node.all_input_nodes[0], "scales"
+        return (node.all_input_nodes[0], "nothing") if layer == "Identity" else None
+    if getattr(node.target, "__name__", "") in _DROPPING_FUNCTIONS:
+        return node.all_input_nodes[0], "drops"
     product = node.target in (_PRODUCT_METHODS if node.op == "call_method" else _PRODUCTS)
     maps = [value for value in node.all_input_nodes if sight.maps.shapes.get(value) == sight.maps.shapes.get(node)]
     if product and len(maps) == 1 and any(_is_parameter(value) for value in node.args):
-        return maps[0]
+        return maps[0], "scales"
     return None
 
 

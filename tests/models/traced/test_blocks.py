@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dcasearch.architecture import LibraryNetwork
+from dcasearch.architecture import Architecture, LibraryNetwork
 from dcasearch.errors import ArchitectureError
+from dcasearch.models import build_model
 from dcasearch.models.traced import analysis_of
 from dcasearch.models.traced.blocks import Found, Sight, find_blocks
 from dcasearch.models.traced.placement import site_of
@@ -21,6 +22,8 @@ from tests.models.traced.support import needs_timm
 
 EXPECTED: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "layouts.json").read_text())
 """By network. A change here changes ids."""
+BEFORE = Path(__file__).parent / "before"
+"""Architectures as they were stored before attention stood after layer scale, with their logits then."""
 QUICK = {"timm/convnext_femto", "timm/mambaout_femto", "timm/vgg11", "torchvision/mobilenet_v3_small"}
 
 
@@ -36,6 +39,24 @@ def test_blocks_stages_and_places_are_those_that_the_network_has(name: str) -> N
         "first": list(blocks[0]),
         "last": list(blocks[-1]),
     } == EXPECTED[name]
+
+
+@needs_timm
+def test_a_network_that_was_stored_before_keeps_its_places_and_its_stages() -> None:
+    """Traces of before have the attention before layer scale, and stages where the channels or the scale change."""
+    for was in (BEFORE / "convnext.json", BEFORE / "mobilenetv3.json"):
+        stored = json.loads(was.read_text())
+        architecture = Architecture.parse(stored["architecture"])
+        assert architecture.id == stored["id"]
+        written_anew = {**stored["architecture"], "backbone": {"name": architecture.backbone.name}}
+        assert Architecture.parse(written_anew).id != stored["id"]
+        model = build_model(architecture, 5, seed=1).eval()
+        with torch.no_grad():
+            for name, value in model.backbone.named_parameters():
+                if name.endswith("gamma"):  # a start of 1e-6 hides where the attention stands
+                    value.fill_(0.5)
+            logits = model(torch.linspace(-1, 1, 3 * 64 * 64).reshape(1, 3, 64, 64))
+        torch.testing.assert_close(logits, torch.tensor(stored["logits"]), rtol=1e-4, atol=1e-6)
 
 
 # Networks made for one question each
@@ -85,9 +106,78 @@ def test_a_block_is_what_adds_its_branch_to_its_input() -> None:
     assert (rule, blocks) == ("residual", [("blocks.0", True), ("blocks.1", True)])
 
 
-def test_attention_stands_before_dropout_and_layer_scale() -> None:
+def test_attention_stands_before_dropout_and_after_layer_scale() -> None:
     sight, found = looked_at(Network(Residual()))
-    assert site_of(sight, found, found.blocks[0], ()).value.target == "backbone.blocks.0.convolution"
+    site = site_of(sight, found, found.blocks[0], ())
+    assert [node.op for node in site.value.users] == ["call_module"]
+    assert {str(node.target) for node in site.value.users} == {"backbone.blocks.0.drop"}
+
+
+def test_as_traces_of_before_have_it_attention_stands_before_layer_scale() -> None:
+    sight, found = looked_at(Network(Residual()))
+    site = site_of(sight, found, found.blocks[0], (), before_layer_scale=True)
+    assert site.value.target == "backbone.blocks.0.convolution"
+
+
+class Scaled(nn.Module):
+    """A branch whose layers say in their order what happens to it."""
+
+    def __init__(self, **layers: nn.Module) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(8, 8, 3, padding=1)
+        self.names = tuple(layers)
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.convolution(x)
+        for name in self.names:
+            y = getattr(self, name)(y)
+        return x + y
+
+
+class LayerScale(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x
+
+
+@pytest.mark.parametrize(
+    ("layers", "gated"),
+    [
+        ({"ls": LayerScale(), "drop_path": nn.Identity()}, "ls"),
+        ({"ls": LayerScale(), "drop_path": nn.Dropout(0.1)}, "ls"),
+        ({"drop_path": nn.Identity(), "ls": LayerScale()}, "convolution"),
+        ({"drop_path": nn.Dropout(0.1), "ls": LayerScale()}, "convolution"),
+        ({"act": nn.Identity(), "ls": LayerScale()}, "ls"),
+        ({"act": nn.Identity()}, "convolution"),
+    ],
+    ids=lambda layers: "-".join(layers) if isinstance(layers, dict) else layers,
+)
+def test_a_probability_of_zero_or_above_makes_no_other_place(layers: dict[str, nn.Module], gated: str) -> None:
+    sight, found = looked_at(Network(Scaled(**layers)))
+    value = site_of(sight, found, found.blocks[0], ()).value
+    place = f"backbone.blocks.0.{gated}"
+    assert str(value.target) == place or value in sight.within[place]
+
+
+class Stages(Network):
+    """Groups of residual blocks that all have one map."""
+
+    def __init__(self, *blocks: int) -> None:
+        super().__init__(*(nn.Sequential(*(Residual() for _ in range(count))) for count in blocks))
+
+
+def stages_of(network: nn.Module) -> tuple[int, ...]:
+    _, found = looked_at(network)
+    return found.stages
+
+
+def test_a_stage_is_the_library_s_own_group() -> None:
+    assert stages_of(Stages(2, 1, 2)) == (0, 0, 1, 2, 2)
+
+
+def test_groups_of_one_block_each_say_nothing_of_stages() -> None:
+    assert stages_of(Stages(1, 1, 1)) == (0, 0, 0)
 
 
 class Inner(nn.Module):

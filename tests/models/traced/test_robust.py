@@ -34,6 +34,9 @@ LARGE = [
 ]
 
 
+QUICK_AND_REAL = [TINY, *(pytest.param({**TINY, "backbone": {"name": n}}, marks=pytest.mark.slow) for n in REAL)]
+
+
 def name_of(written: Any) -> str:
     return f"{written['backbone']['name']}-{written['attention']['name']}"
 
@@ -65,8 +68,9 @@ def test_compiles_to_one_graph(written: dict[str, Any]) -> None:
         torch.testing.assert_close(compiled(images()), model(images()))
 
 
-def test_bf16_channels_last_and_meta() -> None:
-    model = build_model(TINY, CLASSES).train()
+@pytest.mark.parametrize("written", QUICK_AND_REAL, ids=name_of)
+def test_bf16_channels_last_and_meta(written: dict[str, Any]) -> None:
+    model = build_model(written, CLASSES).train()
     with torch.autocast("cpu", torch.bfloat16):
         loss = model(images(4)).float().square().mean()
     loss.backward()
@@ -76,11 +80,12 @@ def test_bf16_channels_last_and_meta() -> None:
         last(images().contiguous(memory_format=torch.channels_last)), model.eval()(images()), rtol=1e-4, atol=1e-5
     )
     with torch.device("meta"):
-        assert build_model(TINY, CLASSES)(images().to("meta")).shape == (2, CLASSES)
+        assert build_model(written, CLASSES)(images().to("meta")).shape == (2, CLASSES)
 
 
-def test_gradient_checkpointing_of_the_whole_network_changes_nothing() -> None:
-    model, other = build_model(TINY, CLASSES).eval(), build_model(TINY, CLASSES).eval()
+@pytest.mark.parametrize("written", QUICK_AND_REAL, ids=name_of)
+def test_gradient_checkpointing_of_the_whole_network_changes_nothing(written: dict[str, Any]) -> None:
+    model, other = build_model(written, CLASSES).eval(), build_model(written, CLASSES).eval()
     model(images()).square().mean().backward()
     checkpoint(other, images(), use_reentrant=False).square().mean().backward()
     torch.testing.assert_close(gradients(other), gradients(model))
@@ -98,8 +103,9 @@ def test_distributed_data_parallel_finds_every_gradient(tmp_path: Path) -> None:
         dist.destroy_process_group()
 
 
-def test_synchronised_batch_norm_takes_the_place_of_the_library_s() -> None:
-    model = build_model(TINY, CLASSES).eval()
+@pytest.mark.parametrize("written", [row for row in QUICK_AND_REAL if "convnext" not in str(row)], ids=name_of)
+def test_synchronised_batch_norm_takes_the_place_of_the_library_s(written: dict[str, Any]) -> None:
+    model = build_model(written, CLASSES).eval()
     assert any(type(module).__name__ == "BatchNormAct2d" for module in model.modules())
     converted = synchronized(copy.deepcopy(model))
     assert any(isinstance(module, nn.SyncBatchNorm) for module in converted.modules())
@@ -115,8 +121,9 @@ def test_a_constant_message_is_measured_in_the_vanilla_parent() -> None:
     assert model.eval()(images()).isfinite().all()
 
 
-def test_a_warm_started_network_begins_as_its_vanilla_parent() -> None:
-    architecture = Architecture.parse(TINY)
+@pytest.mark.parametrize("written", QUICK_AND_REAL, ids=name_of)
+def test_a_warm_started_network_begins_as_its_vanilla_parent(written: dict[str, Any]) -> None:
+    architecture = Architecture.parse(written)
     started = build_model(started_as_vanilla(architecture), CLASSES).eval()
     parent = build_model(vanilla_of(architecture), CLASSES).eval()
     assert torch.equal(started(images()), parent(images()))
