@@ -15,3 +15,16 @@ def counted(number: int | Sized, one: str, many: str | None = None) -> str:
     """
     count = number if isinstance(number, int) else len(number)
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
+def share(number: int | Sized, total: int, things: str, does: tuple[str, str] = ("is", "are")) -> str:
+    """Return some of all with their verb: `1 of 27 images is`, `3 of 27 images are`.
+
+    Args:
+        number: how many, or what is counted.
+        total: how many there are in all.
+        things: the noun for several.
+        does: the verb for one and for any other number.
+    """
+    count = number if isinstance(number, int) else len(number)
+    return f"{count:,} of {total:,} {things} {does[0] if count == 1 else does[1]}"

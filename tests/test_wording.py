@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dcasearch.wording import counted
+from dcasearch.wording import counted, share
 
 
 @pytest.mark.parametrize(
@@ -15,3 +15,8 @@ def test_a_noun_agrees_with_its_number(number: int | list[str], said: str) -> No
 def test_a_verb_and_an_odd_plural_agree_too() -> None:
     assert counted(1, "name is", "names are") == "1 name is"
     assert counted(3, "class", "classes") == "3 classes"
+
+
+def test_the_verb_of_a_share_agrees_with_its_number() -> None:
+    assert share(1, 27, "images") == "1 of 27 images is"
+    assert share(["a", "b"], 1027, "images", ("fails", "fail")) == "2 of 1,027 images fail"

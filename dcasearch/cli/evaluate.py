@@ -11,6 +11,7 @@ from dcasearch.cli.arguments import Exported
 from dcasearch.cli.console import make_console
 from dcasearch.errors import UserError, nearest
 from dcasearch.metrics import METRICS
+from dcasearch.wording import counted
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -150,7 +151,7 @@ def _some(console: Console, worst: list[_Row], rows: list[_Row], by: str) -> lis
 def _print_unreadable(console: Console, seen: Examined) -> None:
     if not seen.unreadable:
         return
-    console.print(f"{len(seen.unreadable)} images are unreadable and left out:", style="yellow")
+    console.print(f"{counted(seen.unreadable, 'image is', 'images are')} unreadable and left out:", style="yellow")
     for name, why in list(seen.unreadable.items())[:_ALL]:
         console.print(f"  {name}: {why}", style="yellow")
     if len(seen.unreadable) > _ALL:

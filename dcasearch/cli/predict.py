@@ -11,6 +11,7 @@ from rich.progress import track
 
 from dcasearch.cli.arguments import Storage
 from dcasearch.cli.console import make_console
+from dcasearch.wording import share
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -105,7 +106,7 @@ def _print_unreadable(console: Console, predictions: list[Prediction], notes: tu
         console.print(f"note: {note}", style="yellow")
     broken = [prediction for prediction in predictions if prediction.unreadable is not None]
     if broken:
-        console.print(f"{len(broken)} of {len(predictions)} images are unreadable:", style="yellow")
+        console.print(f"{share(broken, len(predictions), 'images')} unreadable:", style="yellow")
         for prediction in broken[:_SHOWN]:
             console.print(f"  {prediction.path}: {prediction.unreadable}", style="yellow")
         if len(broken) > _SHOWN:

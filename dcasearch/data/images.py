@@ -14,6 +14,7 @@ from PIL import Image
 
 from dcasearch.data.reading import OLDEST, Reading
 from dcasearch.errors import DataError
+from dcasearch.wording import share
 
 logger = logging.getLogger(__name__)
 
@@ -188,6 +189,6 @@ class Corrupt:
             shown = [f"  {name}: {why}" for name, why in list(self.reasons.items())[:_SHOWN]]
             more = len(self.reasons) - len(shown)
             raise DataError(
-                f"{len(self.reasons)} of {self._images} images are unreadable, more than {self._limit} "
+                f"{share(self.reasons, self._images, 'images')} unreadable, more than {self._limit} "
                 f"({self._share:g} of them) allows:\n" + "\n".join(shown) + (f"\n  and {more} more" if more else "")
             )

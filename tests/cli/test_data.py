@@ -48,7 +48,7 @@ def test_unreadable_images_are_listed_and_too_many_are_exit_2(dcasearch: Command
     (root / "train" / "cat" / "07.jpg").write_bytes(b"")
     refused = prepare(dcasearch, root, tmp_path / "out")
     assert refused.code == 2
-    assert "1 of 90 images are unreadable, more than --max-corrupt (0.001 of them) allows" in refused.err
+    assert "1 of 90 images is unreadable, more than --max-corrupt (0.001 of them) allows" in refused.err
     allowed = prepare(dcasearch, root, tmp_path / "out", "--max-corrupt", 0.02)
     assert allowed.code == 0
     assert "left out, since they cannot be read:\n  train/cat/07.jpg: " in allowed.out

@@ -39,7 +39,7 @@ def test_a_folder_of_images_is_predicted_into_a_table_and_a_csv(
     said = " ".join(done.out.split())
     assert "0.jpg" in said
     assert "out/seen.csv: 4 images" in said
-    assert "1 of 4 images are unreadable:" in said
+    assert "1 of 4 images is unreadable:" in said
     assert "broken.png: cannot identify" in said
     rows = list(csv.DictReader((tmp_path / "out" / "seen.csv").read_text().splitlines()))
     assert len(rows) == 3 * 2 + 1

@@ -141,7 +141,7 @@ def test_small_sets_stop_as_soon_as_too_many_images_are_unreadable(tmp_path: Pat
     write_folder(tmp_path)
     (tmp_path / "train" / "cat" / "00.jpg").write_bytes(b"")
     data = Data(name="cifar10", root=str(tmp_path), validation_fraction=0.2)
-    with pytest.raises(DataError, match="1 of 27 images are unreadable"):
+    with pytest.raises(DataError, match="1 of 27 images is unreadable"):
         open_evaluation(data, "search", resolution=8, batch_size=4, artifacts=None, device=torch.device("cpu"))
 
 

@@ -177,7 +177,7 @@ def test_unreadable_images_are_named_as_they_lie_and_counted(kind: str, tmp_path
     original = KINDS[kind](tmp_path)
     broken = image_of(tmp_path, 4)
     broken.write_bytes(b"no image")
-    with pytest.raises(DataError, match="1 of 24 images are unreadable, more than --max-corrupt"):
+    with pytest.raises(DataError, match="1 of 24 images is unreadable, more than --max-corrupt"):
         make(original, tmp_path / "out")
     index, steps = make(original, tmp_path / "out", max_corrupt=0.05)
     assert kept(steps) == len(steps)

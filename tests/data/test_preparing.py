@@ -136,7 +136,7 @@ def test_a_shard_that_does_not_match_its_checksum_is_found_and_mended(root: Path
 
 def test_an_unreadable_image_is_listed_and_its_pixels_are_zero(root: Path, tmp_path: Path) -> None:
     (root / "train" / "cat" / "04.jpg").write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"1 of 27 images are unreadable, more than --max-corrupt(.|\n)*cat/04\.jpg"):
+    with pytest.raises(DataError, match=r"1 of 27 images is unreadable, more than --max-corrupt(.|\n)*cat/04\.jpg"):
         make(root, tmp_path / "out")
     index, steps = make(root, tmp_path / "out", max_corrupt=0.05)
     assert kept(steps) == 8  # all of it was looked at before the stop
@@ -240,7 +240,7 @@ prepare(Path(sys.argv[1]), Path(sys.argv[2]), size={SIZE}, workers=0, max_corrup
 def test_after_the_source_was_repaired_what_did_not_change_stays(root: Path, tmp_path: Path) -> None:
     bad = root / "train" / "eel" / "bad.jpg"
     bad.write_bytes(b"no image")
-    with pytest.raises(DataError, match="1 of 28 images are unreadable"):
+    with pytest.raises(DataError, match="1 of 28 images is unreadable"):
         make(root, tmp_path / "out")
     bad.unlink()
     index, steps = make(root, tmp_path / "out")

@@ -127,7 +127,7 @@ def test_the_size_of_a_batch_changes_no_number(of_folder: tuple[Path, Path]) -> 
 def test_more_unreadable_images_than_a_run_allows_are_an_error(of_folder: tuple[Path, Path]) -> None:
     spec, images = of_folder
     next((images / "test" / "cat").iterdir()).write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"1 of 6 images are unreadable, more than data\.max_corrupt"):
+    with pytest.raises(DataError, match=r"1 of 6 images is unreadable, more than data\.max_corrupt"):
         evaluate(spec, images, workers=0)
 
 

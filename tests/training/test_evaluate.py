@@ -312,5 +312,5 @@ def test_too_many_unreadable_images_stop_the_run(tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         (tmp_path / "data" / "train" / name / "03.jpg").write_bytes(b"")
     data = Data(name="imagefolder", root=str(tmp_path / "data"), validation_fraction=0.25, max_corrupt=0.01, workers=0)
-    with pytest.raises(DataError, match=r"images are unreadable(.|\n)*03\.jpg"):
+    with pytest.raises(DataError, match=r"images is unreadable(.|\n)*03\.jpg"):
         run(make_assignment(data=data, train_fraction=1.0, recipe={"batch_size": 6}), tmp_path)
