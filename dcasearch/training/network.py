@@ -1,9 +1,10 @@
 """The network of a training with every technique applied from outside, in one fixed order.
 
 Once, when it is made: build, initialise, parameters of the vanilla parent (warm start), overrides of the recipe
-(BatchNorm momentum, dropout), device, constant messages, synchronised BatchNorm, memory format, moving average,
-exchange of gradients between ranks (DDP), compile. In every step (`loop.py`): learning rate, mixing, micro-batches,
-autocast, exchange with the last of them, clipping, optimiser, moving average. The model knows of none of them.
+(BatchNorm momentum, dropout), frozen parts and kept statistics, device, constant messages, synchronised BatchNorm,
+memory format, moving average, exchange of gradients between ranks (DDP), compile. In every step (`loop.py`): learning
+rate, mixing, micro-batches, autocast, exchange with the last of them, clipping, optimiser, moving average. The model
+knows of none of them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dcasearch.config.recipe import Recipe
 from dcasearch.errors import UserError
 from dcasearch.models.layers import BatchNorm, synchronized
 from dcasearch.training.average import MovingAverage
+from dcasearch.training.parts import settle_parts
 from dcasearch.training.ranks import ALONE, Ranks
 from dcasearch.training.tasks import LearningTask
 
@@ -86,12 +88,13 @@ def make_network(
 
     Raises:
         UserError: the recipe asks for dropout and the backbone has no such layer, or for synchronised BatchNorm on
-            the CPU.
+            the CPU; or it freezes more stages than there are, or everything.
     """
     recipe = task.recipe
     if parent is not None:
         _start_from(network, parent)
     _override(network, recipe)
+    settle_parts(network, recipe)
     network.to(device)
     if prepare is not None:
         prepare(network)

@@ -16,7 +16,7 @@ from dcasearch.models import DCANet, build_model, cost
 from dcasearch.models.attention import Branch
 from dcasearch.models.attention.base import Gain
 from tests.kinds import enter
-from tests.models.samples import CLASSES, FUNCTIONS, KINDS, images, loss_of, ready, spec
+from tests.models.samples import CLASSES, FUNCTIONS, KINDS, images, loss_of, perturb, ready, spec
 from tests.models.test_cost import whole
 from tests.models.traced.support import needs_timm
 
@@ -28,7 +28,11 @@ WITH_GAINS = [kind for kind in KINDS if kind not in BY_THEMSELVES]
 
 
 def without_attention(model: DCANet, written: dict[str, Any]) -> DCANet:
-    """Return the same network without attention and connections, its backbone in the same state."""
+    """Return the same network without attention and connections, both backbones in one state, as after a training.
+
+    timm starts the last BatchNorm of a residual branch at weight 0, which would hide all attention there.
+    """
+    perturb(model.backbone)
     plain = build_model({"backbone": written["backbone"]}, model.classes)
     plain.backbone.load_state_dict(model.backbone.state_dict())
     return plain
@@ -92,6 +96,7 @@ def test_a_library_network_starts_as_the_one_without_attention(kind: str) -> Non
 def test_in_the_place_of_own_attention_a_network_starts_as_the_one_that_has_lost_it() -> None:
     replaced = {"backbone": {**TINY, "own_attention": "replace"}, "attention": {"name": "se"}, **IDENTITY}
     model = ready(replaced)
+    perturb(model.backbone)
     lost = build_model({"backbone": {**TINY, "own_attention": "remove"}}, CLASSES)
     assert list(lost.backbone.state_dict()) == list(model.backbone.state_dict())
     lost.backbone.load_state_dict(model.backbone.state_dict())
@@ -105,8 +110,8 @@ def test_under_autocast_a_network_starts_as_the_one_without_attention(kind: str)
     plain = without_attention(model, written).eval()
     with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
         found, expected = model(images()), plain(images())
-    if kind == "non_local":  # adds zeros in fp32, so that the shortcut is added in fp32 and rounds less
-        torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
+    if kind == "non_local":  # adds zeros in fp32, so the shortcut is added in fp32 and rounds less
+        torch.testing.assert_close(found, expected, rtol=0, atol=0.01 * expected.abs().max().item())
     else:
         assert torch.equal(found, expected)
 
