@@ -14,6 +14,8 @@ Sampling = Literal["uniform", "balanced"]
 Part = Literal["backbone", "attention", "head"]
 STEM = "stem"
 """What stands before the first stage."""
+KEEPS = "freeze, batchnorm: kept and a backbone rate of 0 keep what is there, and random parameters know nothing"
+"""Why such a recipe needs a start."""
 
 
 class Schedule(Frozen):
