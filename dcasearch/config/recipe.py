@@ -99,7 +99,8 @@ class Recipe(Frozen):
     """sgd only."""
     weight_decay: Number = 1e-4
     decay_exempt: tuple[Literal["bias", "norm", "depthwise", "connection"], ...] = Field(default=(), strict=False)
-    """Parameters without weight decay: biases, BatchNorm, depth-wise convolutions, α and mixing weights."""
+    """Parameters without weight decay: biases, BatchNorm, depth-wise convolutions; `connection`: α, mixing weights and
+    the s of attention that starts as the identity."""
     schedule: Schedule = Schedule()
     label_smoothing: Number = 0.0
     class_weights: Literal["none", "balanced"] = "none"
