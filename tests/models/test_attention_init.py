@@ -63,9 +63,17 @@ def test_a_network_starts_as_the_one_without_attention(kind: str, function: str)
     assert_equal_to_the_bit(model, without_attention(model, written), images())
 
 
-@pytest.mark.parametrize("message", ["own", "shuffled", "constant"])
-def test_a_control_starts_as_the_network_without_attention(message: str) -> None:
-    written = spec("cbam", message=message) | IDENTITY
+HOW: list[dict[str, Any]] = [
+    *({"message": message} for message in ("own", "shuffled", "constant")),
+    {"coupling": "coupled"},
+    {"alpha": {"shape": "channel"}},
+    {"spatial_matching": "conv", "channel_matching": {"fc2": {"norm": "bn"}}},
+]
+
+
+@pytest.mark.parametrize("how", HOW, ids=str)
+def test_however_it_is_connected_a_network_starts_as_the_one_without_attention(how: dict[str, Any]) -> None:
+    written = spec("cbam", **how) | IDENTITY
     model = ready(written)
     assert_equal_to_the_bit(model, without_attention(model, written), images())
 
@@ -88,6 +96,15 @@ def test_attention_in_blocks_and_after_stages_starts_as_the_network_without_atte
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_library_network_starts_as_the_one_without_attention(kind: str) -> None:
     written = spec(kind, TINY, topology="dense") | IDENTITY
+    model = ready(written)
+    assert_equal_to_the_bit(model, without_attention(model, written), images(pixels=64))
+
+
+@needs_timm
+@pytest.mark.filterwarnings("ignore:weighted. literal")
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_library_network_starts_as_the_one_without_attention_whatever_the_function(function: str) -> None:
+    written = spec("cbam", TINY, function=FUNCTIONS[function]) | IDENTITY
     model = ready(written)
     assert_equal_to_the_bit(model, without_attention(model, written), images(pixels=64))
 
