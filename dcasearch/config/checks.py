@@ -239,9 +239,10 @@ def _training(study: Study, fidelity: Fidelity, path: KeyPath) -> Iterator[tuple
 
 def _started(fidelity: Fidelity, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     """Yield where a recipe keeps something of a network that has learned nothing."""
-    if fidelity.recipe.needs_start and fidelity.initialize == Initialization():
+    scratch, parent = Initialization(), fidelity.parent
+    if fidelity.recipe.needs_start and fidelity.initialize == scratch:
         yield (*path, "recipe"), f"{KEEPS}; give the fidelity `initialize`, or leave them out"
-    if fidelity.parent is not None and fidelity.parent.recipe.needs_start:
+    if parent is not None and parent.recipe.needs_start and parent.initialize == scratch:
         yield (*path, "initialize"), f"{KEEPS}; the vanilla parents begin with them: write a `recipe` of theirs here"
 
 
