@@ -38,11 +38,11 @@ def settle_initialization(study: Study, space: Space, document: Document) -> tup
                 f"{', '.join(jumps)}: no α makes such a network its vanilla parent, so it would not start where the "
                 "others do; leave it out of the space, or write {name: vanilla, allow_jump: true}",
             )
-        if parents_of(space, fidelity.initialize.max_parents) is None and fidelity.recipe.needs_start:
-            document.report(("fidelities", n, "initialize"), _too_many(fidelity))
-        elif parents_of(space, fidelity.initialize.max_parents) is None:
+        if parents_of(space, fidelity.initialize.max_parents) is None:
             settled[n], note = _from_scratch(fidelity)
             notes.append(note)
+            if fidelity.recipe.needs_start and settled[n].initialize == Initialization():
+                document.report(("fidelities", n, "initialize"), f"{note}. But {KEEPS}; raise max_parents")
     return study.model_copy(update={"fidelities": tuple(settled)}), tuple(notes)
 
 
@@ -67,13 +67,6 @@ def _check_constants(n: int, fidelity: Fidelity, document: Document) -> None:
 
 def _words(function: ConnectionFunction) -> str:
     return f"{function.name} ({function.form})" if function.form == "literal" else function.name
-
-
-def _too_many(fidelity: Fidelity) -> str:
-    return (
-        f"the space has more than {fidelity.initialize.max_parents} vanilla parents (max_parents), so its networks "
-        f"would be trained from scratch: {KEEPS}; raise max_parents"
-    )
 
 
 def _from_scratch(fidelity: Fidelity) -> tuple[Fidelity, str]:
