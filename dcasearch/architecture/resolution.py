@@ -57,7 +57,7 @@ def resolve(
 
 
 def started_as_identity(network: Network) -> Network:
-    """Return the network whose attention starts as the identity: nodes whose kind is none yet get a gain.
+    """Return the network whose attention starts as the identity: nodes whose kind is not one by itself get a gain.
 
     Raises:
         ArchitectureError: the released code's way to draw parameters, or a kind that has no part to put a gain on.

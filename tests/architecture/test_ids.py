@@ -176,6 +176,14 @@ def test_attention_that_starts_as_the_identity_is_another_architecture() -> None
     assert "attention_init" not in usual.written_out()
 
 
+def test_ids_of_attention_that_starts_as_the_identity_stay() -> None:
+    dense = {"function": "learned", "topology": "dense", "channel_matching": "fc2"}
+    connected = {"backbone": {"name": "mobilenet_v2"}, "attention": CBAM, "connections": dense}
+    beside = {"backbone": {"name": "resnet18"}, "attention": {"name": "gc"}, "stage_attention": {"name": "bam"}}
+    assert Architecture.parse(connected | IDENTITY).id == "11c0308697791a15"
+    assert Architecture.parse(beside | IDENTITY).id == "e788fc4e3e328e27"
+
+
 @pytest.mark.parametrize("attention", [{"name": "gc"}, {"name": "non_local"}, {"name": "none"}], ids=str)
 def test_attention_that_is_the_identity_as_it_is_drawn_is_one_architecture(attention: dict[str, Any]) -> None:
     written = {"backbone": {"name": "resnet18"}, "attention": attention, "connections": {}}
