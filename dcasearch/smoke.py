@@ -17,6 +17,7 @@ from PIL import Image
 
 from dcasearch.artifacts import open_artifacts
 from dcasearch.config.data_set import Data
+from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Executor, Fidelity, Final, Promotion, Pruner, Stop, Study
 from dcasearch.errors import StudyFailed
 from dcasearch.metrics import TASKS
@@ -107,30 +108,34 @@ def shrunk(study: Study, folder: Path) -> Study:
 
 
 def _level(level: Fidelity, *, trials: int | None, promote: Promotion | None) -> Fidelity:
-    recipe = level.recipe.model_copy(
+    start = level.initialize
+    if start.name == "vanilla":  # a recipe of the parents' own stays: they begin with random parameters
+        recipe = None if start.recipe is None else _recipe(start.recipe)
+        start = start.model_copy(update={"epochs": 1, "recipe": recipe})
+    changes = {
+        "trials": trials,
+        "promote": promote,
+        "epochs": 1,
+        "train_fraction": 1.0,
+        "recipe": _recipe(level.recipe),
+        "pruner": Pruner(metric=level.pruner.metric),
+        "seeds": level.seeds[:1],
+        "initialize": start,
+    }
+    return level.model_copy(update=changes)
+
+
+def _recipe(recipe: Recipe) -> Recipe:
+    return recipe.model_copy(
         update={
             "batch_size": BATCH,
-            "lr": min(level.recipe.lr, _RATE),
+            "lr": min(recipe.lr, _RATE),
             "accumulate": 1,
             "compile": False,
             "cuda_graphs": False,
             "sync_batchnorm": False,
         }
     )
-    start = level.initialize
-    if start.name == "vanilla":
-        start = start.model_copy(update={"epochs": 1, "recipe": None})
-    changes = {
-        "trials": trials,
-        "promote": promote,
-        "epochs": 1,
-        "train_fraction": 1.0,
-        "recipe": recipe,
-        "pruner": Pruner(metric=level.pruner.metric),
-        "seeds": level.seeds[:1],
-        "initialize": start,
-    }
-    return level.model_copy(update=changes)
 
 
 def _data(study: Study, folder: Path) -> Data:

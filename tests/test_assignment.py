@@ -109,6 +109,9 @@ def test_the_defaults_of_a_recipe_are_settled() -> None:
         "gradient_checkpointing": False,
         "optimizer": "sgd",
         "classifier_init": "small",
+        "rates": {"backbone": 1.0, "attention": 1.0, "head": 1.0},
+        "freeze": [],
+        "batchnorm": "trained",
     }
     added_to_schedule: dict[str, Any] = {"warmup_steps": 0, "warmup_start": 0.0, "drops": []}
     defaults = Recipe().model_dump(mode="json")

@@ -35,6 +35,16 @@ def test_every_shipped_study_shrinks_and_keeps_its_stages_and_resolutions(file: 
     assert describe(small.data).train_images > 0
 
 
+def test_parents_of_a_fine_tuned_study_keep_a_recipe_of_their_own(tmp_path: Path) -> None:
+    """The study's own would keep statistics of random parameters."""
+    start = {"name": "vanilla", "epochs": 30, "recipe": {"lr": 0.1, "bn_momentum": 0.3}}
+    level = {"name": "proxy", "trials": 2, "resolution": 16, "epochs": 9, "recipe": {"batchnorm": "kept"}}
+    [small] = shrunk(make_study(space=SMALL, fidelities=[{**level, "initialize": start}]), tmp_path).fidelities
+    assert small.parent is not None
+    assert (small.parent.epochs, small.parent.recipe.bn_momentum, small.parent.recipe.batchnorm) == (1, 0.3, "trained")
+    assert (small.recipe.batchnorm, small.parent.recipe.batch_size) == ("kept", BATCH)
+
+
 @pytest.mark.slow
 def test_a_study_passes_every_stage_and_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))

@@ -14,6 +14,7 @@ from typing import Any
 from dcasearch.ablation.variants import Variant
 from dcasearch.analysis.paired import ENOUGH
 from dcasearch.config.data_set import Data
+from dcasearch.config.recipe import KEEPS
 from dcasearch.errors import UserError
 from dcasearch.export.spec import Spec
 from dcasearch.metrics import TASKS
@@ -76,6 +77,11 @@ def plan(spec: Spec, name: str, variants: Sequence[Variant], protocol: Protocol)
         raise UserError(
             "the spec does not say how and on which data its network was trained: an older dcasearch wrote it, or its "
             "weights were imported; train the network here, or export it again"
+        )
+    if training.recipe.needs_start:
+        raise UserError(
+            f"the network was fine-tuned, and an ablation trains from scratch: {KEEPS}; compare variants in a study "
+            "with `initialize`"
         )
     if len(variants) < 2:
         raise UserError("nothing of this network can be toggled: it has neither attention nor connections")

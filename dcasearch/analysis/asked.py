@@ -49,6 +49,8 @@ def _space(study: Study) -> str:
     parts = [f"attention {_choices(space.attention.name)}, {_grain(space.attention.grain)}"]
     if space.stage_attention is not None:
         parts.append(f"after stages {_choices(space.stage_attention.name)}")
+    if space.attention_init is not None:
+        parts.append(f"attention_init {_choices(space.attention_init)}")
     connections = space.connections
     if connections is None:
         parts.append("no connections")

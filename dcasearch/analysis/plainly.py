@@ -25,12 +25,14 @@ _JOINED: Mapping[str, str] = {
 
 
 def plainly(network: Network) -> str:
-    """Return a network in two or three sentences: the attention, then the connections of each dimension."""
+    """Return a network in a few sentences: the attention, the connections of each dimension, how attention starts."""
     said = aspects_of(network)
     after = "" if "attention after stages" not in said else f", and {said['attention after stages']}"
     connections = list(_connections(network, said))
     if not connections and (said["attention"] != "no attention" or after):
         connections = ["Its attention blocks are not connected."]
+    if network.attention_init == "identity":
+        connections.append("Its attention starts as the identity, with nothing changed by it.")
     return " ".join([f"{said['backbone']} with {said['attention']}{after}.", *connections])
 
 
@@ -44,6 +46,8 @@ def difference_plainly(network: Network, other: Network, name: str) -> str:
     same = "The attention is the same."
     if ours["attention"] != theirs:
         same = f"Its attention is {ours['attention']}, not {theirs}, so a lead is not the connections' alone."
+    elif network.attention_init != other.attention_init:
+        same = "Its attention starts in another way, so a lead is not the connections' alone."
     places = {dimension: ours[dimension].partition(" into ")[2] for dimension in network.dimensions}
     where = " and ".join(f"{dimension} attention into {place}" for dimension, place in places.items())
     return f"It connects {where}. {same}"

@@ -19,7 +19,7 @@ from typing import Literal
 from dcasearch.architecture.backbone import LibraryBackbone
 from dcasearch.architecture.kinds import KINDS, Dimension, Port, Value
 from dcasearch.architecture.layouts import BlockLayout, Stem
-from dcasearch.architecture.specification import MessageSource, ParameterInit
+from dcasearch.architecture.specification import AttentionInit, MessageSource, ParameterInit
 
 CANONICAL_FORM = 1
 """Version of the canonical form; a change of it changes every id."""
@@ -83,6 +83,8 @@ class Node:
     """Whether it stands after a stage; `kind` is then one that does."""
     form: str | None = None
     """Form of its message where that is not the kind's own (`Kind.forms`)."""
+    gain: bool = False
+    """Whether a learnable scalar s scales what its attention changes, each part's by its own (`attention_init`)."""
 
     @property
     def name(self) -> str:
@@ -137,12 +139,19 @@ class Network:
             content["stage_attention"] = after  # absent else, so that ids of before stay
         if self.init != "ours":
             content["init"] = self.init
+        if self.attention_init != "usual":  # whether there are scalars s; it decides for every node
+            content["attention_init"] = self.attention_init
         return json.dumps(content, sort_keys=True, separators=(",", ":"), default=_fields)
 
     @cached_property
     def id(self) -> str:
         """First 16 hexadecimal digits of the canonical form's SHA-256."""
         return hashlib.sha256(self.canonical.encode()).hexdigest()[:16]
+
+    @property
+    def attention_init(self) -> AttentionInit:
+        """How attention starts; `usual` where `identity` would add no scalar to any node."""
+        return "identity" if any(node.gain for node in self.nodes) else "usual"
 
     @property
     def blocks(self) -> tuple[Node, ...]:

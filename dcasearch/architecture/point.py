@@ -11,8 +11,15 @@ from pydantic import ValidationError
 
 from dcasearch.architecture.backbone import Backbone
 from dcasearch.architecture.network import Network
-from dcasearch.architecture.resolution import resolve
-from dcasearch.architecture.specification import Attention, Connections, Frozen, ParameterInit, StageAttention
+from dcasearch.architecture.resolution import resolve, started_as_identity
+from dcasearch.architecture.specification import (
+    Attention,
+    AttentionInit,
+    Connections,
+    Frozen,
+    ParameterInit,
+    StageAttention,
+)
 from dcasearch.architecture.words import sentence_of
 from dcasearch.errors import ArchitectureError
 
@@ -31,6 +38,8 @@ class Architecture(Frozen):
     """Beside `attention`: what stands after the stages, outside the residual."""
     init: ParameterInit = "ours"
     """How parameters start (docs/method.md): `authors` is the released code's way, with its mistakes."""
+    attention_init: AttentionInit = "usual"
+    """How attention starts (docs/method.md): under `identity` the network starts as the one without attention."""
 
     def model_post_init(self, context: Any) -> None:
         """Resolve at birth, so that an impossible architecture cannot exist."""
@@ -55,11 +64,12 @@ class Architecture(Frozen):
     def network(self) -> Network:
         """The resolved network."""
         network = resolve(self.backbone, self.attention, self.connections, self.stage_attention)
-        if self.init == "ours":
-            return network
-        if network.library is not None:
-            raise ArchitectureError(f"init: {self.init} is for the backbones that this package has prepared", ("init",))
-        return replace(network, init=self.init)
+        if self.init != "ours":
+            if network.library is not None:
+                message = f"init: {self.init} is for the backbones that this package has prepared"
+                raise ArchitectureError(message, ("init",))
+            network = replace(network, init=self.init)
+        return started_as_identity(network) if self.attention_init == "identity" else network
 
     @property
     def id(self) -> str:
@@ -83,6 +93,8 @@ class Architecture(Frozen):
         written = self.model_dump(mode="json", exclude_none=True)
         if self.init == "ours":
             del written["init"]
+        if self.attention_init == "usual":
+            del written["attention_init"]
         if self.connections is not None and self.connections.message == "sender":
             del written["connections"]["message"]
         if self.backbone.trace is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from dcasearch.architecture.backbone import Backbone
@@ -53,6 +54,23 @@ def resolve(
         alpha_init=1.0 if connections is None else connections.alpha.init,
         library=library,
     )
+
+
+def started_as_identity(network: Network) -> Network:
+    """Return the network whose attention starts as the identity: nodes whose kind is not one by itself get a gain.
+
+    Raises:
+        ArchitectureError: the released code's way to draw parameters, or a kind that has no part to put a gain on.
+    """
+    path = ("attention_init",)
+    if network.init != "ours":
+        message = f"identity is for init: ours; init: {network.init} is the released code's start, mistakes included"
+        raise ArchitectureError(message, path)
+    partless = [node.kind for node in network.nodes if not (node.ports or KINDS[node.kind].starts_as_identity)]
+    if partless:
+        raise ArchitectureError(f"{partless[0]} has no dimension, so nothing of it can start at s = 0", path)
+    nodes = (replace(node, gain=not KINDS[node.kind].starts_as_identity) for node in network.nodes)
+    return replace(network, nodes=tuple(nodes))
 
 
 # Connections

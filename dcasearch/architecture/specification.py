@@ -29,6 +29,8 @@ ClassifierInit: TypeAlias = Literal["small", "torchvision"]
 """How the classifier starts. Part of the recipe, not of an architecture's id."""
 ParameterInit: TypeAlias = Literal["ours", "authors"]
 """How parameters start: as docs/method.md says, or as the released code of the network's family draws them."""
+AttentionInit: TypeAlias = Literal["usual", "identity"]
+"""How attention starts: as its kind draws it, or so that it changes no map (docs/method.md)."""
 MessageSource: TypeAlias = Literal["sender", "own", "shuffled", "constant"]
 """Where a connection's message comes from: `sender` is the paper's, the others are controls (docs/method.md)."""
 

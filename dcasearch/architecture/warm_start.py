@@ -41,4 +41,5 @@ def _with(architecture: Architecture, connections: Connections | None) -> Archit
         connections=connections,
         stage_attention=architecture.stage_attention,
         init=architecture.init,
+        attention_init=architecture.attention_init,
     )

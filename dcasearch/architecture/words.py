@@ -28,6 +28,7 @@ _CONTROLS: Mapping[MessageSource, str] = {
 _TRIED = 1024
 """Integers up to here are tried as what a user may have written, where the id holds what was built of it."""
 _BACKBONE, _AFTER, _INIT = "backbone", "attention after stages", "init"
+_START = "attention_init"
 
 
 def sentence_of(network: Network, *, backbone: bool = True) -> str:
@@ -62,6 +63,8 @@ def _changes(network: Network, other: Network, *, contrasted: bool) -> Iterator[
     ours, theirs = aspects_of(network), aspects_of(other)
     yield from _changed(ours, theirs, [_BACKBONE, "attention"], named=False, contrasted=contrasted)
     yield from _changed(ours, theirs, [_AFTER, _INIT], named=False, contrasted=contrasted)
+    if _START in ours.keys() ^ theirs.keys():
+        yield ours.get(_START, "attention starts as usual")
     if other.edges and not network.edges:
         yield "not connected"
         return
@@ -109,12 +112,14 @@ def aspects_of(network: Network) -> dict[str, str]:
             said[f"{dimension} matching"] = matched
     if network.init != "ours":
         said[_INIT] = f"drawn as by the {network.init}"
+    if network.attention_init == "identity":
+        said[_START] = "attention starts as the identity"
     return said
 
 
 def _joined(said: Mapping[str, str]) -> Iterator[str]:
     """Yield the parts of a sentence: attention, then each dimension's connections, dimensions that agree as one."""
-    attention = [text for name, text in said.items() if name.startswith("attention")]
+    attention = [said[name] for name in ("attention", _AFTER) if name in said]
     yield ", ".join(attention)
     dimensions = [name for name in said if f"{name} function" in said]
     groups = grouped(dimensions, lambda name: (said[name], said[f"{name} function"], said.get(f"{name} matching", "")))
@@ -122,8 +127,7 @@ def _joined(said: Mapping[str, str]) -> Iterator[str]:
         yield ", ".join(filter(None, [f"{' and '.join(names)} {where}", function, matching]))
     if not dimensions and any(text != "no attention" for text in attention):
         yield "not connected"
-    if _INIT in said:
-        yield said[_INIT]
+    yield from (said[name] for name in (_INIT, _START) if name in said)
 
 
 # Attention

@@ -8,7 +8,8 @@ from typing import get_args
 
 from dcasearch.config.data_set import SHAPES_WITH_BOXES
 from dcasearch.config.document import KeyPath, Report
-from dcasearch.config.study import Fidelity, Final, Promotion, Race, Resources, ScoreName, Study
+from dcasearch.config.recipe import KEEPS
+from dcasearch.config.study import Fidelity, Final, Initialization, Promotion, Race, Resources, ScoreName, Study
 from dcasearch.errors import nearest
 from dcasearch.metrics import CLASSIFICATION, METRICS, SCORE, TASKS, TaskMetrics, is_cost
 
@@ -63,6 +64,9 @@ def _of_detection(study: Study) -> Iterator[tuple[KeyPath, str]]:
         for name, default in _NOT_OF_DETECTION.items():
             if fidelity.kind == "training" and getattr(fidelity.recipe, name) != default:
                 yield (*path, "recipe", name), "is for images with one label, not for task detection; leave it out"
+        for name, wanted in _OF_DETECTOR.items():
+            if fidelity.kind == "training" and name in fidelity.recipe.model_dump(exclude_defaults=True):
+                yield (*path, "recipe", name), f"is the detector's affair; write {wanted} under `detector`"
         if fidelity.kind == "training" and fidelity.recipe.augmentation.crop != "none":
             message = "images with boxes are not cropped; write augmentation: {crop: none}"
             yield (*path, "recipe", "augmentation", "crop"), message
@@ -82,6 +86,8 @@ _NOT_OF_DETECTION = {
     "dropout": None,
 }
 """Fields of a recipe that a detector makes no use of, with their defaults."""
+_OF_DETECTOR = {"freeze": "frozen_stages: 1", "batchnorm": "bn: eval"}
+"""Fields of a recipe for which a detector has its own, each with an example of that."""
 
 
 def _goals(study: Study) -> Iterator[tuple[KeyPath, str]]:
@@ -228,6 +234,16 @@ def _training(study: Study, fidelity: Fidelity, path: KeyPath) -> Iterator[tuple
             yield (*path, name), "belongs to `kind: zero_cost`"
     if fidelity.initialize.name == "exported" and not TASKS[study.task].finds_boxes:
         yield (*path, "initialize"), "exported gives a detector its network; it belongs to task: detection"
+    yield from _started(fidelity, path)
+
+
+def _started(fidelity: Fidelity, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """Yield where a recipe keeps something of a network that has learned nothing."""
+    scratch, parent = Initialization(), fidelity.parent
+    if fidelity.recipe.needs_start and fidelity.initialize == scratch:
+        yield (*path, "recipe"), f"{KEEPS}; give the fidelity `initialize`, or leave them out"
+    if parent is not None and parent.recipe.needs_start and parent.initialize == scratch:
+        yield (*path, "initialize"), f"{KEEPS}; the vanilla parents begin with them: write a `recipe` of theirs here"
 
 
 def _final(study: Study) -> Iterator[tuple[KeyPath, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
@@ -10,6 +11,11 @@ from dcasearch.architecture.specification import ClassifierInit, Frozen
 
 Number = Annotated[NonNegativeFloat, Field(strict=False)]
 Sampling = Literal["uniform", "balanced"]
+Part = Literal["backbone", "attention", "head"]
+STEM = "stem"
+"""What stands before the first stage."""
+KEEPS = "freeze, batchnorm: kept and a backbone rate of 0 keep what is there, and random parameters know nothing"
+"""Why such a recipe needs a start."""
 
 
 class Schedule(Frozen):
@@ -54,6 +60,28 @@ class Augmentation(Frozen):
     flip: bool = True
 
 
+class Rates(Frozen):
+    """What the learning rate is multiplied by in each part of a network. 0 freezes the part."""
+
+    backbone: Number = 1.0
+    """The backbone's layers but the classifier. At 0 its weights stay; its statistics are `batchnorm`'s affair."""
+    attention: Number = 1.0
+    """Attention and connections."""
+    head: Number = 1.0
+    """The classifier's last layer; of a detector everything that stands on the network."""
+
+    @property
+    def by_part(self) -> Mapping[Part, float]:
+        """The factors by part."""
+        return {"backbone": self.backbone, "attention": self.attention, "head": self.head}
+
+    @model_validator(mode="after")
+    def _learns(self) -> Self:
+        if not any(self.by_part.values()):
+            raise ValueError("all rates are 0, so nothing would learn")
+        return self
+
+
 class Recipe(Frozen):
     """Optimiser, schedule, regularisation and augmentation of one training."""
 
@@ -71,7 +99,8 @@ class Recipe(Frozen):
     """sgd only."""
     weight_decay: Number = 1e-4
     decay_exempt: tuple[Literal["bias", "norm", "depthwise", "connection"], ...] = Field(default=(), strict=False)
-    """Parameters without weight decay: biases, BatchNorm, depth-wise convolutions, α and mixing weights."""
+    """Parameters without weight decay: biases, BatchNorm, depth-wise convolutions; `connection`: α, mixing weights and
+    the s of attention that starts as the identity."""
     schedule: Schedule = Schedule()
     label_smoothing: Number = 0.0
     class_weights: Literal["none", "balanced"] = "none"
@@ -106,6 +135,19 @@ class Recipe(Frozen):
     sync_batchnorm: bool = False
     """BatchNorm's statistics over the whole batch of a training that several GPUs share, not over each one's part."""
     augmentation: Augmentation = Augmentation()
+    rates: Rates = Rates()
+    """Factors of the learning rate by part, e.g. {backbone: 0.1}."""
+    freeze: tuple[Literal["stem"] | PositiveInt, ...] = Field(default=(), strict=False)
+    """Stages that learn nothing, with their attention and receivers, from the stem on: [stem], or [stem, 1, 2]. They
+    stay in evaluation mode."""
+    batchnorm: Literal["trained", "kept"] = "trained"
+    """kept: the backbone's BatchNorms normalise by the statistics that they start with, in training too, and leave them
+    as they are; weights and biases learn. Attention's BatchNorms are new and always train."""
+
+    @property
+    def needs_start(self) -> bool:
+        """Whether it keeps something that random parameters do not have: trained layers, or statistics."""
+        return bool(self.freeze) or self.batchnorm == "kept" or self.rates.backbone == 0
 
     def in_channels_last(self, device: str) -> bool:
         """Tell whether images and weights are laid out so on a kind of device (`cpu`, `cuda`).
@@ -119,6 +161,13 @@ class Recipe(Frozen):
     def _decays(self) -> Self:
         if self.optimizer == "adamw" and self.momentum >= 1:
             raise ValueError(f"momentum {self.momentum:g} is β₁ of adamw, which must be below 1")
+        return self
+
+    @model_validator(mode="after")
+    def _freezes_from_the_stem_on(self) -> Self:
+        if self.freeze and self.freeze != (STEM, *range(1, len(self.freeze))):
+            written = ", ".join(map(str, self.freeze))
+            raise ValueError(f"freeze: [{written}] must be the stem and the stages after it, as in [stem, 1, 2]")
         return self
 
     @model_validator(mode="after")

@@ -59,8 +59,9 @@ def kind_of(node: Node) -> str:
     if node.kind == NO_ATTENTION:
         return "no attention"
     options = [f"{name} {plain(value)}" for name, value in node.options.items() if value is not None]
-    form = [] if node.form is None else [f"{node.form} message"]
-    return label_of(node.kind) + (f" ({', '.join(options + form)})" if options or form else "")
+    said = options + ([] if node.form is None else [f"{node.form} message"])
+    said += ["starts as the identity"] if node.gain else []
+    return label_of(node.kind) + (f" ({', '.join(said)})" if said else "")
 
 
 class Names:

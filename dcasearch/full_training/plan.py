@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from dcasearch.architecture import vanilla_of
 from dcasearch.config import load_architecture, load_recipe, load_yaml
 from dcasearch.config.data_set import NEWEST_READING, Data
-from dcasearch.config.recipe import Recipe
+from dcasearch.config.recipe import KEEPS, Recipe
 from dcasearch.config.study import Fidelity
 from dcasearch.data import DATASETS, Source, describe
 from dcasearch.errors import DataError, UserError, nearest
@@ -89,6 +89,8 @@ def plan(path: Path, wishes: Wishes) -> Plan:
         raise UserError(f"{path} began with exported weights, and `train` begins with random ones: train it in a study")
     architecture = spec.build() if spec else load_architecture(path)
     recipe, epochs, name = _recipe(spec, wishes)
+    if recipe is not None and recipe.needs_start:
+        raise UserError(f"recipe {name}: {KEEPS}. `train` begins with them; fine-tune in a study with `initialize`")
     resolution = wishes.resolution or (spec.resolution if spec else None)
     data_set = _data_name(spec, wishes)
     if recipe is None or epochs is None or resolution is None or data_set is None:

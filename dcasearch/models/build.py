@@ -9,10 +9,10 @@ name of the block with `_` for `.`, or `stage1` after the first stage. No name d
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, Self, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +66,7 @@ class DCANet(nn.Module):
         ends = {node.layout.stage: n for n, node in enumerate(network.nodes)}
         self._tap_after = dict(zip(ends.values(), self.taps, strict=True))
         self._sends = [sends_of(network, n) for n in range(len(network.nodes))]
+        self._held: tuple[str, ...] = ()
         self._last = {
             (e.dimension, self.names[e.source]): e.target for e in sorted(network.edges, key=lambda e: e.target)
         }
@@ -104,6 +105,22 @@ class DCANet(nn.Module):
         kept: dict[str, Tensor] = {}
         self._trunk(images, kept)
         return kept
+
+    def hold(self, modules: Iterable[str]) -> None:
+        """Keep modules in evaluation mode from now on, whatever `train` says: frozen layers, kept statistics.
+
+        Args:
+            modules: their paths, which copies have too, and networks whose BatchNorm was synchronised.
+        """
+        self._held = tuple(dict.fromkeys((*self._held, *modules)))
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all modules; those that are held stay in evaluation mode."""
+        super().train(mode)
+        for path in self._held:
+            self.get_submodule(path).eval()
+        return self
 
     def drop_head(self) -> None:
         """Let go of the parameters that only the logits need; `features` still works, `forward` does not any more."""

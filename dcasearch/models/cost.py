@@ -230,7 +230,7 @@ def _message_shape(port: Port, side: int, scale: int) -> tuple[int, ...]:
 def _shape(node: Node) -> Hashable:
     """Return what an attention block's cost depends on, beside the backbone and the resolution."""
     layout = replace(node.layout, name="", stage=0)
-    return layout, node.kind, tuple(sorted(node.options.items())), node.form
+    return layout, node.kind, tuple(sorted(node.options.items())), node.form, node.gain
 
 
 def _arrival_shape(arrival: Arrival) -> Hashable:

@@ -79,6 +79,14 @@ def _kind(name: str, kind: Kind) -> Iterator[str]:
         yield f"- `{option.name}` ({default}; {option.known}): {option.says}."
     yield f"- parameters: `{kind.params}`"
     yield f"- multiply-adds: `{kind.macs}`"
+    yield f"- `attention_init: identity`: {_start(kind)}"
+
+
+def _start(kind: Kind) -> str:
+    if kind.starts_as_identity:
+        return "it is the identity as it is drawn, and gets no parameter more"
+    gains = 1 if kind.joint else len(kind.dimensions)
+    return f"{gains} parameter{'s' * (gains > 1)} more, the scalar{'s' * (gains > 1)} s"
 
 
 def _state(state: State) -> str:

@@ -72,6 +72,8 @@ class ChoiceSpace(Space):
     connections: ConnectionChoices | None
     stage_attention: AttentionChoices | None = None
     """What stands after the stages, where the space says it apart from `attention`."""
+    attention_init: Axis | None = None
+    """How attention starts, where the space says it."""
 
     @property
     def parts(self) -> dict[str, AttentionChoices]:
@@ -94,7 +96,8 @@ class ChoiceSpace(Space):
         """Return every parameter that a sampler may be asked for, with its choices."""
         parts = self.parts.values()
         own = [option for part in parts for option in part.options]
-        axes: dict[str, Axis] = {axis.name: axis for axis in (*self.backbone, *own)}
+        starts = () if self.attention_init is None else (self.attention_init,)
+        axes: dict[str, Axis] = {axis.name: axis for axis in (*self.backbone, *own, *starts)}
         layouts = list(self.layouts())
         for part, layout in product(parts, layouts):
             axes |= {part.name.name + site: part.name for site in site_names(part.grain, layout)}
@@ -135,6 +138,7 @@ class ChoiceSpace(Space):
         layout = layout_of(backbone)
         attention, places = self._attention(ask, chosen, layout)
         spec: dict[str, Any] = {"backbone": backbone, **attention}
+        spec |= self._start([place.kind for place in places], ask, chosen)
         if self.connections is not None:
             after = self.has_attention_after_stages
             connections = connect(self.connections, places, layout, ask, chosen, after_stages=after)
@@ -160,6 +164,11 @@ class ChoiceSpace(Space):
         if self.stage_attention is not None:
             per_stage = kinds["stage_attention"] * (layout.stages if self.stage_attention.grain == "network" else 1)
         return spec, places_of(per_block, per_stage, layout)
+
+    def _start(self, kinds: Iterable[str], ask: Suggest, chosen: Chosen) -> dict[str, Any]:
+        """Return how attention starts, as a specification says it; asked where it makes a difference."""
+        axis = self.attention_init
+        return {} if axis is None or not Open.of(kinds).gains else {axis.name: axis.choose(ask, chosen)}
 
     def vanillas(self) -> Iterator[Architecture]:
         """Yield every point without its connections; one network may come more than once."""
@@ -200,6 +209,7 @@ class ChoiceSpace(Space):
             spec: dict[str, Any] = {"backbone": backbone}
             for (key, part), kind in zip(self.parts.items(), kinds, strict=True):
                 spec[key] = attention_spec("network", [kind], part.chosen_options([kind], first_of, chosen))
+            spec |= self._start(kinds, first_of, chosen)
             words = " + ".join(kind for kind in kinds if kind != NO_ATTENTION)
             yield Baseline(f"{prefix}vanilla {words}", Architecture.parse(spec))
             every = tuple(dict.fromkeys(dimension for kind in kinds for dimension in KINDS[kind].dimensions))
@@ -281,7 +291,7 @@ def _receivers(flags: list[bool], grain: Grain, layout: BackboneLayout) -> bool 
 
 @dataclass(frozen=True)
 class Open:
-    """What the kinds of a network leave open of how they connect: which questions are asked."""
+    """What the kinds of a network leave open of how they start and connect: which questions are asked."""
 
     features: frozenset[Dimension] = frozenset()
     """Dimensions whose messages may be channels, which are matched."""
@@ -289,6 +299,8 @@ class Open:
     """Dimensions whose messages may be maps, which are resized."""
     coupled: bool = True
     """Whether every kind may send its whole map."""
+    gains: bool = False
+    """Whether some kind is not the identity by itself, so that `attention_init` makes a difference."""
 
     def beside(self, kind: str) -> Open:
         """Return what is open where one more kind stands."""
@@ -297,6 +309,7 @@ class Open:
             self.features | {dimension for dimension, state in states.items() if state.features},
             self.axes | {dimension for dimension, state in states.items() if state.axes},
             self.coupled and (KINDS[kind].coupled or not states),
+            self.gains or not KINDS[kind].starts_as_identity,
         )
 
     @classmethod

@@ -199,13 +199,15 @@ def _pass(seen: _Seen, kind: str, new_site: bool) -> _Seen:
 
 
 def _after_attention(space: ChoiceSpace, tails: _Tails | None, seen: _Seen, chosen: Chosen) -> int:
-    """Return the number of leaves below: attention's options, who receives, and how."""
+    """Return the number of leaves below: attention's options, how it starts, who receives, and how."""
     asked = [option for part in space.parts.values() for option in part.options if option.name in seen.asked]
 
     def options(suggest: Suggest) -> Chosen:
         known = dict(chosen)
         for option in asked:
             option.choose(suggest, known)
+        if space.attention_init is not None and seen.left.gains:
+            space.attention_init.choose(suggest, known)
         return known
 
     if tails is None:

@@ -35,8 +35,6 @@ def _unfit(architecture: Architecture, settings: PyramidSettings) -> str | None:
         if network.library is not None:
             return f"needs maps of scale {missing[0]}, and {name} has {known}"
         return f"needs maps of scale {missing[0]}, and {name} with stem {stem} has {known}; write stem: imagenet"
-    if settings.frozen_stages is not None and network.library is not None:
-        return f"frozen_stages is for the backbones that this package has prepared, not for {name}"
     stages = len({node.layout.stage for node in network.nodes})
     if settings.frozen_stages is not None and settings.frozen_stages > stages:
         return f"frozen_stages {settings.frozen_stages}: {name} has {stages} stages"

@@ -28,6 +28,7 @@ from dcasearch.architecture.kinds import options_named
 from dcasearch.architecture.kinds.declaration import NO_ATTENTION
 from dcasearch.architecture.layouts import Stem
 from dcasearch.architecture.libraries import NAMES
+from dcasearch.architecture.specification import AttentionInit
 from dcasearch.architecture.topology import TOPOLOGIES
 
 GRAINS = ("network", "stage", "block")
@@ -35,6 +36,8 @@ STAGE_GRAINS = ("network", "stage")
 """Of attention after stages."""
 ARGUMENTS = "arguments"
 """Beside the axes of the backbone: what a library's constructor is given. It is no choice."""
+ATTENTION_INIT = "attention_init"
+"""An axis that belongs to no part: how attention starts, in blocks and after stages."""
 _LARGEST = 2**53
 """Beyond it JSON and SQL do not give an integer back as it was."""
 
@@ -138,6 +141,7 @@ def grammar() -> dict[str, Values]:
         **{f"attention.{name}": _values(name, options) for name, options in options_named().items()},
         "stage_attention.name": Values(kinds_after_stages(), "an attention block that stands after a stage"),
         **{f"stage_attention.{name}": _values(name, options) for name, options in stage_options().items()},
+        ATTENTION_INIT: Values(get_args(AttentionInit), "a start of attention"),
         "connections.topology": Values((*TOPOLOGIES, "custom"), "a topology"),
         "connections.function": Values(tuple(_FUNCTIONS), "a connection function", named=_FUNCTIONS),
         "connections.channel_matching": Values(tuple(_MATCHINGS), "a channel matching", named=_MATCHINGS),

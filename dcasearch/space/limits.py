@@ -28,7 +28,7 @@ def check_limits(space: ChoiceSpace, report: Report) -> None:
     """Report every combination of a space that names no network; unknown names are reported already."""
     known = [problem for key, part in space.parts.items() for problem in _options(key, part)]
     untraced = list(_libraries(space))
-    for path, message in [*_width(space), *untraced, *known, *_places(space)]:
+    for path, message in [*_width(space), *untraced, *known, *_places(space), *_starts(space)]:
         report(path, message)
     if untraced:
         return
@@ -136,6 +136,16 @@ def _places(space: ChoiceSpace) -> Iterator[tuple[KeyPath, str]]:
             yield option.path, f"{option.word} stands after a stage; attention.granularity must be network or stage"
         elif space.stage_attention is not None:
             yield option.path, f"{option.word} stands after a stage; write it under stage_attention"
+
+
+def _starts(space: ChoiceSpace) -> Iterator[tuple[KeyPath, str]]:
+    """Find kinds that have nothing to put a scalar s on, where attention may start as the identity."""
+    options = () if space.attention_init is None else space.attention_init.possible
+    for kind in known_kinds(*space.parts.values()):
+        if not (KINDS[kind].dimensions or KINDS[kind].starts_as_identity):
+            for option in options:
+                if option.value == "identity":
+                    yield option.path, f"{kind} has no dimension, so nothing of it can start at s = 0"
 
 
 def _dimensions(connections: ConnectionChoices, kinds: list[str]) -> Iterator[tuple[KeyPath, str]]:

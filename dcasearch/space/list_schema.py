@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from dcasearch.architecture import Architecture, Connections, dimensions
-from dcasearch.space.grammar import ARGUMENTS, Grammar, Values, grammar, keys
+from dcasearch.space.grammar import ARGUMENTS, ATTENTION_INIT, Grammar, Values, grammar, keys
 from dcasearch.space.list_reading import AGAINST, LABEL, LIST
 
 _TEXT = {"type": "string", "pattern": "^\\S(.*\\S)?$"}
@@ -25,6 +25,7 @@ def list_schema() -> dict[str, Any]:
         | {"required": ["name"]},
         "attention": _with(kind, lists),
         "stage_attention": {"anyOf": [_with(after, {"stages": {"type": "array", "items": after}}), {"type": "null"}]},
+        ATTENTION_INIT: {"anyOf": value_of(axes[ATTENTION_INIT], fixed=True)},
         "connections": {"anyOf": [_connections(axes), {"type": "null"}]},
     }
     row = {**object_of(properties), "required": [LABEL, "backbone"]}

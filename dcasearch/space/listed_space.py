@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from dcasearch.architecture import Architecture, ConnectionFunction, vanilla_of
+from dcasearch.architecture import Architecture, BackboneLayout, ConnectionFunction, vanilla_of
 from dcasearch.architecture.kinds.declaration import NO_ATTENTION
 from dcasearch.errors import UserError, nearest
 from dcasearch.evaluation import fingerprint
@@ -93,6 +93,10 @@ class ListedSpace(Space):
             return None
         base = vanilla_of(row.architecture) if row.role == "connected" else _plain_of(row.architecture)
         return next((other for other in self.rows if other.architecture.id == base.id), None)
+
+    def layouts(self) -> Iterator[BackboneLayout]:
+        """Yield the geometry of every row's backbone."""
+        return (row.architecture.backbone.layout for row in self.rows)
 
     def vanillas(self) -> Iterator[Architecture]:
         """Yield every row without its connections; one network may come more than once."""

@@ -13,6 +13,7 @@ from dcasearch.config.study import Study
 from dcasearch.errors import ConfigError, UserError, nearest
 from dcasearch.space.counting import size
 from dcasearch.space.detection import check_detector
+from dcasearch.space.freezing import check_freezing
 from dcasearch.space.parents import settle_initialization
 from dcasearch.space.reading import read_space
 from dcasearch.space.space import Space
@@ -65,6 +66,7 @@ def load_study(path: File, environ: Mapping[str, str] | None = None) -> LoadedSt
         _check_baselines(study, space, document)
         _check_grid(study, space, document)
         check_detector(study, space, document)
+        check_freezing(study, space, document)
         study, notes = settle_initialization(study, space, document)
     problems = [problem for d in documents for problem in d.problems]
     if problems or study is None or space is None:

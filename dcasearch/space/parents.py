@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dcasearch.architecture import Architecture, ConnectionFunction, alpha_of_vanilla
 from dcasearch.config import Document
+from dcasearch.config.recipe import KEEPS
 from dcasearch.config.study import Fidelity, Initialization, Study
 from dcasearch.space.space import Space
 
@@ -40,6 +41,8 @@ def settle_initialization(study: Study, space: Space, document: Document) -> tup
         if parents_of(space, fidelity.initialize.max_parents) is None:
             settled[n], note = _from_scratch(fidelity)
             notes.append(note)
+            if fidelity.recipe.needs_start and settled[n].initialize == Initialization():
+                document.report(("fidelities", n, "initialize"), f"{note}. But {KEEPS}; raise max_parents")
     return study.model_copy(update={"fidelities": tuple(settled)}), tuple(notes)
 
 

@@ -16,6 +16,7 @@ from dcasearch.space.axes import Axis, Option
 from dcasearch.space.choice_space import AttentionChoices, ChoiceSpace, ConnectionChoices
 from dcasearch.space.grammar import (
     ARGUMENTS,
+    ATTENTION_INIT,
     DEFAULTS,
     GRAINS,
     STAGE_GRAINS,
@@ -30,7 +31,7 @@ from dcasearch.space.list_reading import LIST, read_list
 from dcasearch.space.places import Grain
 from dcasearch.space.space import Space
 
-_TOP = ("backbone", "attention", "stage_attention", "connections")
+_TOP = ("backbone", "attention", "stage_attention", ATTENTION_INIT, "connections")
 _CONDITION = ("when", "choose", "else")
 
 
@@ -73,11 +74,13 @@ class _Reader:
         axes += [self._axis(f"backbone.{key}", backbone[key], ("backbone", key)) for key in beside]
         axes += self._arguments(backbone, axes[0])
         attention, after = self._attention(written)
+        start = ATTENTION_INIT
+        starts = self._axis(start, written[start], (start,)) if start in written else None
         connections = None
         if written.get("connections") not in (None, "none"):
             kinds = known_kinds(attention, after)
             connections = self._connections(self._part(written, ("connections",)), kinds)
-        space = ChoiceSpace(dict(written), tuple(axes), attention, connections, after)
+        space = ChoiceSpace(dict(written), tuple(axes), attention, connections, after, starts)
         check_limits(space, self._report)
         return space
 

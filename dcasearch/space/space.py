@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from dcasearch.architecture import Architecture, ConnectionFunction
+from dcasearch.architecture import Architecture, BackboneLayout, ConnectionFunction
 from dcasearch.space.axes import Option, Suggest, answers
 from dcasearch.trial import Value
 
@@ -46,6 +46,10 @@ class Space(ABC):
     @abstractmethod
     def sample(self, suggest: Suggest) -> Point:
         """Return the point that `suggest` answers its way to; it is asked for active choices only."""
+
+    @abstractmethod
+    def layouts(self) -> Iterator[BackboneLayout]:
+        """Yield the geometry of every backbone that a point may have; one may come more than once."""
 
     @abstractmethod
     def vanillas(self) -> Iterator[Architecture]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dcasearch.architecture import dimensions
-from dcasearch.space.grammar import GRAINS, STAGE_GRAINS, Grammar, Values, dimension_axis, grammar, keys
+from dcasearch.space.grammar import ATTENTION_INIT, GRAINS, STAGE_GRAINS, Grammar, Values, dimension_axis, grammar, keys
 from dcasearch.space.list_reading import LIST
 from dcasearch.space.list_schema import arguments_of, edges_of, list_schema, object_of, several_of, value_of
 
@@ -31,6 +31,7 @@ def _choices() -> dict[str, Any]:
         "backbone": _part(axes, "backbone", arguments_of()) | {"required": ["name"]},
         "attention": _part(axes, "attention", {"granularity": grain}),
         "stage_attention": _part(axes, "stage_attention", {"granularity": {"enum": list(STAGE_GRAINS)}}),
+        ATTENTION_INIT: _axis(axes[ATTENTION_INIT]),
         "connections": {"anyOf": [{"enum": ["none", None]}, _part(axes, "connections", parts)]},
     }
     return {**object_of(properties), "required": ["backbone"]}

@@ -15,6 +15,7 @@ from dcasearch.config.recipe import Recipe
 from dcasearch.evaluation import Epoch
 from dcasearch.metrics import METRICS
 from dcasearch.training.optimizer import make_optimizer
+from dcasearch.training.parts import settle_parts
 
 if TYPE_CHECKING:  # it calls this module
     from dcasearch.training.checkpoint import Checkpoint, MidEpoch
@@ -52,7 +53,8 @@ class Fit:
 
     @classmethod
     def of(cls, model: nn.Module, recipe: Recipe, *, epochs: int, steps: int) -> Fit:
-        """Return what the checkpoints of a network of this shape look like."""
+        """Return what the checkpoints of a network of this shape look like; the network is changed as its parts are."""
+        settle_parts(model, recipe)
         optimizer = make_optimizer(model, recipe)
         return cls(
             shapes={name: tensor.shape for name, tensor in model.state_dict().items()},

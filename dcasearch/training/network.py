@@ -1,10 +1,10 @@
 """The network of a training with every technique applied from outside, in one fixed order.
 
 Once, when it is made: build, initialise, parameters of the vanilla parent (warm start), overrides of the recipe
-(BatchNorm momentum, gradient checkpointing, dropout), device, constant messages, synchronised BatchNorm, memory format,
-moving average, exchange of gradients between ranks (DDP), compile. In every step (`loop.py`): learning rate, mixing,
-micro-batches, autocast, exchange with the last of them, clipping, optimiser, moving average. The model knows of
-gradient checkpointing alone, which is cut along its blocks.
+(BatchNorm momentum, gradient checkpointing, dropout), frozen parts and kept statistics, device, constant messages,
+synchronised BatchNorm, memory format, moving average, exchange of gradients between ranks (DDP), compile. In every
+step (`loop.py`): learning rate, mixing, micro-batches, autocast, exchange with the last of them, clipping, optimiser,
+moving average. The model knows of gradient checkpointing and of modules that are held in evaluation mode.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from dcasearch.errors import UserError
 from dcasearch.models.build import DCANet
 from dcasearch.models.layers import BatchNorm, synchronized
 from dcasearch.training.average import MovingAverage
+from dcasearch.training.parts import settle_parts
 from dcasearch.training.ranks import ALONE, Ranks
 from dcasearch.training.tasks import LearningTask
 
@@ -88,12 +89,13 @@ def make_network(
 
     Raises:
         UserError: the recipe asks for dropout and the backbone has no such layer, or for synchronised BatchNorm on
-            the CPU.
+            the CPU; or it freezes more stages than there are, or everything.
     """
     recipe = task.recipe
     if parent is not None:
         _start_from(network, parent)
     _override(network, recipe)
+    settle_parts(network, recipe)
     network.to(device)
     if prepare is not None:
         prepare(network)

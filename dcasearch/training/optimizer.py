@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-from dcasearch.config.recipe import Recipe
+from dcasearch.config.recipe import Rates, Recipe
+from dcasearch.models.attention.base import Gain
 from dcasearch.models.connections import Incoming
 from dcasearch.models.functions import Function
 from dcasearch.models.layers import BatchNorm, Convolution
+from dcasearch.training.parts import Parts, parts_of
 
+_FACTOR = "rate_factor"
+"""Key of a group under which the factor of its part stands; groups of a recipe without rates have none."""
 _SECOND_MOMENT = 0.999
 """AdamW's β₂, as its paper and PyTorch have it."""
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """Return the recipe's optimiser over the parameters that learn, with and without weight decay.
+
+    Where the recipe has rates, each part of the network has groups of its own, which know their factor.
 
     AdamW is Loshchilov and Hutter's (2019, https://arxiv.org/abs/1711.05101). The learning rate is set per step. On a
     GPU a step is one fused kernel; the CPU keeps PyTorch's own choice.
@@ -28,6 +34,8 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     known = {id(parameter) for parameter in exempt}
     decayed = [parameter for parameter in learning if id(parameter) not in known]
     groups: list[dict[str, Any]] = [{"params": decayed}, {"params": exempt, "weight_decay": 0.0}]
+    if recipe.rates != Rates():
+        groups = list(_by_part(groups, parts_of(model), recipe.rates))
     groups = [group for group in groups if group["params"]]
     fused = True if learning[0].is_cuda else None
     if recipe.optimizer == "adamw":
@@ -43,6 +51,14 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     )
 
 
+def _by_part(groups: Iterable[Mapping[str, Any]], parts: Parts, rates: Rates) -> Iterator[dict[str, Any]]:
+    """Yield each group's parameters of each part, with the part's factor."""
+    for part, factor in rates.by_part.items():
+        here = {id(parameter) for parameter in parts[part]}
+        for group in groups:
+            yield {**group, "params": [p for p in group["params"] if id(p) in here], _FACTOR: factor}
+
+
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Take over an optimiser's state; how its steps are computed stays as fits this device, not the state's."""
     before = [group["fused"] for group in optimizer.param_groups]
@@ -55,7 +71,8 @@ def _exempt(module: nn.Module, rules: Collection[str]) -> list[nn.Parameter]:
     """Return a module's own parameters that one of the rules exempts.
 
     `norm` is BatchNorm alone and `depthwise` any grouped convolution, as in the released code (which decays
-    LayerNorm); `connection` is α and the weights of the learned function, not the matching layers.
+    LayerNorm); `connection` is α, the weights of the learned function and the s of attention that starts as the
+    identity, not the matching layers.
     """
     return [
         parameter
@@ -63,11 +80,11 @@ def _exempt(module: nn.Module, rules: Collection[str]) -> list[nn.Parameter]:
         if ("bias" in rules and name == "bias")
         or ("norm" in rules and isinstance(module, BatchNorm))
         or ("depthwise" in rules and isinstance(module, Convolution) and module.groups > 1)
-        or ("connection" in rules and isinstance(module, Incoming | Function))
+        or ("connection" in rules and isinstance(module, Incoming | Function | Gain))
     ]
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of every group."""
+    """Set the learning rate of every group: the rate, times the group's factor where it has one."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get(_FACTOR, 1.0)

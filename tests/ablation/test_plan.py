@@ -61,6 +61,9 @@ def test_the_study_is_named_after_the_spec_s_file(stem: str, name: str) -> None:
 def test_what_cannot_be_planned_says_why() -> None:
     with pytest.raises(UserError, match="does not say how and on which data"):
         made(make_spec(training=None))
+    tuned = {**make_spec().model_dump(mode="json")["training"], "recipe": {"batchnorm": "kept"}}
+    with pytest.raises(UserError, match="the network was fine-tuned, and an ablation trains from scratch"):
+        made(make_spec(training=tuned))
     with pytest.raises(UserError, match="give at least 3"):
         made(seeds=2)
     spec = make_spec(architecture={"backbone": {"name": "mobilenet_v2", "width": 0.1, "stem": "small"}})

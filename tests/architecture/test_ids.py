@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from dcasearch.architecture import KINDS, Architecture, vanilla_of
+from dcasearch.errors import ArchitectureError
 from tests.architecture.support import SE, make
 
+USUAL, IDENTITY = {"attention_init": "usual"}, {"attention_init": "identity"}
 NOBODY = {"dimensions": {"channel": False}}
 CBAM = {"name": "cbam"}
 THREES = {"dimensions": {"channel": {"stages": [True, True, True, True, False, True]}}}
@@ -162,6 +164,36 @@ def test_the_authors_way_to_start_is_another_architecture_and_ours_is_not() -> N
     assert Architecture.parse(authors.to_dict()) == authors
     assert Architecture.parse(authors.written_out()) == authors
     assert "init" not in ours.written_out()
+
+
+def test_attention_that_starts_as_the_identity_is_another_architecture() -> None:
+    """It has a learnable scalar more; where that starts and what becomes of it is in no id."""
+    written = {"backbone": {"name": "resnet18"}, "attention": SE}
+    plain, usual, identity = (Architecture.parse(written | more) for more in ({}, USUAL, IDENTITY))
+    assert plain.id == usual.id != identity.id == "72d114ebb8ccef03"
+    assert Architecture.parse(identity.to_dict()) == identity
+    assert Architecture.parse(identity.written_out()) == identity
+    assert "attention_init" not in usual.written_out()
+
+
+def test_ids_of_attention_that_starts_as_the_identity_stay() -> None:
+    dense = {"function": "learned", "topology": "dense", "channel_matching": "fc2"}
+    connected = {"backbone": {"name": "mobilenet_v2"}, "attention": CBAM, "connections": dense}
+    beside = {"backbone": {"name": "resnet18"}, "attention": {"name": "gc"}, "stage_attention": {"name": "bam"}}
+    assert Architecture.parse(connected | IDENTITY).id == "11c0308697791a15"
+    assert Architecture.parse(beside | IDENTITY).id == "e788fc4e3e328e27"
+
+
+@pytest.mark.parametrize("attention", [{"name": "gc"}, {"name": "non_local"}, {"name": "none"}], ids=str)
+def test_attention_that_is_the_identity_as_it_is_drawn_is_one_architecture(attention: dict[str, Any]) -> None:
+    written = {"backbone": {"name": "resnet18"}, "attention": attention, "connections": {}}
+    assert Architecture.parse(written | IDENTITY).id == Architecture.parse(written).id
+
+
+def test_the_released_codes_start_is_no_identity() -> None:
+    written = {"backbone": {"name": "resnet18"}, "attention": SE, "init": "authors"}
+    with pytest.raises(ArchitectureError, match="identity is for init: ours"):
+        Architecture.parse(written | IDENTITY)
 
 
 def test_a_list_of_edges_is_read_from_yaml_and_from_json_alike() -> None:

@@ -24,6 +24,14 @@ def test_the_vanilla_network_has_the_same_backbone_and_attention_and_no_edge() -
     assert vanilla_of(vanilla) is vanilla
 
 
+@pytest.mark.parametrize("start", ["usual", "identity"])
+def test_the_vanilla_network_and_the_warm_start_keep_how_attention_starts(start: str) -> None:
+    architecture = Architecture.parse({**connected("direct").to_dict(), "attention_init": start})
+    vanilla, started = vanilla_of(architecture), started_as_vanilla(architecture)
+    assert (vanilla.network.attention_init, started.network.attention_init) == (start, start)
+    assert started.id == architecture.id
+
+
 @pytest.mark.parametrize(("function", "alpha"), [("direct", 0.0), ("weighted", 0.01)])
 def test_a_warm_start_sets_alpha_alone_and_keeps_the_id(function: str, alpha: float) -> None:
     architecture = connected(function, shape="channel", init=0.7)

@@ -74,6 +74,14 @@ SENTENCES: dict[str, tuple[Network, str]] = {
         network(connections={"message": "own"}),
         "resnet18: SE r=16 in all stages; channel chain into all stages, direct (control: its own G), fc",
     ),
+    "a start as the identity": (
+        network(attention_init="identity", connections={}),
+        "resnet18: SE r=16 in all stages; channel chain into all stages, direct, fc; attention starts as the identity",
+    ),
+    "the identity as it is drawn": (
+        network({**RESNET, "attention": {"name": "gc"}}, attention_init="identity"),
+        "resnet18: GC r=16 in all stages; not connected",
+    ),
     "after stages": (
         network(RESNET, stage_attention={"name": "bam"}, attention={"name": "se"}),
         "resnet18: SE r=16 in all stages, BAM r=16 after stages 1–3; not connected",
@@ -114,6 +122,8 @@ BOTH = (
         ("after stages", "vanilla", "BAM r=16 after stages 1–3"),
         ("vanilla", "after stages", "no BAM r=16 after stages 1–3"),
         ("vanilla", "chain", "not connected"),
+        ("a start as the identity", "chain", "attention starts as the identity"),
+        ("chain", "a start as the identity", "attention starts as usual"),
         ("two layers", "chain", "channel function learned, not direct; channel matching fc2 r=4, not fc"),
         ("plain", "vanilla", "no attention, not SE r=16 in all stages"),
     ],

@@ -35,7 +35,25 @@ def detecting(recipe: dict[str, Any] | None = None, **changes: Any) -> dict[str,
 
 DIVIDED: dict[str, Any] = {"name": "imagefolder", "root": "photos", "split": {"validation": 0.2, "test": 0.2}}
 """Images in one folder, without parts of their own."""
+KEPT: dict[str, Any] = {**FIRST, "recipe": {"batchnorm": "kept"}}
+EXPORTED: dict[str, Any] = {**FIRST, "initialize": {"name": "exported", "specs": ["a.yaml"]}}
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "kept statistics of random parameters": (
+        {"fidelities": [KEPT]},
+        "fidelities.0.recipe: freeze, batchnorm: kept and a backbone rate of 0 keep what is there",
+    ),
+    "frozen stages of vanilla parents from scratch": (
+        {"fidelities": [{**FIRST, "recipe": {"freeze": ["stem"]}, "initialize": "vanilla"}]},
+        "fidelities.0.initialize: freeze, batchnorm: kept and a backbone rate of 0 keep what is there",
+    ),
+    "frozen stages of a detector's recipe": (
+        detecting(fidelities=[{**EXPORTED, "recipe": {**NO_CROP, "freeze": ["stem", 1]}}]),
+        "fidelities.0.recipe.freeze: is the detector's affair; write frozen_stages: 1 under `detector`",
+    ),
+    "kept statistics of a detector's recipe": (
+        detecting(fidelities=[{**EXPORTED, "recipe": {**NO_CROP, "batchnorm": "kept"}}]),
+        "fidelities.0.recipe.batchnorm: is the detector's affair; write bn: eval under `detector`",
+    ),
     "detection without a detector": (
         detecting(detector=None),
         "task: detection needs a `detector`, e.g. detector: {name: retinanet}",
@@ -374,3 +392,14 @@ def test_a_detectors_name_alone_is_the_detector_as_torchvision_has_it() -> None:
 def test_statistics_over_the_gpus_of_a_cluster_are_fine() -> None:
     executor = {"name": "ray", "resources": {"proxy": {"cpu": 4, "gpu": 2}}}
     assert good(**detecting(detector={"name": "retinanet", "bn": "sync"}, executor=executor)).detector is not None
+
+
+def test_a_fine_tuned_fidelity_whose_vanilla_parents_have_a_recipe_of_their_own_is_sound() -> None:
+    start = {"name": "vanilla", "recipe": "small"}
+    study = good(fidelities=[{**KEPT, "recipe": "finetune", "initialize": start}])
+    assert study.fidelities[0].recipe.needs_start
+
+
+def test_rates_are_for_detectors_too() -> None:
+    study = good(**detecting({"rates": {"backbone": 0.1}}))
+    assert study.fidelities[0].recipe.rates.backbone == 0.1

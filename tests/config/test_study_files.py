@@ -14,7 +14,8 @@ from tests.config.support import FIRST, LATER, good, mistakes, places, write
 
 
 def recipe(written: object) -> Recipe:
-    return good(fidelities=[{**FIRST, "recipe": written}]).fidelities[0].recipe
+    start = {"name": "vanilla", "recipe": "small"}  # which one of the shipped recipes needs
+    return good(fidelities=[{**FIRST, "recipe": written, "initialize": start}]).fidelities[0].recipe
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from dcasearch.architecture import BACKBONES, KINDS
+from dcasearch.architecture import BACKBONES, KINDS, Architecture
 from dcasearch.architecture.layouts.layout import BackboneFamily, BackboneLayout, BlockLayout
 from dcasearch.architecture.words import sentence_of
 from dcasearch.config import load_architecture
@@ -142,6 +142,13 @@ def test_under_the_pointer_are_blocks_functions_and_matching() -> None:
         "channel: block 2 to block 3; function softmax; sizes matched by fc",
         "channel: block 3 to block 4; function softmax; equal sizes, no matching",
     } <= set(titles(svg, "channel edge"))
+
+
+def test_a_start_as_the_identity_is_said_under_the_pointer_and_beside_the_title() -> None:
+    written = {"backbone": {"name": "resnet18"}, "attention": {"name": "se"}, "attention_init": "identity"}
+    svg = draw(Architecture.parse(written).network)
+    assert "SE (hidden 8, starts as the identity)" in titles(svg, "node")[2]
+    assert "attention starts as the identity" in svg
 
 
 def test_lines_are_as_thick_as_their_coefficients_are_large() -> None:

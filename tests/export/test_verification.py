@@ -15,7 +15,10 @@ from dcasearch.errors import UserError
 from dcasearch.evaluation import Cost
 from dcasearch.export import Candidate, Check, verify
 from dcasearch.export.verification import check_here
-from tests.export.conftest import ARCHITECTURE, DATA, Exporter, Trained
+from dcasearch.models import build_model, cost
+from dcasearch.training import evaluate_weights
+from dcasearch.training.weights import save_weights
+from tests.export.conftest import ARCHITECTURE, DATA, RESOLUTION, Exporter, Trained
 from tests.export.test_spec import rewrite
 from tests.support import with_top1
 
@@ -45,6 +48,31 @@ def test_an_exported_model_verifies_in_a_new_process(spec_file: Path, monkeypatc
         ACCURACY,
     ]
     assert all(check.ok for check in checks)
+
+
+def test_a_network_that_started_as_the_identity_verifies_with_what_its_scalars_have_become(
+    exported: Exporter, trained: Trained, spec_file: Path, tmp_path: Path
+) -> None:
+    identity = Architecture.parse({**ARCHITECTURE.to_dict(), "attention_init": "identity"})
+    model = build_model(identity, 10)
+    for name, parameter in model.named_parameters():
+        if name.endswith("gain.s"):
+            torch.nn.init.constant_(parameter, 0.7)
+    weights = tmp_path / "weights" / "x.safetensors"
+    digest = save_weights(model, weights)
+    metrics = evaluate_weights(identity, weights, DATA, "search", resolution=RESOLUTION)
+    history = (dataclasses.replace(trained.evaluation.history[0], values=metrics),)
+    key = dataclasses.replace(trained.evaluation.key, architecture_id=identity.id)
+    evaluation = dataclasses.replace(trained.evaluation, key=key, history=history, weights_sha256=digest)
+    spec = exported(
+        architecture=identity,
+        cost=cost(identity, RESOLUTION, 10),
+        evaluation=evaluation,
+        artifacts=tmp_path,
+        winner=[Candidate("winner", "proxy", evaluation)],
+    )
+    assert spec.architecture["attention_init"] == "identity"
+    assert all(check.ok for check in check_here(spec_file))
 
 
 @pytest.mark.slow

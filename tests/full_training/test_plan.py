@@ -47,6 +47,11 @@ def test_everything_that_is_not_said_is_named_at_once(tmp_path: Path) -> None:
         planned(tmp_path)
 
 
+def test_a_recipe_that_fine_tunes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"recipe finetune: freeze, .* fine-tune in a study with `initialize`"):
+        planned(tmp_path, recipe="finetune")
+
+
 def test_where_nothing_is_said_the_spec_says_it(undisturbed: tuple[Trained, Path]) -> None:
     trained, out = undisturbed
     again = plan(out / "model.yaml", Wishes())

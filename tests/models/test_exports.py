@@ -125,6 +125,17 @@ def test_every_tool_gives_the_logits_of_the_network(row: dict[str, Any]) -> None
         assert row["mode"] == "train" or (found - wanted).abs().max() <= share * wanted.abs().max()
 
 
+@pytest.mark.parametrize(
+    "tool", [tool if tool != "compile" else pytest.param(tool, marks=pytest.mark.slow) for tool in EXACT]
+)
+def test_every_tool_gives_the_logits_of_a_network_that_started_as_the_identity(tool: str) -> None:
+    """CBAM's parts have an s each, BAM's have one together."""
+    written = spec("cbam", topology="chain") | {"attention_init": "identity", "stage_attention": KINDS["bam"]}
+    model, batch = ready(written).eval(), images(2)
+    perturb(model)
+    torch.testing.assert_close(EXACT[tool](model, batch), copy.deepcopy(model)(batch), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["se", "cbam"])
 def test_gradient_checkpointing_gives_the_same_gradients(kind: str) -> None:
     row = {"kind": kind, "function": "learned", "topology": "dense", "mode": "train"}

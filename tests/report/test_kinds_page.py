@@ -86,6 +86,17 @@ def test_the_cost_formulas_are_what_is_counted(form: str, backbone: dict[str, ob
     assert (params, macs) == (with_it.params - plain.params, with_it.macs - plain.macs)
 
 
+@pytest.mark.parametrize("name", [name for name in KINDS if KINDS[name].dimensions])
+def test_the_page_says_how_many_scalars_a_start_as_the_identity_adds(name: str) -> None:
+    written = {"backbone": BACKBONES[0], "attention": {"name": name}}
+    usual, identity = (Architecture.parse(written | more) for more in ({}, {"attention_init": "identity"}))
+    nodes = sum(node.kind == name for node in usual.network.nodes)
+    added = cost(identity, PIXELS, 10).params - cost(usual, PIXELS, 10).params
+    section = page().split(f"### `{name}`")[1].split("\n### ")[0]
+    said = re.search(r"`attention_init: identity`: (\d)", section)
+    assert added == nodes * (int(said[1]) if said else 0)
+
+
 def test_the_page_is_written_with_its_drawings(tmp_path: Path) -> None:
     paths = write_page(tmp_path)
     assert paths[0].name == "attention.md"

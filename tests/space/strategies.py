@@ -105,6 +105,8 @@ def spaces(draw: st.DrawFn) -> dict[str, Any]:
     if all(DECLARED[kind].in_blocks for kind in kinds) and draw(st.booleans()):
         space["stage_attention"] = draw(stage_attentions())
         kinds = [*kinds, *space["stage_attention"]["name"]]
+    if draw(st.booleans()):
+        space["attention_init"] = draw(some(["usual", "identity"], 2))
     if dimensions_of(kinds) and draw(st.integers(0, 3)):
         space["connections"] = draw(connections(kinds))
     return space

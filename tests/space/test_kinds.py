@@ -137,6 +137,15 @@ def test_a_space_with_kinds_after_stages_has_as_many_points_as_it_says(
     assert any(block.kind == "after" for point in points for block in point.architecture.network.nodes)
 
 
+def test_a_start_as_the_identity_of_a_kind_without_dimensions_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    enter(monkeypatch, "alone")
+    written = {"backbone": {"name": "resnet18"}, "attention": {"name": ["se", "alone"]}}
+    assert mistakes({**written, "attention_init": ["usual", "identity"]}) == [
+        (("attention_init", 1), "alone has no dimension, so nothing of it can start at s = 0")
+    ]
+    assert not mistakes({**written, "attention_init": "usual"})
+
+
 def test_connections_of_kinds_without_dimensions_are_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
     enter(monkeypatch, "alone")
     [(at, said)] = mistakes(of({}, name=["none", "alone"]))

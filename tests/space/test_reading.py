@@ -46,6 +46,11 @@ CASES: dict[str, tuple[dict[str, Any], KeyPath, str]] = {
         "'sse' is not an attention block; did you mean",
     ),
     "attention's key": (attentive(**SE, ratio=4), ("attention", "ratio"), "'ratio' is not a key of attention;"),
+    "start of attention": (
+        {"backbone": RESNET, "attention": SE, "attention_init": ["usual", "identify"]},
+        ("attention_init", 1),
+        "'identify' is not a start of attention; did you mean 'identity'?",
+    ),
     "grain": (attentive(**SE, granularity="stages"), ("attention", "granularity"), "did you mean 'stage'?"),
     "grain of connections": (connected(granularity=3), ("connections", "granularity"), "Known: block, network, stage."),
     "function": (connected(function="directt"), ("connections", "function"), "did you mean 'direct'?"),

@@ -158,6 +158,45 @@ def test_a_message_is_a_choice_like_any_other() -> None:
     assert {point.network.edges[0].message for name, point in found.items() if name} == {"sender", "own", "shuffled"}
 
 
+STARTS: dict[str, Any] = {
+    "backbone": {"name": "resnet18"},
+    "attention": {"name": ["se", "gc", "none"]},
+    "attention_init": ["usual", "identity"],
+    "connections": {},
+}
+
+
+def test_how_attention_starts_is_asked_where_a_kind_is_not_the_identity_by_itself() -> None:
+    starts = [(point.params, point.architecture.network.attention_init) for point in read_space(STARTS).enumerate()]
+    assert starts == [
+        ({"attention.name": "se", "attention_init": "usual"}, "usual"),
+        ({"attention.name": "se", "attention_init": "identity"}, "identity"),
+        ({"attention.name": "gc"}, "usual"),
+        ({"attention.name": "none"}, "usual"),
+    ]
+    assert set(read_space(STARTS).parameters()) == {"attention.name", "attention_init"}
+
+
+def test_how_attention_starts_may_depend_on_its_kind() -> None:
+    start = {"when": {"attention.name": "se"}, "choose": "identity", "else": "usual"}
+    space = read_space({**STARTS, "attention": {"name": ["se", "cbam"]}, "attention_init": start})
+    assert [point.architecture.attention_init for point in space.enumerate()] == ["identity", "usual"]
+
+
+def test_baselines_start_as_the_first_choice_says() -> None:
+    space = read_space({**STARTS, "attention_init": ["identity", "usual"]})
+    starts = {baseline.name: baseline.architecture.network.attention_init for baseline in space.all_baselines()}
+    assert starts == {
+        **dict.fromkeys(("plain", "vanilla gc", "dca gc"), "usual"),
+        **dict.fromkeys(("vanilla se", "dca se"), "identity"),
+    }
+
+
+def test_vanilla_parents_start_as_their_children() -> None:
+    space = read_space({**STARTS, "attention": {"name": "se"}, "attention_init": "identity"})
+    assert [vanilla.network.attention_init for vanilla in space.vanillas()] == ["identity"]
+
+
 def test_an_answer_that_is_no_choice_is_refused() -> None:
     space = make({"name": ["se", "gc"], "reduction": [4, 8]})
     with pytest.raises(UserError, match=r"attention\.name: 'see' is not a choice; did you mean 'se'\?"):

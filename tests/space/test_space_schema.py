@@ -74,6 +74,7 @@ def test_every_row_of_the_paper_fits_the_schema() -> None:
         listed(connections={"function": {"name": "learned", "bias": False}, "channel_matching": {"name": "fc2"}}),
         listed(connections={"dimensions": {"channel": {"stages": [True, False]}}, "ge_message": "gathered"}),
         listed(against="plain"),
+        listed(attention_init="identity"),
     ],
 )
 def test_rows_of_a_list_fit_the_schema(written: dict[str, Any]) -> None:
@@ -85,6 +86,7 @@ def test_rows_of_a_list_fit_the_schema(written: dict[str, Any]) -> None:
     [
         listed(label=16),
         listed(label=" "),
+        listed(attention_init=["usual", "identity"]),
         listed(atention={}),
         listed(attention={"name": ["se", "gc"]}),
         listed(connections={"function": ["direct", "learned"]}),
@@ -105,6 +107,7 @@ def test_mistakes_in_a_list_do_not_fit_the_schema(written: dict[str, Any]) -> No
         {"backbone": {}},
         {"backbone": {"name": "resnet5"}},
         {"backbone": {"name": "resnet18"}, "atention": {}},
+        {"backbone": {"name": "resnet18"}, "attention_init": "identify"},
         make(functions="direct"),
         make(function="directt"),
         make(function=[]),

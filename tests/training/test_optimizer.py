@@ -65,6 +65,11 @@ def test_alpha_is_a_connection_coefficient() -> None:
     assert {name.rsplit(".", 1)[-1] for name in exempt(direct, "connection")} == {"alpha"}
 
 
+def test_the_s_of_attention_that_starts_as_the_identity_is_a_connection_coefficient() -> None:
+    identity = build_model(Architecture.parse({**CONNECTED, "attention_init": "identity"}), num_classes=10)
+    assert {name.rsplit(".", 1)[-1] for name in exempt(identity, "connection")} == {"alpha", "s"}
+
+
 def test_steps_stay_as_fits_the_device_whatever_state_is_loaded() -> None:
     layer = nn.Linear(2, 2)
     optimizer, recipe = make_optimizer(layer, Recipe()), Recipe()

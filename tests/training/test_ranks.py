@@ -15,7 +15,7 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from dcasearch.architecture import Architecture
-from dcasearch.config.recipe import Recipe
+from dcasearch.config.recipe import Rates, Recipe
 from dcasearch.data import Batch
 from dcasearch.errors import Preempted, TrialFailure, UserError
 from dcasearch.evaluation import Evaluation
@@ -164,6 +164,31 @@ def test_with_batch_norm_frozen_gradients_are_those_of_one_process_with_the_whol
     whole.backward()
     assert_close(gradients, gradients_of(made.model))
     assert loss == pytest.approx(whole.item(), rel=1e-5)
+
+
+FINE_TUNED = PLAIN.model_copy(update={"batchnorm": "kept", "freeze": ("stem", 1), "rates": Rates(backbone=0.1)})
+BEFORE_BLOCKS = ("backbone.features.0.", "backbone.features.1.")
+"""The stem and the first stage."""
+
+
+def fine_tuning_step(ranks: Ranks) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """State before and after a step at learning rate 0.1 that keeps statistics and freezes stages."""
+    made, (images, labels) = network_of(Architecture.parse(CONNECTED), FINE_TUNED, ranks=ranks), batch()
+    before = {name: value.clone() for name, value in made.model.state_dict().items()}
+    mine = ranks.share.of(len(labels))
+    optimizer, task = make_optimizer(made.model, FINE_TUNED), learning(FINE_TUNED)
+    train_epoch(made, optimizer, [(images[mine], labels[mine])], lambda step: 0.1, task, ranks=ranks)
+    return before, dict(made.model.state_dict())
+
+
+def test_ranks_fine_tune_alike_and_leave_what_is_frozen_and_kept(two: Pair) -> None:
+    (before, after), (_, other) = two.run(fine_tuning_step)
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert not any(name.startswith(BEFORE_BLOCKS) for name in changed)
+    assert not any(name.startswith("backbone.") and "running" in name for name in changed)
+    assert "backbone.features.2.conv.0.1.bias" in changed
+    learned = {name for name in after if "running" not in name and "num_batches" not in name}
+    assert all(torch.equal(after[name], other[name]) for name in learned)
 
 
 def train(

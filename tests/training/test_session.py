@@ -13,6 +13,7 @@ from upath import UPath
 
 from dcasearch.architecture import Architecture, started_as_vanilla
 from dcasearch.artifacts import Place
+from dcasearch.config import load_recipe
 from dcasearch.config.data_set import Data
 from dcasearch.data import open_unaugmented
 from dcasearch.errors import Preempted, StorageError, UserError
@@ -48,6 +49,9 @@ OPTIONS: list[Any] = [
     {"class_weights": "balanced"},
     {"sampling": "balanced"},
     {"optimizer": "adamw", "lr": 0.01, "schedule": {"name": "step", "drops": [1], "warmup_steps": 3}},
+    {"rates": {"backbone": 0.1}, "decay_exempt": ["bias"]},
+    {"freeze": ["stem", 1], "batchnorm": "kept", "ema": 0.5},
+    pytest.param({"rates": {"attention": 0}}, marks=pytest.mark.slow),
     pytest.param({"channels_last": False}, marks=pytest.mark.slow),
     pytest.param({"schedule": {"warmup_epochs": 0.5}}, marks=pytest.mark.slow),
 ]
@@ -260,6 +264,28 @@ def test_a_training_from_its_parent_resumes_to_the_last_bit_and_needs_the_parent
     assert assignment.parent is not None
     weights_path(tmp_path, assignment.parent.key.id).unlink()
     assert_equal(train_interrupted_at(assignment, tmp_path, *calls[1:]), whole)
+
+
+def test_five_epochs_of_the_shipped_fine_tuning_keep_the_parents_statistics_and_resume_to_the_last_bit(
+    tmp_path: Path,
+) -> None:
+    changes = {"batch_size": 16, "ema": 0.9, "freeze": ("stem", 1)}
+    recipe = load_recipe("finetune").recipe.model_copy(update=changes)
+    started = family(tmp_path)
+    assignment = dataclasses.replace(
+        started, fidelity=started.fidelity.model_copy(update={"recipe": recipe, "epochs": 5})
+    )
+    whole = train(assignment, tmp_path)
+    assert started.parent is not None
+    before = load_file(weights_path(tmp_path, started.parent.key.id))
+    after = load_file(tmp_path / str(whole.weights))
+    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert not any(name.startswith("backbone.") and "running" in name for name in changed)
+    assert not any(name.startswith(("backbone.features.0.", "backbone.features.1.")) for name in changed)
+    assert {"backbone.classifier.1.weight", "backbone.features.17.conv.2.weight"} <= changed
+    assert len({epoch.train_loss for epoch in whole.history}) == 5
+    discard(assignment.key, tmp_path)
+    assert_equal(train_interrupted_at(assignment, tmp_path, 2, STEPS), whole)
 
 
 def test_a_parent_that_is_missing_or_another_one_stops_the_run(tmp_path: Path) -> None:

@@ -209,6 +209,10 @@ class Kind:
     """Whether `coupling: coupled` exists for it: a whole gated map as message."""
     joint: bool = False
     """Whether its dimensions read one map and gate it together; else each reads the map that the one before gated."""
+    starts_as_identity: bool = False
+    """Whether its last layer starts at zero, so that it changes no map as it is drawn. `attention_init: identity` then
+    adds no scalar s: behind a layer of zeros an s of 0 would keep both at zero for ever. A test compares it with the
+    module."""
     params: str = "0"
     macs: str = "0"
     """Parameters, and multiply-adds for one image, as Python writes them: of C, D, H and W, the names in the id

@@ -11,6 +11,7 @@ KINDS.register(NAME)(
     Kind(
         title="Global Context (Cao et al., 2019)",
         colour="#b45309",
+        starts_as_identity=True,
         options=(
             reduction(least=4),
             Option(

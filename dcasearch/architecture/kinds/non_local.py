@@ -11,6 +11,7 @@ KINDS.register(NAME)(
         title="Non-Local, embedded Gaussian (Wang et al., 2018)",
         label="NL",
         colour="#be185d",
+        starts_as_identity=True,
         options=(reduction(default=2),),
         params="4 * C * hidden + 2 * C",
         macs="4 * C * hidden * H * W + C * H * W + 2 * hidden * (H * W)**2 + C * hidden",

@@ -131,7 +131,7 @@ class NonLocal(AttentionBlock):
         raw = (part.mean(features, weights_BNN),)
         (fused,) = receive(dimension, raw, part.extract)
         transformed = part((fused - raw[0], part.attended(features, weights_BNN)))
-        gated = part.fuse(features, transformed)
+        gated = part.gated(features, transformed)
         return gated, {d: send(part, raw, transformed, gated) for d, send in sends.items() if d == dimension}
 
 

@@ -54,6 +54,10 @@ class SelectBranches(Branch[tuple[Tensor, Tensor]]):
         weights = transformed.to(first.dtype)[:, :, :, None, None]
         return torch.addcmul(first * weights[:, 0], second, weights[:, 1])
 
+    def unchanged(self, features: tuple[Tensor, Tensor]) -> Tensor:
+        """Return branch 1, which is the backbone's own convolution."""
+        return features[0]
+
     def message(self, extraction: Extraction, transformed: Tensor) -> Message:
         """Return T ⊙ G of each branch."""
         return tuple(transformed[:, n] * g for n, g in enumerate(extraction))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self, cast
+from typing import Literal
 
 from torch import Tensor, nn
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, FeaturePyramidNetwork, LastLevelP6P7
 
 from dcasearch.config.detector import PyramidSettings
-from dcasearch.models.backbones import Backbone
 from dcasearch.models.build import DCANet
+from dcasearch.models.first_stages import first_stages
 from dcasearch.models.layers import BatchNorm
 
 
@@ -47,52 +47,16 @@ class PyramidBackbone(nn.Module):
         self.network, self.out_channels = network, settings.channels
         self._names = [stages[scale].name for scale in scales]
         self.fpn = FeaturePyramidNetwork([stages[scale].channels for scale in scales], settings.channels, extra)
-        frozen = [] if settings.frozen_stages is None else first_parts(network, settings.frozen_stages)
-        for part in frozen:
-            part.requires_grad_(False)
-        norms = [module for module in network.modules() if isinstance(module, BatchNorm)]
-        self._held = (*frozen, *norms) if settings.bn == "eval" else tuple(frozen)
-
-    def train(self, mode: bool = True) -> Self:
-        """Set the mode of all modules; those that are frozen or have fixed statistics stay in evaluation mode."""
-        super().train(mode)
-        for module in self._held:
-            module.eval()
-        return self
+        if settings.frozen_stages is not None:
+            first_stages(network, settings.frozen_stages).freeze(network)
+        if settings.bn == "eval":
+            network.hold(name for name, module in network.named_modules() if isinstance(module, BatchNorm))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return the maps by name, finest first."""
         maps = self.network.features(images)
         pyramid: dict[str, Tensor] = self.fpn({name: maps[name] for name in self._names})
         return pyramid
-
-
-def first_parts(network: DCANet, stages: int) -> list[nn.Module]:
-    """Return the modules that make up the stem and the first stages, with their attention and connections.
-
-    Args:
-        network: without its head.
-        stages: how many, 0 for the stem alone.
-
-    Raises:
-        ValueError: the network has fewer stages, or is a library's.
-    """
-    if network.network.library is not None:
-        raise ValueError("stages of a library's network cannot be frozen: its graph may share modules among them")
-    numbers = sorted({node.layout.stage for node in network.network.nodes})
-    if not 0 <= stages <= len(numbers):
-        raise ValueError(f"{stages} stages cannot be frozen: the network has {len(numbers)}")
-    first = set(numbers[:stages])
-    blocks = [host for host in cast(Backbone, network.backbone).blocks() if isinstance(host, nn.Module)]
-    within = {id(module) for block in blocks for module in block.modules()}
-    # The stem: the layers that are in no block, since the network has no head any more.
-    parts = [m for m in network.backbone.modules() if id(m) not in within and not list(m.children())]
-    hosts = iter(blocks)
-    for name, node in zip(network.names, network.network.nodes, strict=True):
-        host = None if node.after_stage else next(hosts)
-        if node.layout.stage in first:
-            parts += [module for module in (host, network.attention[name], network.connections[name]) if module]
-    return parts
 
 
 def coarser(network: DCANet, channels: int, source: Literal["C5", "P5"]) -> LastLevelP6P7:

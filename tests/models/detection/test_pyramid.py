@@ -99,6 +99,14 @@ def test_fixed_statistics_stay_through_train_and_the_affine_learns() -> None:
     assert pyramid.fpn.training
 
 
+def test_frozen_stages_stay_in_evaluation_mode_where_batchnorm_is_synchronised() -> None:
+    pyramid = nn.SyncBatchNorm.convert_sync_batchnorm(pyramid_of(network(), frozen_stages=1)).train()
+    assert isinstance(pyramid.network.backbone.bn1, nn.SyncBatchNorm)
+    assert not pyramid.network.backbone.bn1.training
+    assert not pyramid.network.backbone.layer1[0].bn1.training
+    assert pyramid.network.backbone.layer2[0].bn1.training
+
+
 def test_more_stages_than_there_are_cannot_be_frozen() -> None:
     with pytest.raises(ValueError, match="5 stages cannot be frozen: the network has 4"):
         pyramid_of(network(), SCALES, frozen_stages=5)
