@@ -226,6 +226,8 @@ def _training(study: Study, fidelity: Fidelity, path: KeyPath) -> Iterator[tuple
     for name in ("score", "batches"):
         if getattr(fidelity, name) not in (None, 1):
             yield (*path, name), "belongs to `kind: zero_cost`"
+    if fidelity.initialize.weights is not None and TASKS[study.task].finds_boxes:
+        yield (*path, "initialize"), "weights are for classifiers; a detector starts from exported specs: exported"
     if fidelity.initialize.name == "exported" and not TASKS[study.task].finds_boxes:
         yield (*path, "initialize"), "exported gives a detector its network; it belongs to task: detection"
 

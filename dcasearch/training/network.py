@@ -20,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from dcasearch.config.recipe import Recipe
 from dcasearch.errors import UserError
 from dcasearch.models.layers import BatchNorm, synchronized
+from dcasearch.models.transfer import transfer
 from dcasearch.training.average import MovingAverage
 from dcasearch.training.ranks import ALONE, Ranks
 from dcasearch.training.tasks import LearningTask
@@ -85,12 +86,12 @@ def make_network(
         prepare: called with the network on its device, before anything is wrapped around it.
 
     Raises:
-        UserError: the recipe asks for dropout and the backbone has no such layer, or for synchronised BatchNorm on
-            the CPU.
+        UserError: the parent is another network; the recipe asks for dropout and the backbone has no such layer, or for
+            synchronised BatchNorm on the CPU.
     """
     recipe = task.recipe
     if parent is not None:
-        _start_from(network, parent)
+        transfer(network, parent, drawn=_of_connections, words="the parent")
     _override(network, recipe)
     network.to(device)
     if prepare is not None:
@@ -112,11 +113,8 @@ def make_network(
     )
 
 
-def _start_from(model: nn.Module, parent: Mapping[str, Tensor]) -> None:
-    missing, unexpected = model.load_state_dict(parent, strict=False)
-    wrong = [name for name in missing if "connections" not in name.split(".")] + unexpected
-    if wrong:
-        raise RuntimeError(f"the parent is another network: {', '.join(wrong[:5])}")
+def _of_connections(name: str) -> bool:
+    return "connections" in name.split(".")
 
 
 def _override(model: nn.Module, recipe: Recipe) -> None:

@@ -11,8 +11,9 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from dcasearch.artifacts import Place
+from dcasearch.artifacts import Place, read_bytes
 from dcasearch.assignment import Assignment
+from dcasearch.config.starts import Start
 from dcasearch.data import Batch, Loader, describe, root_of, stage
 from dcasearch.errors import DataError, Preempted, TrialFailure, UserError
 from dcasearch.evaluation import Epoch, Evaluation
@@ -20,6 +21,8 @@ from dcasearch.metrics import METRICS
 from dcasearch.models import DCANet, set_constants
 from dcasearch.models.coefficients import coefficients_of
 from dcasearch.models.controls import UNMEASURED
+from dcasearch.models.transfer import Transfer, head_of, take_backbone
+from dcasearch.models.weight_files import parse_weights
 from dcasearch.training.binding import Fit
 from dcasearch.training.checkpoint import (
     Checkpoint,
@@ -44,11 +47,11 @@ from dcasearch.training.loop import (
 )
 from dcasearch.training.network import choose_device, make_network
 from dcasearch.training.optimizer import load_optimizer, make_optimizer
-from dcasearch.training.provenance import STARTED_FROM, device_name, provenance
+from dcasearch.training.provenance import device_name, provenance, started_from
 from dcasearch.training.ranks import ALONE, Ranks
 from dcasearch.training.schedule import learning_rate
 from dcasearch.training.tasks import learning_task, metered
-from dcasearch.training.weights import parent_weights, save_weights, start_weights, weights_name
+from dcasearch.training.weights import parent_weights, save_weights, start_path, start_weights, weights_name
 
 
 class _Interruption(Exception):
@@ -101,8 +104,9 @@ class Session:
         Raises:
             TrialFailure: there is too little memory, or a bug.
             DataError: the data is missing, broken, or not what the assignment was made for.
-            StorageError: the parent's weights are not there.
-            UserError: a message is constant, and the assignment names no parent to measure it in.
+            StorageError: the parent's weights, or those that the network begins with, are not there.
+            UserError: those weights are another network's; or a message is constant, and the assignment names no
+                parent to measure it in.
         """
         self._assignment, self._artifacts, self._threads = assignment, artifacts, threads
         self._ranks, self._interrupted = ranks or ALONE, interrupted
@@ -143,10 +147,10 @@ class Session:
         )
         saved = self._ranks.from_first(self._saved() if self._ranks.first else None)
         parent = self._parent() if saved is None else None
-        start = self._start() if saved is None else None
+        content = self._start() if saved is None else None
         measured = saved is None and assignment.architecture.network.has_constants
         self._network = make_network(
-            self._build(seed=assignment.seed, start=start),
+            self._started(content),
             self._learning,
             device=device,
             ranks=self._ranks,
@@ -162,12 +166,41 @@ class Session:
         resolution = assignment.fidelity.resolution
         return self._learning.build(assignment.architecture, classes, resolution=resolution, seed=seed, start=start)
 
-    def _start(self) -> Mapping[str, Tensor] | None:
-        """Return the exported weights that the network under a detector begins with, read by the first rank."""
-        if self._assignment.start is None:
+    def _start(self) -> bytes | None:
+        """Return the file that the network begins with, read by the first rank."""
+        start = self._assignment.start
+        if start is None:
             return None
-        content = self._ranks.from_first(start_weights(self._assignment.start) if self._ranks.first else None)
-        return None if content is None else safetensors.torch.load(content)
+        return self._ranks.from_first(start_weights(start, self._artifacts) if self._ranks.first else None)
+
+    def _started(self, content: bytes | None) -> nn.Module:
+        """Return the network with the parameters that it begins with: drawn ones, and those of a file."""
+        seed, start = self._assignment.seed, self._assignment.start
+        if content is None or start is None:
+            return self._build(seed=seed)
+        if start.architecture_id is not None:
+            return self._build(seed=seed, start=safetensors.torch.load(content))
+        network = self._build(seed=seed)
+        if not isinstance(network, DCANet):
+            raise UserError("initialize: weights is for classifiers, not for detectors")
+        self._take(network, content, start)
+        return network
+
+    def _take(self, network: DCANet, content: bytes, start: Start, *, load: bool = True) -> Transfer:
+        """Load a file into a network's backbone, or only say what would become of each tensor."""
+        keep_head = start.class_names in (None, self._loaders.class_names)
+        return take_backbone(network, parse_weights(content, start.words), keep_head=keep_head, load=load)
+
+    def _head(self) -> str | None:
+        """Return what became of the classifier of a weights file, also where the training went on from a checkpoint."""
+        start, network = self._assignment.start, self._network.evaluated
+        if start is None or start.architecture_id is not None or not isinstance(network, DCANet):
+            return None
+        content = read_bytes(start_path(start, self._artifacts))
+        if content is None:  # a training that goes on does not need it
+            return None
+        drawn = set(self._take(network, content, start, load=False).drawn)
+        return "drawn" if drawn & set(head_of(network.network)) else "kept"
 
     def _measure_constants(self, parent: Mapping[str, Tensor], network: nn.Module) -> None:
         """Set a network's constant messages to the parent's mean ones over the training images of all ranks."""
@@ -370,7 +403,7 @@ class Session:
         history = tuple(self._history[:epochs])
         made_with = provenance(self._threads) | {"ranks": str(self._ranks.world)}
         if self._assignment.start is not None:
-            made_with[STARTED_FROM] = self._assignment.start.sha256
+            made_with |= started_from(self._assignment.start, self._head())
         if len(self._loaders.corrupt):
             made_with["unreadable_images"] = str(len(self._loaders.corrupt))
         return Evaluation(

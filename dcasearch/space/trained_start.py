@@ -1,0 +1,131 @@
+"""Weights files that a study starts from: which file it is, and how its images are prepared; no weights are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from dcasearch.config import Document, KeyPath
+from dcasearch.config.data_set import DataPreprocessing
+from dcasearch.config.starts import Origin, digest_of, is_published, origin_of
+from dcasearch.config.study import Fidelity, Initialization, Study
+from dcasearch.errors import UserError
+
+_SAID = ("mean", "std", "interpolation", "crop")
+"""How a trained network's images were prepared."""
+
+
+def settle_weights(study: Study, document: Document) -> tuple[Study, tuple[str, ...]]:
+    """Return the study with what its weights files say, and what its user should know of it.
+
+    Each file's SHA-256 is noted where the file is there. Images are prepared as the trained network had them: the
+    study's `data.preprocessing` becomes that of the weights. A contradiction is reported as a mistake.
+    """
+    fidelities, notes = list(study.fidelities), list[str]()
+    prepared: DataPreprocessing | None = None
+    first = ""
+    for n, fidelity in enumerate(study.fidelities):
+        if fidelity.initialize.weights is None:
+            continue
+        path: KeyPath = ("fidelities", n, "initialize")
+        try:
+            origin = origin_of(fidelity.initialize)
+        except UserError as error:
+            document.report((*path, "probe" if fidelity.initialize.probe is not None else "weights"), str(error))
+            continue
+        fidelities[n] = _with_file(fidelity, origin, path, document)
+        how = _preprocessing(fidelity.initialize, origin, path, document)
+        if how is None:
+            notes.append(_unsaid(fidelity, origin))
+        elif prepared is not None and how != prepared:
+            document.report(
+                (*path, "weights"),
+                f"{origin.words} wants images with {_words(how)}, and {first} with {_words(prepared)}; a study "
+                "prepares its images in one way, so start from one file",
+            )
+        else:
+            prepared, first = how, origin.words
+    changes: dict[str, object] = {"fidelities": tuple(fidelities)}
+    if prepared is not None:
+        written = study.data.preprocessing
+        _check_written(written, prepared, first, document)
+        changes["data"] = study.data.model_copy(update={"preprocessing": prepared})
+    return study.model_copy(update=changes), tuple(dict.fromkeys(notes))
+
+
+def _with_file(fidelity: Fidelity, origin: Origin, path: KeyPath, document: Document) -> Fidelity:
+    """Return a fidelity whose `initialize` names the file for good: absolute, with its SHA-256 and its classes."""
+    start = fidelity.initialize
+    assert start.weights is not None
+    found = None if origin.file is None else digest_of(origin.file)
+    for wanted, where in ((start.sha256, (*path, "sha256")), (origin.sha256, (*path, "weights"))):
+        if None not in (found, wanted) and found != wanted:
+            document.report(where, f"{origin.words} is another file: its SHA-256 is {found}, not {wanted}")
+    named = start.weights if is_published(start.weights) else str(Path(start.weights).expanduser().absolute())
+    changes = {
+        "weights": named,
+        "sha256": start.sha256 or found or origin.sha256,
+        "class_names": start.class_names or origin.class_names,
+    }
+    return fidelity.model_copy(update={"initialize": start.model_copy(update=changes)})
+
+
+def _preprocessing(
+    start: Initialization, origin: Origin, path: KeyPath, document: Document
+) -> DataPreprocessing | None:
+    """Return how the images of the weights were prepared; None where neither the YAML nor the file's source says it."""
+    written = {name: getattr(start, name) for name in _SAID if getattr(start, name) is not None}
+    if (start.mean is None) != (start.std is None):
+        document.report(path, "mean and std belong together: give both")
+        return None
+    if origin.preprocessing is None:
+        return DataPreprocessing(**written) if "mean" in written else None
+    for name, value in written.items():
+        said = getattr(origin.preprocessing, name)
+        if not _equal(value, said):
+            document.report((*path, name), f"{origin.words} says {name} {_shown(said)} itself, not {_shown(value)}")
+    return origin.preprocessing
+
+
+def _unsaid(fidelity: Fidelity, origin: Origin) -> str:
+    own = "the data set's own mean and std are taken (of image folders ImageNet's: 0.485, 0.456, 0.406 and 0.229, "
+    return (
+        f"{fidelity.name}: {origin.words} does not say how its images were prepared; {own}0.224, 0.225), bilinear "
+        "resizing and crop 0.875. Other values cost accuracy: write what is right, e.g. initialize: {weights: FILE, "
+        "mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5], interpolation: bicubic, crop: 0.875}"
+    )
+
+
+def _check_written(
+    written: DataPreprocessing | None, prepared: DataPreprocessing, words: str, document: Document
+) -> None:
+    """Report where the YAML's `data.preprocessing` contradicts the weights."""
+    for name in _differing(written, prepared):
+        document.report(
+            ("data", "preprocessing", name),
+            f"{_shown(getattr(written, name))} contradicts {words}, whose images had "
+            f"{_shown(getattr(prepared, name))}; leave data.preprocessing out, then the images are "
+            "prepared as the weights want them",
+        )
+
+
+def _differing(written: DataPreprocessing | None, prepared: DataPreprocessing) -> Iterator[str]:
+    if written is None:
+        return
+    for name in _SAID:
+        if name in written.model_fields_set and not _equal(getattr(written, name), getattr(prepared, name)):
+            yield name
+
+
+def _equal(one: object, other: object) -> bool:
+    return one is None or one == other
+
+
+def _words(how: DataPreprocessing) -> str:
+    return ", ".join(f"{name} {_shown(getattr(how, name))}" for name in _SAID)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return "(" + ", ".join(f"{number:g}" for number in value) + ")"
+    return f"{value:g}" if isinstance(value, float) else str(value)
