@@ -54,6 +54,13 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Of CPU computation; else PyTorch's default.")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Loader processes, for image folders.")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Trained weights that the backbone starts from: a file, an exported spec, timm/MODEL.TAG or "
+            "torchvision/MODEL.TAG; else random values."
+        ),
+    ] = None,
     storage: Storage = None,
     as_json: AsJson = False,
 ) -> None:
@@ -75,6 +82,7 @@ def train(
         seed=seed,
         protocol=protocol,
         workers=workers,
+        weights=weights,
     )
     folder = out or Path(f"{spec.stem}-trained")
     first = os.environ.get("RANK", "0") == "0"

@@ -100,7 +100,7 @@ _OPTIONS = {
     "weights": frozenset[str](),
 }
 """Of each way to start; those of a weights file belong to `weights` and to `vanilla`."""
-_OF_FILES = frozenset({"weights", "sha256", "mean", "std", "interpolation", "crop", "class_names", "probe"})
+OF_FILES = frozenset({"weights", "sha256", "mean", "std", "interpolation", "crop", "class_names", "probe"})
 
 
 class Initialization(Frozen):
@@ -147,12 +147,12 @@ class Initialization(Frozen):
         if self.name == "scratch" and written:
             raise ValueError("scratch has no options; they belong to vanilla, exported and weights")
         takes_file = self.name in ("vanilla", "weights")
-        others = written - _OPTIONS[self.name] - (_OF_FILES if takes_file else frozenset())
+        others = written - _OPTIONS[self.name] - (OF_FILES if takes_file else frozenset())
         if others:
             raise ValueError(f"{self.name} has no option {', '.join(sorted(others))}")
         if self.name == "exported" and not self.specs:
             raise ValueError("exported needs `specs`: the paths of exported specs, one of each architecture")
-        if self.weights is None and (self.name == "weights" or written & _OF_FILES):
+        if self.weights is None and (self.name == "weights" or written & OF_FILES):
             raise ValueError("`weights` is missing: a file, an exported spec, or the name of a library's weights")
         return self
 
@@ -161,7 +161,7 @@ class Initialization(Frozen):
         """What a vanilla parent starts from: the file where there is one, else random values."""
         if self.weights is None:
             return Initialization()
-        said = {name: getattr(self, name) for name in _OF_FILES}
+        said = {name: getattr(self, name) for name in OF_FILES}
         return Initialization(name="weights", **said)
 
 
