@@ -73,6 +73,7 @@ def test_the_file_lies_in_the_artifact_store_and_its_sha256_in_the_spec(done: Pa
     assert (provenance["started_from"], provenance["started_classifier"]) == ("w.safetensors", "drawn")
 
 
+@pytest.mark.slow
 def test_the_spec_says_how_images_are_prepared_and_verify_and_evaluate_prepare_them_so(done: Path) -> None:
     spec = load_spec(done / "best.yaml")
     assert spec.preprocessing is not None
@@ -106,12 +107,14 @@ def test_the_file_may_move(done: Path) -> None:
     assert not [event for event in ran(moved) if event.startswith("epoch")]
 
 
+@pytest.mark.slow
 def test_an_exported_spec_is_a_start_too(done: Path, tmp_path: Path) -> None:
     said = ran(started(tmp_path, weights=str(done / "best.yaml"), mean=None, std=None, interpolation=None))
     assert any("the exported network answers as its spec says" in line for line in said)
     assert "note the classifier is kept: the file and the data have 10 classes" in said
 
 
+@pytest.mark.slow
 def test_vanilla_parents_start_from_the_file_and_their_children_from_them(tmp_path: Path) -> None:
     (tmp_path / "w.safetensors").write_bytes(safe(values_of()))
     ran(started(tmp_path, name="vanilla"))

@@ -47,6 +47,9 @@ def ablate(
         Path | None, typer.Option(help="The study to write; else NAME_ablation.yaml in this folder.")
     ] = None,
     only_plan: Annotated[bool, typer.Option("--plan", help="Print the cost and end; nothing is written.")] = False,
+    weights: Annotated[
+        str | None, typer.Option(help="Trained weights that the chosen network began with, if it did.")
+    ] = None,
     storage: Storage = None,
 ) -> None:
     """Train a chosen network without each of its parts, and say which parts it needs.
@@ -68,6 +71,7 @@ def ablate(
         seeds=seeds,
         epochs=epochs,
         workers=workers,
+        weights=weights,
         executor=executor,
         storage=storage,
         hours=budget,

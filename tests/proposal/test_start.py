@@ -34,6 +34,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_every_training_of_the_proposed_study_starts_from_the_named_weights(
     photos: Path, tmp_path: Path, file: Path
 ) -> None:
@@ -61,6 +62,7 @@ def test_a_trained_network_keeps_its_width_and_is_trained_for_a_short_time(file:
     assert (small.stem, small.resolution) == ("imagenet", 128)
 
 
+@pytest.mark.slow
 def test_a_recipe_for_fine_tuning_is_taken_where_there_is_one(
     photos: Path, tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
