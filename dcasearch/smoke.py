@@ -17,18 +17,9 @@ from PIL import Image
 
 from dcasearch.artifacts import open_artifacts
 from dcasearch.config.data_set import Data
+from dcasearch.config.initialization import OF_FILES, Initialization
 from dcasearch.config.starts import origin_of
-from dcasearch.config.study import (
-    OF_FILES,
-    Executor,
-    Fidelity,
-    Final,
-    Initialization,
-    Promotion,
-    Pruner,
-    Stop,
-    Study,
-)
+from dcasearch.config.study import Executor, Fidelity, Final, Promotion, Pruner, Stop, Study
 from dcasearch.errors import StudyFailed
 from dcasearch.metrics import TASKS
 from dcasearch.search.work import Observer

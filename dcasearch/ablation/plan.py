@@ -17,7 +17,7 @@ from dcasearch.config.data_set import Data
 from dcasearch.errors import UserError
 from dcasearch.export.spec import Spec
 from dcasearch.metrics import TASKS
-from dcasearch.training.provenance import STARTED_FROM
+from dcasearch.training.provenance import STARTED_FROM, STARTED_FROM_NAME
 
 LEVEL = "ablation"
 """The study's one fidelity."""
@@ -124,7 +124,7 @@ def _start(spec: Spec, weights: str | None) -> dict[str, Any]:
     Raises:
         UserError: it is not named, or the network began without one.
     """
-    name = spec.provenance.get("started_from")
+    name = spec.provenance.get(STARTED_FROM_NAME)
     if name is None and weights is not None:
         raise UserError("--weights: the chosen network began with random values, and so do its variants")
     if name is None:

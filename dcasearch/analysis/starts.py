@@ -10,8 +10,8 @@ from pathlib import Path
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.backbone import Backbone
 from dcasearch.artifacts import Place
+from dcasearch.config.initialization import Initialization
 from dcasearch.config.starts import Origin, digest_of, origin_of
-from dcasearch.config.study import Initialization
 from dcasearch.data import DataInfo
 from dcasearch.errors import ConfigError, Problem, UserError
 from dcasearch.models.published import fetch

@@ -26,6 +26,11 @@ if TYPE_CHECKING:  # commands import their rooms themselves, so that `--help` is
     from dcasearch.training import Ranks
     from dcasearch.trial import Value
 
+DATA = typer.Option(help="A data set's name, or the folder of the spec's; else the spec's.")
+WEIGHTS = typer.Option(
+    help="Trained weights that the backbone starts from: a file, an exported spec, timm/MODEL.TAG or "
+    "torchvision/MODEL.TAG; else random values."
+)
 FRACTION = typer.Option(min=0, max=1, help="Stratified share of the train split; else the spec's, else 1.")
 
 
@@ -39,9 +44,7 @@ def train(
         ),
     ],
     recipe: Annotated[str | None, typer.Option(help="A shipped recipe or a YAML file; else the spec's.")] = None,
-    data: Annotated[
-        str | None, typer.Option(help="A data set's name, or the folder of the spec's; else the spec's.")
-    ] = None,
+    data: Annotated[str | None, DATA] = None,
     root: Annotated[str | None, typer.Option(help="The data's folder.")] = None,
     resolution: Annotated[int | None, typer.Option(min=1, help="Pixels per side; else the spec's.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Else the given recipe's, else the spec's.")] = None,
@@ -54,13 +57,7 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Of CPU computation; else PyTorch's default.")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Loader processes, for image folders.")] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="Trained weights that the backbone starts from: a file, an exported spec, timm/MODEL.TAG or "
-            "torchvision/MODEL.TAG; else random values."
-        ),
-    ] = None,
+    weights: Annotated[str | None, WEIGHTS] = None,
     storage: Storage = None,
     as_json: AsJson = False,
 ) -> None:

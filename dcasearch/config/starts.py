@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from dcasearch.architecture.libraries import LIBRARIES
 from dcasearch.config.data_set import DataPreprocessing
+from dcasearch.config.initialization import Initialization
 from dcasearch.config.probe import TOLERANCE, FileProbe, Probe, probe_beside, read_probe
-from dcasearch.config.study import Initialization
 from dcasearch.errors import UserError
 from dcasearch.metrics import CLASSIFICATION
 

@@ -12,16 +12,17 @@ from dcasearch.analysis.starts import file_of, try_start
 from dcasearch.architecture import Architecture, vanilla_of
 from dcasearch.config import load_architecture, load_recipe, load_yaml
 from dcasearch.config.data_set import NEWEST_READING, Data
+from dcasearch.config.initialization import Initialization
 from dcasearch.config.recipe import Recipe
 from dcasearch.config.starts import Start, digest_of, is_published, origin_of
-from dcasearch.config.study import Fidelity, Initialization
+from dcasearch.config.study import Fidelity
 from dcasearch.data import DATASETS, Source, describe
 from dcasearch.errors import DataError, UserError, nearest
 from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.export import Spec, load_spec
 from dcasearch.metrics import CLASSIFICATION, TASKS
 from dcasearch.training import Assignment
-from dcasearch.training.provenance import STARTED_FROM
+from dcasearch.training.provenance import STARTED_FROM, STARTED_FROM_NAME
 
 Wish = TypeVar("Wish")
 _PROTOCOLS: tuple[EvaluationProtocol, ...] = get_args(EvaluationProtocol)
@@ -145,7 +146,7 @@ def _check_start(path: Path, spec: Spec | None, wishes: Wishes) -> None:
     if spec.detector is not None:
         raise UserError(f"{path} began with exported weights, and `train` begins with random ones: train it in a study")
     if wishes.weights is None:
-        name, sha256 = spec.provenance.get("started_from", "a file"), spec.provenance[STARTED_FROM]
+        name, sha256 = spec.provenance.get(STARTED_FROM_NAME, "a file"), spec.provenance[STARTED_FROM]
         raise UserError(f"{path} began with trained weights, {name} (SHA-256 {sha256[:16]}…): add --weights FILE")
 
 

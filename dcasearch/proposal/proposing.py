@@ -68,9 +68,7 @@ def propose(
         UserError: a file is there already, a name is none, or the weights are another network's.
         DataError: there are no images, or too few.
     """
-    target = target.with_suffix("") if target.suffix in (".yaml", ".yml") else target
-    if not _NAME.fullmatch(target.name):
-        raise UserError(f"'{target.name}' is no name of a study: a letter, then letters, digits, - and _")
+    target = _named(target)
     study, space = target.with_name(f"{target.name}.yaml"), target.with_name(f"{target.name}_space.yaml")
     groups = target.with_name(f"{target.name}_images.csv")
     if there := [str(path) for path in (study, space, groups) if path.exists()]:
@@ -80,9 +78,8 @@ def propose(
     looked = look(data, observe)
     _check(looked)
     machine = machine or this_machine()
-    wanted = replace(
-        _wanted(data, looked, machine, hours), backbone=backbone if start is None else start.backbone, start=start
-    )
+    wanted = _wanted(data, looked, machine, hours)
+    wanted = replace(wanted, backbone=backbone if start is None else start.backbone, start=start)
     plan = plan_for(wanted, measure or _Measured(len(looked.classes), machine))
     # Only now, since an error above must leave no file.
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -102,6 +99,14 @@ def propose(
         plan=plan,
         start=tuple(line for start in starts for line in start.lines),
     )
+
+
+def _named(target: Path) -> Path:
+    """Return the target without an ending; UserError where its name is no study's."""
+    target = target.with_suffix("") if target.suffix in (".yaml", ".yml") else target
+    if not _NAME.fullmatch(target.name):
+        raise UserError(f"'{target.name}' is no name of a study: a letter, then letters, digits, - and _")
+    return target
 
 
 def _check(looked: Looked) -> None:

@@ -13,9 +13,9 @@ from dcasearch.architecture.backbone import Backbone
 from dcasearch.architecture.layouts import BACKBONES
 from dcasearch.architecture.libraries import is_of_library
 from dcasearch.config import load_recipe, recipe_names
+from dcasearch.config.initialization import Initialization
 from dcasearch.config.probe import FileProbe, probe_beside, read_probe
 from dcasearch.config.starts import is_published, origin_of
-from dcasearch.config.study import Initialization
 from dcasearch.errors import UserError
 
 RECIPE = "finetune"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from dcasearch.config import Document, KeyPath
 from dcasearch.config.data_set import DataPreprocessing
+from dcasearch.config.initialization import Initialization
 from dcasearch.config.starts import Origin, digest_of, is_published, origin_of
-from dcasearch.config.study import Fidelity, Initialization, Study
+from dcasearch.config.study import Fidelity, Study
 from dcasearch.errors import UserError
 
 _SAID = ("mean", "std", "interpolation", "crop")

@@ -11,10 +11,11 @@ from pathlib import Path
 import torch
 
 import dcasearch
-from dcasearch.config.starts import Start
 
 STARTED_FROM = "started_from_sha256"
 """Of the weights that a network began with; only where there were any."""
+STARTED_FROM_NAME, CLASSIFIER = "started_from", "started_classifier"
+"""Of a weights file: its name, and what became of its classifier (`kept` or `drawn`)."""
 
 
 def provenance(threads: int) -> dict[str, str]:
@@ -28,19 +29,6 @@ def provenance(threads: int) -> dict[str, str]:
     }
     revision = commit()
     return known if revision is None else {**known, "commit": revision}
-
-
-def started_from(start: Start, head: str | None) -> dict[str, str]:
-    """Return what a stored result says of the weights that its network began with.
-
-    Args:
-        start: the weights.
-        head: `kept` or `drawn`: what became of the classifier; None where nobody can say any more.
-    """
-    said = {STARTED_FROM: start.sha256}
-    if start.architecture_id is None:
-        said |= {"started_from": start.words}
-    return said if head is None else {**said, "started_classifier": head}
 
 
 @cache

@@ -11,9 +11,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from dcasearch.artifacts import Place, read_bytes
+from dcasearch.artifacts import Place
 from dcasearch.assignment import Assignment
-from dcasearch.config.starts import Start
 from dcasearch.data import Batch, Loader, describe, root_of, stage
 from dcasearch.errors import DataError, Preempted, TrialFailure, UserError
 from dcasearch.evaluation import Epoch, Evaluation
@@ -21,8 +20,6 @@ from dcasearch.metrics import METRICS
 from dcasearch.models import DCANet, set_constants
 from dcasearch.models.coefficients import coefficients_of
 from dcasearch.models.controls import UNMEASURED
-from dcasearch.models.transfer import Transfer, head_of, take_backbone
-from dcasearch.models.weight_files import parse_weights
 from dcasearch.training.binding import Fit
 from dcasearch.training.checkpoint import (
     Checkpoint,
@@ -47,11 +44,12 @@ from dcasearch.training.loop import (
 )
 from dcasearch.training.network import choose_device, make_network
 from dcasearch.training.optimizer import load_optimizer, make_optimizer
-from dcasearch.training.provenance import device_name, provenance, started_from
+from dcasearch.training.provenance import device_name, provenance
 from dcasearch.training.ranks import ALONE, Ranks
 from dcasearch.training.schedule import learning_rate
+from dcasearch.training.starting import begin_with, said_of
 from dcasearch.training.tasks import learning_task, metered
-from dcasearch.training.weights import parent_weights, save_weights, start_path, start_weights, weights_name
+from dcasearch.training.weights import parent_weights, save_weights, start_weights, weights_name
 
 
 class _Interruption(Exception):
@@ -181,26 +179,8 @@ class Session:
         if start.architecture_id is not None:
             return self._build(seed=seed, start=safetensors.torch.load(content))
         network = self._build(seed=seed)
-        if not isinstance(network, DCANet):
-            raise UserError("initialize: weights is for classifiers, not for detectors")
-        self._take(network, content, start)
+        begin_with(network, content, start, self._loaders.class_names)
         return network
-
-    def _take(self, network: DCANet, content: bytes, start: Start, *, load: bool = True) -> Transfer:
-        """Load a file into a network's backbone, or only say what would become of each tensor."""
-        keep_head = start.class_names in (None, self._loaders.class_names)
-        return take_backbone(network, parse_weights(content, start.words), keep_head=keep_head, load=load)
-
-    def _head(self) -> str | None:
-        """Return what became of the classifier of a weights file, also where the training went on from a checkpoint."""
-        start, network = self._assignment.start, self._network.evaluated
-        if start is None or start.architecture_id is not None or not isinstance(network, DCANet):
-            return None
-        content = read_bytes(start_path(start, self._artifacts))
-        if content is None:  # a training that goes on does not need it
-            return None
-        drawn = set(self._take(network, content, start, load=False).drawn)
-        return "drawn" if drawn & set(head_of(network.network)) else "kept"
 
     def _measure_constants(self, parent: Mapping[str, Tensor], network: nn.Module) -> None:
         """Set a network's constant messages to the parent's mean ones over the training images of all ranks."""
@@ -402,8 +382,8 @@ class Session:
             digest = save_weights(self._network.evaluated, self._artifacts / weights)
         history = tuple(self._history[:epochs])
         made_with = provenance(self._threads) | {"ranks": str(self._ranks.world)}
-        if self._assignment.start is not None:
-            made_with |= started_from(self._assignment.start, self._head())
+        if (start := self._assignment.start) is not None:
+            made_with |= said_of(start, self._network.evaluated, self._artifacts, self._loaders.class_names)
         if len(self._loaders.corrupt):
             made_with["unreadable_images"] = str(len(self._loaders.corrupt))
         return Evaluation(

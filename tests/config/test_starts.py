@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from dcasearch.config.data_set import DataPreprocessing
+from dcasearch.config.initialization import Initialization
 from dcasearch.config.starts import digest_of, is_published, origin_of, start_for
-from dcasearch.config.study import Initialization
 from dcasearch.errors import UserError
 
 PROBE: dict[str, Any] = {"seed": 0, "images": 1, "logits": [[1.0, 2.0]], "norms": [2.236]}

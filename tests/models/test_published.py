@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from dcasearch.config.data_set import DataPreprocessing
+from dcasearch.config.initialization import Initialization
 from dcasearch.config.starts import origin_of
-from dcasearch.config.study import Initialization
 from dcasearch.errors import ArchitectureError, UserError
 from dcasearch.models import published as room
 from dcasearch.models.published import fetch, published

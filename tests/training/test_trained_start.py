@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from dcasearch.config.initialization import Initialization
 from dcasearch.config.starts import Start
-from dcasearch.config.study import Initialization
 from dcasearch.errors import Preempted, StorageError, UserError
 from dcasearch.training import Assignment, Session, continues, put_start
 from dcasearch.training.weights import start_path
