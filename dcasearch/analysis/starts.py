@@ -5,25 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain, islice
 from pathlib import Path
 
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.backbone import Backbone
+from dcasearch.architecture.libraries import own_name
 from dcasearch.artifacts import Place
 from dcasearch.config.initialization import Initialization
-from dcasearch.config.starts import Origin, digest_of, origin_of
+from dcasearch.config.starts import Origin, digest_of, is_published, origin_of
 from dcasearch.data import DataInfo
 from dcasearch.errors import ConfigError, Problem, UserError
 from dcasearch.models.published import fetch
 from dcasearch.models.trained import fit, network_of, off_probe, others_that_answer, spec_network
-from dcasearch.models.transfer import outputs_of
+from dcasearch.models.transfer import Misfit, outputs_of
 from dcasearch.models.weight_files import WeightsFile, parse_weights
 from dcasearch.space import LoadedStudy
 from dcasearch.training import put_start
 from dcasearch.wording import counted
 
-_MOST = 16
-"""Backbones of a space that are compared with a file; what is beyond, its trainings find out."""
+_MOST, _LOOKED = 16, 500
+"""Backbones of a space that are compared with a file, and points that are looked at for them; what is beyond, the
+trainings find out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +47,11 @@ def check_starts(loaded: LoadedStudy, data: DataInfo | None) -> tuple[Checked, .
         data: its data, whose classes decide what becomes of the classifier; None: it was not looked at.
 
     Returns:
-        What was found of each different start. That a file is not here is said there, and is no mistake of the YAML.
+        What was found of each different start. Without the data a file that is not here is said there; what a library
+        fetches always is.
 
     Raises:
-        ConfigError: a file is another network's, is broken, or does not meet its probe; by file:line:column.
+        ConfigError: by file:line:column: a file is missing, broken or another network's, or does not meet its probe.
     """
     found, problems = dict[Initialization, Checked](), list[Problem]()
     for n, fidelity in enumerate(loaded.study.fidelities):
@@ -76,6 +80,8 @@ def try_start(start: Initialization, backbone: Backbone) -> None:
 
 
 def _of(start: Initialization, origin: Origin, backbones: Sequence[Backbone], data: DataInfo | None) -> Checked:
+    if origin.file is None and data is not None and not origin.fetch:
+        raise UserError(origin.missing)
     if origin.file is None:
         return Checked(lines=(origin.missing,), missing=True)
     digest = digest_of(origin.file)
@@ -85,7 +91,11 @@ def _of(start: Initialization, origin: Origin, backbones: Sequence[Backbone], da
     if origin.architecture is not None:
         lines.append(_of_spec(origin, file))
     for backbone in backbones:
-        lines += _compared(backbone, origin, file, start, data)
+        try:
+            lines += _compared(backbone, origin, file, start, data)
+        except Misfit as error:
+            others = "; one file starts one network: keep one backbone in the space" if len(backbones) > 1 else ""
+            raise UserError(f"{backbone.name}: {error}{others}") from error
     return Checked(lines=tuple(dict.fromkeys(lines)))
 
 
@@ -95,13 +105,10 @@ def _read(file: Path, digest: str, words: str) -> WeightsFile:
 
 
 def _backbones(loaded: LoadedStudy) -> list[Backbone]:
-    """Return the different backbones of a space, the first few of many."""
-    found: dict[Backbone, None] = {}
-    for architecture in loaded.space.vanillas():
-        found[architecture.backbone] = None
-        if len(found) == _MOST:
-            break
-    return list(found)
+    """Return the different backbones of a space, the first few of many; each has a baseline, unless they are listed."""
+    baselines = (baseline.architecture for baseline in loaded.space.baselines())
+    architectures = chain(baselines, islice(loaded.space.vanillas(), _LOOKED))
+    return list(islice(dict.fromkeys(architecture.backbone for architecture in architectures), _MOST))
 
 
 def _compared(
@@ -110,17 +117,16 @@ def _compared(
     """Yield what becomes of a file in a backbone.
 
     Raises:
-        UserError: the file is another network's, or does not meet its probe.
+        Misfit: the file is another network's.
+        UserError: it does not meet its probe.
     """
-    network = backbone.name
-    try:
-        found = fit(backbone, file)
-    except UserError as error:
-        raise UserError(f"{network}: {error}") from error
+    network, found = backbone.name, fit(backbone, file)
     left = f", {counted(found.left, 'tensor')} of its own attention left out" if found.left else ""
     yield f"{network} takes {counted(found.loaded, 'tensor')}{left}; attention and connections are drawn"
     yield _classifier(outputs_of(Architecture(backbone=backbone).network, file), start, data)
-    if origin.probe is None:
+    if origin.probe is None and is_published(origin.words) and own_name(origin.words.partition(".")[0]) == network:
+        yield f"the library publishes these weights for {network} itself"
+    elif origin.probe is None:
         yield f"no probe: nothing shows that {network} computes what the weights were trained with"
     elif origin.architecture is None and origin.resolution is not None:
         off = off_probe(network_of(backbone, file), origin.probe, origin.resolution)

@@ -46,7 +46,7 @@ def init(
         str | None,
         typer.Option(
             help="With --data: trained weights to start from: a file, an exported spec, or timm/MODEL.TAG or "
-            "torchvision/MODEL.TAG; else those of the network that are on this machine already."
+            "torchvision/MODEL.TAG, or scratch for none; else those of the network that are on this machine already."
         ),
     ] = None,
     hours: Annotated[

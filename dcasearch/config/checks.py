@@ -58,6 +58,8 @@ def _of_detection(study: Study) -> Iterator[tuple[KeyPath, str]]:
         yield ("task",), "detection needs a `detector`, e.g. detector: {name: retinanet}"
     if study.data.classes is not None:
         yield ("data", "classes"), "chooses among images with one label; leave it out"
+    if study.data.preprocessing is not None:
+        yield ("data", "preprocessing"), "a detector prepares its images by itself; leave it out"
     for n, fidelity in enumerate(study.fidelities):
         path = ("fidelities", n)
         for name, default in _NOT_OF_DETECTION.items():

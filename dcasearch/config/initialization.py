@@ -19,6 +19,7 @@ _OPTIONS = {
 }
 """Of each way to start; those of a weights file belong to `weights` and to `vanilla`."""
 OF_FILES = frozenset({"weights", "sha256", "mean", "std", "interpolation", "crop", "class_names", "probe"})
+"""Options that say something of a weights file."""
 
 
 class Initialization(Frozen):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,8 @@ def _parted(name: str) -> tuple[str, str, str]:
     return library, model, tag
 
 
-def _origin(name: str, file: Path | None, size: str, preprocessing: DataPreprocessing) -> Origin:
-    missing = "" if file is not None else f"{name} is not on this machine; `dcasearch run` fetches it, {size}"
+def _origin(name: str, file: Path | None, size: Callable[[], str], preprocessing: DataPreprocessing) -> Origin:
+    missing = "" if file is not None else f"{name} is not on this machine; `dcasearch run` fetches it, {size()}"
     return Origin(words=name, file=file, missing=missing, fetch=file is None, preprocessing=preprocessing)
 
 
@@ -91,8 +91,7 @@ def _of_torchvision(name: str, model: str, tag: str) -> Origin:
         interpolation=_interpolation(name, how.interpolation.value),
         crop=min(1.0, how.crop_size[0] / how.resize_size[0]),
     )
-    size = f"{weights.meta['_file_size']:.0f} MB"
-    return _origin(name, _in_torch_hub(weights.url), size, preprocessing)
+    return _origin(name, _in_torch_hub(weights.url), lambda: f"{weights.meta['_file_size']:.0f} MB", preprocessing)
 
 
 def _in_torch_hub(url: str) -> Path | None:
@@ -139,10 +138,15 @@ def _of_timm(name: str, model: str, tag: str) -> Origin:
         interpolation=_interpolation(name, config.interpolation),
         crop=config.crop_pct,
     )
+    return _origin(name, _in_caches(config), lambda: _size_of_timm(model, config.num_classes), preprocessing)
+
+
+def _size_of_timm(model: str, classes: int) -> str:
+    """Return about how large a file is: timm does not say it, the network's parameters do."""
     with torch.device("meta"):
-        network = build("timm", model, {}, config.num_classes)
+        network = build("timm", model, {}, classes)
     numbers = sum(math.prod(tensor.shape) for tensor in network.state_dict().values())
-    return _origin(name, _in_caches(config), f"about {_BYTES * numbers / 1e6:.0f} MB", preprocessing)
+    return f"about {_BYTES * numbers / 1e6:.0f} MB"
 
 
 def _in_caches(config: Any) -> Path | None:

@@ -17,8 +17,8 @@ from dcasearch.proposal.looking import Looked, Observer, look, paths_of
 from dcasearch.proposal.machine import Machine, this_machine, throughput
 from dcasearch.proposal.plan import BATCH, Measure, Plan, Wanted, plan_for
 from dcasearch.proposal.source import data_of, write_groups
-from dcasearch.proposal.start import start_from, start_in_cache
-from dcasearch.proposal.template import DEFAULT_BACKBONE, Rung, connected
+from dcasearch.proposal.start import chosen_start
+from dcasearch.proposal.template import Rung, connected
 from dcasearch.space import load_study
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -59,7 +59,7 @@ def propose(
         hours: that the study may take on this machine.
         backbone: the network; else one is chosen.
         weights: that the networks start from: a file, an exported spec, or the name of a library's weights. Else those
-            of the network's own library, where they are on this machine already.
+            of the network's own library, where they are on this machine already; `scratch`: random values.
         machine: what the study runs on; else this one.
         observe: is told how many images were looked at.
         measure: says how fast networks train; else they are measured here.
@@ -73,7 +73,7 @@ def propose(
     groups = target.with_name(f"{target.name}_images.csv")
     if there := [str(path) for path in (study, space, groups) if path.exists()]:
         raise UserError(f"nothing was written: {', '.join(there)} would be overwritten")
-    start = start_from(weights, backbone) if weights is not None else start_in_cache(backbone or DEFAULT_BACKBONE)
+    start = chosen_start(weights, backbone)
     data = data_of(place)
     looked = look(data, observe)
     _check(looked)

@@ -17,9 +17,12 @@ from dcasearch.config.initialization import Initialization
 from dcasearch.config.probe import FileProbe, probe_beside, read_probe
 from dcasearch.config.starts import is_published, origin_of
 from dcasearch.errors import UserError
+from dcasearch.proposal.template import DEFAULT_BACKBONE
 
 RECIPE = "finetune"
 """The recipe of trainings that start from trained weights, where this version has it."""
+SCRATCH = "scratch"
+"""In place of weights: random values, also where weights are found."""
 _EPOCHS = 15
 """Of a full training from trained weights, where no recipe says it."""
 _SPECS = (".yaml", ".yml")
@@ -46,6 +49,21 @@ class TrainedStart:
         """Of a full training."""
         recipe = self.recipe
         return _EPOCHS if recipe is None else load_recipe(recipe).epochs or _EPOCHS
+
+
+def chosen_start(weights: str | None, backbone: str | None) -> TrainedStart | None:
+    """Return what the networks start from: what the user names, else the library's own weights if they are here.
+
+    Args:
+        weights: as for `start_from`, or `scratch` for random values.
+        backbone: the network; None: the one that is proposed.
+
+    Raises:
+        UserError: as `start_from`.
+    """
+    if weights == SCRATCH:
+        return None
+    return start_in_cache(backbone or DEFAULT_BACKBONE) if weights is None else start_from(weights, backbone)
 
 
 def start_from(weights: str, backbone: str | None) -> TrainedStart:

@@ -36,9 +36,11 @@ def settle_weights(study: Study, document: Document) -> tuple[Study, tuple[str, 
             continue
         fidelities[n] = _with_file(fidelity, origin, path, document)
         how = _preprocessing(fidelity.initialize, origin, path, document)
-        if how is None:
+        if how is None or how.mean is None:
             notes.append(_unsaid(fidelity, origin))
-        elif prepared is not None and how != prepared:
+        if how is None:
+            continue
+        if prepared is not None and how != prepared:
             document.report(
                 (*path, "weights"),
                 f"{origin.words} wants images with {_words(how)}, and {first} with {_words(prepared)}; a study "
@@ -80,7 +82,7 @@ def _preprocessing(
         document.report(path, "mean and std belong together: give both")
         return None
     if origin.preprocessing is None:
-        return DataPreprocessing(**written) if "mean" in written else None
+        return DataPreprocessing(**written) if written else None
     for name, value in written.items():
         said = getattr(origin.preprocessing, name)
         if not _equal(value, said):

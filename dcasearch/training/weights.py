@@ -90,7 +90,7 @@ def put_start(file: Path, sha256: str, artifacts: Place) -> None:
         StorageError: the file is another one than a moment ago, or the copy cannot be written.
     """
     target = artifacts / "starts" / sha256
-    if target.exists() and sha256_of(target) == sha256:
+    if target.exists() and size_of(target) == file.stat().st_size:  # who reads it compares the SHA-256
         return
 
     def write(unfinished: Path) -> None:

@@ -93,6 +93,8 @@ def test_a_file_that_is_not_here_is_said_and_needed_to_run(study: Callable[..., 
     [start] = check_starts(loaded, None)
     assert start.missing
     assert "there is no file" in start.lines[0]
+    with pytest.raises(ConfigError, match=r"study\.yaml:\d+:\d+: fidelities\.0\.initialize\.weights: there is no file"):
+        check_starts(loaded, described(loaded))
     with pytest.raises(UserError, match="there is no file"):
         fetched(loaded)
 
@@ -154,7 +156,9 @@ def test_a_librarys_weights_are_fetched_by_the_run_alone(
     ready = fetched(loaded)
     assert fetches == ["torchvision/mobilenet_v2.IMAGENET1K_V1"]
     assert ready.study.fidelities[0].initialize.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
-    assert lines(ready)[0].startswith("torchvision/mobilenet_v2.IMAGENET1K_V1: 0.5 MB, SHA-256 ")
+    said = lines(ready)
+    assert said[0].startswith("torchvision/mobilenet_v2.IMAGENET1K_V1: 0.5 MB, SHA-256 ")
+    assert said[-1] == "the library publishes these weights for mobilenet_v2 itself"
 
 
 def test_a_study_without_weights_says_nothing(write_study: WriteStudy) -> None:

@@ -101,6 +101,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         ),
         "fidelities.0.initialize: value error, exported has no option epochs",
     ),
+    "preprocessing of a detector's images": (
+        detecting(data={"name": "shapes", "preprocessing": {"interpolation": "bicubic"}}),
+        "data.preprocessing: a detector prepares its images by itself; leave it out",
+    ),
     "weights of a detector": (
         detecting(fidelities=[{**FIRST, "recipe": NO_CROP, "initialize": {"weights": "w.pth"}}]),
         "fidelities.0.initialize: weights are for classifiers; a detector starts from exported specs: exported",

@@ -108,6 +108,8 @@ def test_weights_in_the_librarys_cache_are_proposed_by_themselves(photos: Path, 
     loaded = load_study(proposal.study)
     assert loaded.study.fidelities[0].initialize.weights == "torchvision/resnet18"
     assert "found in the library's cache" in proposal.study.read_text()
+    scratch = load_study(proposed(photos, tmp_path / "scratch", weights="scratch").study)
+    assert scratch.study.fidelities[0].initialize.name == "scratch"
 
 
 @needs_timm

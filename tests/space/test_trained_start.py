@@ -64,6 +64,12 @@ def test_a_bare_file_leaves_the_data_sets_own_and_the_study_says_which(tmp_path:
     assert "w.pth does not say how its images were prepared; the data set's own mean and std are taken" in note
 
 
+def test_what_the_yaml_says_of_a_bare_file_counts_and_the_rest_is_warned_of(tmp_path: Path, file: Path) -> None:
+    loaded = load_study(started(tmp_path, file, interpolation="bicubic"))
+    assert preprocessing(loaded) == DataPreprocessing(interpolation="bicubic")
+    assert len(loaded.notes) == 1
+
+
 def test_a_study_without_weights_is_as_it_was(tmp_path: Path) -> None:
     loaded = load_study(write_study(tmp_path))
     assert preprocessing(loaded) is None
