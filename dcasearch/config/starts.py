@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -15,9 +15,9 @@ import yaml
 from pydantic import ValidationError
 
 from dcasearch.architecture.libraries import LIBRARIES
-from dcasearch.config.data_set import DataPreprocessing
+from dcasearch.config.data_set import USUAL_CROP, DataPreprocessing
 from dcasearch.config.initialization import Initialization
-from dcasearch.config.probe import TOLERANCE, FileProbe, Probe, probe_beside, read_probe
+from dcasearch.config.probe import TOLERANCE, Probe, probe_beside, read_probe
 from dcasearch.errors import UserError
 from dcasearch.metrics import CLASSIFICATION
 
@@ -25,6 +25,8 @@ _PUBLISHED = "dcasearch.models.published:published"
 """Imported where a name of a library's weights is looked up: everything else here needs no torch."""
 _NAME = re.compile(rf"({'|'.join(LIBRARIES)})/[A-Za-z0-9_]+(\.[A-Za-z0-9_.-]+)?")
 _SPECS = (".yaml", ".yml")
+_SHARES = (USUAL_CROP, 1.0, 0.9, 0.95, 0.96, 0.965)
+"""Usual shares of the centre crop: a spec says whole pixels, which several shares give."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,11 +164,14 @@ def _hint(weights: str) -> str:
 
 
 def _with_probe(origin: Origin, file: Path) -> Origin:
-    probe: FileProbe = read_probe(file)
-    known = {**vars(origin), "probe": probe, "resolution": probe.resolution, "tolerance": probe.tolerance}
-    if origin.preprocessing is None:
-        known["preprocessing"] = probe.preprocessing
-    return Origin(**known)
+    probe = read_probe(file)
+    return replace(
+        origin,
+        probe=probe,
+        resolution=probe.resolution,
+        tolerance=probe.tolerance,
+        preprocessing=origin.preprocessing or probe.preprocessing,
+    )
 
 
 def _of_spec(spec: str) -> Origin:
@@ -199,9 +204,9 @@ def _preprocessing(said: dict[str, Any]) -> DataPreprocessing:
     steps = said["steps"]
     resize = next(step for step in reversed(steps) if step.get("resize") is not None)
     sides = {"mean": said["mean"], "std": said["std"], "interpolation": resize["interpolation"]}
-    crop = steps[-1].get("crop")
-    if isinstance(crop, int) and isinstance(resize["resize"], int):
-        sides["crop"] = crop / resize["resize"]
+    crop, side = steps[-1].get("crop"), resize["resize"]
+    if isinstance(crop, int) and isinstance(side, int):
+        sides["crop"] = next(share for share in (*_SHARES, crop / side) if round(crop / share) == side)
     return DataPreprocessing.model_validate(sides)
 
 

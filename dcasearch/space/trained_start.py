@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 from dcasearch.config import Document, KeyPath
@@ -23,7 +23,8 @@ def settle_weights(study: Study, document: Document) -> tuple[Study, tuple[str, 
     study's `data.preprocessing` becomes that of the weights. A contradiction is reported as a mistake.
     """
     fidelities, notes = list(study.fidelities), list[str]()
-    prepared: DataPreprocessing | None = None
+    of_data = _said_by(study.data.preprocessing)
+    wanted: dict[str, object] = {}
     first = ""
     for n, fidelity in enumerate(study.fidelities):
         if fidelity.initialize.weights is None:
@@ -35,25 +36,29 @@ def settle_weights(study: Study, document: Document) -> tuple[Study, tuple[str, 
             document.report((*path, "probe" if fidelity.initialize.probe is not None else "weights"), str(error))
             continue
         fidelities[n] = _with_file(fidelity, origin, path, document)
-        how = _preprocessing(fidelity.initialize, origin, path, document)
-        if how is None or how.mean is None:
+        own = _wanted_by(fidelity.initialize, origin, path, document)
+        if "mean" not in {**of_data, **own}:
             notes.append(_unsaid(fidelity, origin))
-        if how is None:
-            continue
-        if prepared is not None and how != prepared:
+        if first and own != wanted:
             document.report(
                 (*path, "weights"),
-                f"{origin.words} wants images with {_words(how)}, and {first} with {_words(prepared)}; a study "
+                f"{origin.words} wants images with {_words(own)}, and {first} with {_words(wanted)}; a study "
                 "prepares its images in one way, so start from one file",
             )
-        else:
-            prepared, first = how, origin.words
+        elif not first:
+            wanted, first = own, origin.words
+    _check_data(of_data, wanted, first, document)
     changes: dict[str, object] = {"fidelities": tuple(fidelities)}
-    if prepared is not None:
-        written = study.data.preprocessing
-        _check_written(written, prepared, first, document)
+    if wanted:
+        prepared = DataPreprocessing.model_validate({**of_data, **wanted})
         changes["data"] = study.data.model_copy(update={"preprocessing": prepared})
     return study.model_copy(update=changes), tuple(dict.fromkeys(notes))
+
+
+def _said_by(how: DataPreprocessing | None) -> dict[str, object]:
+    """Return what somebody says of how images are prepared; what is left out is the data set's own or the usual."""
+    said = set[str]() if how is None else how.model_fields_set
+    return {name: value for name in _SAID if name in said and (value := getattr(how, name)) is not None}
 
 
 def _with_file(fidelity: Fidelity, origin: Origin, path: KeyPath, document: Document) -> Fidelity:
@@ -73,21 +78,19 @@ def _with_file(fidelity: Fidelity, origin: Origin, path: KeyPath, document: Docu
     return fidelity.model_copy(update={"initialize": start.model_copy(update=changes)})
 
 
-def _preprocessing(
-    start: Initialization, origin: Origin, path: KeyPath, document: Document
-) -> DataPreprocessing | None:
-    """Return how the images of the weights were prepared; None where neither the YAML nor the file's source says it."""
+def _wanted_by(start: Initialization, origin: Origin, path: KeyPath, document: Document) -> dict[str, object]:
+    """Return how the images of the weights were prepared, as far as the YAML or the file's source say it."""
     written = {name: getattr(start, name) for name in _SAID if getattr(start, name) is not None}
     if (start.mean is None) != (start.std is None):
         document.report(path, "mean and std belong together: give both")
-        return None
-    if origin.preprocessing is None:
-        return DataPreprocessing(**written) if written else None
-    for name, value in written.items():
-        said = getattr(origin.preprocessing, name)
-        if not _equal(value, said):
-            document.report((*path, name), f"{origin.words} says {name} {_shown(said)} itself, not {_shown(value)}")
-    return origin.preprocessing
+        return {}
+    said = _said_by(origin.preprocessing)
+    for name in written.keys() & said.keys():
+        if written[name] != said[name]:
+            document.report(
+                (*path, name), f"{origin.words} says {name} {_shown(said[name])} itself, not {_shown(written[name])}"
+            )
+    return {**written, **said}
 
 
 def _unsaid(fidelity: Fidelity, origin: Origin) -> str:
@@ -99,33 +102,19 @@ def _unsaid(fidelity: Fidelity, origin: Origin) -> str:
     )
 
 
-def _check_written(
-    written: DataPreprocessing | None, prepared: DataPreprocessing, words: str, document: Document
-) -> None:
+def _check_data(of_data: Mapping[str, object], wanted: Mapping[str, object], words: str, document: Document) -> None:
     """Report where the YAML's `data.preprocessing` contradicts the weights."""
-    for name in _differing(written, prepared):
-        document.report(
-            ("data", "preprocessing", name),
-            f"{_shown(getattr(written, name))} contradicts {words}, whose images had "
-            f"{_shown(getattr(prepared, name))}; leave data.preprocessing out, then the images are "
-            "prepared as the weights want them",
-        )
+    for name in of_data.keys() & wanted.keys():
+        if of_data[name] != wanted[name]:
+            document.report(
+                ("data", "preprocessing", name),
+                f"{_shown(of_data[name])} contradicts {words}, whose images had {_shown(wanted[name])}; leave "
+                "data.preprocessing out, then the images are prepared as the weights want them",
+            )
 
 
-def _differing(written: DataPreprocessing | None, prepared: DataPreprocessing) -> Iterator[str]:
-    if written is None:
-        return
-    for name in _SAID:
-        if name in written.model_fields_set and not _equal(getattr(written, name), getattr(prepared, name)):
-            yield name
-
-
-def _equal(one: object, other: object) -> bool:
-    return one is None or one == other
-
-
-def _words(how: DataPreprocessing) -> str:
-    return ", ".join(f"{name} {_shown(getattr(how, name))}" for name in _SAID)
+def _words(how: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {_shown(how[name])}" for name in _SAID if name in how) or "the data set's own values"
 
 
 def _shown(value: object) -> str:

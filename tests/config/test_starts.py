@@ -96,6 +96,19 @@ def test_an_exported_spec_says_classes_preprocessing_and_probe(file: Path) -> No
 
 
 @pytest.mark.parametrize(
+    ("resize", "crop", "share"), [(110, 96, 0.875), (96, 96, 1.0), (101, 96, 0.95), (150, 96, 0.64)]
+)
+def test_whole_pixels_of_a_spec_are_a_usual_share_where_one_gives_them(
+    file: Path, resize: int, crop: int, share: float
+) -> None:
+    steps = [{"resize": resize, "interpolation": "bilinear"}, {"crop": crop}]
+    prepared = {"steps": steps, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
+    preprocessing = origin_of(weights(spec(file, preprocessing=prepared))).preprocessing
+    assert preprocessing is not None
+    assert preprocessing.crop == share
+
+
+@pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"task": "detection"}, "has learned detection; weights come from classifiers"),

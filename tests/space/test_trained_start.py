@@ -89,6 +89,14 @@ def test_data_that_says_what_the_weights_say_is_fine(tmp_path: Path, file: Path)
     assert preprocessing(loaded) == DataPreprocessing.model_validate(HALF)
 
 
+def test_data_may_say_what_a_bare_file_does_not(tmp_path: Path, file: Path) -> None:
+    half = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
+    study = {"data": {"name": "digits", "preprocessing": half}}
+    loaded = load_study(started(tmp_path, file, study=study, crop=1.0))
+    assert preprocessing(loaded) == DataPreprocessing.model_validate({**half, "crop": 1.0})
+    assert loaded.notes == ()
+
+
 def test_a_contradiction_between_the_yaml_and_the_files_own_probe_is_an_error(tmp_path: Path, file: Path) -> None:
     file.with_name("w.pth.probe.json").write_text(json.dumps({**PROBE, "preprocessing": HALF}))
     [said] = mistakes(started(tmp_path, file, crop=0.5))
