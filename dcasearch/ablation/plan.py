@@ -14,6 +14,7 @@ from typing import Any
 from dcasearch.ablation.variants import Variant
 from dcasearch.analysis.paired import ENOUGH
 from dcasearch.config.data_set import Data
+from dcasearch.config.starts import named
 from dcasearch.errors import UserError
 from dcasearch.export.spec import Spec
 from dcasearch.metrics import TASKS
@@ -131,7 +132,7 @@ def _start(spec: Spec, weights: str | None) -> dict[str, Any]:
         return {}
     if weights is None:
         raise UserError(f"the chosen network began with trained weights, {name}: add --weights FILE")
-    return {"initialize": {"weights": weights, "sha256": spec.provenance[STARTED_FROM]}}
+    return {"initialize": {"weights": named(weights), "sha256": spec.provenance[STARTED_FROM]}}
 
 
 def fitted(seconds_of_a_seed: float, wanted: int, hours: float) -> int:

@@ -115,6 +115,8 @@ def _train(
     name = spec.stem
     if ranks.first:
         console.print(_announcement(planned, name, ranks, out))
+        for note in planned.notes:
+            console.print(f"note: {note}", style="yellow")
     with noted(patient=ranks.world > 1) as interruption, _shown(console, name, ranks, as_json=as_json) as view:
 
         def interrupted() -> bool:
@@ -142,11 +144,12 @@ def _announcement(planned: Plan, name: str, ranks: Ranks, out: Path) -> str:
     fidelity = assignment.fidelity
     share = "" if fidelity.train_fraction == 1 else f"{fidelity.train_fraction:g} of "
     several = "" if ranks.world == 1 else f", {ranks.world} ranks"
+    start = "" if assignment.start is None else f", from {assignment.start.words}"
     before = "" if assignment.parent is None else "; its vanilla parent is trained first"
     return (
         f"{name}: architecture {assignment.architecture.id}, {share}{assignment.data.name} ({assignment.protocol}) at "
         f"{fidelity.resolution} pixels, {fidelity.epochs} epochs, recipe {planned.recipe}, "
-        f"seed {assignment.seed}{several}, to {out}{before}"
+        f"seed {assignment.seed}{start}{several}, to {out}{before}"
     )
 
 

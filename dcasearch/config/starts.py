@@ -136,6 +136,11 @@ def is_published(weights: str) -> bool:
     return _NAME.fullmatch(weights) is not None and not Path(weights).is_file()
 
 
+def named(weights: str) -> str:
+    """Return what weights are called in every folder: the library's name, or the absolute path."""
+    return weights if is_published(weights) else str(Path(weights).expanduser().absolute())
+
+
 def origin_of(initialize: Initialization) -> Origin:
     """Return what is known of the weights of an `initialize`; reads no weights and fetches nothing.
 

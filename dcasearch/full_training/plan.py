@@ -14,7 +14,7 @@ from dcasearch.config import load_architecture, load_recipe, load_yaml
 from dcasearch.config.data_set import NEWEST_READING, Data
 from dcasearch.config.initialization import Initialization
 from dcasearch.config.recipe import Recipe
-from dcasearch.config.starts import Start, digest_of, is_published, origin_of
+from dcasearch.config.starts import Start, digest_of, named, origin_of
 from dcasearch.config.study import Fidelity
 from dcasearch.data import DATASETS, Source, describe
 from dcasearch.errors import DataError, UserError, nearest
@@ -61,6 +61,17 @@ class Plan:
     """What the data set says of its images."""
     start_file: Path | None = None
     """The file that `assignment.start` names, where there is one."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know, a sentence each."""
+        start, how = self.assignment.start, self.assignment.data.preprocessing
+        if start is None or (how is not None and how.mean is not None):
+            return ()
+        return (
+            f"{start.words} does not say how its images were prepared: the data set's own mean and std are taken. A "
+            "probe beside the file can say it (docs/trained_start.md)",
+        )
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -167,8 +178,7 @@ def _start(weights: str, architecture: Architecture, spec: Spec | None, data: Da
     how = data.preprocessing or origin.preprocessing
     if origin.preprocessing not in (None, how):
         raise UserError(f"--weights: {weights} wants images prepared in another way than the data of the spec")
-    named = weights if is_published(weights) else str(file)
-    start = Start(weights=named, sha256=sha256, class_names=origin.class_names)
+    start = Start(weights=named(weights), sha256=sha256, class_names=origin.class_names)
     return start, file, data.model_copy(update={"preprocessing": how})
 
 

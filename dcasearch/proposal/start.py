@@ -15,7 +15,7 @@ from dcasearch.architecture.libraries import is_of_library
 from dcasearch.config import load_recipe, recipe_names
 from dcasearch.config.initialization import Initialization
 from dcasearch.config.probe import FileProbe, probe_beside, read_probe
-from dcasearch.config.starts import is_published, origin_of
+from dcasearch.config.starts import is_published, named, origin_of
 from dcasearch.errors import UserError
 from dcasearch.proposal.template import DEFAULT_BACKBONE
 
@@ -81,6 +81,11 @@ def start_from(weights: str, backbone: str | None) -> TrainedStart:
         backbone = backbone or weights.partition(".")[0]
     elif Path(weights).suffix in _SPECS:
         written = _backbone_of_spec(weights)
+        if written.arguments or written.own_attention != "keep" or written.stem != "imagenet":
+            raise UserError(
+                f"--weights: the network of {weights} has arguments, a small stem or its own attention changed, which "
+                "init does not write: copy its search space, and add initialize: {weights: …} to its study"
+            )
         width = written.width
         backbone = backbone or written.name
     elif backbone is None:
@@ -92,8 +97,7 @@ def start_from(weights: str, backbone: str | None) -> TrainedStart:
                 "timm/tf_efficientnet_lite0 (`dcasearch backbones` lists networks)"
             )
         backbone = probe.network
-    absolute = weights if is_published(weights) else str(Path(weights).expanduser().absolute())
-    return _tried(TrainedStart(weights=absolute, backbone=backbone, width=width))
+    return _tried(TrainedStart(weights=named(weights), backbone=backbone, width=width))
 
 
 def start_in_cache(backbone: str) -> TrainedStart | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from dcasearch.config import Document, KeyPath
 from dcasearch.config.data_set import DataPreprocessing
 from dcasearch.config.initialization import Initialization
-from dcasearch.config.starts import Origin, digest_of, is_published, origin_of
+from dcasearch.config.starts import Origin, digest_of, named, origin_of
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.errors import UserError
 
@@ -69,9 +68,8 @@ def _with_file(fidelity: Fidelity, origin: Origin, path: KeyPath, document: Docu
     for wanted, where in ((start.sha256, (*path, "sha256")), (origin.sha256, (*path, "weights"))):
         if None not in (found, wanted) and found != wanted:
             document.report(where, f"{origin.words} is another file: its SHA-256 is {found}, not {wanted}")
-    named = start.weights if is_published(start.weights) else str(Path(start.weights).expanduser().absolute())
     changes = {
-        "weights": named,
+        "weights": named(start.weights),
         "sha256": start.sha256 or found or origin.sha256,
         "class_names": start.class_names or origin.class_names,
     }

@@ -49,7 +49,7 @@ def test_variants_start_from_the_very_weights_that_the_chosen_network_began_with
     spec = make_spec()
     begun = spec.model_copy(update={"provenance": {**spec.provenance, **start}})
     [level] = made(begun, weights="w.pth").study["fidelities"]
-    assert level["initialize"] == {"weights": "w.pth", "sha256": "ab" * 32}
+    assert level["initialize"] == {"weights": str(Path("w.pth").absolute()), "sha256": "ab" * 32}
     with pytest.raises(UserError, match=r"began with trained weights, w\.pth: add --weights FILE"):
         made(begun)
     with pytest.raises(UserError, match="began with random values"):
