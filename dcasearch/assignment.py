@@ -48,7 +48,7 @@ class Assignment:
     detector: Detector | None = None
     """What stands on the network, where the task is detection."""
     start: Start | None = None
-    """An exported network whose weights the network under the detector begins with."""
+    """Weights that the network begins with: a file's in its backbone, or an exported network's under a detector."""
     parent: Assignment | None = None
     """A training that has to end before this one. It is the vanilla network's that this one starts from: what they have
     in common is loaded, the rest drawn. Where a message is constant, this one starts from scratch, and the messages
@@ -90,6 +90,8 @@ class Assignment:
             meaning["detector"] = self.detector.meaning()
         if self.start is not None:
             meaning["start"] = self.start.sha256
+            if self.start.class_names is not None:  # they decide whether the classifier is kept
+                meaning["start"] += f" {fingerprint(self.start.class_names)}"
         if self.parent is not None:
             meaning["parent"] = self.parent.key.id
         if self.architecture.network.mixes_images:

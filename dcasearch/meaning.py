@@ -45,7 +45,11 @@ def meaning_of(study: Study, space: Space, data: DataInfo) -> dict[str, Any]:
     for fidelity in study.fidelities:
         if fidelity.parent is not None:
             meaning[f"fidelities.{fidelity.name}.initialize"] = fidelity.initialize.model_dump(
-                mode="json", exclude_defaults=True, exclude={"max_parents"}
+                mode="json", exclude_defaults=True, exclude={"max_parents", *_NOT_OF_THE_MEANING}
+            )
+        elif fidelity.initialize.weights is not None:
+            meaning[f"fidelities.{fidelity.name}.initialize"] = fidelity.initialize.model_dump(
+                mode="json", exclude_defaults=True, exclude=_NOT_OF_THE_MEANING
             )
         if fidelity.initialize.specs:
             starts = map(read_start, fidelity.initialize.specs)
@@ -67,6 +71,10 @@ def meaning_of(study: Study, space: Space, data: DataInfo) -> dict[str, Any]:
             for name, value in part.model_dump(mode="json").items():
                 meaning[f"fidelities.{fidelity.name}.{type(part).__name__.lower()}.{name}"] = value
     return meaning
+
+
+_NOT_OF_THE_MEANING = {"weights", "probe", "mean", "std", "interpolation", "crop"}
+"""Of a weights file: its SHA-256 says which it is, wherever it lies; how images are prepared is in the data's."""
 
 
 def check_unchanged(name: str, stored: Mapping[str, Any], new: Mapping[str, Any]) -> None:

@@ -17,7 +17,9 @@ from PIL import Image
 
 from dcasearch.artifacts import open_artifacts
 from dcasearch.config.data_set import Data
+from dcasearch.config.initialization import OF_FILES, Initialization
 from dcasearch.config.recipe import Recipe
+from dcasearch.config.starts import origin_of
 from dcasearch.config.study import Executor, Fidelity, Final, Promotion, Pruner, Stop, Study
 from dcasearch.errors import StudyFailed
 from dcasearch.metrics import TASKS
@@ -109,6 +111,9 @@ def shrunk(study: Study, folder: Path) -> Study:
 
 def _level(level: Fidelity, *, trials: int | None, promote: Promotion | None) -> Fidelity:
     start = level.initialize
+    if is_missing(start):
+        without: dict[str, Any] = dict.fromkeys(OF_FILES)
+        start = start.model_copy(update={**without, "name": "scratch" if start.name == "weights" else start.name})
     if start.name == "vanilla":  # a recipe of the parents' own stays: they begin with random parameters
         recipe = None if start.recipe is None else _recipe(start.recipe)
         start = start.model_copy(update={"epochs": 1, "recipe": recipe})
@@ -138,8 +143,20 @@ def _recipe(recipe: Recipe) -> Recipe:
     )
 
 
+def is_missing(start: Initialization) -> bool:
+    """Return whether a weights file is not on this machine: then nothing can be tried with it."""
+    return start.weights is not None and origin_of(start).file is None
+
+
+def untested(study: Study) -> tuple[str, ...]:
+    """Return what a smoke run of a study says nothing of."""
+    missing = [level.initialize.weights for level in study.fidelities if is_missing(level.initialize)]
+    starts = (f"the start from {weights}, which is not on this machine" for weights in dict.fromkeys(missing))
+    return (*NOT_TESTED, *starts)
+
+
 def _data(study: Study, folder: Path) -> Data:
-    """Write made-up images and return the data set that they are."""
+    """Write made-up images and return the data set that they are; they are prepared as the study's."""
     root = folder / "data"
     if TASKS[study.task].finds_boxes:
         from dcasearch.data.shapes_coco import write_coco
@@ -152,7 +169,8 @@ def _data(study: Study, folder: Path) -> Data:
         for label in range(CLASSES):
             for n in range(images):
                 _write(root / part / f"class{label}" / f"{n}.png", 1000 * label + n, side)
-    return Data(name="imagefolder", root=str(root), validation_fraction=0.25, workers=0, reading=2)
+    how = study.data.preprocessing
+    return Data(name="imagefolder", root=str(root), validation_fraction=0.25, workers=0, reading=2, preprocessing=how)
 
 
 def _write(path: Path, seed: int, side: int) -> None:

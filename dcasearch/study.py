@@ -18,6 +18,7 @@ from typing import Literal
 
 from dcasearch.analysis.announcing import facts_of, plan_events, pruning_of, run_event
 from dcasearch.analysis.data import as_begun, dangers, described, split_fingerprints
+from dcasearch.analysis.starts import check_starts, fetched, store_starts
 from dcasearch.architecture import Architecture
 from dcasearch.artifacts import open_artifacts
 from dcasearch.config.study import Fidelity
@@ -72,7 +73,8 @@ def run(
         data: What is known of the data, for an executor that does not need it; else it is looked at.
 
     Raises:
-        UserError: a variable or the data is missing, or the study no longer means what its database holds.
+        UserError: a variable, the data or a weights file is missing, or the study no longer means what its database
+            holds.
         StudyLocked: another driver runs it.
         StudyFailed: no trial of a fidelity could be completed.
         Interrupted: by the executor; the same call resumes.
@@ -81,7 +83,7 @@ def run(
     check_variables(loaded)
     with ExitStack() as stack:
         store = store or stack.enter_context(Store.open(storage_of(loaded.study), create=True))
-        loaded = as_begun(loaded, store)
+        loaded = fetched(as_begun(loaded, store))
         lease = stack.enter_context(store.lease(loaded.study.name))
         executor = executor or stack.enter_context(open_executor(loaded.study, secret=store.secret))
 
@@ -112,6 +114,7 @@ class _Run:
         self.study, self.space = loaded.study, loaded.space
         self.artifacts = open_artifacts(self.study.artifacts)
         self.data = data or described(loaded)
+        self.starts = check_starts(loaded, self.data)
         self.costs = Costs(store, self.study.fidelities[-1].resolution, self.data.classes, costs_of(self.study))
         self.split_fingerprints = split_fingerprints(self.study, self.data)
         self.disk = Disk(self.study, self.store, self.artifacts, self.data.fingerprint, self.split_fingerprints)
@@ -125,8 +128,10 @@ class _Run:
         self.observe(run_event(self.study, self.space, self.started))
         for planned in plan_events(self.study, self.space, self.data, self.store):
             self.observe(planned)
-        for note in (*self.loaded.notes, *self.data.notes, *dangers(self.study, self.data)):
+        starts = [line for start in self.starts for line in start.lines]
+        for note in (*self.loaded.notes, *self.data.notes, *dangers(self.study, self.data), *starts):
             self.observe(Event("note", self.study.name, note))
+        store_starts(self.loaded, self.artifacts)
         self.disk.clear()
         pipeline = Pipeline(
             self._parts(),

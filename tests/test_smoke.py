@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from dcasearch.config.data_set import DataPreprocessing
 from dcasearch.data import describe
-from dcasearch.smoke import BATCH, shrunk, smoke
+from dcasearch.smoke import BATCH, NOT_TESTED, shrunk, smoke, untested
 from dcasearch.space import LoadedStudy, load_study, read_space
+from tests.models.weights import safe, values_of
 from tests.support import make_study
 
 ROOT = Path(__file__).parents[1]
@@ -57,3 +59,40 @@ def test_a_study_passes_every_stage_and_nothing_is_kept(tmp_path: Path, monkeypa
     smoke(loaded, stage=lambda name, seconds: stages.append(name))
     assert stages == ["made-up data", "baselines, trials, promotion, final trainings", "export", "verify"]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["weights", "vanilla"])
+def test_a_study_that_starts_from_a_weights_file_is_tried_with_it(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "w.safetensors"
+    file.write_bytes(safe(values_of({**SMALL["backbone"]})))
+    half = DataPreprocessing(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    level = {"name": "proxy", "trials": 50, "resolution": 16, "epochs": 30}
+    space = {**SMALL, "connections": {"topology": ["chain", "dense"]}}
+    study = make_study(
+        space=space,
+        fidelities=[{**level, "initialize": {"name": name, "weights": str(file)}}],
+        data={"name": "digits", "preprocessing": half.model_dump()},
+    )
+    assert untested(study) == NOT_TESTED
+    assert shrunk(study, tmp_path / "small").data.preprocessing == half
+    stages: list[str] = []
+    notes: list[str] = []
+    loaded = LoadedStudy(study, read_space(study.space), tmp_path / "study.yaml", frozenset())
+    smoke(
+        loaded,
+        stage=lambda name, seconds: stages.append(name),
+        observe=lambda event: notes.append(event.message) if event.kind == "note" else None,
+    )
+    assert stages[-1] == "verify"
+    assert "the classifier is drawn: 20 classes in the file, 2 in the data" in notes
+
+
+@pytest.mark.parametrize(("name", "begins"), [("weights", "scratch"), ("vanilla", "vanilla")])
+def test_a_weights_file_that_is_not_here_is_left_out_and_said(tmp_path: Path, name: str, begins: str) -> None:
+    level = {"name": "proxy", "trials": 50, "resolution": 16, "epochs": 30}
+    file = str(tmp_path / "none.pth")
+    study = make_study(space=SMALL, fidelities=[{**level, "initialize": {"name": name, "weights": file}}])
+    assert untested(study)[-1] == f"the start from {file}, which is not on this machine"
+    start = shrunk(study, tmp_path).fidelities[0].initialize
+    assert (start.name, start.weights) == (begins, None)

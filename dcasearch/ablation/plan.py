@@ -15,9 +15,11 @@ from dcasearch.ablation.variants import Variant
 from dcasearch.analysis.paired import ENOUGH
 from dcasearch.config.data_set import Data
 from dcasearch.config.recipe import KEEPS
+from dcasearch.config.starts import named
 from dcasearch.errors import UserError
 from dcasearch.export.spec import Spec
 from dcasearch.metrics import TASKS
+from dcasearch.training.provenance import STARTED_FROM, STARTED_FROM_NAME
 
 LEVEL = "ablation"
 """The study's one fidelity."""
@@ -35,6 +37,8 @@ class Protocol:
     """In place of the spec's."""
     workers: int = 1
     """Trainings at a time."""
+    weights: str | None = None
+    """The file that the chosen network began with, where it began with one."""
     executor: str = "local"
     storage: str | None = None
     artifacts: str | None = None
@@ -78,7 +82,7 @@ def plan(spec: Spec, name: str, variants: Sequence[Variant], protocol: Protocol)
             "the spec does not say how and on which data its network was trained: an older dcasearch wrote it, or its "
             "weights were imported; train the network here, or export it again"
         )
-    if training.recipe.needs_start:
+    if training.recipe.needs_start and STARTED_FROM not in spec.provenance:
         raise UserError(
             f"the network was fine-tuned, and an ablation trains from scratch: {KEEPS}; compare variants in a study "
             "with `initialize`"
@@ -94,6 +98,7 @@ def plan(spec: Spec, name: str, variants: Sequence[Variant], protocol: Protocol)
         "epochs": protocol.epochs or training.epochs,
         "train_fraction": training.train_fraction,
         "recipe": training.recipe.model_dump(mode="json"),
+        **_start(spec, protocol.weights),
     }
     head = TASKS[spec.task].headline
     study: dict[str, Any] = {
@@ -118,6 +123,22 @@ def plan(spec: Spec, name: str, variants: Sequence[Variant], protocol: Protocol)
     if protocol.throughput is not None:
         study["throughput"] = protocol.throughput
     return Plan(name, tuple(variants), study)
+
+
+def _start(spec: Spec, weights: str | None) -> dict[str, Any]:
+    """Return what the variants start from, as a fidelity says it: the very file that the chosen network began with.
+
+    Raises:
+        UserError: it is not named, or the network began without one.
+    """
+    name = spec.provenance.get(STARTED_FROM_NAME)
+    if name is None and weights is not None:
+        raise UserError("--weights: the chosen network began with random values, and so do its variants")
+    if name is None:
+        return {}
+    if weights is None:
+        raise UserError(f"the chosen network began with trained weights, {name}: add --weights FILE")
+    return {"initialize": {"weights": named(weights), "sha256": spec.provenance[STARTED_FROM]}}
 
 
 def fitted(seconds_of_a_seed: float, wanted: int, hours: float) -> int:

@@ -115,7 +115,7 @@ def _starts(loaded: LoadedStudy) -> Iterator[tuple[KeyPath, str]]:
         path, found = ("fidelities", n, "initialize", "specs"), set[str]()
         for k, spec in enumerate(fidelity.initialize.specs):
             try:
-                found.add(read_start(spec).architecture_id)
+                found.add(str(read_start(spec).architecture_id))
             except UserError as error:
                 yield (*path, k), str(error)
                 return

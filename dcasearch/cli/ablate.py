@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _HERE = ("executor", "storage", "artifacts", "stop", "throughput", "disk", "keep_weights")
 """Keys of the study's YAML that a user may change: they do not say what is trained."""
+_BUDGET = typer.Option(min=0.0, help="Hours to spend: fewer seeds are trained, three at least.")
+_WEIGHTS = typer.Option(help="Trained weights that the chosen network began with, if it did.")
 
 
 def ablate(
@@ -37,9 +39,7 @@ def ablate(
     margin: Annotated[
         float, typer.Option(min=1e-6, help="How much worse still counts as not worse: points of the headline metric.")
     ] = 0.5,
-    budget: Annotated[
-        float | None, typer.Option(min=0.0, help="Hours to spend: fewer seeds are trained, three at least.")
-    ] = None,
+    budget: Annotated[float | None, _BUDGET] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Of each training; else as many as the spec's.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 1,
     executor: Annotated[str, typer.Option(help="Where networks are trained: local or ray.")] = "local",
@@ -47,6 +47,7 @@ def ablate(
         Path | None, typer.Option(help="The study to write; else NAME_ablation.yaml in this folder.")
     ] = None,
     only_plan: Annotated[bool, typer.Option("--plan", help="Print the cost and end; nothing is written.")] = False,
+    weights: Annotated[str | None, _WEIGHTS] = None,
     storage: Storage = None,
 ) -> None:
     """Train a chosen network without each of its parts, and say which parts it needs.
@@ -68,6 +69,7 @@ def ablate(
         seeds=seeds,
         epochs=epochs,
         workers=workers,
+        weights=weights,
         executor=executor,
         storage=storage,
         hours=budget,

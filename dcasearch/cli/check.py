@@ -45,6 +45,7 @@ def check(
     from dcasearch.analysis.data import as_begun, dangers
     from dcasearch.analysis.forecast import forecast
     from dcasearch.analysis.measured import expected_of, powers_of
+    from dcasearch.analysis.starts import check_starts
     from dcasearch.cli.printing import print_data, print_expected, print_forecast, print_powers
     from dcasearch.store import Store, exists, storage_of
 
@@ -54,6 +55,7 @@ def check(
         store = Store.open(url)
     loaded = as_begun(loaded, store)
     data = None if no_data else _seen(loaded)
+    starts = check_starts(loaded, data)
     unseen = ", but for the data, which was not looked at" if data is None else ""
     console.print(f"{study}: no mistakes found{unseen}")
     for variable in sorted(loaded.missing_variables):
@@ -64,6 +66,10 @@ def check(
         print_data(console, loaded, data)
         for danger in dangers(loaded.study, data):
             console.print(f"warning: {danger}", style="yellow")
+    for start in starts:
+        for line in start.lines:
+            style = "yellow" if start.missing else None
+            console.print(f"{'warning' if start.missing else 'start'}: {line}", style=style, highlight=False)
     if store is not None:
         console.print(f"database {store.url}")
     print_forecast(console, forecast(loaded.study, loaded.space, data, store, device))

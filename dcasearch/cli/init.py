@@ -40,7 +40,14 @@ def init(
     ] = None,
     backbone: Annotated[
         str | None,
-        typer.Option(help="With --data: the network, `dcasearch schema space` lists them; else one is chosen."),
+        typer.Option(help="With --data: the network, also of a library (`dcasearch backbones`); else one is chosen."),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="With --data: trained weights to start from: a file, an exported spec, or timm/MODEL.TAG or "
+            "torchvision/MODEL.TAG, or scratch for none; else those of the network that are on this machine already."
+        ),
     ] = None,
     hours: Annotated[
         float | None, typer.Option(min=0.01, help=f"With --data: how long the study may take here, else {_HOURS:g}.")
@@ -53,14 +60,14 @@ def init(
     """
     console = make_console()
     if data is None:
-        if backbone is not None or hours is not None:
-            raise UserError("--backbone and --hours belong to --data DIR")
+        if backbone is not None or hours is not None or weights is not None:
+            raise UserError("--backbone, --weights and --hours belong to --data DIR")
         _copy(console, name)
         return
     from dcasearch.proposal import propose
 
     with _bar(console) as observe:
-        proposal = propose(data, name, hours=hours or _HOURS, backbone=backbone, observe=observe)
+        proposal = propose(data, name, hours=hours or _HOURS, backbone=backbone, weights=weights, observe=observe)
     _print(console, proposal, data)
 
 
@@ -104,6 +111,8 @@ def _print(console: Console, proposal: Proposal, place: Path) -> None:
         f"{proposal.machine.words}: {rung.backbone}{width} at {rung.resolution} pixels, {plan.trials} trials, "
         f"about {duration(3600 * plan.hours)} in all"
     )
+    for line in proposal.start:
+        console.print(f"start: {line}", highlight=False)
     if not plan.fits:
         console.print("note: that is longer than was asked for, but no smaller study is worth it", style="yellow")
     written = (proposal.study, proposal.space, proposal.groups)

@@ -19,7 +19,7 @@ def try_stages(console: Console, loaded: LoadedStudy) -> None:
     import optuna
 
     from dcasearch.cli.live.lines import sentence
-    from dcasearch.smoke import BATCH, CLASSES, IMAGES, NOT_TESTED, TRIALS, smoke
+    from dcasearch.smoke import BATCH, CLASSES, IMAGES, TRIALS, smoke, untested
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     console.print(
@@ -32,4 +32,4 @@ def try_stages(console: Console, loaded: LoadedStudy) -> None:
             console.print(f"  {sentence(event)}")
 
     smoke(loaded, stage=lambda name, seconds: console.print(f"{name}: passed in {seconds:.1f} s"), observe=observe)
-    console.print(f"Not tested: {'; '.join(NOT_TESTED)}. Nothing was kept.")
+    console.print(f"Not tested: {'; '.join(untested(loaded.study))}. Nothing was kept.")

@@ -26,6 +26,11 @@ if TYPE_CHECKING:  # commands import their rooms themselves, so that `--help` is
     from dcasearch.training import Ranks
     from dcasearch.trial import Value
 
+DATA = typer.Option(help="A data set's name, or the folder of the spec's; else the spec's.")
+WEIGHTS = typer.Option(
+    help="Trained weights that the backbone starts from: a file, an exported spec, timm/MODEL.TAG or "
+    "torchvision/MODEL.TAG; else random values."
+)
 FRACTION = typer.Option(min=0, max=1, help="Stratified share of the train split; else the spec's, else 1.")
 
 
@@ -39,9 +44,7 @@ def train(
         ),
     ],
     recipe: Annotated[str | None, typer.Option(help="A shipped recipe or a YAML file; else the spec's.")] = None,
-    data: Annotated[
-        str | None, typer.Option(help="A data set's name, or the folder of the spec's; else the spec's.")
-    ] = None,
+    data: Annotated[str | None, DATA] = None,
     root: Annotated[str | None, typer.Option(help="The data's folder.")] = None,
     resolution: Annotated[int | None, typer.Option(min=1, help="Pixels per side; else the spec's.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Else the given recipe's, else the spec's.")] = None,
@@ -54,6 +57,7 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Of CPU computation; else PyTorch's default.")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Loader processes, for image folders.")] = None,
+    weights: Annotated[str | None, WEIGHTS] = None,
     storage: Storage = None,
     as_json: AsJson = False,
 ) -> None:
@@ -75,6 +79,7 @@ def train(
         seed=seed,
         protocol=protocol,
         workers=workers,
+        weights=weights,
     )
     folder = out or Path(f"{spec.stem}-trained")
     first = os.environ.get("RANK", "0") == "0"
@@ -110,6 +115,8 @@ def _train(
     name = spec.stem
     if ranks.first:
         console.print(_announcement(planned, name, ranks, out))
+        for note in planned.notes:
+            console.print(f"note: {note}", style="yellow")
     with noted(patient=ranks.world > 1) as interruption, _shown(console, name, ranks, as_json=as_json) as view:
 
         def interrupted() -> bool:
@@ -137,11 +144,12 @@ def _announcement(planned: Plan, name: str, ranks: Ranks, out: Path) -> str:
     fidelity = assignment.fidelity
     share = "" if fidelity.train_fraction == 1 else f"{fidelity.train_fraction:g} of "
     several = "" if ranks.world == 1 else f", {ranks.world} ranks"
+    start = "" if assignment.start is None else f", from {assignment.start.words}"
     before = "" if assignment.parent is None else "; its vanilla parent is trained first"
     return (
         f"{name}: architecture {assignment.architecture.id}, {share}{assignment.data.name} ({assignment.protocol}) at "
         f"{fidelity.resolution} pixels, {fidelity.epochs} epochs, recipe {planned.recipe}, "
-        f"seed {assignment.seed}{several}, to {out}{before}"
+        f"seed {assignment.seed}{start}{several}, to {out}{before}"
     )
 
 

@@ -8,8 +8,9 @@ from typing import get_args
 
 from dcasearch.config.data_set import SHAPES_WITH_BOXES
 from dcasearch.config.document import KeyPath, Report
+from dcasearch.config.initialization import Initialization
 from dcasearch.config.recipe import KEEPS
-from dcasearch.config.study import Fidelity, Final, Initialization, Promotion, Race, Resources, ScoreName, Study
+from dcasearch.config.study import Fidelity, Final, Promotion, Race, Resources, ScoreName, Study
 from dcasearch.errors import nearest
 from dcasearch.metrics import CLASSIFICATION, METRICS, SCORE, TASKS, TaskMetrics, is_cost
 
@@ -59,6 +60,8 @@ def _of_detection(study: Study) -> Iterator[tuple[KeyPath, str]]:
         yield ("task",), "detection needs a `detector`, e.g. detector: {name: retinanet}"
     if study.data.classes is not None:
         yield ("data", "classes"), "chooses among images with one label; leave it out"
+    if study.data.preprocessing is not None:
+        yield ("data", "preprocessing"), "a detector prepares its images by itself; leave it out"
     for n, fidelity in enumerate(study.fidelities):
         path = ("fidelities", n)
         for name, default in _NOT_OF_DETECTION.items():
@@ -232,6 +235,8 @@ def _training(study: Study, fidelity: Fidelity, path: KeyPath) -> Iterator[tuple
     for name in ("score", "batches"):
         if getattr(fidelity, name) not in (None, 1):
             yield (*path, name), "belongs to `kind: zero_cost`"
+    if fidelity.initialize.weights is not None and TASKS[study.task].finds_boxes:
+        yield (*path, "initialize"), "weights are for classifiers; a detector starts from exported specs: exported"
     if fidelity.initialize.name == "exported" and not TASKS[study.task].finds_boxes:
         yield (*path, "initialize"), "exported gives a detector its network; it belongs to task: detection"
     yield from _started(fidelity, path)

@@ -40,6 +40,36 @@ NEWEST_READING: ReadingVersion = 2
 """Of studies that begin now."""
 
 
+Channels = Annotated[tuple[float, float, float], Field(strict=False)]
+"""One number per channel: red, green, blue."""
+Interpolation: TypeAlias = Literal["bilinear", "bicubic"]
+CropShare = Annotated[float, Field(gt=0, le=1, strict=False)]
+USUAL_CROP = 224 / 256
+"""Side of the centre crop, as a share of the resized shorter side, as the paper evaluates."""
+
+
+class DataPreprocessing(Frozen):
+    """How images are prepared, where that is not the data set's usual way: as a trained network had its images."""
+
+    mean: Channels | None = None
+    """Per channel, of pixels in 0..1; None: the data set's own."""
+    std: Channels | None = None
+    """As `mean`."""
+    interpolation: Interpolation = "bilinear"
+    """Of every resize of an image, with antialiasing; windows of `random_resized` in small sets stay bilinear."""
+    crop: CropShare = USUAL_CROP
+    """Side of the centre crop, as a share of the resized shorter side. Small sets (digits, shapes, cifar10) are resized
+    as they are, without a crop."""
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("mean and std belong together: give both")
+        if self.std is not None and min(self.std) <= 0:
+            raise ValueError("std must be positive")
+        return self
+
+
 Share = Annotated[float, Field(gt=0, lt=1, strict=False)]
 
 
@@ -99,6 +129,9 @@ class Data(Frozen):
     """Bytes, e.g. 200G: more than that is not copied but an error."""
     max_corrupt: Annotated[float, Field(ge=0, le=1, strict=False)] = 0.001
     """Share of unreadable images over which a run stops with their list."""
+    preprocessing: DataPreprocessing | None = None
+    """Mean, standard deviation, interpolation and crop, where they are not the data set's own; a study that starts from
+    trained weights has those of the weights without this (docs/trained_start.md)."""
     reading: ReadingVersion = 1
     """Version of how image files are found and read (docs/data.md). A YAML that does not say it means the newest, for
     a study that was begun before versions the first."""

@@ -21,6 +21,7 @@ from dcasearch.config.data_set import (
     Data,
 )
 from dcasearch.config.detector import Detector
+from dcasearch.config.initialization import Initialization, as_initialization
 from dcasearch.config.names import CostName, MeasuredName, MetricName, TaskName
 from dcasearch.config.numbers import Human
 from dcasearch.config.recipe import Recipe
@@ -90,40 +91,6 @@ ScoreName = Literal["synflow", "naswot", "grad_norm", "snip", "zico"]
 """Registered in `dcasearch.scores`; a test holds the two equal."""
 
 
-class Initialization(Frozen):
-    """What the trainings of a fidelity start from."""
-
-    name: Literal["scratch", "vanilla", "exported"] = "scratch"
-    """vanilla: the weights of the same network without connections, which is trained first, once per seed. exported,
-    of a detector alone: the network that it stands on has the weights of the exported spec of its architecture."""
-    epochs: PositiveInt | None = None
-    """vanilla only: of that parent's training; else as many as the fidelity has."""
-    recipe: Recipe | None = None
-    """vanilla only: the parent's; else the fidelity's own. In YAML as there."""
-    max_parents: PositiveInt = 4
-    """vanilla only: a space with more distinct parents is trained from scratch, parent's epochs and own together."""
-    allow_jump: bool = False
-    """vanilla only: train functions too that cannot start as their parent (softmax, learned, concat)."""
-    specs: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """exported only: paths of exported specs, one of each architecture of the space."""
-
-    @model_validator(mode="after")
-    def _own_options(self) -> Self:
-        written = self.model_dump(exclude_defaults=True).keys() - {"name"}
-        if self.name == "scratch" and written:
-            raise ValueError("scratch has no options; they belong to vanilla and exported")
-        others = written - {"specs"} if self.name == "exported" else written & {"specs"}
-        if others:
-            raise ValueError(f"{self.name} has no option {', '.join(sorted(others))}")
-        if self.name == "exported" and not self.specs:
-            raise ValueError("exported needs `specs`: the paths of exported specs, one of each architecture")
-        return self
-
-
-def _initialization(written: object) -> object:
-    return {"name": written} if isinstance(written, str) else written
-
-
 class Fidelity(Frozen):
     """One level of the training budget, or a score of untrained networks before it."""
 
@@ -150,9 +117,10 @@ class Fidelity(Frozen):
     """In a race not those of the fidelities before it; where it names none the first one after them."""
     initialize: Annotated[
         Initialization,
-        BeforeValidator(_initialization, json_schema_input_type=Literal["scratch", "vanilla"] | Initialization),
+        BeforeValidator(as_initialization, json_schema_input_type=Literal["scratch", "vanilla"] | Initialization),
     ] = Initialization()
-    """`scratch`, `vanilla`, `{name: vanilla, epochs: 8, …}`, or `{name: exported, specs: [a.yaml, …]}`."""
+    """`scratch`, `vanilla`, `{name: vanilla, epochs: 8, …}`, `{weights: FILE}`, or
+    `{name: exported, specs: [a.yaml, …]}`."""
 
     @property
     def race(self) -> Race | None:
@@ -167,14 +135,14 @@ class Fidelity(Frozen):
 
     @property
     def parent(self) -> Fidelity | None:
-        """How the vanilla parents are trained that this fidelity's networks start from; None from scratch."""
+        """How the vanilla parents are trained that this fidelity's networks start from; None where there are none."""
         if self.initialize.name != "vanilla":
             return None
         changes = {
             "epochs": self.initialize.epochs or self.epochs,
             "recipe": self.initialize.recipe or self.recipe,
             "pruner": Pruner(),
-            "initialize": Initialization(),
+            "initialize": self.initialize.of_parent,
         }
         return self.model_copy(update=changes)
 

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dcasearch.config.data_set import Interpolation
 from dcasearch.config.recipe import Augmentation
 from dcasearch.data.batches import to_device
 
@@ -61,13 +62,14 @@ def draw(batch: int, resolution: int, augmentation: Augmentation, generator: tor
     return Drawn(windows_B23, shifts_2B, draw_mirrored(batch, generator) if augmentation.flip else None)
 
 
-def augment(images_BCHW: Tensor, resolution: int, drawn: Drawn) -> Tensor:
+def augment(images_BCHW: Tensor, resolution: int, drawn: Drawn, interpolation: Interpolation = "bilinear") -> Tensor:
     """Crop and flip each image as drawn.
 
     Args:
         images_BCHW: pixels as floats; any range.
         resolution: R, height and width of the result.
         drawn: for these images.
+        interpolation: of images that are resized whole; windows are always bilinear.
 
     Returns:
         Shape (B, C, R, R).
@@ -75,17 +77,24 @@ def augment(images_BCHW: Tensor, resolution: int, drawn: Drawn) -> Tensor:
     if drawn.windows is not None:
         images_BCHW = crop_windows(images_BCHW, resolution, drawn.windows)
     else:
-        images_BCHW = resize(images_BCHW, resolution)
+        images_BCHW = resize(images_BCHW, resolution, interpolation)
     if drawn.shifts is not None:
         images_BCHW = pad_crop(images_BCHW, resolution // PAD_SHARE, drawn.shifts)
     return images_BCHW if drawn.mirrored is None else mirror(images_BCHW, drawn.mirrored)
 
 
-def resize(images_BCHW: Tensor, resolution: int) -> Tensor:
-    """Return the images at another size, bilinear; shape (B, C, R, R)."""
+def resize(images_BCHW: Tensor, resolution: int, interpolation: Interpolation = "bilinear") -> Tensor:
+    """Return the images at another size, shape (B, C, R, R).
+
+    Bicubic ones overshoot at edges; as in Pillow they are cut to 0..255 after each of the two directions.
+    """
     if images_BCHW.shape[-2:] == (resolution, resolution):
         return images_BCHW
-    return F.interpolate(images_BCHW, size=(resolution, resolution), mode="bilinear", antialias=True)
+    if interpolation == "bilinear":
+        return F.interpolate(images_BCHW, size=(resolution, resolution), mode="bilinear", antialias=True)
+    for size in ((images_BCHW.shape[-2], resolution), (resolution, resolution)):
+        images_BCHW = F.interpolate(images_BCHW, size=size, mode="bicubic", antialias=True).clamp_(0, 255)
+    return images_BCHW
 
 
 def draw_mirrored(batch: int, generator: torch.Generator) -> Tensor:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dcasearch.config.data_set import Data
+from dcasearch.config.data_set import Data, DataPreprocessing
 from dcasearch.data.boxes import BoxedPart
 from dcasearch.data.dividing import part_of, renumbered
 from dcasearch.data.sets import DataSet, FilePart, MemoryPart, Part, Pixels, PreparedPart, open_whole
@@ -17,14 +17,30 @@ from dcasearch.errors import DataError, nearest
 
 
 def open_set(data: Data) -> DataSet:
-    """Return the data set that a study names, with the classes that it wants; the same object in the whole process.
+    """Return the data set that a study names, with the classes and the preprocessing that it wants.
+
+    It is the same object in the whole process.
 
     Raises:
         UserError: no such data set.
         DataError: its files are missing or of another layout, or it has not those classes.
     """
     whole = open_whole(data)
-    return whole if data.classes is None else _restrict(whole, choose(whole.classes, data.classes, data.split_seed))
+    chosen = whole if data.classes is None else _restrict(whole, choose(whole.classes, data.classes, data.split_seed))
+    return chosen if data.preprocessing is None else prepared_as(chosen, data.preprocessing)
+
+
+@lru_cache(maxsize=4)
+def prepared_as(dataset: DataSet, how: DataPreprocessing) -> DataSet:
+    """Return a data set whose images are prepared in another way; the same one where that is its own way."""
+    changed = replace(
+        dataset,
+        mean=how.mean or dataset.mean,
+        std=how.std or dataset.std,
+        interpolation=how.interpolation,
+        crop=how.crop,
+    )
+    return dataset if changed.source == dataset.source else changed
 
 
 def choose(known: tuple[str, ...], wanted: int | tuple[str, ...], seed: int) -> tuple[str, ...]:

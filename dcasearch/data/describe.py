@@ -59,6 +59,9 @@ def describe(data: Data) -> DataInfo:
         identity["reading"] = data.reading  # of prepared images the pixels themselves are in the fingerprint
     if data.classes is not None and dataset.classes != open_whole(data).classes:
         identity["classes"] = dataset.classes
+    own = open_whole(data)
+    if any(getattr(dataset, name) != getattr(own, name) for name in _PREPARATION):
+        identity["preprocessing"] = {name: getattr(dataset, name) for name in _PREPARATION}
     return DataInfo(
         # The name too: equal files are normalised and cropped otherwise as `cifar10` than as `imagefolder`.
         fingerprint=fingerprint(identity),
@@ -72,6 +75,10 @@ def describe(data: Data) -> DataInfo:
         notes=dataset.notes,
         sizes=_sizes(parts.each, Chosen(dataset.test, np.arange(len(dataset.test.labels)))),
     )
+
+
+_PREPARATION = ("mean", "std", "interpolation", "crop")
+"""What of a data set `data.preprocessing` may change."""
 
 
 def _sizes(validation: Chosen, test: Chosen) -> dict[str, frozenset[str]]:

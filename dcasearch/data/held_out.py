@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from dcasearch.config.data_set import NEWEST_READING, Data
-from dcasearch.data.classes import open_set
+from dcasearch.data.classes import open_set, prepared_as
 from dcasearch.data.folders import IMAGEFOLDER_LAYOUT, IMAGENET_LAYOUT, existing_folder, list_held_out
 from dcasearch.data.listing import list_images
 from dcasearch.data.originals import part_of
@@ -45,6 +45,12 @@ def open_held_out(data: Data, split: Split) -> HeldOut:
         UserError: no such data set.
         DataError: its files are missing or of another layout, or it has not the classes that are asked for.
     """
+    found = _open(data, split)
+    how = data.preprocessing
+    return found if how is None else replace(found, dataset=prepared_as(found.dataset, how))
+
+
+def _open(data: Data, split: Split) -> HeldOut:
     root = None
     if data.name in _FOLDERS and data.root is not None:
         root = existing_folder(Path(data.root).expanduser())

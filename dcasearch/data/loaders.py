@@ -120,7 +120,12 @@ class _Factory:
         part = self.dataset.train
         self._check(indices)
         if not isinstance(part, MemoryPart):
-            transform = training_transform(self._resolution, recipe.augmentation, exact=_is_exact(part))
+            transform = training_transform(
+                self._resolution,
+                recipe.augmentation,
+                exact=_is_exact(part),
+                interpolation=self.dataset.interpolation,
+            )
             return self._files(part, indices, transform, seed, recipe.sampling)
         return MemoryTraining(
             self._memory(part, indices),
@@ -136,9 +141,13 @@ class _Factory:
         self._check(chosen.indices)
         indices = mixed_order(chosen.indices) if self._mixed else chosen.indices
         if not isinstance(chosen.part, MemoryPart):
-            return self._files(
-                chosen.part, indices, evaluation_transform(self._resolution, exact=_is_exact(chosen.part)), None
+            transform = evaluation_transform(
+                self._resolution,
+                exact=_is_exact(chosen.part),
+                interpolation=self.dataset.interpolation,
+                crop=self.dataset.crop,
             )
+            return self._files(chosen.part, indices, transform, None)
         images = self._memory(chosen.part, indices)
         return MemoryEvaluation(images, resolution=self._resolution, batch_size=self._batch_size, share=self._share)
 
@@ -150,7 +159,8 @@ class _Factory:
         pixels: Pixels = part.read(self._scratch)
         for path, reason in pixels.unreadable.values():
             self.corrupt.add(path, reason)
-        return Images(pixels, part.labels, indices, self._normalize, self._device)
+        way = self.dataset.interpolation
+        return Images(pixels, part.labels, indices, self._normalize, self._device, way)
 
     def _files(
         self,

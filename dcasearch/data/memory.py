@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dcasearch.config.data_set import Interpolation
 from dcasearch.config.recipe import Augmentation, Sampling
 from dcasearch.data.augment import augment, draw, resize
 from dcasearch.data.batches import WHOLE, Batch, Normalize, Share, count_batches, to_device
@@ -29,6 +30,7 @@ class Images:
     """Those to be used; unreadable ones are passed over."""
     normalize: Normalize
     device: torch.device
+    interpolation: Interpolation = "bilinear"
 
     def readable(self) -> Indices:
         """Return the indices without the unreadable ones, sorted."""
@@ -77,7 +79,8 @@ class MemoryTraining:
                 continue
             mine = self._share.of(len(chosen))
             pixels, labels = self._images.take(chosen[mine])
-            yield self._images.normalize(augment(pixels, self._resolution, drawn.part(mine))), labels
+            seen = augment(pixels, self._resolution, drawn.part(mine), self._images.interpolation)
+            yield self._images.normalize(seen), labels
 
 
 class MemoryEvaluation:
@@ -101,4 +104,4 @@ class MemoryEvaluation:
         for batch in range(first_batch, len(self)):
             chosen = self.indices[batch * self._batch_size : (batch + 1) * self._batch_size]
             pixels, labels = self._images.take(chosen[self._share.of(len(chosen))])
-            yield self._images.normalize(resize(pixels, self._resolution)), labels
+            yield self._images.normalize(resize(pixels, self._resolution, self._images.interpolation)), labels

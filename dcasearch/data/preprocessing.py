@@ -7,10 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt
 
 from dcasearch.architecture.specification import Frozen
+from dcasearch.config.data_set import USUAL_CROP, Channels, CropShare, Interpolation
 
-RESIZE_RATIO = 256 / 224
-"""Shorter side before the centre crop, over the resolution, as the paper evaluates."""
-Channels = Annotated[tuple[float, float, float], Field(strict=False)]
 Size = Annotated[tuple[PositiveInt, PositiveInt], Field(strict=False)]
 
 
@@ -27,6 +25,10 @@ class Source(Frozen):
     reading: Literal["whole", "cropped", "prepared"]
     """`whole`: small images, held in memory and resized as they are; `cropped`: files, of which the centre is taken;
     `prepared`: centre squares that were resized to `size` before, of which the centre is taken."""
+    interpolation: Interpolation = "bilinear"
+    """Of a resize."""
+    crop: CropShare = USUAL_CROP
+    """Side of the centre crop, as a share of the resized shorter side; not of `whole` images."""
 
 
 class Step(Frozen):
@@ -34,7 +36,7 @@ class Step(Frozen):
 
     resize: PositiveInt | Size | None = None
     """Pixels of the shorter side, the aspect ratio stays; or height and width."""
-    interpolation: Literal["bilinear", "bicubic"] | None = None
+    interpolation: Interpolation | None = None
     """Of a resize; with antialiasing, as Pillow does it."""
     crop: PositiveInt | Literal["square"] | None = None
     """Side of the centre square that is cut out, to half a pixel; `square`: the largest one."""
@@ -54,16 +56,19 @@ class Preprocessing(Frozen):
 
 def preprocessing_of(source: Source, resolution: int) -> Preprocessing:
     """Return how evaluation images of a data set become a network's input of `resolution` x `resolution` pixels."""
-    centre = (
-        Step(resize=round(RESIZE_RATIO * resolution), interpolation="bilinear"),
-        Step(crop=resolution),
-    )
+    way = source.interpolation
+    centre = (Step(resize=resized_side(resolution, source.crop), interpolation=way), Step(crop=resolution))
     match source.reading:
         case "whole":
-            steps: tuple[Step, ...] = (Step(resize=(resolution, resolution), interpolation="bilinear"),)
+            steps: tuple[Step, ...] = (Step(resize=(resolution, resolution), interpolation=way),)
         case "cropped":
             steps = centre
         case "prepared":
             side = source.size or resolution
             steps = (Step(crop="square"), Step(resize=(side, side), interpolation="bicubic"), *centre)
     return Preprocessing(steps=steps, mean=source.mean, std=source.std)
+
+
+def resized_side(resolution: int, crop: float = USUAL_CROP) -> int:
+    """Return the pixels of the shorter side from whose centre `resolution` pixels are cut: 256 for 224, as usual."""
+    return round(resolution / crop)

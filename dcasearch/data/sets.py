@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dcasearch.config.data_set import Columns, Data, ReadingVersion
+from dcasearch.config.data_set import USUAL_CROP, Columns, Data, Interpolation, ReadingVersion
 from dcasearch.data.boxes import BoxedPart
 from dcasearch.data.preprocessing import Source
 from dcasearch.data.reading import OLDEST, READINGS, Reading
@@ -112,6 +112,10 @@ class DataSet:
     """The official validation images where there is no test part."""
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    interpolation: Interpolation = "bilinear"
+    """Of every resize."""
+    crop: float = USUAL_CROP
+    """Side of the centre crop of an evaluation image, as a share of the resized shorter side."""
     size: int | None = None
     """Pixels per side of every image; None: they differ."""
     notes: tuple[str, ...] = ()
@@ -132,7 +136,15 @@ class DataSet:
             reading = "whole"
         elif isinstance(self.val, PreparedPart):
             reading = "prepared"
-        return Source(class_names=self.classes, mean=self.mean, std=self.std, size=self.size, reading=reading)
+        return Source(
+            class_names=self.classes,
+            mean=self.mean,
+            std=self.std,
+            size=self.size,
+            reading=reading,
+            interpolation=self.interpolation,
+            crop=self.crop,
+        )
 
 
 Opener: TypeAlias = Callable[[Path | None, Reading], DataSet]

@@ -9,10 +9,10 @@ from pathlib import Path
 from dcasearch.architecture import Architecture
 from dcasearch.data import Preprocessing
 from dcasearch.export.model_files import load_weights
-from dcasearch.export.probe import ask
 from dcasearch.export.spec import SCHEMA_VERSION, Spec, Weights
 from dcasearch.export.writing import weights_beside, write_files
 from dcasearch.models import build_model, cost
+from dcasearch.models.probe import ask
 from dcasearch.training import sha256_of
 
 

@@ -18,8 +18,9 @@ from pydantic import (
 
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.specification import Frozen
-from dcasearch.config.data_set import Classes, Columns, Data, ReadingVersion, Shares
+from dcasearch.config.data_set import Classes, Columns, Data, DataPreprocessing, ReadingVersion, Shares
 from dcasearch.config.detector import Detector
+from dcasearch.config.probe import Probe
 from dcasearch.config.recipe import Recipe
 from dcasearch.data import Preprocessing
 from dcasearch.drawing.notebook import network_html
@@ -56,6 +57,15 @@ class DataSpec(Frozen):
     """Of data without parts of its own."""
     columns: Columns | None = None
     """Of a list of images, whose file is named anew."""
+    preprocessing: DataPreprocessing | None = None
+    """Where images were prepared in another way than the data set's usual one."""
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain: dict[str, Any] = serialize(self)
+        if plain["preprocessing"] is None:  # specs of before did not say it
+            plain.pop("preprocessing")
+        return plain
 
     def at(self, root: str | None) -> Data:
         """Return the data set in a folder."""
@@ -70,6 +80,7 @@ class DataSpec(Frozen):
             split=self.split,
             columns=Columns() if self.columns is None else self.columns,
             file=None if self.columns is None else root,
+            preprocessing=self.preprocessing,
         )
 
 
@@ -185,27 +196,6 @@ class Baseline(Frozen):
         metric, mean = plain.pop("metric"), plain.pop("mean")
         head = {name: plain.pop(name) for name in ("name", "id", "fidelity", "protocol", "seeds")}
         return {**head, metric: mean, **plain}
-
-
-class Probe(Frozen):
-    """What the network answers, on the CPU in fp32 and evaluation mode, to images made from a seed (`probe.py`).
-
-    Of a detector the logits are its raw outputs, before boxes are chosen.
-    """
-
-    seed: int
-    images: int = Field(ge=1, le=64)
-    logits: tuple[Annotated[tuple[float, ...], Field(strict=False)], ...] = Field(strict=False)
-    """Per image the first 16 logits, or all where there are fewer."""
-    norms: tuple[float, ...] = Field(strict=False)
-    """Per image the L2 norm of all logits."""
-
-    @model_validator(mode="after")
-    def _rectangular(self) -> Self:
-        lengths = {len(row) for row in self.logits}
-        if len(lengths) != 1 or not len(self.logits) == len(self.norms) == self.images:
-            raise ValueError("needs one row of logits and one norm for each image, all rows of one length")
-        return self
 
 
 class Spec(Frozen):

@@ -14,12 +14,13 @@ import torch
 from torch import nn
 
 from dcasearch.architecture import Architecture
+from dcasearch.config.probe import TOLERANCE
 from dcasearch.data import describe
 from dcasearch.errors import ArchitectureError, DataError, DcasearchError, UserError
 from dcasearch.export.model_files import build_network, load_weights, task_of, weights_of
-from dcasearch.export.probe import TOLERANCE, ask, difference
 from dcasearch.export.spec import Spec, load_spec
 from dcasearch.models import cost
+from dcasearch.models.probe import ask, difference
 from dcasearch.training import evaluate_weights, sha256_of
 
 POINTS = 0.1

@@ -26,7 +26,6 @@ from dcasearch.data import Source, preprocessing_of
 from dcasearch.errors import UserError, WeightsGone
 from dcasearch.evaluation import Cost, Evaluation, EvaluationProtocol
 from dcasearch.export.model_files import load_weights
-from dcasearch.export.probe import ask
 from dcasearch.export.spec import (
     SCHEMA_VERSION,
     Baseline,
@@ -40,6 +39,7 @@ from dcasearch.export.spec import (
 )
 from dcasearch.files import replacing
 from dcasearch.metrics import CLASSIFICATION, METRICS, Metric
+from dcasearch.models.probe import ask
 from dcasearch.training import sha256_of
 from dcasearch.training.tasks import learning_task
 
@@ -172,6 +172,7 @@ def _data_spec(data: Data, evaluation: Evaluation) -> DataSpec:
         reading=data.reading,
         split=data.split,
         columns=data.columns if data.file is not None else None,
+        preprocessing=data.preprocessing,
     )
 
 

@@ -8,10 +8,13 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from dcasearch.architecture import vanilla_of
+from dcasearch.analysis.starts import file_of, try_start
+from dcasearch.architecture import Architecture, vanilla_of
 from dcasearch.config import load_architecture, load_recipe, load_yaml
 from dcasearch.config.data_set import NEWEST_READING, Data
+from dcasearch.config.initialization import Initialization
 from dcasearch.config.recipe import KEEPS, Recipe
+from dcasearch.config.starts import Start, digest_of, named, origin_of
 from dcasearch.config.study import Fidelity
 from dcasearch.data import DATASETS, Source, describe
 from dcasearch.errors import DataError, UserError, nearest
@@ -19,7 +22,7 @@ from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.export import Spec, load_spec
 from dcasearch.metrics import CLASSIFICATION, TASKS
 from dcasearch.training import Assignment
-from dcasearch.training.provenance import STARTED_FROM
+from dcasearch.training.provenance import STARTED_FROM, STARTED_FROM_NAME
 
 Wish = TypeVar("Wish")
 _PROTOCOLS: tuple[EvaluationProtocol, ...] = get_args(EvaluationProtocol)
@@ -42,6 +45,8 @@ class Wishes:
     protocol: str | None = None
     workers: int | None = None
     """Loader processes of each rank."""
+    weights: str | None = None
+    """What the backbone starts from: a file, an exported spec, or the name of a library's weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +59,19 @@ class Plan:
     """Where the recipe is from."""
     source: Source | None = None
     """What the data set says of its images."""
+    start_file: Path | None = None
+    """The file that `assignment.start` names, where there is one."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know, a sentence each."""
+        start, how = self.assignment.start, self.assignment.data.preprocessing
+        if start is None or (how is not None and how.mean is not None):
+            return ()
+        return (
+            f"{start.words} does not say how its images were prepared: the data set's own mean and std are taken. A "
+            "probe beside the file can say it (docs/trained_start.md)",
+        )
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -69,6 +87,7 @@ class Plan:
             "train_fraction": assignment.fidelity.train_fraction,
             "seed": assignment.seed,
             "recipe": assignment.fidelity.recipe.model_dump(mode="json"),
+            **({} if assignment.start is None else {"weights": assignment.start.sha256}),
         }
 
 
@@ -85,12 +104,11 @@ def plan(path: Path, wishes: Wishes) -> Plan:
         DataError: the data is missing or broken.
     """
     spec = load_spec(path) if "schema_version" in load_yaml(path).data else None
-    if spec is not None and STARTED_FROM in spec.provenance:
-        raise UserError(f"{path} began with exported weights, and `train` begins with random ones: train it in a study")
+    _check_start(path, spec, wishes)
     architecture = spec.build() if spec else load_architecture(path)
     recipe, epochs, name = _recipe(spec, wishes)
-    if recipe is not None and recipe.needs_start:
-        raise UserError(f"recipe {name}: {KEEPS}. `train` begins with them; fine-tune in a study with `initialize`")
+    if recipe is not None and recipe.needs_start and wishes.weights is None:
+        raise UserError(f"recipe {name}: {KEEPS}. `train` begins with them; add --weights, or train it in a study")
     resolution = wishes.resolution or (spec.resolution if spec else None)
     data_set = _data_name(spec, wishes)
     if recipe is None or epochs is None or resolution is None or data_set is None:
@@ -99,6 +117,9 @@ def plan(path: Path, wishes: Wishes) -> Plan:
         raise UserError(f"{path} does not say everything that a training needs; add {', '.join(missing)}")
     protocol = _protocol(spec, wishes)
     data = _data(spec, wishes, data_set, protocol)
+    start, start_file = None, None
+    if wishes.weights is not None:
+        start, start_file, data = _start(wishes.weights, architecture, spec, data)
     try:
         found = describe(data)
     except DataError as error:
@@ -121,11 +142,46 @@ def plan(path: Path, wishes: Wishes) -> Plan:
         task=CLASSIFICATION.name if spec is None else spec.task,
         metrics=TASKS[spec.task].asked_for(measured.values) if spec is not None and measured is not None else (),
         detector=None if spec is None else spec.detector,
+        start=start,
     )
     if architecture.network.has_constants:
         parent = replace(assignment, architecture=vanilla_of(architecture), protocol=data.protocol)
         assignment = replace(assignment, parent=parent)
-    return Plan(assignment=assignment, classes=found.classes, recipe=name, source=found.source)
+    return Plan(assignment=assignment, classes=found.classes, recipe=name, source=found.source, start_file=start_file)
+
+
+def _check_start(path: Path, spec: Spec | None, wishes: Wishes) -> None:
+    """Refuse a spec whose network began with weights that nobody names now."""
+    if spec is None or STARTED_FROM not in spec.provenance:
+        if spec is not None and spec.detector is not None and wishes.weights is not None:
+            raise UserError("--weights is for classifiers; a detector starts from exported networks, in a study")
+        return
+    if spec.detector is not None:
+        raise UserError(f"{path} began with exported weights, and `train` begins with random ones: train it in a study")
+    if wishes.weights is None:
+        name, sha256 = spec.provenance.get(STARTED_FROM_NAME, "a file"), spec.provenance[STARTED_FROM]
+        raise UserError(f"{path} began with trained weights, {name} (SHA-256 {sha256[:16]}…): add --weights FILE")
+
+
+def _start(weights: str, architecture: Architecture, spec: Spec | None, data: Data) -> tuple[Start, Path, Data]:
+    """Return the weights to begin with, their file, and the data whose images are prepared for them.
+
+    Raises:
+        UserError: the file is missing, another network's, or another one than the spec's network began with; or the
+            spec's data is prepared in another way.
+    """
+    said = Initialization(name="weights", weights=weights)
+    file, origin = file_of(said), origin_of(said)
+    sha256 = digest_of(file)
+    wanted = None if spec is None else spec.provenance.get(STARTED_FROM)
+    if wanted not in (None, sha256):
+        raise UserError(f"--weights: {weights} is another file than the network began with: its SHA-256 differs")
+    try_start(said, architecture.backbone)
+    how = data.preprocessing or origin.preprocessing
+    if origin.preprocessing not in (None, how):
+        raise UserError(f"--weights: {weights} wants images prepared in another way than the data of the spec")
+    start = Start(weights=named(weights), sha256=sha256, class_names=origin.class_names)
+    return start, file, data.model_copy(update={"preprocessing": how})
 
 
 def _first(*values: Wish | None) -> Wish:

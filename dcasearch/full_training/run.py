@@ -17,7 +17,7 @@ from dcasearch.export import Candidate, Exported, export
 from dcasearch.files import locked
 from dcasearch.full_training.plan import Plan
 from dcasearch.models import cost
-from dcasearch.training import Assignment, Ranks, Session, weights_path
+from dcasearch.training import Assignment, Ranks, Session, put_start, weights_path
 
 SPEC, RECORD, UNFINISHED = "model.yaml", "record.json", "unfinished"
 """In the output folder: the spec, with its weights beside it; the record; the checkpoint while there is one."""
@@ -119,6 +119,8 @@ def _train(
             observe(Passed(history[-1], assignment.fidelity.epochs, replayed, parent))
         return training.evaluation() if ranks.first else None
 
+    if plan.start_file is not None and plan.assignment.start is not None and ranks.first:
+        put_start(plan.start_file, plan.assignment.start.sha256, out / UNFINISHED)
     needed = plan.assignment.parent
     if needed is not None:
         there = weights_path(out / UNFINISHED, needed.key.id).is_file()

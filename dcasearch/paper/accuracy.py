@@ -183,7 +183,12 @@ def _how(study: Study, fidelity: Fidelity, protocol: str) -> str:
     return f"{trained}{_drops(fidelity.recipe)}, {_settings(study.detector)}{held_out}{begun}"
 
 
-_BEGUN = {"scratch": "", "vanilla": ", from the trained vanilla network", "exported": ", from exported weights"}
+_BEGUN = {
+    "scratch": "",
+    "vanilla": ", from the trained vanilla network",
+    "exported": ", from exported weights",
+    "weights": ", from a trained backbone",
+}
 
 
 def _drops(recipe: Recipe) -> str:

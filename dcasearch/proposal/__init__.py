@@ -1,8 +1,8 @@
 """A study proposed for images of one's own: what `dcasearch init NAME --data DIR` writes.
 
 `source` finds out how a folder or a list is to be read. `looking` decodes its images and counts them, `copies` finds
-near copies among them. `machine` measures how fast this machine trains. `plan` chooses network, resolution and
-trainings from these facts alone, and `document` writes them down as YAML.
+near copies among them. `start` finds trained weights to start from. `machine` measures how fast this machine trains.
+`plan` chooses network, resolution and trainings from these facts alone, and `document` writes them down as YAML.
 """
 
 from dcasearch.proposal.looking import Looked, look

@@ -15,6 +15,9 @@ from dcasearch.proposal.template import space_text
 
 _WIDTH = 120
 _MOST_WORKERS = 8
+_RATE, _SMALL_RATE = 0.05, 0.01
+"""Learning rates from random and from trained weights, where no recipe is for the latter."""
+_EVIDENCE = "docs/evidence.md has what such a start was worth on photographs."
 _SHOWN = 8
 """Classes that a comment names."""
 
@@ -23,7 +26,7 @@ def space_document(plan: Plan, name: str) -> str:
     """Return the search space's YAML."""
     return (
         "# Which attention, in which stages it is connected, and how, in one network. "
-        f"Written by `dcasearch init {name} --data`.\n{space_text(plan.rung)}"
+        f"Written by `dcasearch init {name} --data`.\n{space_text(plan.rung, trained=plan.start is not None)}"
     )
 
 
@@ -62,9 +65,16 @@ def _head(plan: Plan, looked: Looked, machine: Machine, name: str) -> Iterator[s
         "trainings of the chosen network and of each baseline for the last numbers. `dcasearch check` says it anew "
         "after a change."
     )
+    if plan.start is None:
+        yield from _comment(
+            "Networks are trained from scratch. On few photographs they are compared fairly, but none is as accurate "
+            "as a network that was trained on millions before (`dcasearch init --weights`, docs/trained_start.md)."
+        )
+        return
+    where = "found in the library's cache" if plan.start.found else "as you named it"
     yield from _comment(
-        "Networks are trained from scratch. On few photographs they are compared fairly, but none is as accurate as a "
-        "network that was trained on millions before."
+        f"Networks start from trained weights ({plan.start.weights}, {where}) and are trained for a short time. Their "
+        f"attention and connections are new. {_EVIDENCE}"
     )
 
 
@@ -129,10 +139,14 @@ def _fidelities(plan: Plan) -> Iterator[str]:
     yield f"    epochs: {plan.proxy_epochs}"
     if fraction:
         yield fraction
+    if plan.start is not None:
+        yield f"    initialize: &start {{weights: {_text(plan.start.weights)}}}"
+    recipe = None if plan.start is None else plan.start.recipe
     yield "    recipe: &recipe"
-    yield "      base: small"
+    yield f"      base: {recipe or 'small'}"
     yield f"      batch_size: {plan.batch}"
-    yield "      lr: 0.05"
+    if recipe is None:
+        yield f"      lr: {_RATE if plan.start is None else _SMALL_RATE}"
     if plan.uneven:
         yield "      class_weights: balanced"
     yield "      augmentation: {crop: random_resized, area: [0.35, 1.0], flip: true}    # no flip for text or digits"
@@ -140,6 +154,8 @@ def _fidelities(plan: Plan) -> Iterator[str]:
     yield f"    promote: {{top: {PROMOTED}, random: {AT_RANDOM}}}    # the random one says how well the proxy ranks"
     yield f"    resolution: {plan.rung.resolution}"
     yield f"    epochs: {plan.epochs}"
+    if plan.start is not None:
+        yield "    initialize: *start"
     yield "    recipe: *recipe"
 
 

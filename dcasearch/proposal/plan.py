@@ -1,4 +1,4 @@
-"""Which network, resolution and trainings fit the images and the machine. Pure: facts in, choices out; no torch."""
+"""Which network, resolution and trainings fit the images and the machine. Pure: facts in, choices out."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import math
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from dcasearch.architecture.layouts import BACKBONES
-from dcasearch.errors import UserError, nearest
+from dcasearch.architecture.backbone import unknown_backbone
+from dcasearch.architecture.layouts import BACKBONES, Stem
+from dcasearch.architecture.libraries import is_of_library
+from dcasearch.errors import UserError
 from dcasearch.proposal.looking import Looked
+from dcasearch.proposal.start import TrainedStart
 from dcasearch.proposal.template import DEFAULT_BACKBONE, Rung, space_of
 
 BATCH = 32
@@ -16,6 +19,9 @@ _LADDER = ((0.25, 64), (0.5, 64), (0.5, 96), (0.5, 128), (1.0, 128), (1.0, 160),
 """Width and pixels, from the cheapest to the dearest."""
 _LADDER_OF_SMALL = ((0.25, 32), (0.5, 32), (1.0, 32))
 """The same for images below 64 pixels: networks that keep the resolution in their first layers."""
+_TRAINED = (128, 160, 224)
+"""Pixels for a network that was trained before, mostly on 224: it knows little of much smaller images. So these are
+enlarged to the first."""
 _FASTER = 2.0
 """No network runs more multiply-adds per second than so many times the cheapest one's."""
 _EPOCHS, _LEAST_EPOCHS, _OF_IMAGES = 60, 10, 200
@@ -43,6 +49,8 @@ class Plan:
     rung: Rung
     """The network and its resolution."""
     baselines: int
+    start: TrainedStart | None
+    """The trained network that all trainings start from."""
     batch: int
     epochs: int
     proxy_epochs: int
@@ -95,6 +103,8 @@ class Wanted:
     """Trainings at a time."""
     backbone: str | None = None
     """None: the one that is proposed."""
+    start: TrainedStart | None = None
+    """The trained network that all trainings start from; None: from random values."""
 
 
 def plan_for(wanted: Wanted, measure: Measure) -> Plan:
@@ -108,9 +118,9 @@ def plan_for(wanted: Wanted, measure: Measure) -> Plan:
         UserError: there is no such backbone.
     """
     name = DEFAULT_BACKBONE if wanted.backbone is None else wanted.backbone
-    if name not in BACKBONES:
-        raise UserError(f"--backbone: '{name}' is not a backbone; {nearest(name, BACKBONES)}")
-    cheapest, *dearer = _rungs(name, wanted.looked)
+    if not is_of_library(name) and name not in BACKBONES:
+        raise UserError(f"--backbone: {unknown_backbone(name)}")
+    cheapest, *dearer = _rungs(name, wanted.looked, wanted.start)
     slowest = measure.throughput(cheapest)
     plan = _plan(wanted, cheapest, measure.macs(cheapest), slowest)
     for rung in reversed(dearer):
@@ -132,20 +142,28 @@ def epochs_for(train_images: int) -> int:
     return max(_LEAST_EPOCHS, min(_EPOCHS, round(_EPOCHS * math.sqrt(_OF_IMAGES / train_images))))
 
 
-def _rungs(backbone: str, looked: Looked) -> list[Rung]:
+def _rungs(backbone: str, looked: Looked, start: TrainedStart | None) -> list[Rung]:
     """Return the networks to choose from, from the cheapest to the dearest."""
     side = looked.sides[1] if looked.sides else 0
+    if start is not None:  # another stem or width is another network than the trained one
+        sizes = [pixels for pixels in _TRAINED if pixels <= side] or _TRAINED[:1]
+        return [Rung(backbone, start.width, "imagenet", pixels) for pixels in sizes]
     small = side < _LADDER[0][1]
-    sizes = _LADDER_OF_SMALL if small else tuple(size for size in _LADDER if size[1] <= side)
-    widths = bool(BACKBONES[backbone].widths)  # where the width is in the name, there is no other
+    ladder = _LADDER_OF_SMALL if small else tuple(size for size in _LADDER if size[1] <= side)
+    of_library = is_of_library(backbone)
+    fixed = of_library or BACKBONES[backbone].widths  # where the width is in the name, there is no other
+    stem: Stem = "small" if small and not of_library else "imagenet"
     return [
-        Rung(backbone, width, "small" if small else "imagenet", pixels)
-        for width, pixels in dict.fromkeys((1.0 if widths else width, pixels) for width, pixels in sizes)
+        Rung(backbone, width, stem, pixels)
+        for width, pixels in dict.fromkeys((1.0 if fixed else width, pixels) for width, pixels in ladder)
     ]
 
 
 def _plan(wanted: Wanted, rung: Rung, macs: int, throughput: float) -> Plan:
-    looked, epochs = wanted.looked, epochs_for(wanted.train_images)
+    looked = wanted.looked
+    epochs = epochs_for(wanted.train_images)
+    if wanted.start is not None:  # a network that knows something already learns the rest sooner
+        epochs = min(epochs, wanted.start.epochs)
     divided = wanted.divided and wanted.test_images < _FEW
     # Reading an image takes the same core as training on it.
     seconds = 3 * macs / throughput + (0.0 if looked.prepared else looked.decode_seconds)
@@ -153,6 +171,7 @@ def _plan(wanted: Wanted, rung: Rung, macs: int, throughput: float) -> Plan:
         rung=rung,
         baselines=len(space_of(rung).baselines()),
         batch=min(BATCH, max(2, wanted.train_images // 4)),
+        start=wanted.start,
         epochs=epochs,
         proxy_epochs=math.ceil(epochs / _PROXY),
         proxy_fraction=min(1.0, round(_PROXY_IMAGES / wanted.train_images, 2)),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dcasearch.analysis.data import described
+from dcasearch.analysis.starts import check_starts
 from dcasearch.config.data_set import Columns, Data
 from dcasearch.errors import DataError, UserError
 from dcasearch.models import cost
@@ -16,6 +17,7 @@ from dcasearch.proposal.looking import Looked, Observer, look, paths_of
 from dcasearch.proposal.machine import Machine, this_machine, throughput
 from dcasearch.proposal.plan import BATCH, Measure, Plan, Wanted, plan_for
 from dcasearch.proposal.source import data_of, write_groups
+from dcasearch.proposal.start import chosen_start
 from dcasearch.proposal.template import Rung, connected
 from dcasearch.space import load_study
 
@@ -34,6 +36,8 @@ class Proposal:
     looked: Looked
     machine: Machine
     plan: Plan
+    start: tuple[str, ...] = ()
+    """What was found of the trained network that the study starts from, a sentence each."""
 
 
 def propose(
@@ -42,6 +46,7 @@ def propose(
     *,
     hours: float,
     backbone: str | None = None,
+    weights: str | None = None,
     machine: Machine | None = None,
     observe: Observer = lambda done, total: None,
     measure: Measure | None = None,
@@ -53,26 +58,29 @@ def propose(
         target: the files to write, without their ending: `birds` becomes `birds.yaml` and `birds_space.yaml`.
         hours: that the study may take on this machine.
         backbone: the network; else one is chosen.
+        weights: that the networks start from: a file, an exported spec, or the name of a library's weights. Else those
+            of the network's own library, where they are on this machine already; `scratch`: random values.
         machine: what the study runs on; else this one.
         observe: is told how many images were looked at.
         measure: says how fast networks train; else they are measured here.
 
     Raises:
-        UserError: a file is there already, or a name is none.
+        UserError: a file is there already, a name is none, or the weights are another network's.
         DataError: there are no images, or too few.
     """
-    target = target.with_suffix("") if target.suffix in (".yaml", ".yml") else target
-    if not _NAME.fullmatch(target.name):
-        raise UserError(f"'{target.name}' is no name of a study: a letter, then letters, digits, - and _")
+    target = _named(target)
     study, space = target.with_name(f"{target.name}.yaml"), target.with_name(f"{target.name}_space.yaml")
     groups = target.with_name(f"{target.name}_images.csv")
     if there := [str(path) for path in (study, space, groups) if path.exists()]:
         raise UserError(f"nothing was written: {', '.join(there)} would be overwritten")
+    start = chosen_start(weights, backbone)
     data = data_of(place)
     looked = look(data, observe)
     _check(looked)
     machine = machine or this_machine()
-    plan = plan_for(_wanted(data, looked, machine, hours, backbone), measure or _Measured(len(looked.classes), machine))
+    wanted = _wanted(data, looked, machine, hours)
+    wanted = replace(wanted, backbone=backbone if start is None else start.backbone, start=start)
+    plan = plan_for(wanted, measure or _Measured(len(looked.classes), machine))
     # Only now, since an error above must leave no file.
     target.parent.mkdir(parents=True, exist_ok=True)
     grouped = _grouped(data, looked, groups)
@@ -80,7 +88,7 @@ def propose(
     space.write_text(space_document(plan, target.name), encoding="utf-8")
     study.write_text(study_document(plan, looked, data, machine, target.name, space), encoding="utf-8")
     loaded = load_study(study)
-    described(loaded)  # as `check` does; a mistake here is a bug of this module
+    starts = check_starts(loaded, described(loaded))  # as `check` does; a mistake here is a bug of this module
     return Proposal(
         study=study,
         space=space,
@@ -89,7 +97,16 @@ def propose(
         looked=looked,
         machine=machine,
         plan=plan,
+        start=tuple(line for start in starts for line in start.lines),
     )
+
+
+def _named(target: Path) -> Path:
+    """Return the target without an ending; UserError where its name is no study's."""
+    target = target.with_suffix("") if target.suffix in (".yaml", ".yml") else target
+    if not _NAME.fullmatch(target.name):
+        raise UserError(f"'{target.name}' is no name of a study: a letter, then letters, digits, - and _")
+    return target
 
 
 def _check(looked: Looked) -> None:
@@ -105,7 +122,7 @@ def _check(looked: Looked) -> None:
         raise DataError(f"none of {looked.decoded:,} images can be read, e.g. {path}: {why}")
 
 
-def _wanted(data: Data, looked: Looked, machine: Machine, hours: float, backbone: str | None) -> Wanted:
+def _wanted(data: Data, looked: Looked, machine: Machine, hours: float) -> Wanted:
     """Return what the plan is made from; parts are as large as the study's `data` makes them."""
     if data.split is not None:
         validation, test = looked.images * data.split.validation, looked.images * data.split.test
@@ -122,7 +139,6 @@ def _wanted(data: Data, looked: Looked, machine: Machine, hours: float, backbone
         divided=data.split is not None,
         hours=hours,
         concurrent=machine.concurrent,
-        backbone=backbone,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dcasearch.architecture import Architecture, started_as_vanilla, vanilla_of
 from dcasearch.assignment import Assignment
 from dcasearch.config.data_set import Data
-from dcasearch.config.starts import start_of
+from dcasearch.config.starts import start_for
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.evaluation import EvaluationProtocol
 
@@ -40,8 +40,9 @@ def assignment_of(
     how = fidelity if constants else fidelity.parent
     parent = None
     if how is not None:
+        vanilla = vanilla_of(architecture)
         parent = Assignment(
-            architecture=vanilla_of(architecture),
+            architecture=vanilla,
             fidelity=how,
             data=data,
             data_fingerprint=data_fingerprint,
@@ -50,8 +51,8 @@ def assignment_of(
             task=study.task,
             metrics=study.further_metrics,
             detector=study.detector,
+            start=start_for(how.initialize, vanilla.id),
         )
-    specs = fidelity.initialize.specs
     return Assignment(
         architecture=architecture if parent is None or constants else started_as_vanilla(architecture),
         fidelity=fidelity,
@@ -62,6 +63,6 @@ def assignment_of(
         task=study.task,
         metrics=study.further_metrics,
         detector=study.detector,
-        start=start_of(specs, architecture.id) if specs else None,
+        start=start_for(fidelity.initialize, architecture.id),
         parent=parent,
     )

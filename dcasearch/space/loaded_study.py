@@ -17,6 +17,7 @@ from dcasearch.space.freezing import check_freezing
 from dcasearch.space.parents import settle_initialization
 from dcasearch.space.reading import read_space
 from dcasearch.space.space import Space
+from dcasearch.space.trained_start import settle_weights
 from dcasearch.trial import Value
 
 LARGEST_PLAN = 20_000
@@ -68,6 +69,8 @@ def load_study(path: File, environ: Mapping[str, str] | None = None) -> LoadedSt
         check_detector(study, space, document)
         check_freezing(study, space, document)
         study, notes = settle_initialization(study, space, document)
+        study, further = settle_weights(study, document)
+        notes += further
     problems = [problem for d in documents for problem in d.problems]
     if problems or study is None or space is None:
         raise ConfigError(problems)

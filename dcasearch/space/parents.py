@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dcasearch.architecture import Architecture, ConnectionFunction, alpha_of_vanilla
 from dcasearch.config import Document
+from dcasearch.config.initialization import Initialization
 from dcasearch.config.recipe import KEEPS
-from dcasearch.config.study import Fidelity, Initialization, Study
+from dcasearch.config.study import Fidelity, Study
 from dcasearch.space.space import Space
 
 
@@ -71,8 +72,9 @@ def _words(function: ConnectionFunction) -> str:
 
 def _from_scratch(fidelity: Fidelity) -> tuple[Fidelity, str]:
     epochs = fidelity.epochs + (fidelity.initialize.epochs or fidelity.epochs)
+    start = "scratch" if fidelity.initialize.weights is None else "the weights file alone"
     note = (
         f"{fidelity.name}: the space has more than {fidelity.initialize.max_parents} vanilla parents "
-        f"(initialize.max_parents), so its networks are trained from scratch, {epochs} epochs each"
+        f"(initialize.max_parents), so its networks are trained from {start}, {epochs} epochs each"
     )
-    return fidelity.model_copy(update={"epochs": epochs, "initialize": Initialization()}), note
+    return fidelity.model_copy(update={"epochs": epochs, "initialize": fidelity.initialize.of_parent}), note

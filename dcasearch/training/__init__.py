@@ -13,7 +13,7 @@ from dcasearch.training.evaluate import begin, evaluate
 from dcasearch.training.ranks import Ranks
 from dcasearch.training.scoring import Scoring
 from dcasearch.training.session import Session
-from dcasearch.training.weights import evaluate_weights, sha256_of, weights_path, weights_sizes
+from dcasearch.training.weights import evaluate_weights, put_start, sha256_of, weights_path, weights_sizes
 
 __all__ = [
     "Assignment",
@@ -30,6 +30,7 @@ __all__ = [
     "evaluate",
     "evaluate_weights",
     "later_continues",
+    "put_start",
     "sha256_of",
     "weights_path",
     "weights_sizes",

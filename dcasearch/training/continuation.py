@@ -30,6 +30,7 @@ def continues(longer: Fidelity, shorter: Fidelity) -> bool:
         and shorter.epochs < longer.epochs
         and _training(shorter, longer.epochs) == _training(longer, longer.epochs)
         and _parent(shorter) == _parent(longer)
+        and _file(shorter) == _file(longer)
     )
 
 
@@ -42,6 +43,12 @@ def _training(fidelity: Fidelity, epochs: int) -> Fidelity:
 
 def _parent(fidelity: Fidelity) -> Fidelity | None:
     return None if fidelity.parent is None else _training(fidelity.parent, fidelity.parent.epochs)
+
+
+def _file(fidelity: Fidelity) -> tuple[object, ...]:
+    """Return what identifies the weights file that the trainings, or their parents, start from."""
+    start = fidelity.initialize
+    return (start.name, start.weights, start.sha256, start.class_names)
 
 
 def later_continues(study: Study, fidelity: Fidelity) -> bool:

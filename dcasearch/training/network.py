@@ -22,6 +22,7 @@ from dcasearch.config.recipe import Recipe
 from dcasearch.errors import UserError
 from dcasearch.models.build import DCANet
 from dcasearch.models.layers import BatchNorm, synchronized
+from dcasearch.models.transfer import transfer
 from dcasearch.training.average import MovingAverage
 from dcasearch.training.parts import settle_parts
 from dcasearch.training.ranks import ALONE, Ranks
@@ -88,12 +89,12 @@ def make_network(
         prepare: called with the network on its device, before anything is wrapped around it.
 
     Raises:
-        UserError: the recipe asks for dropout and the backbone has no such layer, or for synchronised BatchNorm on
-            the CPU; or it freezes more stages than there are, or everything.
+        UserError: the parent is another network; the recipe asks for dropout and the backbone has no such layer, or for
+            synchronised BatchNorm on the CPU; or it freezes more stages than there are, or everything.
     """
     recipe = task.recipe
     if parent is not None:
-        _start_from(network, parent)
+        transfer(network, parent, drawn=_of_connections, words="the parent")
     _override(network, recipe)
     settle_parts(network, recipe)
     network.to(device)
@@ -116,11 +117,8 @@ def make_network(
     )
 
 
-def _start_from(model: nn.Module, parent: Mapping[str, Tensor]) -> None:
-    missing, unexpected = model.load_state_dict(parent, strict=False)
-    wrong = [name for name in missing if "connections" not in name.split(".")] + unexpected
-    if wrong:
-        raise RuntimeError(f"the parent is another network: {', '.join(wrong[:5])}")
+def _of_connections(name: str) -> bool:
+    return "connections" in name.split(".")
 
 
 def _override(model: nn.Module, recipe: Recipe) -> None:

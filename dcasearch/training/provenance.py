@@ -15,7 +15,9 @@ from dcasearch.architecture import Network
 from dcasearch.models.traced.libraries import version_of
 
 STARTED_FROM = "started_from_sha256"
-"""Of the exported weights that a detector's network began with; only where there were any."""
+"""Of the weights that a network began with; only where there were any."""
+STARTED_FROM_NAME, CLASSIFIER = "started_from", "started_classifier"
+"""Of a weights file: its name, and what became of its classifier (`kept` or `drawn`)."""
 
 
 def provenance(threads: int, network: Network | None = None) -> dict[str, str]:

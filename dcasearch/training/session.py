@@ -44,9 +44,10 @@ from dcasearch.training.loop import (
 )
 from dcasearch.training.network import choose_device, make_network
 from dcasearch.training.optimizer import load_optimizer, make_optimizer
-from dcasearch.training.provenance import STARTED_FROM, device_name, provenance
+from dcasearch.training.provenance import device_name, provenance
 from dcasearch.training.ranks import ALONE, Ranks
 from dcasearch.training.schedule import learning_rate
+from dcasearch.training.starting import begin_with, said_of
 from dcasearch.training.tasks import learning_task, metered
 from dcasearch.training.weights import parent_weights, save_weights, start_weights, weights_name
 
@@ -101,8 +102,9 @@ class Session:
         Raises:
             TrialFailure: there is too little memory, or a bug.
             DataError: the data is missing, broken, or not what the assignment was made for.
-            StorageError: the parent's weights are not there.
-            UserError: a message is constant, and the assignment names no parent to measure it in.
+            StorageError: the parent's weights, or those that the network begins with, are not there.
+            UserError: those weights are another network's; or a message is constant, and the assignment names no
+                parent to measure it in.
         """
         self._assignment, self._artifacts, self._threads = assignment, artifacts, threads
         self._ranks, self._interrupted = ranks or ALONE, interrupted
@@ -143,10 +145,10 @@ class Session:
         )
         saved = self._ranks.from_first(self._saved() if self._ranks.first else None)
         parent = self._parent() if saved is None else None
-        start = self._start() if saved is None else None
+        content = self._start() if saved is None else None
         measured = saved is None and assignment.architecture.network.has_constants
         self._network = make_network(
-            self._build(seed=assignment.seed, start=start),
+            self._started(content),
             self._learning,
             device=device,
             ranks=self._ranks,
@@ -162,12 +164,23 @@ class Session:
         resolution = assignment.fidelity.resolution
         return self._learning.build(assignment.architecture, classes, resolution=resolution, seed=seed, start=start)
 
-    def _start(self) -> Mapping[str, Tensor] | None:
-        """Return the exported weights that the network under a detector begins with, read by the first rank."""
-        if self._assignment.start is None:
+    def _start(self) -> bytes | None:
+        """Return the file that the network begins with, read by the first rank."""
+        start = self._assignment.start
+        if start is None:
             return None
-        content = self._ranks.from_first(start_weights(self._assignment.start) if self._ranks.first else None)
-        return None if content is None else safetensors.torch.load(content)
+        return self._ranks.from_first(start_weights(start, self._artifacts) if self._ranks.first else None)
+
+    def _started(self, content: bytes | None) -> nn.Module:
+        """Return the network with the parameters that it begins with: drawn ones, and those of a file."""
+        seed, start = self._assignment.seed, self._assignment.start
+        if content is None or start is None:
+            return self._build(seed=seed)
+        if start.architecture_id is not None:
+            return self._build(seed=seed, start=safetensors.torch.load(content))
+        network = self._build(seed=seed)
+        begin_with(network, content, start, self._loaders.class_names)
+        return network
 
     def _measure_constants(self, parent: Mapping[str, Tensor], network: nn.Module) -> None:
         """Set a network's constant messages to the parent's mean ones over the training images of all ranks."""
@@ -370,8 +383,8 @@ class Session:
         history = tuple(self._history[:epochs])
         network = self._assignment.architecture.network
         made_with = provenance(self._threads, network) | {"ranks": str(self._ranks.world)}
-        if self._assignment.start is not None:
-            made_with[STARTED_FROM] = self._assignment.start.sha256
+        if (start := self._assignment.start) is not None:
+            made_with |= said_of(start, self._network.evaluated, self._artifacts, self._loaders.class_names)
         if len(self._loaders.corrupt):
             made_with["unreadable_images"] = str(len(self._loaders.corrupt))
         return Evaluation(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import torch
@@ -73,17 +74,47 @@ def parent_weights(assignment: Assignment, artifacts: Place) -> bytes:
     return content
 
 
-def start_weights(start: Start) -> bytes:
-    """Return the file of an exported network's weights.
+def start_path(start: Start, artifacts: Place) -> Place:
+    """Return where the file that a training starts from lies.
+
+    An exported network's lies beside its spec, which all nodes share. A weights file is copied into the artifact store
+    by its SHA-256 before the first training, so that nodes need not share it and nobody can change it meanwhile.
+    """
+    return artifacts / "starts" / start.sha256 if start.architecture_id is None else Path(start.weights)
+
+
+def put_start(file: Path, sha256: str, artifacts: Place) -> None:
+    """Copy a weights file into the artifact store, unless it is there.
 
     Raises:
-        StorageError: it is not there, or is not what the spec was exported with.
+        StorageError: the file is another one than a moment ago, or the copy cannot be written.
     """
-    content = read_bytes(Path(start.weights))
+    target = artifacts / "starts" / sha256
+    if target.exists() and size_of(target) == file.stat().st_size:  # who reads it compares the SHA-256
+        return
+
+    def write(unfinished: Path) -> None:
+        shutil.copyfile(file, unfinished)
+        if sha256_of(unfinished) != sha256:
+            raise StorageError(f"{file} changed while it was copied; run the same command again")
+
+    write_atomically(target, write)
+
+
+def start_weights(start: Start, artifacts: Place) -> bytes:
+    """Return the file that a training starts from.
+
+    Raises:
+        StorageError: it is not there, or is another file than the training was made for.
+    """
+    path = start_path(start, artifacts)
+    content = read_bytes(path)
     if content is None:
-        raise StorageError(f"{start.weights}, which this training starts from, is not there: do all nodes share it?")
+        raise StorageError(f"{path}, which this training starts from, is not there: do all nodes share it?")
     if hashlib.sha256(content).hexdigest() != start.sha256:
-        raise StorageError(f"{start.weights} is not the file that its spec was exported with: its SHA-256 differs")
+        raise StorageError(
+            f"{path} is not the file that this training was made for ({start.words}): its SHA-256 differs"
+        )
     return content
 
 

@@ -44,6 +44,19 @@ def test_it_trains_as_the_spec_s_network_was_trained_with_seeds_that_did_not_cho
     assert made(spec, epochs=9).study["fidelities"][0]["epochs"] == 9
 
 
+def test_variants_start_from_the_very_weights_that_the_chosen_network_began_with() -> None:
+    start = {"started_from": "w.pth", "started_from_sha256": "ab" * 32}
+    spec = make_spec()
+    begun = spec.model_copy(update={"provenance": {**spec.provenance, **start}})
+    [level] = made(begun, weights="w.pth").study["fidelities"]
+    assert level["initialize"] == {"weights": str(Path("w.pth").absolute()), "sha256": "ab" * 32}
+    with pytest.raises(UserError, match=r"began with trained weights, w\.pth: add --weights FILE"):
+        made(begun)
+    with pytest.raises(UserError, match="began with random values"):
+        made(spec, weights="w.pth")
+    assert "initialize" not in made(spec).study["fidelities"][0]
+
+
 def test_a_budget_pays_for_whole_seeds_of_all_networks() -> None:
     assert fitted(1800, 5, 2.1) == 4
     assert fitted(1800, 5, 10) == 5

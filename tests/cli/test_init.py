@@ -6,9 +6,9 @@ import pytest
 
 from dcasearch.proposal import machine
 from tests.cli.conftest import Command
-from tests.proposal.conftest import photos, write_pictures
+from tests.proposal.conftest import no_cache, photos, write_pictures
 
-__all__ = ["photos"]
+__all__ = ["no_cache", "photos"]
 
 
 def test_without_data_the_shipped_studies_are_copied(dcasearch: Command, tmp_path: Path) -> None:

@@ -119,6 +119,34 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         ),
         "fidelities.0.initialize: value error, exported has no option epochs",
     ),
+    "preprocessing of a detector's images": (
+        detecting(data={"name": "shapes", "preprocessing": {"interpolation": "bicubic"}}),
+        "data.preprocessing: a detector prepares its images by itself; leave it out",
+    ),
+    "weights of a detector": (
+        detecting(fidelities=[{**FIRST, "recipe": NO_CROP, "initialize": {"weights": "w.pth"}}]),
+        "fidelities.0.initialize: weights are for classifiers; a detector starts from exported specs: exported",
+    ),
+    "weights without a file": (
+        {"fidelities": [{**FIRST, "initialize": "weights"}]},
+        "fidelities.0.initialize: value error, `weights` is missing: a file, an exported spec, or the name of",
+    ),
+    "a mean without a file": (
+        {"fidelities": [{**FIRST, "initialize": {"name": "vanilla", "mean": [0.5, 0.5, 0.5]}}]},
+        "fidelities.0.initialize: value error, `weights` is missing: a file, an exported spec, or the name of",
+    ),
+    "epochs of a weights file": (
+        {"fidelities": [{**FIRST, "initialize": {"weights": "w.pth", "epochs": 2}}]},
+        "fidelities.0.initialize: value error, weights has no option epochs",
+    ),
+    "a mean without a deviation": (
+        {"data": {"name": "digits", "preprocessing": {"mean": [0.5, 0.5, 0.5]}}},
+        "data.preprocessing: value error, mean and std belong together: give both",
+    ),
+    "a deviation of zero": (
+        {"data": {"name": "digits", "preprocessing": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0]}}},
+        "data.preprocessing: value error, std must be positive",
+    ),
     "a race and a pruner": (
         racing(pruner={"name": "median"}),
         "fidelities.1.pruner: a race compares whole trainings, pruned ones have no end",

@@ -8,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from dcasearch.config.data_set import Data
-from dcasearch.data import describe, open_evaluation, preprocessing_of
+from dcasearch.config.data_set import Data, DataPreprocessing
+from dcasearch.config.recipe import Augmentation, Recipe
+from dcasearch.data import describe, open_evaluation, open_held_out, open_loaders, preprocessing_of
 from dcasearch.data.digits import open_digits
 from dcasearch.data.preparing import prepare as prepare_data
 from dcasearch.data.preprocessing import Preprocessing
@@ -85,3 +86,81 @@ def test_a_data_set_says_its_classes_its_size_and_its_pixels(name: str, size: in
     source = describe(Data(name=name, classes=("3", "7"))).source
     assert source is not None
     assert (source.class_names, source.size, source.reading) == (("3", "7"), size, reading)
+
+
+HALF = DataPreprocessing(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), interpolation="bicubic", crop=0.75)
+
+
+def test_a_folders_images_are_prepared_as_the_study_says(tmp_path: Path) -> None:
+    files = photographs(tmp_path)
+    data = Data(name="imagefolder", root=str(tmp_path), workers=0, preprocessing=HALF)
+    how = said(data, 24)
+    assert [(step.resize, step.interpolation, step.crop) for step in how.steps] == [
+        (32, "bicubic", None),
+        (None, None, 24),
+    ]
+    assert (how.mean, how.std) == (HALF.mean, HALF.std)
+    got = torch.cat([prepare(Image.open(file), how.model_dump(mode="json")) for file in files])
+    assert furthest(got, loaded(data, 24), 0.25) < 1.5
+    usual = data.model_copy(update={"preprocessing": None})
+    assert furthest(got, loaded(usual, 24), 0.25) > 5
+
+
+def test_small_images_are_resized_as_the_study_says_and_not_cropped() -> None:
+    data = Data(name="digits", preprocessing=HALF)
+    how: dict[str, Any] = said(data, 20).model_dump(mode="json")
+    assert [step["crop"] for step in how["steps"]] == [None]
+    part = open_digits(None).test
+    assert isinstance(part, MemoryPart)
+    images = [Image.fromarray(np.moveaxis(pixels, 0, -1)) for pixels in part.read(None).array[:50]]
+    got = torch.cat([prepare(image, how) for image in images])
+    assert furthest(got, loaded(data, 20)[:50], 0.25) < 1.5
+    assert float(loaded(data, 20).min()) == -2  # bicubic interpolation does not leave 0..255
+
+
+def test_training_images_are_prepared_as_the_study_says_too(tmp_path: Path) -> None:
+    photographs(tmp_path)
+
+    def first(preprocessing: DataPreprocessing | None, crop: Any) -> torch.Tensor:
+        data = Data(name="imagefolder", root=str(tmp_path), workers=0, preprocessing=preprocessing)
+        loaders = open_loaders(
+            data,
+            "search",
+            resolution=16,
+            train_fraction=1.0,
+            recipe=Recipe(batch_size=4, augmentation=Augmentation(crop=crop, flip=False)),
+            seed=0,
+            artifacts=None,
+            device=torch.device("cpu"),
+        )
+        images: torch.Tensor = next(iter(loaders.train.epoch(1)))[0]
+        return images
+
+    bilinear = HALF.model_copy(update={"interpolation": "bilinear"})
+    for crop in ("none", "random_resized"):
+        one, other = first(bilinear, crop), first(HALF, crop)
+        assert not torch.equal(one, other)
+        assert furthest(one, other, 0.25) < 60  # the same windows, resized in another way
+
+
+def test_how_images_are_prepared_is_in_the_fingerprint_unless_it_is_the_data_sets_own_way() -> None:
+    usual = describe(Data(name="digits"))
+    assert usual.source is not None
+    own = DataPreprocessing(mean=usual.source.mean, std=usual.source.std)
+    same = [describe(Data(name="digits", preprocessing=how)).fingerprint for how in (own, DataPreprocessing())]
+    assert same == [usual.fingerprint] * 2
+    assert usual.fingerprint == "81e4b5af684e0800"
+    changes: list[dict[str, Any]] = [
+        {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)},
+        {"interpolation": "bicubic"},
+        {"crop": 0.9},
+    ]
+    others = {describe(Data(name="digits", preprocessing=DataPreprocessing(**how))).fingerprint for how in changes}
+    assert len(others | {usual.fingerprint}) == 4
+
+
+def test_images_that_a_network_is_measured_on_are_prepared_as_its_data_says(tmp_path: Path) -> None:
+    photographs(tmp_path)
+    data = Data(name="imagefolder", root=str(tmp_path), preprocessing=HALF)
+    dataset = open_held_out(data, "test").dataset
+    assert (dataset.mean, dataset.std, dataset.interpolation, dataset.crop) == (HALF.mean, HALF.std, "bicubic", 0.75)

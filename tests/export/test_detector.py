@@ -96,8 +96,9 @@ def test_what_a_detector_found_is_drawn_and_each_class_has_its_precision(made: P
 
 
 def test_other_weights_of_the_heads_do_not_verify(made: Path) -> None:
+    from dcasearch.config.probe import TOLERANCE
     from dcasearch.export.model_files import task_of
-    from dcasearch.export.probe import TOLERANCE, ask, difference
+    from dcasearch.models.probe import ask, difference
 
     spec, detector = load_spec(made), load_model(made)
     expected = ask(detector, SIDE, answers=task_of(spec).answers)

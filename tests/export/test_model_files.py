@@ -9,8 +9,8 @@ import dcasearch
 from dcasearch.errors import UserError
 from dcasearch.export import load_model
 from dcasearch.export.model_files import load_weights
-from dcasearch.export.probe import ask, difference
 from dcasearch.models import build_model
+from dcasearch.models.probe import ask, difference
 from tests.export.conftest import ARCHITECTURE, Exporter, Trained
 
 

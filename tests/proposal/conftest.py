@@ -27,3 +27,11 @@ def photos(tmp_path: Path) -> Path:
     """30 images of two classes, in one piece."""
     write_pictures(tmp_path / "photos", {"cat": 18, "dog": 12})
     return tmp_path / "photos"
+
+
+@pytest.fixture(autouse=True)
+def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No weights of a library lie on this machine, unless a test puts them here."""
+    folder = tmp_path / "torch" / "hub" / "checkpoints"
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return folder

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from dcasearch.architecture import Architecture, started_as_vanilla
 from dcasearch.config.recipe import Recipe
 from dcasearch.errors import UserError
+from dcasearch.models.transfer import Misfit
 from dcasearch.training import network
 from dcasearch.training.network import TrainedNetwork
 from tests.training.support import CONNECTED, VANILLA, network_of
@@ -126,7 +127,7 @@ def test_another_networks_weights_are_no_parent() -> None:
     wider = make({**VANILLA, "backbone": {"name": "mobilenet_v2", "width": 0.2}}).model.state_dict()
     other = make({"backbone": {"name": "mobilenet_v2", "width": 0.1}}).model.state_dict()  # has no attention
     for state in (wider, other):
-        with pytest.raises(RuntimeError):
+        with pytest.raises(Misfit, match="the parent is another network's"):
             network_of(Architecture.parse(CONNECTED), Recipe(), parent=state)
 
 

@@ -21,6 +21,7 @@ from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.models import build_model
 from dcasearch.models.detection import build_detector
 from dcasearch.models.detection.answers import answers
+from dcasearch.models.transfer import transfer
 from dcasearch.training.tasks.average_precision import DetectionMeter
 from dcasearch.training.tasks.base import LearningTask
 
@@ -61,11 +62,7 @@ class Detection(LearningTask):
         network.drop_head()
         if start is not None:
             head = with_head - set(network.state_dict())
-            wanted = {name: value for name, value in start.items() if name not in head}
-            try:
-                network.load_state_dict(wanted)
-            except RuntimeError as error:
-                raise UserError(f"the weights to start from are another network's: {error}") from error
+            transfer(network, start, left=lambda name: name in head, words="the file of weights to start from")
         try:
             return build_detector(network, self.detector, classes=classes, resolution=resolution, seed=seed)
         except ValueError as error:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from dcasearch.export.probe import ask, difference, probe_batch
+from dcasearch.models.probe import ask, difference, probe_batch
 
 
 def test_the_batch_depends_on_the_seed_alone_and_never_changes() -> None:

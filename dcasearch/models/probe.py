@@ -9,13 +9,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from dcasearch.export.spec import Probe
+from dcasearch.config.probe import Probe
 
 SHOWN = 16
 """Logits per image that are written out; the norm covers the others."""
 SEED, IMAGES = 0, 2
-TOLERANCE = 1e-4
-"""Largest difference that is still equal, as a share of the largest logit: processors add up in other orders."""
 _TINY = 1e-30
 
 
