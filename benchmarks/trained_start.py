@@ -2,9 +2,9 @@
 
 First a search chooses a network (`tables/trained_start.yaml`) on 20 photographs a class that nothing else sees. Then
 each split draws ten other photographs a class to train on; two more a class are watched, the rest is measured. Every
-network of a split trains on equal images with one seed, for equal epochs, from the trained weights with the recipe `finetune`
-(BatchNorm's statistics are kept) and from scratch. The parent's own answers to the measured photographs, through
-ImageNet's classes, stand beside it. One line is appended for each training that ended; the same command goes on.
+network of a split trains on equal images with one seed, for equal epochs, from the trained weights with the recipe
+`finetune` (BatchNorm's statistics are kept) and from scratch. The parent's own answers to the measured photographs,
+by ImageNet's classes, stand beside it. One line is appended for each training that ended; the same command goes on.
 
     python benchmarks/trained_parent.py FOLDER                                    # makes the weights file
     python benchmarks/trained_start.py --photos PHOTOS --weights FOLDER/efficientnet_lite0.safetensors [--splits 10]
