@@ -130,6 +130,11 @@ class Origin:
     architecture: dict[str, Any] | None = None
     """Of a spec, whose probe is of the whole network, attention and connections too; None: of the backbone alone."""
 
+    @property
+    def is_missing_spec(self) -> bool:
+        """Whether it is a spec that is not there, which will say by itself how its images were prepared."""
+        return self.file is None and self.words.endswith(_SPECS)
+
 
 def is_published(weights: str) -> bool:
     """Return whether it is the name of a library's weights; a file of that name comes first."""
@@ -155,7 +160,7 @@ def origin_of(initialize: Initialization) -> Origin:
         origin: Origin = getattr(import_module(module), function)(weights)
         return origin if initialize.probe is None else _with_probe(origin, Path(initialize.probe).expanduser())
     file = Path(weights).expanduser()
-    if file.suffix in _SPECS:
+    if file.suffix in _SPECS and file.exists():
         return _of_spec(weights)
     missing = "" if file.is_file() else f"there is no file {weights}{_hint(weights)}"
     origin = Origin(words=weights, file=None if missing else file.absolute(), missing=missing)

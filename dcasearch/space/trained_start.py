@@ -36,7 +36,7 @@ def settle_weights(study: Study, document: Document) -> tuple[Study, tuple[str, 
             continue
         fidelities[n] = _with_file(fidelity, origin, path, document)
         own = _wanted_by(fidelity.initialize, origin, path, document)
-        if "mean" not in {**of_data, **own}:
+        if "mean" not in {**of_data, **own} and not origin.is_missing_spec:
             notes.append(_unsaid(fidelity, origin))
         if first and own != wanted:
             document.report(

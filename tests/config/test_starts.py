@@ -33,8 +33,9 @@ def test_of_a_bare_file_nothing_is_known_but_that_it_is_there(file: Path) -> Non
     assert (origin.file, origin.missing, origin.preprocessing, origin.probe) == (file, "", None, None)
 
 
-def test_a_file_that_is_not_there_is_no_error_yet(tmp_path: Path) -> None:
-    origin = origin_of(weights(tmp_path / "none.pth"))
+@pytest.mark.parametrize("name", ["none.pth", "none.yaml"])
+def test_a_file_that_is_not_there_is_no_error_yet(tmp_path: Path, name: str) -> None:
+    origin = origin_of(weights(tmp_path / name))
     assert origin.file is None
     assert not origin.fetch
     assert origin.missing.startswith("there is no file ")

@@ -48,7 +48,7 @@ def test_everything_that_is_not_said_is_named_at_once(tmp_path: Path) -> None:
 
 
 def test_a_recipe_that_fine_tunes_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"recipe finetune: freeze, .* fine-tune in a study with `initialize`"):
+    with pytest.raises(UserError, match=r"recipe finetune: freeze, .* add --weights, or train it in a study"):
         planned(tmp_path, recipe="finetune")
 
 

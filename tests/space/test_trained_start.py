@@ -138,6 +138,12 @@ def test_a_file_that_is_missing_is_no_mistake_of_the_yaml(tmp_path: Path) -> Non
     assert start.sha256 is None
 
 
+def test_of_a_spec_that_is_missing_nobody_asks_how_its_images_were_prepared(tmp_path: Path) -> None:
+    loaded = load_study(started(tmp_path, tmp_path / "none.yaml"))
+    assert loaded.study.fidelities[0].initialize.sha256 is None
+    assert loaded.notes == ()
+
+
 def test_a_vanilla_parent_may_start_from_the_weights(tmp_path: Path, file: Path) -> None:
     space = {**SPACE, "connections": {"dimensions": {"channel": [True, False]}}}
     level = load_study(started(tmp_path, file, study={"space": space}, name="vanilla", **HALF)).study.fidelities[0]
