@@ -64,8 +64,9 @@ class Measured:
 
 @cache
 def measured() -> tuple[Measured, ...]:
-    """Return the table that comes with the package."""
-    return read(files("dcasearch.architecture").joinpath(_FILE).read_text(encoding="utf-8").splitlines())
+    """Return the table that comes with the package, by name; the file has the networks as they were tried."""
+    rows = read(files("dcasearch.architecture").joinpath(_FILE).read_text(encoding="utf-8").splitlines())
+    return tuple(sorted(rows, key=lambda row: row.name))
 
 
 def read(lines: Iterable[str]) -> tuple[Measured, ...]:

@@ -13,6 +13,7 @@ from dcasearch.architecture.measured import CHECKS, NO, NOT_TRIED, YES, Measured
 def test_the_table_has_each_network_once() -> None:
     names = [row.name for row in measured()]
     assert len(set(names)) == len(names) > 40
+    assert names == sorted(names)
 
 
 def test_the_docs_say_what_the_table_says() -> None:
