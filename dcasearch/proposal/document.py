@@ -11,12 +11,13 @@ from dcasearch.config.data_set import Data
 from dcasearch.proposal.looking import Looked
 from dcasearch.proposal.machine import Machine
 from dcasearch.proposal.plan import AT_RANDOM, PROMOTED, Plan
+from dcasearch.proposal.start import RECIPE
 from dcasearch.proposal.template import space_text
 
 _WIDTH = 120
 _MOST_WORKERS = 8
-_RATE, _SMALL_RATE = 0.05, 0.01
-"""Learning rates from random and from trained weights, where no recipe is for the latter."""
+_RATE = 0.05
+"""Learning rate from random weights."""
 _EVIDENCE = "docs/evidence.md has what such a start was worth on photographs."
 _SHOWN = 8
 """Classes that a comment names."""
@@ -141,12 +142,11 @@ def _fidelities(plan: Plan) -> Iterator[str]:
         yield fraction
     if plan.start is not None:
         yield f"    initialize: &start {{weights: {_text(plan.start.weights)}}}"
-    recipe = None if plan.start is None else plan.start.recipe
     yield "    recipe: &recipe"
-    yield f"      base: {recipe or 'small'}"
+    yield f"      base: {'small' if plan.start is None else RECIPE}"
     yield f"      batch_size: {plan.batch}"
-    if recipe is None:
-        yield f"      lr: {_RATE if plan.start is None else _SMALL_RATE}"
+    if plan.start is None:
+        yield f"      lr: {_RATE}"
     if plan.uneven:
         yield "      class_weights: balanced"
     yield "      augmentation: {crop: random_resized, area: [0.35, 1.0], flip: true}    # no flip for text or digits"

@@ -12,7 +12,7 @@ from dcasearch.architecture import Architecture
 from dcasearch.architecture.backbone import Backbone
 from dcasearch.architecture.layouts import BACKBONES
 from dcasearch.architecture.libraries import is_of_library
-from dcasearch.config import load_recipe, recipe_names
+from dcasearch.config import load_recipe
 from dcasearch.config.initialization import Initialization
 from dcasearch.config.probe import FileProbe, probe_beside, read_probe
 from dcasearch.config.starts import is_published, named, origin_of
@@ -20,11 +20,9 @@ from dcasearch.errors import UserError
 from dcasearch.proposal.template import DEFAULT_BACKBONE
 
 RECIPE = "finetune"
-"""The recipe of trainings that start from trained weights, where this version has it."""
+"""The recipe of trainings that start from trained weights."""
 SCRATCH = "scratch"
 """In place of weights: random values, also where weights are found."""
-_EPOCHS = 15
-"""Of a full training from trained weights, where no recipe says it."""
 _SPECS = (".yaml", ".yml")
 
 
@@ -40,15 +38,11 @@ class TrainedStart:
     """Nobody named it: it lies in a library's cache."""
 
     @property
-    def recipe(self) -> str | None:
-        """The recipe for such trainings; None where this version has none."""
-        return RECIPE if RECIPE in recipe_names() else None
-
-    @property
     def epochs(self) -> int:
-        """Of a full training."""
-        recipe = self.recipe
-        return _EPOCHS if recipe is None else load_recipe(recipe).epochs or _EPOCHS
+        """Of a full training, as the recipe says."""
+        epochs = load_recipe(RECIPE).epochs
+        assert epochs is not None  # the shipped recipe has them
+        return epochs
 
 
 def chosen_start(weights: str | None, backbone: str | None) -> TrainedStart | None:

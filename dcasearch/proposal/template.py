@@ -17,9 +17,6 @@ _TEXT = (files("dcasearch.proposal") / "search_space.yaml").read_text(encoding="
 DEFAULT_BACKBONE: str = yaml.safe_load(_TEXT)["backbone"]["name"]
 """Where the user names none: of the built-in ones the fastest for its accuracy, on a CPU and on a GPU."""
 
-STARTS_AS_IDENTITY = "attention_init" in Architecture.model_fields
-"""Whether attention can start as the identity in this version."""
-
 
 @dataclass(frozen=True)
 class Rung:
@@ -42,7 +39,7 @@ def space_text(rung: Rung, *, trained: bool = False) -> str:
     """Return the search space's YAML for a backbone; where it is trained already, attention starts as the identity."""
     flow = yaml.safe_dump(rung.written, default_flow_style=True, sort_keys=False, width=1000).strip()
     lines = [f"{_BACKBONE} {flow}" if line.startswith(_BACKBONE) else line for line in _TEXT.splitlines()]
-    if trained and STARTS_AS_IDENTITY:
+    if trained:
         lines.append("attention_init: identity   # a usual start would destroy what the network knows")
     return "\n".join(lines) + "\n"
 

@@ -7,13 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dcasearch.config import RecipeFile
-from dcasearch.config.recipe import Recipe
+from dcasearch.config import load_recipe
 from dcasearch.errors import UserError
 from dcasearch.models import build_model
 from dcasearch.models.probe import ask
-from dcasearch.proposal import start as start_room
-from dcasearch.proposal import template
 from dcasearch.proposal.start import start_from, start_in_cache
 from dcasearch.proposal.template import Rung, space_text
 from dcasearch.space import load_study
@@ -63,26 +60,18 @@ def test_a_trained_network_keeps_its_width_and_is_trained_for_a_short_time(file:
 
 
 @pytest.mark.slow
-def test_a_recipe_for_fine_tuning_is_taken_where_there_is_one(
-    photos: Path, tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert start_from(str(file), None).recipe in (None, "finetune")
-    monkeypatch.setattr(start_room, "RECIPE", "modern")
-    monkeypatch.setattr(start_room, "load_recipe", lambda name: RecipeFile(Recipe(), 7))
+def test_the_recipe_is_that_of_fine_tuning(photos: Path, tmp_path: Path, file: Path) -> None:
     proposal = proposed(photos, tmp_path / "animals", weights=str(file))
-    assert proposal.plan.epochs == 7
+    assert proposal.plan.epochs == load_recipe("finetune").epochs
     text = proposal.study.read_text()
-    assert "      base: modern\n" in text
+    assert "      base: finetune\n" in text
     assert "lr:" not in text
 
 
-def test_attention_starts_as_the_identity_where_this_version_can(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attention_starts_as_the_identity() -> None:
     rung = Rung("resnet18", 1.0, "imagenet", 64)
-    monkeypatch.setattr(template, "STARTS_AS_IDENTITY", True)
     assert "\nattention_init: identity " in space_text(rung, trained=True)
     assert "attention_init" not in space_text(rung)
-    monkeypatch.setattr(template, "STARTS_AS_IDENTITY", False)
-    assert "attention_init" not in space_text(rung, trained=True)
 
 
 def test_nobody_says_which_network_a_bare_file_is_of(file: Path) -> None:
