@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias, get_args
 
-import torch
 from torch import nn
 
 from dcasearch.config.recipe import Part, Recipe
 from dcasearch.errors import UserError
 from dcasearch.models import DCANet
-from dcasearch.models.build import backbone_of
 from dcasearch.models.first_stages import first_stages
 from dcasearch.models.layers import BatchNorm
+from dcasearch.models.transfer import head_of
 
 Parts: TypeAlias = Mapping[Part, list[nn.Parameter]]
 """Every parameter of a model in its part, in the model's order."""
@@ -27,7 +26,7 @@ def parts_of(model: nn.Module) -> Parts:
     """
     network = _network_of(model)
     attention = {id(p) for room in (network.attention, network.connections) for p in room.parameters()}
-    of_classes = _of_classes(network)
+    of_classes = set(head_of(network.network))
     backbone = {id(p) for name, p in network.backbone.named_parameters() if name not in of_classes}
     parts: dict[Part, list[nn.Parameter]] = {part: [] for part in get_args(Part)}
     for parameter in model.parameters():
@@ -39,14 +38,6 @@ def parts_of(model: nn.Module) -> Parts:
 def _network_of(model: nn.Module) -> DCANet:
     """Return the network that a model is, or stands on."""
     return next(module for module in model.modules() if isinstance(module, DCANet))
-
-
-def _of_classes(network: DCANet) -> set[str]:
-    """Return the names of the backbone's parameters whose shapes depend on the number of classes."""
-    with torch.device("meta"):
-        wider = dict(backbone_of(network.network, network.classes + 1).named_parameters())
-    own = network.backbone.named_parameters()
-    return {name for name, parameter in own if name in wider and wider[name].shape != parameter.shape}
 
 
 def settle_parts(model: nn.Module, recipe: Recipe) -> None:
