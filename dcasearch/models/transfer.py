@@ -6,7 +6,7 @@ trained start takes the backbone, strictly, and leaves attention and connections
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -21,6 +21,8 @@ from dcasearch.wording import counted
 
 _SHOWN = 5
 """Names that a message lists."""
+_SMALL = 0.01
+"""Deviation of a drawn classifier's weights on trained layers."""
 _COUNTERS = ".num_batches_tracked"
 """Buffers that files of old versions of torch lack; BatchNorm counts with them and computes nothing."""
 
@@ -101,7 +103,9 @@ def _said(how: str, names: Sequence[str]) -> str:
 def take_backbone(model: DCANet, file: WeightsFile, *, keep_head: bool, load: bool = True) -> Transfer:
     """Load a file into a network's backbone, strictly; attention and connections stay as they are.
 
-    The classifier is loaded where it has as many outputs, else it stays as it is.
+    The classifier is loaded where it has as many outputs. Else it stays as it was drawn, but small: its weights are
+    scaled to a deviation of 0.01, its biases are 0. A library may draw it from 1/√classes, which on trained features
+    gives a first loss of 7 with five classes, and gradients that harm what the backbone knows.
 
     Args:
         model: is changed.
@@ -112,7 +116,21 @@ def take_backbone(model: DCANet, file: WeightsFile, *, keep_head: bool, load: bo
     Raises:
         Misfit: the file is another network's.
     """
-    return fit_backbone(model.backbone, model.network, model.classes, file, keep_head=keep_head, load=load)
+    found = fit_backbone(model.backbone, model.network, model.classes, file, keep_head=keep_head, load=load)
+    if load:
+        _make_small(model.backbone, set(found.drawn) & set(head_of(model.network)))
+    return found
+
+
+@torch.no_grad()
+def _make_small(backbone: nn.Module, names: Collection[str]) -> None:
+    """Let the parameters of a drawn classifier start small."""
+    for name in names:
+        value = backbone.get_parameter(name)
+        if value.dim() > 1:
+            value.mul_(_SMALL / value.std())
+        else:
+            value.zero_()
 
 
 def fit_backbone(

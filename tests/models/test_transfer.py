@@ -44,8 +44,20 @@ def test_a_classifier_of_other_classes_is_drawn(classes: int, keep: bool) -> Non
     network, drawn = model(classes), model(classes).state_dict()
     found = take_backbone(network, file(values_of()), keep_head=keep)
     assert set(found.drawn) == set(found.left) == set(HEAD)
-    for name in HEAD:
-        assert torch.equal(network.state_dict()[f"backbone.{name}"], drawn[f"backbone.{name}"])
+    weight, bias = (network.state_dict()[f"backbone.{name}"] for name in HEAD)
+    before = drawn[f"backbone.{HEAD[0]}"]
+    torch.testing.assert_close(weight / weight.std(), before / before.std())
+    assert bias.abs().max() == 0
+
+
+@needs_timm
+def test_a_drawn_classifier_starts_small_on_trained_layers() -> None:
+    """timm draws it from 1/√classes, which on trained features is a first loss of several times log(classes)."""
+    said = {"backbone": {"name": "timm/test_byobnet"}}
+    network, trained = build_model(said, 5), build_model(said, 8).backbone.state_dict()
+    take_backbone(network, file(dict(trained)), keep_head=True)
+    (weight,) = (value for value in network.backbone.parameters() if value.shape[:1] == (5,) and value.dim() > 1)
+    assert weight.std().item() == pytest.approx(0.01)
 
 
 def test_a_file_without_a_classifier_leaves_it_drawn() -> None:
