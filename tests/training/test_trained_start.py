@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 from safetensors.torch import load_file
+from torch import Tensor
 
 from dcasearch.config.initialization import Initialization
 from dcasearch.config.starts import Start
