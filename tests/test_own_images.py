@@ -11,6 +11,7 @@ import pytest
 
 from dcasearch.proposal import machine, plan
 from tests.cli.conftest import Command, dcasearch
+from tests.models.weights import safe, values_of
 from tests.proposal.conftest import write_pictures
 
 __all__ = ["dcasearch"]
@@ -46,6 +47,7 @@ def test_every_command_of_the_page_does_what_it_says(
     monkeypatch.setattr(plan, "_TRIALS", (4, 4))
     monkeypatch.setattr(plan, "_SPLITS", 2)
     write_pictures(tmp_path / "photos", {"cat": 16, "dog": 14})
+    (tmp_path / "mobilenet_v2.safetensors").write_bytes(safe(values_of({"name": "mobilenet_v2"})))
     for command in documented():
         done = dcasearch(*command)
         assert done.code == 0, f"{' '.join(command)}\n{done.out}\n{done.err}"
