@@ -19,8 +19,8 @@ _MOST_WORKERS = 8
 _RATE = 0.05
 """Learning rate from random weights."""
 _EVIDENCE = (
-    "docs/evidence.md has what such a start was worth on photographs: 60 points with ten images a class, while attention "
-    "that starts as the identity gained nothing in 50 steps."
+    "docs/evidence.md has what such a start was worth on photographs: 60 points with ten images a class, while "
+    "attention that starts as the identity gained nothing in 50 steps."
 )
 _SHOWN = 8
 """Classes that a comment names."""
