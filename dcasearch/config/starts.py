@@ -25,6 +25,8 @@ _PUBLISHED = "dcasearch.models.published:published"
 """Imported where a name of a library's weights is looked up: everything else here needs no torch."""
 _NAME = re.compile(rf"({'|'.join(LIBRARIES)})/[A-Za-z0-9_]+(\.[A-Za-z0-9_.-]+)?")
 _SPECS = (".yaml", ".yml")
+_FILES = (*_SPECS, ".safetensors", ".pt", ".pth")
+"""Endings that no name of a library's weights has."""
 _SHARES = (USUAL_CROP, 1.0, 0.9, 0.95, 0.96, 0.965)
 """Usual shares of the centre crop: a spec says whole pixels, which several shares give."""
 
@@ -169,8 +171,10 @@ def origin_of(initialize: Initialization) -> Origin:
 
 
 def _hint(weights: str) -> str:
-    library = weights.partition("/")[0]
-    return "" if library in LIBRARIES else f"; names of libraries are {' and '.join(f'{n}/<model>' for n in LIBRARIES)}"
+    """Return how names of libraries are written, for what may be such a name misspelt."""
+    if weights.partition("/")[0] in LIBRARIES or Path(weights).suffix in _FILES:
+        return ""
+    return f"; names of libraries are {' and '.join(f'{n}/<model>' for n in LIBRARIES)}"
 
 
 def _with_probe(origin: Origin, file: Path) -> Origin:
