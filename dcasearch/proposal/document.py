@@ -13,6 +13,7 @@ from dcasearch.proposal.machine import Machine
 from dcasearch.proposal.plan import AT_RANDOM, PROMOTED, Plan
 from dcasearch.proposal.start import RECIPE
 from dcasearch.proposal.template import space_text
+from dcasearch.wording import printable
 
 _WIDTH = 120
 _MOST_WORKERS = 8
@@ -187,7 +188,7 @@ def _rest(plan: Plan, machine: Machine) -> Iterator[str]:
 def _comment(text: str, indent: str = "") -> Iterator[str]:
     """Yield a text as lines of comment."""
     line = f"{indent}#"
-    for word in text.split():
+    for word in printable(text).split():  # names of folders are in it
         if len(line) + 1 + len(word) > _WIDTH:
             yield line
             line = f"{indent}#"
@@ -197,4 +198,4 @@ def _comment(text: str, indent: str = "") -> Iterator[str]:
 
 def _text(value: str) -> str:
     """Return a string as YAML reads it back, whatever is in it."""
-    return json.dumps(value, ensure_ascii=False)
+    return printable(json.dumps(value, ensure_ascii=False))  # both escape as YAML's double quotes read it
