@@ -47,6 +47,7 @@ LEVELS = [
         "doctor",
         "smoke",
         "proposal",
+        "schemas",
     },
     {"cli", "__main__"},
 ]

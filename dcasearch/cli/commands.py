@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -288,13 +287,11 @@ def schema(
     kind: Annotated[str, typer.Argument(help="study or space")] = "study",
 ) -> None:
     """Print the JSON Schema of a study's or a space's YAML, for editors."""
-    from dcasearch.config import study_schema
-    from dcasearch.space import space_schema
+    from dcasearch.schemas import SCHEMAS, schema_text
 
-    schemas = {"study": study_schema, "space": space_schema}
-    if kind not in schemas:
-        raise UserError(f"'{kind}' has no schema; {nearest(kind, schemas)}")
-    print(json.dumps(schemas[kind](), indent=1))
+    if kind not in SCHEMAS:
+        raise UserError(f"'{kind}' has no schema; {nearest(kind, SCHEMAS)}")
+    print(schema_text(kind), end="")
 
 
 @db.command()

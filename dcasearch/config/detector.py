@@ -68,6 +68,7 @@ class RetinaNetSettings(PyramidSettings):
     scales = (8, 16, 32)
 
     name: Literal["retinanet"] = "retinanet"
+    """The detector."""
     convolutions: Annotated[int, Field(ge=1, le=4)] = 4
     """Of each head, before its output."""
     anchor: PositiveInt = 32
@@ -90,6 +91,7 @@ class CascadeSettings(PyramidSettings):
     scales = (4, 8, 16, 32)
 
     name: Literal["cascade_rcnn"] = "cascade_rcnn"
+    """The detector."""
     hidden: PositiveInt = 1024
     """Width of the two layers of each stage's head."""
     anchor: PositiveInt = 32

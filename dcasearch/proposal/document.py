@@ -13,6 +13,7 @@ from dcasearch.proposal.machine import Machine
 from dcasearch.proposal.plan import AT_RANDOM, PROMOTED, Plan
 from dcasearch.proposal.start import RECIPE
 from dcasearch.proposal.template import space_text
+from dcasearch.schemas import schema_comment
 from dcasearch.wording import printable
 
 _WIDTH = 120
@@ -30,6 +31,7 @@ _SHOWN = 8
 def space_document(plan: Plan, name: str) -> str:
     """Return the search space's YAML."""
     return (
+        f"{schema_comment('space')}\n"
         "# Which attention, in which stages it is connected, and how, in one network. "
         f"Written by `dcasearch init {name} --data`.\n{space_text(plan.rung, trained=plan.start is not None)}"
     )
@@ -47,6 +49,7 @@ def study_document(plan: Plan, looked: Looked, data: Data, machine: Machine, nam
         space: the search space's file, beside the study's.
     """
     lines = [
+        schema_comment("study"),
         *_head(plan, looked, machine, name),
         f"name: {name}",
         f"space: {_text(space.name)}",
