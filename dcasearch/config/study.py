@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     BeforeValidator,
     Field,
-    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     field_validator,
@@ -23,7 +22,24 @@ from dcasearch.config.data_set import (
 from dcasearch.config.detector import Detector
 from dcasearch.config.initialization import Initialization, as_initialization
 from dcasearch.config.names import CostName, MeasuredName, MetricName, TaskName
-from dcasearch.config.numbers import Human
+from dcasearch.config.numbers import (
+    MAX_COST,
+    MAX_SEEDS,
+    Amount,
+    Epochs,
+    Longest,
+    Name,
+    Pixels,
+    PositiveRate,
+    Rate,
+    Seconds,
+    Seed,
+    Size,
+    SizeOrNone,
+    Trials,
+    TrialsOrNone,
+    Within,
+)
 from dcasearch.config.recipe import Recipe
 from dcasearch.metrics import CLASSIFICATION, METRICS, TASKS, Direction, Metric, is_cost
 
@@ -33,20 +49,20 @@ Fraction = Annotated[PositiveFloat, Field(le=1, strict=False)]
 class Bound(Frozen):
     """A constraint on a cost; checked before any training."""
 
-    min: Annotated[Human, Field(gt=0, strict=False)] | None = None
-    max: Annotated[Human, Field(gt=0, strict=False)] | None = None
+    min: Amount | None = None
+    max: Amount | None = None
 
 
 class Sampler(Frozen):
     """Who suggests the next trial."""
 
     name: Literal["tpe", "random", "grid", "nsga2"] = "tpe"
-    seed: NonNegativeInt = 0
-    startup: NonNegativeInt = 10
+    seed: Seed = 0
+    startup: TrialsOrNone = 10
     """tpe only: random trials before the model is used."""
-    window: PositiveInt = 1000
+    window: Trials = 1000
     """tpe only: its model is made of so many of the latest ended trials, and of the best before them."""
-    population: PositiveInt = 50
+    population: Size = 50
     """nsga2 only."""
 
 
@@ -56,11 +72,11 @@ class Pruner(Frozen):
     name: Literal["none", "successive_halving", "median"] = "none"
     metric: MeasuredName = Field(default_factory=lambda: CLASSIFICATION.headline.name)
     """Default: the first metric of the study's task."""
-    min_epochs: PositiveInt = 1
+    min_epochs: Epochs = 1
     """The first rung."""
-    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    reduction_factor: Annotated[int, Field(ge=2), Within(high=1000)] = 3
     """successive_halving: rungs at min_epochs * factor^k, the best 1/factor goes on."""
-    startup: NonNegativeInt = 5
+    startup: TrialsOrNone = 5
     """Values that a rung must hold before it may prune."""
 
 
@@ -69,17 +85,17 @@ class Race(Frozen):
 
     confidence: Annotated[float, Field(ge=0.5, lt=1, strict=False)] = 0.95
     """With which, at any time, nobody has left who is as good as those that stay."""
-    max_seeds: Annotated[int, Field(ge=2)] = 8
+    max_seeds: Annotated[int, Field(ge=2), Within(high=MAX_SEEDS)] = 8
     """Of each candidate at most: the fidelity's `seeds`, then the next integers."""
 
 
 class Promotion(Frozen):
     """Which trials of the fidelity before this one are trained here."""
 
-    top: NonNegativeInt = 5
+    top: TrialsOrNone = 5
     by: Literal["value", "pareto"] = "value"
     """The first objective, or the Pareto rank over all of them."""
-    random: NonNegativeInt = 0
+    random: TrialsOrNone = 0
     """Further trials drawn at random, one from each quantile of the rest: they say what the proxy is worth."""
     asynchronous: bool = False
     """Promote while the fidelity before this one still runs: of n trials that ended out of N the best top·n/N."""
@@ -94,8 +110,8 @@ ScoreName = Literal["synflow", "naswot", "grad_norm", "snip", "zico"]
 class Fidelity(Frozen):
     """One level of the training budget, or a score of untrained networks before it."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
-    trials: PositiveInt | None = None
+    name: Name
+    trials: Trials | None = None
     """Trials to train (infeasible and duplicate ones do not count); first fidelity only."""
     promote: Promotion | None = None
     """Every fidelity but the first."""
@@ -103,17 +119,17 @@ class Fidelity(Frozen):
     """zero_cost, the first fidelity only: networks are not trained but scored, and the score is maximized."""
     score: ScoreName | None = None
     """zero_cost only."""
-    batches: PositiveInt = 1
+    batches: Size = 1
     """zero_cost only: of the recipe's size and augmentation, the first that a training would see; zico needs two."""
-    resolution: PositiveInt
+    resolution: Pixels
     """Pixels per side."""
-    epochs: PositiveInt
+    epochs: Epochs
     train_fraction: Fraction = 1.0
     """Stratified share of the train split."""
     recipe: Recipe = Recipe()
     """In YAML a shipped recipe's name, or `{base: light, lr: 0.05}`, or the whole recipe."""
     pruner: Pruner = Pruner()
-    seeds: tuple[NonNegativeInt, ...] = Field(default=(0,), min_length=1, strict=False)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, strict=False), Longest(MAX_SEEDS)] = (0,)
     """In a race not those of the fidelities before it; where it names none the first one after them."""
     initialize: Annotated[
         Initialization,
@@ -165,11 +181,11 @@ def _with_metric(fidelity: Any, metric: str) -> Any:
 class Resources(Frozen):
     """What one trial holds while it runs."""
 
-    cpu: PositiveInt = 1
+    cpu: Size = 1
     """Of the whole trial; its ranks share them, and each has as many threads as its share."""
-    gpu: Annotated[float, Field(ge=0, strict=False)] = 0
+    gpu: Rate = 0
     """Of the whole trial; below 1 several trials share a GPU. ray only."""
-    ranks: PositiveInt | None = None
+    ranks: Size | None = None
     """Processes that train one network together (DDP), each with its share of every batch; else one per whole GPU.
     ray only."""
 
@@ -199,10 +215,10 @@ class Executor(Frozen):
     name: Literal["local", "ray"] = "local"
     address: str | None = None
     """ray only: auto, host:port, or nothing for a local Ray."""
-    max_concurrent: PositiveInt = 1
-    retries: NonNegativeInt = 3
+    max_concurrent: Size = 1
+    retries: SizeOrNone = 3
     """How often a trial that lost its worker goes on from its checkpoint."""
-    epoch_seconds: Annotated[PositiveFloat, Field(strict=False)] | None = None
+    epoch_seconds: Seconds | None = None
     """Time limit of one epoch, evaluation and start-up included; a trial that exceeds it fails with `timeout` and is
     not tried again."""
     resources: dict[str, Resources] = Field(default_factory=dict)
@@ -212,19 +228,21 @@ class Executor(Frozen):
 class Stop(Frozen):
     """When a study ends before its trials are used up; whatever comes first."""
 
-    wall_hours: Annotated[PositiveFloat, Field(strict=False)] | None = None
+    wall_hours: PositiveRate | None = None
     """Hours of this run; trainings write their checkpoints then, and the same command goes on."""
     deadline: str | None = None
     """ISO date and time, e.g. 2026-12-01T08:00; as `wall_hours`."""
-    no_improvement: PositiveInt | None = None
+    no_improvement: Trials | None = None
     """Trained trials since the best value of the first objective; the study then goes on to its promotion."""
-    target: Annotated[float, Field(strict=False)] | None = None
+    target: Annotated[float, Field(strict=False), Within(-MAX_COST, MAX_COST)] | None = None
     """Value of the first objective. A complete trial that reaches it ends the sampling; the study then goes on to its
     promotion."""
-    failures: PositiveInt | None = None
+    failures: Trials | None = None
     """Failed trials of one fidelity that end the run as failed (exit 1)."""
 
 
+MAX_FIDELITIES = 20
+MAX_ENQUEUED = 10_000
 _FIRST_FINAL = 1000
 """The first seed of final trainings that are not told theirs."""
 
@@ -232,9 +250,9 @@ _FIRST_FINAL = 1000
 class Final(Frozen):
     """The last number: the winner and its baselines, trained anew with fresh seeds, on the test split, once."""
 
-    seeds: tuple[NonNegativeInt, ...] = Field(default=(_FIRST_FINAL,), min_length=1, strict=False)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, strict=False), Longest(MAX_SEEDS)] = (_FIRST_FINAL,)
     """Default: 1000, 1001, … one for each split."""
-    splits: PositiveInt = 1
+    splits: Annotated[PositiveInt, Within(high=MAX_SEEDS)] = 1
     """Divisions of the data, where `data.split` divides it: the i-th seed is trained and measured on the i-th one,
     drawn with `split_seed` + i. The first is the search's own."""
 
@@ -242,7 +260,7 @@ class Final(Frozen):
     @classmethod
     def _one_seed_for_each_split(cls, written: Any) -> Any:
         splits = written.get("splits") if isinstance(written, Mapping) else None
-        if type(splits) is not int or splits < 1 or "seeds" in written:
+        if type(splits) is not int or not 1 <= splits <= MAX_SEEDS or "seeds" in written:
             return written
         return {**written, "seeds": tuple(range(_FIRST_FINAL, _FIRST_FINAL + splits))}
 
@@ -254,7 +272,7 @@ class Final(Frozen):
 class Study(Frozen):
     """A study with everything resolved: variables, recipes and the search space in place."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+    name: Name
     space: dict[str, Any]
     """The search space, inline or from the file named; `dcasearch.space` reads it."""
     data: Data
@@ -268,20 +286,20 @@ class Study(Frozen):
     """Measured and shown too, e.g. `[macro_f1, auroc]`; the metrics of objectives and pruners need no entry."""
     constraints: dict[CostName, Bound] = Field(default_factory=dict)
     sampler: Sampler = Sampler()
-    fidelities: tuple[Fidelity, ...] = Field(min_length=1, strict=False)
+    fidelities: Annotated[tuple[Fidelity, ...], Field(min_length=1, strict=False), Longest(MAX_FIDELITIES)]
     baselines: bool | Annotated[tuple[str, ...], Field(strict=False)] = True
     """Plain backbone, vanilla attention and the all-blocks chain, at every fidelity, before sampling; or some of
     them by name, e.g. `[plain, vanilla se]`. Of a list of architectures: its rows without connections, by label."""
-    enqueue: tuple[dict[str, Any], ...] = Field(default=(), strict=False)
+    enqueue: Annotated[tuple[dict[str, Any], ...], Field(strict=False), Longest(MAX_ENQUEUED)] = ()
     """Parameters of the user's own configurations, tried first; what is not given is sampled."""
     on_duplicate: Literal["replay", "new_seed"] = "replay"
     final: Final | None = None
     stop: Stop = Stop()
-    keep_weights: NonNegativeInt = 5
+    keep_weights: TrialsOrNone = 5
     """Best evaluations of each fidelity whose weights stay on disk."""
-    disk: Annotated[Human, Field(gt=0, strict=False)] | None = None
+    disk: Amount | None = None
     """Bytes, e.g. 50G, that the study's checkpoints and weights may take: weights beyond it go, worst first."""
-    throughput: Annotated[Human, Field(gt=0, strict=False)] | None = None
+    throughput: Annotated[Amount, Within(low=1e3)] | None = None
     """Multiply-adds per second of one trial (training, forward and backward), for the estimate of `check`."""
     executor: Executor = Executor()
     storage: str = "sqlite:///dcasearch.db"
