@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
+from dcasearch.wording import printable
+
 FailureKind = Literal["oom", "nan", "lost", "timeout", "bug", "cancelled"]
 
 
@@ -50,7 +52,11 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return f"{place}: {self.message}"
+        return f"{printable(place)}: {printable(self.message)}"
+
+
+SHOWN_PROBLEMS = 20
+"""Of one error; of the others it says how many there are."""
 
 
 class ConfigError(UserError):
@@ -58,7 +64,10 @@ class ConfigError(UserError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems: Sequence[Problem] = sorted(set(problems))
-        super().__init__("\n".join(map(str, self.problems)))
+        lines = [str(problem) for problem in self.problems[:SHOWN_PROBLEMS]]
+        if more := len(self.problems) - len(lines):
+            lines.append(f"... and {more:,} more mistake{'s' * (more > 1)}")
+        super().__init__("\n".join(lines))
 
 
 class ArchitectureError(UserError):
@@ -134,9 +143,21 @@ class Interrupted(DcasearchError):
         super().__init__(message)
 
 
+_LONGEST_WORD = 200
+"""Characters that are compared with known words: the comparison takes the square of their number."""
+
+
+def shortened(text: str, length: int) -> str:
+    """Return a text of at most about so many characters; what is left out in its middle is counted."""
+    if len(text) <= length:
+        return text
+    left_out = len(text) - length
+    return f"{text[: length * 3 // 4]}... ({left_out:,} characters) ...{text[-(length // 4) :]}"
+
+
 def nearest(word: object, known: Iterable[str]) -> str:
     """Return the sentence that helps with an unknown word: the nearest known one, then all of them."""
     words = sorted(known)
-    close = get_close_matches(str(word), words, n=1, cutoff=0.5)
+    close = get_close_matches(str(word)[:_LONGEST_WORD], words, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"{hint}Known: {', '.join(words)}."

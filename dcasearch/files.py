@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -81,3 +83,37 @@ def _make_durable(path: Path) -> None:
     if path.is_file():
         with path.open("rb") as file:
             os.fsync(file.fileno())
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """Return the content of a regular file that somebody else may have made: never waits, never reads beyond a limit.
+
+    Args:
+        path: of the file; a link to a file is followed.
+        limit: most bytes.
+
+    Raises:
+        OSError: it cannot be read, is no regular file (a folder, a pipe, a device), or is larger; `strerror` says why.
+    """
+    if "\0" in str(path):
+        raise OSError(errno.EINVAL, "no path has the character NUL")
+    # A pipe without a writer would wait at its opening, a terminal would become this process's own.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, f"is {_kind(status.st_mode)}, not a file")
+        if status.st_size > limit:
+            raise OSError(errno.EFBIG, f"has {status.st_size:,} bytes, more than the {limit:,} that are read")
+        with os.fdopen(descriptor, "rb", closefd=False) as opened:
+            content = opened.read(limit + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > limit:  # it grew, or is one of those of the system that have no size
+        raise OSError(errno.EFBIG, f"has more than the {limit:,} bytes that are read")
+    return content
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
+    return next((word for matches, word in kinds.items() if matches(mode)), "a device")

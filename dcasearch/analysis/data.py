@@ -13,6 +13,7 @@ from dcasearch.analysis.paired import Z
 from dcasearch.analysis.resampling import half_width, splits_of
 from dcasearch.config.data_set import Data
 from dcasearch.config.document import KeyPath
+from dcasearch.config.numbers import STORED
 from dcasearch.config.starts import read_start
 from dcasearch.config.study import Fidelity, Final, Resources, Study
 from dcasearch.data import DataInfo, describe
@@ -34,7 +35,11 @@ _SQUARE = 256 / 224
 def as_begun(loaded: LoadedStudy, store: Store | None) -> LoadedStudy:
     """Return a study that reads its image files as it did when it began, unless its YAML names another version."""
     record = None if store is None else store.get_study(loaded.study.name)
-    return loaded if record is None else loaded.reading_as(Study.model_validate_json(record.resolved).data.reading)
+    return (
+        loaded
+        if record is None
+        else loaded.reading_as(Study.model_validate_json(record.resolved, context=STORED).data.reading)
+    )
 
 
 def described(loaded: LoadedStudy) -> DataInfo:

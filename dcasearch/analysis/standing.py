@@ -12,6 +12,7 @@ from dcasearch.analysis.naming import Sentences, sentences_of
 from dcasearch.analysis.power import Difference, Power, difference, legend, mean_margin
 from dcasearch.analysis.races import race_at
 from dcasearch.analysis.table import Table, table_of
+from dcasearch.config.numbers import STORED
 from dcasearch.config.study import ScoreName, Study
 from dcasearch.errors import UserError
 from dcasearch.evaluation import Evaluation
@@ -165,7 +166,7 @@ def load_study_of(store: Store, name: str) -> Study:
     if record is None:
         known = ", ".join(other.name for other in store.studies()) or "none"
         raise UserError(f"{store.url} holds no study '{name}'; it holds: {known}")
-    return Study.model_validate_json(record.resolved)
+    return Study.model_validate_json(record.resolved, context=STORED)
 
 
 def standing_of(store: Store, name: str, reach: float | None = None) -> Standing:

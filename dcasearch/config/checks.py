@@ -126,6 +126,9 @@ def _not_measured(metric: str, task: TaskMetrics) -> str:
     return f"is not measured by task {task.name}; {nearest(metric, task.measurable)}"
 
 
+_LARGEST_SEED = 2**63 - 1
+
+
 def _fidelities(study: Study) -> Iterator[tuple[KeyPath, str]]:
     names = [fidelity.name for fidelity in study.fidelities]
     for n, fidelity in enumerate(study.fidelities):
@@ -137,6 +140,8 @@ def _fidelities(study: Study) -> Iterator[tuple[KeyPath, str]]:
         yield from _score(study, fidelity, path) if is_score else _training(study, fidelity, path)
         if len(set(fidelity.seeds)) < len(fidelity.seeds):
             yield (*path, "seeds"), "hold a seed twice: that is one training, not two"
+        if max(fidelity.all_seeds) > _LARGEST_SEED:
+            yield (*path, "seeds"), f"a race takes the next integers too, and the largest seed is {_LARGEST_SEED}"
 
 
 def _first(study: Study, fidelity: Fidelity, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:

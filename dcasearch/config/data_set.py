@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, model_validator
 from pydantic_core import PydanticCustomError
 
 from dcasearch.architecture.specification import Frozen
-from dcasearch.config.numbers import Human
+from dcasearch.config.numbers import Amount, Seed, SizeOrNone, Within
+
+_MAX_CLASSES = 1_000_000
 
 
 def _classes(written: object) -> int | tuple[str, ...]:
+    if type(written) is int and written > _MAX_CLASSES:
+        raise PydanticCustomError("classes", "must be at most a million classes")
     if type(written) is int and written >= 2:
         return written
     if isinstance(written, list | tuple) and len(written) >= 2 and all(isinstance(name, str) for name in written):
         return tuple(written)
     raise PydanticCustomError(
-        "classes", "must be how many classes, at least 2, or a list of names, in quotes if numbers"
+        "classes",
+        "must be how many classes, at least 2, or a list of names, in quotes if numbers",
     )
 
 
@@ -28,7 +33,7 @@ Classes = Annotated[
     int | tuple[str, ...],
     BeforeValidator(
         _classes,
-        json_schema_input_type=Annotated[int, Field(ge=2)] | Annotated[list[str], Field(min_length=2)],
+        json_schema_input_type=Annotated[int, Field(ge=2, le=_MAX_CLASSES)] | Annotated[list[str], Field(min_length=2)],
     ),
 ]
 """How many, or which."""
@@ -40,7 +45,8 @@ NEWEST_READING: ReadingVersion = 2
 """Of studies that begin now."""
 
 
-Channels = Annotated[tuple[float, float, float], Field(strict=False)]
+_Channel = Annotated[float, Within(-1e6, 1e6)]
+Channels = Annotated[tuple[_Channel, _Channel, _Channel], Field(strict=False)]
 """One number per channel: red, green, blue."""
 Interpolation: TypeAlias = Literal["bilinear", "bicubic"]
 CropShare = Annotated[float, Field(gt=0, le=1, strict=False)]
@@ -121,15 +127,15 @@ class Data(Frozen):
     """imagelist only: the CSV or Parquet file with a row for each image."""
     columns: Columns = Columns()
     """imagelist only: what the columns of its file are called."""
-    split_seed: NonNegativeInt = 0
+    split_seed: Seed = 0
     """Draws the held-out images, and the classes where `classes` is a number."""
-    workers: NonNegativeInt = 2
+    workers: SizeOrNone = 2
     """Loader processes per trial, for image folders, prepared or not; small data sets are held in memory."""
     scratch: str | None = None
     """Folder of each machine for decoded images; else `artifacts` where that is a folder, else a temporary one."""
     stage: str | None = None
     """Folder of each machine that `root` is copied to once, before the first training there, and read from."""
-    stage_limit: Annotated[Human, Field(gt=0, strict=False)] | None = None
+    stage_limit: Amount | None = None
     """Bytes, e.g. 200G: more than that is not copied but an error."""
     max_corrupt: Annotated[float, Field(ge=0, le=1, strict=False)] = 0.001
     """Share of unreadable images over which a run stops with their list."""

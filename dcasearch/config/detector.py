@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from dcasearch.architecture.specification import Frozen
+from dcasearch.config.numbers import PositiveRate, Size, SizeOrNone
 
 Preset: TypeAlias = Literal["torchvision", "paper", "released"]
 Share = Annotated[float, Field(ge=0, le=1, strict=False)]
@@ -31,9 +32,9 @@ class PyramidSettings(Frozen):
     preset: Preset = "torchvision"
     """Whose settings are meant where none are written. `paper` is of the paper's Table 7; the released configurations
     differ from its text in the recipe alone."""
-    channels: PositiveInt = 256
+    channels: Size = 256
     """Of every map of the pyramid."""
-    frozen_stages: NonNegativeInt | None = None
+    frozen_stages: SizeOrNone | None = None
     """The stem and so many stages after it learn nothing, with their attention and connections, and stay in evaluation
     mode; None: the stem learns too."""
     bn: Literal["train", "eval", "sync"] = "train"
@@ -71,13 +72,13 @@ class RetinaNetSettings(PyramidSettings):
     """The detector."""
     convolutions: Annotated[int, Field(ge=1, le=4)] = 4
     """Of each head, before its output."""
-    anchor: PositiveInt = 32
+    anchor: Size = 32
     """Pixels per side of the smallest anchor, on the finest map; each coarser map doubles it."""
     p6: Literal["C5", "P5"] = "P5"
     """What the map after the pyramid's coarsest one is made of."""
-    smooth_l1: Annotated[PositiveFloat, Field(strict=False)] | None = None
+    smooth_l1: PositiveRate | None = None
     """β of the boxes' loss; None: L1."""
-    detections: PositiveInt = 300
+    detections: Size = 300
     """Most of an image."""
 
 
@@ -92,22 +93,22 @@ class CascadeSettings(PyramidSettings):
 
     name: Literal["cascade_rcnn"] = "cascade_rcnn"
     """The detector."""
-    hidden: PositiveInt = 1024
+    hidden: Size = 1024
     """Width of the two layers of each stage's head."""
-    anchor: PositiveInt = 32
+    anchor: Size = 32
     """Pixels per side of the RPN's anchors on the finest map; each coarser map doubles it. A region of seven times as
     many is pooled from the map of scale 16."""
-    proposals: PositiveInt = 1000
+    proposals: Size = 1000
     """Most of the RPN for an image, in evaluation, and most of a map before that; in training both are 2000."""
-    regions: PositiveInt = 512
+    regions: Size = 512
     """Of an image, drawn for the loss of each stage; at most a quarter has objects."""
-    smooth_l1: Annotated[PositiveFloat, Field(strict=False)] = 1 / 9
+    smooth_l1: PositiveRate = 1 / 9
     """β of the stages' loss of boxes; the RPN's is 1/9."""
     score: Share = 0.05
     """A detection scores more."""
     nms: Share = 0.5
     """Of two detections of a class that overlap by a higher IoU, the better one is kept."""
-    detections: PositiveInt = 100
+    detections: Size = 100
     """Most of an image."""
 
 

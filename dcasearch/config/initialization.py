@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from dcasearch.architecture.specification import Frozen
 from dcasearch.config.data_set import Channels, CropShare, Interpolation
+from dcasearch.config.numbers import Epochs, Size
 from dcasearch.config.recipe import Recipe
 
 _OPTIONS = {
@@ -29,11 +30,11 @@ class Initialization(Frozen):
     """vanilla: the weights of the same network without connections, which is trained first, once per seed. exported,
     of a detector alone: the network that it stands on has the weights of the exported spec of its architecture.
     weights: the backbone has the weights of a file, attention and connections are drawn."""
-    epochs: PositiveInt | None = None
+    epochs: Epochs | None = None
     """vanilla only: of that parent's training; else as many as the fidelity has."""
     recipe: Recipe | None = None
     """vanilla only: the parent's; else the fidelity's own. In YAML as there."""
-    max_parents: PositiveInt = 4
+    max_parents: Size = 4
     """vanilla only: a space with more distinct parents is trained from scratch, parent's epochs and own together."""
     allow_jump: bool = False
     """vanilla only: train functions too that cannot start as their parent (softmax, learned, concat)."""

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PositiveFloat, ValidationError, model_validator
 
 from dcasearch.architecture.specification import Frozen
 from dcasearch.config.data_set import DataPreprocessing
+from dcasearch.config.numbers import Pixels, Seed
 from dcasearch.errors import UserError
 
 TOLERANCE = 1e-4
@@ -24,7 +25,7 @@ class Probe(Frozen):
     Of a detector the logits are its raw outputs, before boxes are chosen.
     """
 
-    seed: int
+    seed: Seed
     images: int = Field(ge=1, le=64)
     logits: tuple[Annotated[tuple[float, ...], Field(strict=False)], ...] = Field(strict=False)
     """Per image the first 16 logits, or all where there are fewer."""
@@ -42,7 +43,7 @@ class Probe(Frozen):
 class FileProbe(Probe):
     """The probe of a weights file: what the trained network itself answers, with the classifier that it has."""
 
-    resolution: PositiveInt
+    resolution: Pixels
     """Pixels per side of the images."""
     tolerance: PositiveFloat = TOLERANCE
     """Largest difference that is still equal, as a share of the largest logit."""

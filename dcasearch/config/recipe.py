@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, model_validator
 
 from dcasearch.architecture.specification import ClassifierInit, Frozen
+from dcasearch.config.numbers import MAX_COST, Epochs, PositiveRate, Rate, Size, Within
 
-Number = Annotated[NonNegativeFloat, Field(strict=False)]
+Number = Rate
 Sampling = Literal["uniform", "balanced"]
 Part = Literal["backbone", "attention", "head"]
 STEM = "stem"
@@ -25,15 +26,15 @@ class Schedule(Frozen):
     """How the rate falls after the warm-up: along a cosine, or by `factor` every few epochs; default cosine."""
     warmup_epochs: Number = 0.0
     """Epochs in which the rate rises linearly from `warmup_start` to its peak."""
-    warmup_steps: NonNegativeInt = 0
+    warmup_steps: Annotated[NonNegativeInt, Within(high=10**12)] = 0
     """The same in optimiser steps; one of the two."""
     warmup_start: Annotated[float, Field(ge=0, lt=1, strict=False)] = 0.0
     """Share of the learning rate that the warm-up's first step has; 0: one increment, since a step at zero is lost."""
-    every: PositiveInt = 30
+    every: Epochs = 30
     """step only: epochs between two drops."""
-    drops: tuple[PositiveInt, ...] = Field(default=(), strict=False)
+    drops: tuple[Epochs, ...] = Field(default=(), strict=False)
     """step only: epochs after which the learning rate drops, e.g. [16, 22], in place of `every`."""
-    factor: Annotated[PositiveFloat, Field(strict=False)] = 0.1
+    factor: PositiveRate = 0.1
     """step only: what a drop multiplies by."""
 
     @model_validator(mode="after")
@@ -54,9 +55,9 @@ class Augmentation(Frozen):
 
     crop: Literal["none", "pad", "random_resized"] = "random_resized"
     """`pad`: zero-pad by an eighth and crop at random, as usual for small images."""
-    area: tuple[float, float] = Field(default=(0.08, 1.0), strict=False)
+    area: tuple[PositiveRate, PositiveRate] = Field(default=(0.08, 1.0), strict=False)
     """random_resized only: share of the image's area."""
-    aspect: tuple[float, float] = Field(default=(0.75, 1.3333333333333333), strict=False)
+    aspect: tuple[PositiveRate, PositiveRate] = Field(default=(0.75, 1.3333333333333333), strict=False)
     """random_resized only: width / height."""
     flip: bool = True
     """Whether half of the training images are mirrored, left and right."""
@@ -87,11 +88,11 @@ class Rates(Frozen):
 class Recipe(Frozen):
     """Optimiser, schedule, regularisation and augmentation of one training."""
 
-    lr: Annotated[PositiveFloat, Field(strict=False)] = 0.1
+    lr: PositiveRate = 0.1
     """Peak learning rate, not scaled by the batch."""
-    batch_size: PositiveInt = 256
+    batch_size: Size = 256
     """Global batch, whatever the number of devices."""
-    accumulate: PositiveInt = 1
+    accumulate: Size = 1
     """Micro-batches that each device makes of its part of a batch, one after another, before the one optimiser step;
     BatchNorm sees each by itself."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
@@ -118,7 +119,7 @@ class Recipe(Frozen):
     """Concentration of the Beta distribution that pairs of images are blended by; 0 blends none."""
     cutmix: Number = 0.0
     """The same for pasting a window of one image into another; where both are set, each batch gets one of them."""
-    clip_norm: Annotated[PositiveFloat, Field(strict=False)] | None = None
+    clip_norm: Annotated[float, Field(gt=0, strict=False), Within(high=MAX_COST)] | None = None
     """Largest L2 norm of the whole gradient."""
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay per step of an exponential moving average of the weights, which is then what is evaluated."""
@@ -146,7 +147,7 @@ class Recipe(Frozen):
     """How training images are changed at random."""
     rates: Rates = Rates()
     """Factors of the learning rate by part, e.g. {backbone: 0.1}."""
-    freeze: tuple[Literal["stem"] | PositiveInt, ...] = Field(default=(), strict=False)
+    freeze: tuple[Literal["stem"] | Size, ...] = Field(default=(), strict=False)
     """Stages that learn nothing, with their attention and receivers, from the stem on: [stem], or [stem, 1, 2]. They
     stay in evaluation mode."""
     batchnorm: Literal["trained", "kept"] = "trained"

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     BeforeValidator,
     Field,
-    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     field_validator,
@@ -23,7 +22,24 @@ from dcasearch.config.data_set import (
 from dcasearch.config.detector import Detector
 from dcasearch.config.initialization import Initialization, as_initialization
 from dcasearch.config.names import CostName, MeasuredName, MetricName, TaskName
-from dcasearch.config.numbers import Human
+from dcasearch.config.numbers import (
+    MAX_COST,
+    MAX_SEEDS,
+    Amount,
+    Epochs,
+    Longest,
+    Name,
+    Pixels,
+    PositiveRate,
+    Rate,
+    Seconds,
+    Seed,
+    Size,
+    SizeOrNone,
+    Trials,
+    TrialsOrNone,
+    Within,
+)
 from dcasearch.config.recipe import Recipe
 from dcasearch.metrics import CLASSIFICATION, METRICS, TASKS, Direction, Metric, is_cost
 
@@ -33,9 +49,9 @@ Fraction = Annotated[PositiveFloat, Field(le=1, strict=False)]
 class Bound(Frozen):
     """A constraint on a cost; checked before any training."""
 
-    min: Annotated[Human, Field(gt=0, strict=False)] | None = None
+    min: Amount | None = None
     """The least that a network may cost, e.g. `100M`."""
-    max: Annotated[Human, Field(gt=0, strict=False)] | None = None
+    max: Amount | None = None
     """The most that a network may cost, e.g. `5.0M`."""
 
 
@@ -44,13 +60,13 @@ class Sampler(Frozen):
 
     name: Literal["tpe", "random", "grid", "nsga2"] = "tpe"
     """tpe: a model of which parameters do well. random. grid: every network once. nsga2: evolution; default tpe."""
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Of everything that the sampler draws."""
-    startup: NonNegativeInt = 10
+    startup: TrialsOrNone = 10
     """tpe only: random trials before the model is used."""
-    window: PositiveInt = 1000
+    window: Trials = 1000
     """tpe only: its model is made of so many of the latest ended trials, and of the best before them."""
-    population: PositiveInt = 50
+    population: Size = 50
     """nsga2 only: networks of one generation."""
 
 
@@ -61,11 +77,11 @@ class Pruner(Frozen):
     """none: every trial is trained to its last epoch; default none."""
     metric: MeasuredName = Field(default_factory=lambda: CLASSIFICATION.headline.name)
     """Default: the first metric of the study's task."""
-    min_epochs: PositiveInt = 1
+    min_epochs: Epochs = 1
     """Epochs at the first rung, where a trial may end."""
-    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    reduction_factor: Annotated[int, Field(ge=2), Within(high=1000)] = 3
     """successive_halving: rungs at min_epochs * factor^k, the best 1/factor goes on."""
-    startup: NonNegativeInt = 5
+    startup: TrialsOrNone = 5
     """Values that a rung must hold before it may prune."""
 
 
@@ -74,18 +90,18 @@ class Race(Frozen):
 
     confidence: Annotated[float, Field(ge=0.5, lt=1, strict=False)] = 0.95
     """Probability that, at any time, nobody has left who is as good as those that stay."""
-    max_seeds: Annotated[int, Field(ge=2)] = 8
+    max_seeds: Annotated[int, Field(ge=2), Within(high=MAX_SEEDS)] = 8
     """Most seeds of a candidate: the fidelity's `seeds`, then the next integers."""
 
 
 class Promotion(Frozen):
     """Which trials of the fidelity before this one are trained here."""
 
-    top: NonNegativeInt = 5
+    top: TrialsOrNone = 5
     """So many of the best; fewer where there are fewer."""
     by: Literal["value", "pareto"] = "value"
     """The first objective, or the Pareto rank over all of them."""
-    random: NonNegativeInt = 0
+    random: TrialsOrNone = 0
     """Further trials drawn at random, one from each quantile of the rest: they say what the proxy is worth."""
     asynchronous: bool = False
     """Promote while the fidelity before this one still runs: of n trials that ended out of N the best top·n/N."""
@@ -100,9 +116,9 @@ ScoreName = Literal["synflow", "naswot", "grad_norm", "snip", "zico"]
 class Fidelity(Frozen):
     """One level of the training budget, or a score of untrained networks before it."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+    name: Name
     """Of this fidelity, in tables and in `executor.resources`."""
-    trials: PositiveInt | None = None
+    trials: Trials | None = None
     """Trials to train (infeasible and duplicate ones do not count); first fidelity only."""
     promote: Promotion | None = None
     """Every fidelity but the first: which trials of the one before are trained here."""
@@ -110,11 +126,11 @@ class Fidelity(Frozen):
     """zero_cost, the first fidelity only: networks are not trained but scored, and the score is maximized."""
     score: ScoreName | None = None
     """zero_cost only: what scores an untrained network (docs/yaml.md)."""
-    batches: PositiveInt = 1
+    batches: Size = 1
     """zero_cost only: of the recipe's size and augmentation, the first that a training would see; zico needs two."""
-    resolution: PositiveInt
+    resolution: Pixels
     """Pixels per side of an image, as the network sees it."""
-    epochs: PositiveInt
+    epochs: Epochs
     """Passes over the training images of this fidelity."""
     train_fraction: Fraction = 1.0
     """Stratified share of the train split that this fidelity trains on; default: all."""
@@ -122,7 +138,7 @@ class Fidelity(Frozen):
     """In YAML a shipped recipe's name, or `{base: light, lr: 0.05}`, or the whole recipe."""
     pruner: Pruner = Pruner()
     """Which trials of this fidelity end before their last epoch."""
-    seeds: tuple[NonNegativeInt, ...] = Field(default=(0,), min_length=1, strict=False)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, strict=False), Longest(MAX_SEEDS)] = (0,)
     """A trial is trained with each of them; default: 0. In a race not those of the fidelities before it; where it names
     none the first one after them."""
     initialize: Annotated[
@@ -175,11 +191,11 @@ def _with_metric(fidelity: Any, metric: str) -> Any:
 class Resources(Frozen):
     """What one trial holds while it runs."""
 
-    cpu: PositiveInt = 1
+    cpu: Size = 1
     """Of the whole trial; its ranks share them, and each has as many threads as its share."""
-    gpu: Annotated[float, Field(ge=0, strict=False)] = 0
+    gpu: Rate = 0
     """Of the whole trial; below 1 several trials share a GPU. ray only."""
-    ranks: PositiveInt | None = None
+    ranks: Size | None = None
     """Processes that train one network together (DDP), each with its share of every batch; else one per whole GPU.
     ray only."""
 
@@ -210,11 +226,11 @@ class Executor(Frozen):
     """local: processes of this machine. ray: a cluster (docs/cluster.md); default local."""
     address: str | None = None
     """ray only: auto, host:port, or nothing for a local Ray."""
-    max_concurrent: PositiveInt = 1
+    max_concurrent: Size = 1
     """Trials at a time, as far as there is room for their `resources`."""
-    retries: NonNegativeInt = 3
+    retries: SizeOrNone = 3
     """How often a trial that lost its worker goes on from its checkpoint."""
-    epoch_seconds: Annotated[PositiveFloat, Field(strict=False)] | None = None
+    epoch_seconds: Seconds | None = None
     """Time limit of one epoch, evaluation and start-up included; a trial that exceeds it fails with `timeout` and is
     not tried again."""
     resources: dict[str, Resources] = Field(default_factory=dict)
@@ -224,19 +240,21 @@ class Executor(Frozen):
 class Stop(Frozen):
     """When a study ends before its trials are used up; whatever comes first."""
 
-    wall_hours: Annotated[PositiveFloat, Field(strict=False)] | None = None
+    wall_hours: PositiveRate | None = None
     """Hours of this run; trainings write their checkpoints then, and the same command goes on."""
     deadline: str | None = None
     """ISO date and time, e.g. 2026-12-01T08:00; as `wall_hours`."""
-    no_improvement: PositiveInt | None = None
+    no_improvement: Trials | None = None
     """Trained trials since the best value of the first objective; the study then goes on to its promotion."""
-    target: Annotated[float, Field(strict=False)] | None = None
+    target: Annotated[float, Field(strict=False), Within(-MAX_COST, MAX_COST)] | None = None
     """Value of the first objective. A complete trial that reaches it ends the sampling; the study then goes on to its
     promotion."""
-    failures: PositiveInt | None = None
+    failures: Trials | None = None
     """Failed trials of one fidelity that end the run as failed (exit 1)."""
 
 
+MAX_FIDELITIES = 20
+MAX_ENQUEUED = 10_000
 _FIRST_FINAL = 1000
 """The first seed of final trainings that are not told theirs."""
 
@@ -244,9 +262,9 @@ _FIRST_FINAL = 1000
 class Final(Frozen):
     """The last number: the winner and its baselines, trained anew with fresh seeds, on the test split, once."""
 
-    seeds: tuple[NonNegativeInt, ...] = Field(default=(_FIRST_FINAL,), min_length=1, strict=False)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, strict=False), Longest(MAX_SEEDS)] = (_FIRST_FINAL,)
     """Default: 1000, 1001, … one for each split."""
-    splits: PositiveInt = 1
+    splits: Annotated[PositiveInt, Within(high=MAX_SEEDS)] = 1
     """Divisions of the data, where `data.split` divides it: the i-th seed is trained and measured on the i-th one,
     drawn with `split_seed` + i. The first is the search's own."""
 
@@ -254,7 +272,7 @@ class Final(Frozen):
     @classmethod
     def _one_seed_for_each_split(cls, written: Any) -> Any:
         splits = written.get("splits") if isinstance(written, Mapping) else None
-        if type(splits) is not int or splits < 1 or "seeds" in written:
+        if type(splits) is not int or not 1 <= splits <= MAX_SEEDS or "seeds" in written:
             return written
         return {**written, "seeds": tuple(range(_FIRST_FINAL, _FIRST_FINAL + splits))}
 
@@ -266,7 +284,7 @@ class Final(Frozen):
 class Study(Frozen):
     """A study with everything resolved: variables, recipes and the search space in place."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+    name: Name
     """Of the study in its database; one name means one thing, for good."""
     space: dict[str, Any]
     """The search space, inline or from the file named; `dcasearch.space` reads it."""
@@ -284,12 +302,12 @@ class Study(Frozen):
     """Bounds on costs, e.g. `{params: {max: 5.0M}}`; who is outside is never trained."""
     sampler: Sampler = Sampler()
     """Who suggests the next trial."""
-    fidelities: tuple[Fidelity, ...] = Field(min_length=1, strict=False)
+    fidelities: Annotated[tuple[Fidelity, ...], Field(min_length=1, strict=False), Longest(MAX_FIDELITIES)]
     """The levels of training, from the cheapest to the full one; the best of each go on."""
     baselines: bool | Annotated[tuple[str, ...], Field(strict=False)] = True
     """Plain backbone, vanilla attention and the all-blocks chain, at every fidelity, before sampling; or some of
     them by name, e.g. `[plain, vanilla se]`. Of a list of architectures: its rows without connections, by label."""
-    enqueue: tuple[dict[str, Any], ...] = Field(default=(), strict=False)
+    enqueue: Annotated[tuple[dict[str, Any], ...], Field(strict=False), Longest(MAX_ENQUEUED)] = ()
     """Parameters of the user's own configurations, tried first; what is not given is sampled."""
     on_duplicate: Literal["replay", "new_seed"] = "replay"
     """What becomes of a network that was trained before: its result is used again, or it is trained once more."""
@@ -297,11 +315,11 @@ class Study(Frozen):
     """The last trainings, of the chosen network and its baselines, on the test images; none where it is left out."""
     stop: Stop = Stop()
     """When the study ends before its trials are used up."""
-    keep_weights: NonNegativeInt = 5
+    keep_weights: TrialsOrNone = 5
     """Best evaluations of each fidelity whose weights stay on disk."""
-    disk: Annotated[Human, Field(gt=0, strict=False)] | None = None
+    disk: Amount | None = None
     """Bytes, e.g. 50G, that the study's checkpoints and weights may take: weights beyond it go, worst first."""
-    throughput: Annotated[Human, Field(gt=0, strict=False)] | None = None
+    throughput: Annotated[Amount, Within(low=1e3)] | None = None
     """Multiply-adds per second of one trial (training, forward and backward), for the estimate of `check`."""
     executor: Executor = Executor()
     """Where trials run, and how many at a time."""

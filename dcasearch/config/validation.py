@@ -9,8 +9,10 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from dcasearch.config.document import Key, KeyPath, Report
-from dcasearch.errors import nearest
+from dcasearch.errors import nearest, shortened
 
+_WEIGHED = 500
+"""Mistakes of one document that are compared with each other and with known words."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -20,9 +22,12 @@ def validate(model: type[Model], data: Any, report: Report) -> Model | None:
         return model.model_validate(data)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=True)
-        for detail in details:
-            if not _outdone(detail, details):
+        looked_at = details[:_WEIGHED]
+        for detail in looked_at:
+            if not _outdone(detail, looked_at):
                 report(_path(data, detail), _message(model, detail))
+        for detail in details[_WEIGHED:]:  # they are counted, not read
+            report(_path(data, detail), str(detail["msg"]))
         return None
 
 
@@ -70,9 +75,9 @@ def _message(model: type[BaseModel], detail: Mapping[str, Any]) -> str:
         return f"has no entry {loc[-1] + 1}" if isinstance(loc[-1], int) else "is missing"
     if kind == "literal_error":
         words = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
-        return f"'{got}' is not allowed; {nearest(got, words)}"
+        return f"'{shortened(str(got), 200)}' is not allowed; {nearest(got, words)}"
     said = re.sub(r"valid dictionary( or instance of \w+)?", "mapping", str(detail["msg"]))
-    return f"{said[:1].lower()}{said[1:]}; got {got!r}"
+    return f"{said[:1].lower()}{said[1:]}; got {shortened(repr(got), 400)}"
 
 
 def _fields(model: type[BaseModel], path: KeyPath) -> list[str]:

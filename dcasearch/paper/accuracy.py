@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from dcasearch.config.detector import Detector
+from dcasearch.config.numbers import STORED
 from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.metrics import CLASSIFICATION, DETECTION, METRICS
@@ -126,7 +127,7 @@ def trained(store: Store, benchmark: Benchmark) -> Iterator[Trained]:
     """Yield the trainings that ended and that were measured as a benchmark is, from all studies of a database."""
     expected = (benchmark.task, benchmark.data, benchmark.classes)
     for stored in store.studies():
-        study = Study.model_validate_json(stored.resolved)
+        study = Study.model_validate_json(stored.resolved, context=STORED)
         if (study.task, study.data.name, stored.meaning.get("data.classes")) == expected:
             protocols = [name for name in _IMAGES if _is_whole(stored, name, benchmark)]
             for fidelity in study.fidelities:

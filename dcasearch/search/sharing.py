@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from dcasearch.config.numbers import STORED
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.search.objectives import objectives_at, ranking
 from dcasearch.search.winner import winner_of
@@ -60,7 +61,7 @@ def _kept(store: Store, name: str, level: str, used: set[str]) -> set[str | None
     """Return the evaluations whose weights a fidelity of a study keeps; `used` where nobody can say."""
     stored = store.get_study(name)
     try:
-        study = Study.model_validate_json("" if stored is None else stored.resolved)
+        study = Study.model_validate_json("" if stored is None else stored.resolved, context=STORED)
     except ValueError:  # stored by another version
         return {*used}
     fidelity = next((fidelity for fidelity in study.fidelities if fidelity.name == level), None)

@@ -94,7 +94,7 @@ def _space(document: Document, documents: list[Document], environ: Mapping[str, 
     """Read the space, inline or from its file; put it inline into the study's data."""
     written = document.data.get("space")
     if isinstance(written, str):
-        file = File(os.path.relpath((File(document.file).parent / written).resolve()))
+        file = File(os.path.relpath(os.path.realpath(File(document.file).parent / written)))
         try:
             other = load_yaml(file, environ)
         except ConfigError as error:
