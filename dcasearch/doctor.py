@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 from packaging.requirements import Requirement
 
 from dcasearch.errors import DcasearchError
+from dcasearch.processes import program
 from dcasearch.space import LoadedStudy
 
 State: TypeAlias = Literal["ok", "note", "problem"]
@@ -109,7 +110,7 @@ def _device() -> Finding:
         memory = torch.cuda.get_device_properties(0).total_memory / 1e9
         bf16 = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no bf16"
         return Finding("device", "ok", f"{count} × {names}, {memory:.0f} GB each, {bf16}")
-    if shutil.which("nvidia-smi"):
+    if program("nvidia-smi") is not None:
         todo = "this torch sees no GPU though a driver is here: install a CUDA build of torch"
         return Finding("device", "problem", f"no GPU for torch {torch.__version__}", todo)
     return Finding("device", "note", "no GPU: trainings run on the CPU", "small images and networks only")

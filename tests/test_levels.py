@@ -16,6 +16,7 @@ LEVELS = [
         "registry",
         "metrics",
         "files",
+        "processes",
         "architecture",
         "drawing",
         "artifacts",

@@ -36,6 +36,7 @@ from dcasearch.cli.retry import retry
 from dcasearch.cli.train import train
 from dcasearch.cli.trials import trials
 from dcasearch.errors import DcasearchError, Interrupted, UserError, nearest
+from dcasearch.processes import shielded
 
 if TYPE_CHECKING:  # commands import their rooms themselves, so that `--help` is instant
     from rich.console import Console
@@ -74,7 +75,7 @@ def _options(
 def main() -> None:
     """Run the command line; an error that was foreseen is a message and an exit code, never a traceback."""
     try:
-        with raising():
+        with shielded(), raising():
             app(prog_name="dcasearch")
     except (DcasearchError, Signalled) as error:
         make_console(stderr=True).print(str(error), style="red")
