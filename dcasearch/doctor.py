@@ -16,6 +16,8 @@ from typing import Literal, TypeAlias
 from packaging.requirements import Requirement
 
 from dcasearch.errors import DcasearchError
+from dcasearch.files import state_folder
+from dcasearch.masking import masked
 from dcasearch.processes import program
 from dcasearch.space import LoadedStudy
 
@@ -74,7 +76,7 @@ def examine(loaded: LoadedStudy | None, url: str) -> Iterator[Finding]:
         try:
             yield look()
         except (DcasearchError, OSError) as error:
-            yield Finding(name, "problem", str(error).splitlines()[0], "see the message")
+            yield Finding(name, "problem", masked(str(error)).splitlines()[0], "see the message")
 
 
 def _python() -> Finding:
@@ -170,10 +172,12 @@ def _open_files() -> Finding:
 
 
 def _home() -> Finding:
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    there = next(place for place in (state, *state.parents) if place.exists())
-    if not os.access(there, os.W_OK):
-        todo = "set XDG_STATE_HOME to a folder that can be written; else a study is found by its YAML alone"
+    state = state_folder()
+    todo = "set XDG_STATE_HOME to a folder that can be written; else a study is found by its YAML alone"
+    if state is None:
+        return Finding("home", "note", "there is no home folder", todo)
+    there = next(place for place in (state.absolute(), *state.absolute().parents) if os.path.lexists(place))
+    if not there.is_dir() or not os.access(there, os.W_OK):
         return Finding("home", "note", f"{there} cannot be written", todo)
     return Finding("home", "ok", f"{state / 'dcasearch'} remembers where studies were run")
 

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+
+def state_folder() -> Path | None:
+    """Return the user's folder for what programs remember (`XDG_STATE_HOME`); None where there is no home."""
+    said = os.environ.get("XDG_STATE_HOME")
+    if said:
+        return Path(said)
+    home = os.path.expanduser("~")
+    return Path(home) / ".local" / "state" if os.path.isabs(home) else None
+
+
+def private_folder(folder: Path) -> Path:
+    """Make a folder that this user alone may use, or take the one that is there if it is such a one.
+
+    Raises:
+        PermissionError: what has this name is no folder, a link, or another user's: who made it could put files there.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise PermissionError(errno.EPERM, "is not a folder of this user's own", str(folder))
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        folder.chmod(0o700)
+    return folder
 
 
 def temporary_name(name: str) -> str:

@@ -16,6 +16,7 @@ LEVELS = [
         "registry",
         "metrics",
         "files",
+        "masking",
         "processes",
         "architecture",
         "drawing",

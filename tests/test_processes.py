@@ -132,7 +132,7 @@ def test_workers_of_ray_look_for_no_module_in_the_drivers_folder(hostile: Path) 
         return sys.path
 
     with connected(None):
-        found: list[str] = ray.get(remote(folders).remote())
+        found: list[str] = ray.get(remote(folders, num_cpus=1).remote())
     assert str(hostile.parent) not in found
     assert "" not in found
     assert not hostile.exists()

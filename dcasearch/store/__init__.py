@@ -8,7 +8,7 @@ from dcasearch.store.records import Request, StoredStudy
 from dcasearch.store.runs import Run
 from dcasearch.store.store import Store
 from dcasearch.store.table_versions import exists, upgrade
-from dcasearch.store.urls import anchored, default_url, redact, storage_of
+from dcasearch.store.urls import anchored, default_url, redact, storage_of, without_password
 
 __all__ = [
     "Driver",
@@ -23,4 +23,5 @@ __all__ = [
     "redact",
     "storage_of",
     "upgrade",
+    "without_password",
 ]
