@@ -20,6 +20,7 @@ from dcasearch.cli.check import check
 from dcasearch.cli.compare import compare
 from dcasearch.cli.console import make_console
 from dcasearch.cli.contributions import contributions
+from dcasearch.cli.damaged import leaving_out_damaged
 from dcasearch.cli.dashboard import dashboard
 from dcasearch.cli.doctor import doctor
 from dcasearch.cli.drift import drift
@@ -281,14 +282,14 @@ def cancel(
 
 app.command()(init)
 app.command()(check)
-app.command()(status)
-app.command("list")(list_studies)
-app.command()(report)
-app.command()(dashboard)
-app.command()(export)
+app.command()(leaving_out_damaged(status))
+app.command("list")(leaving_out_damaged(list_studies))
+app.command()(leaving_out_damaged(report))
+app.command()(leaving_out_damaged(dashboard))
+app.command()(leaving_out_damaged(export))
 app.command()(ablate)
-app.command()(compare)
-app.command()(trials)
+app.command()(leaving_out_damaged(compare))
+app.command()(leaving_out_damaged(trials))
 app.command()(verify)
 app.command()(predict)
 app.command()(doctor)

@@ -26,7 +26,7 @@ from dcasearch.errors import UserError
 from dcasearch.files import private_folder, state_folder, write_whole
 from dcasearch.masking import holds_secret
 from dcasearch.space import LoadedStudy, load_study
-from dcasearch.store import Store, anchored, default_url, exists, redact, storage_of, without_password
+from dcasearch.store import Store, anchored, default_url, exists, redact, storage_of, unmasked, without_password
 
 logger = logging.getLogger(__name__)
 _PACKAGE = Path(__file__).parents[1]
@@ -36,7 +36,7 @@ def locate(study: str, option: str | None) -> tuple[str, str]:
     """Return a study's name and the URL of its database, from its name or its YAML."""
     if study.endswith((".yaml", ".yml")):
         loaded = placed(load_study(Path(study))).study
-        return loaded.name, option or storage_of(loaded)
+        return loaded.name, unmasked(option or storage_of(loaded))
     return study, named_storage(study, option)
 
 
@@ -51,8 +51,9 @@ def open_study(study: str, option: str | None, console: Console) -> tuple[str, S
 def named_storage(study: str, option: str | None) -> str:
     """Return the URL of the database that holds a study of this name, as far as is known."""
     if option or os.environ.get("DCASEARCH_STORAGE"):
-        return option or default_url()
-    return _links().get(study) or default_url()
+        return unmasked(option or default_url())
+    linked = _links().get(study)
+    return default_url() if linked is None else unmasked(linked)
 
 
 def placed(loaded: LoadedStudy, *, anew: bool = False) -> LoadedStudy:

@@ -21,12 +21,26 @@ _EXAMPLE = "Write e.g. sqlite:///dcasearch.db (in this folder) or postgresql+psy
 
 def default_url() -> str:
     """Return the storage of a command that was told none: `DCASEARCH_STORAGE`, else a file in this folder."""
-    return os.environ.get(VARIABLE) or DEFAULT
+    return unmasked(os.environ.get(VARIABLE) or DEFAULT)
 
 
 def storage_of(study: Study) -> str:
     """Return the storage of a study: the one that its YAML names, else the default one."""
-    return study.storage if "storage" in study.model_fields_set else default_url()
+    return unmasked(study.storage) if "storage" in study.model_fields_set else default_url()
+
+
+def unmasked(url: str) -> str:
+    """Return a URL that a user, or a file of the user's, names.
+
+    Raises:
+        StorageError: its password is masked, as where a URL was copied from a command's output: `***` logs in nowhere.
+    """
+    if f":{HIDDEN}@" in url or f"={HIDDEN}" in url:
+        raise StorageError(
+            f"{redact(url)}: its password is masked, so it was not used. Give the whole URL in {VARIABLE} or by "
+            "--storage, or keep the password in ~/.pgpass."
+        )
+    return url
 
 
 def redact(url: str) -> str:
@@ -68,11 +82,6 @@ def parse(url: str) -> URL:
         raise StorageError(f"The storage is not a database URL. {_EXAMPLE}.") from None
     if _is_ambiguous(parsed):
         raise StorageError(f"{redact(url)} has several @: write %40 for each @ of the password. {_EXAMPLE}.")
-    if HIDDEN in secrets_of(parsed):
-        raise StorageError(
-            f"{redact(url)}: its password is masked, so it was not used. Give the whole URL in {VARIABLE} or by "
-            "--storage, or keep the password in ~/.pgpass."
-        )
     if parsed.drivername in (_POSTGRESQL, "postgresql", "postgres"):
         if not parsed.database:
             raise StorageError(f"{redact(url)} names no database. {_EXAMPLE}.")
