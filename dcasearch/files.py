@@ -55,7 +55,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Args:
         path: of the file; its folder is made. A folder must not be there yet.
+
+    Raises:
+        OSError: it cannot be written, or is a device.
     """
+    refuse_special(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(temporary_name(path.name))
     try:
@@ -67,6 +71,12 @@ def replacing(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             remove(unfinished)
         raise
+
+
+def refuse_special(path: Path) -> None:
+    """Raise OSError where a device or a pipe has this name: a file in its place would take `/dev/null` from everyone."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "is a device or a pipe, not a file", str(path))
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:

@@ -14,7 +14,7 @@ _NAMES = (
     r"|\w*pass|sig|key"
 )
 _IS_SECRET = re.compile(rf"(?:{_NAMES})\Z", re.IGNORECASE)
-_OF_USER = re.compile(r"(?P<start>(?:[A-Za-z][\w+.-]*:)?//)(?P<user>[^\s'\"/@:]*):[^\s'\"]*@")
+_OF_USER = re.compile(r"(?P<start>(?:[A-Za-z][\w+.-]*:)?//)(?P<user>[^\s'\"/@:]*):(?!password@)[^\s'\"]*@")
 _BARE = re.compile(r"(?<![\w/*])(?P<user>[^\s'\"/@:*()\[\]{},=]+):(?!\*\*\*@)[^\s'\"/:][^\s'\"]*@(?=[\w\[])")
 _OPTION = re.compile(
     rf"(?<![\w-])(?P<name>{_NAMES})(?P<between>\s?=\s?['\"]?|['\"]\s?:\s?['\"]?)(?!\*\*\*)(?P<value>[^\s'\"&;,)\]}}}}]+)",

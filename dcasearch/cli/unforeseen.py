@@ -13,6 +13,8 @@ from dcasearch.masking import masked
 
 UNFORESEEN = 70
 """Exit code of an error that is a bug (EX_SOFTWARE of sysexits.h)."""
+_LONGEST = 300
+"""Characters of a path that are shown."""
 _ADVICE = {
     errno.ENOSPC: "make room there, or name another place",
     errno.EDQUOT: "make room there, or name another place",
@@ -27,7 +29,7 @@ _ADVICE = {
 def of_the_system(error: OSError) -> str:
     """Return what the system refused, in a sentence: which file, why, what to do."""
     said = error.strerror or str(error) or type(error).__name__
-    where = "the output" if error.filename is None else str(error.filename)
+    where = "the output" if error.filename is None else str(error.filename)[:_LONGEST]
     advice = _ADVICE.get(error.errno or 0)
     return masked(f"{where}: {said}" + (f"; {advice}" if advice else ""))
 

@@ -227,6 +227,10 @@ class _Copy:
             return "its params or attributes are no mapping of plain values"
         if row.values is not None and not (row.values and isinstance(row.values, list) and _all(float, row.values)):
             return "its values are no numbers"
+        if row.origin.startswith("promoted"):
+            source, probability = row.attributes.get("of"), row.attributes.get("probability")
+            if not isinstance(source, int) or not isinstance(probability, int | float) or not 0 < probability <= 1:
+                return "it does not say which trial was promoted"
         if state is State.COMPLETE and (row.values is None or row.evaluation is None):
             return "it is complete, and has no values or no evaluation"
         if state in _MEASURED and row.evaluation is not None and row.evaluation not in self._evaluations:

@@ -8,7 +8,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +32,9 @@ TABLES = ("studies", "architectures", "costs", "evaluations", "values", "trials"
 HOSTILE: tuple[Any, ...] = (
     *(None, "", "weird", "{", "[]", "{}", "null", "true", '"text"', "[1]", '["a"]', '{"a": 1}', '{"a": [1]}', "[[1]]"),
     *(0, -1, 1, 2**31, 2**63 - 1, -(2**63), 1.5, float("inf"), -1e308, 1e308, b"", b"\xff\xfe", "9" * 5000),
-    *("[" * 20_000, '{"a":' * 5000, "2026-99-99 00:00:00", "2999-01-01 00:00:00", "NaN", "\x00", "\ud7ff", "a\nb", "complete"),
-    *('[{"epoch": 1}]', '[{"epoch": "x", "train_loss": 1, "seconds": 1, "top1": 1}]', '{"backbone": {"name": "resnet999"}}'),
+    *("[" * 20_000, '{"a":' * 5000, "2026-99-99 00:00:00", "2999-01-01 00:00:00", "NaN"),
+    *("\x00", "\ud7ff", "a\nb", "complete", '[{"epoch": 1}]'),
+    *('[{"epoch": "x", "train_loss": 1, "seconds": 1, "top1": 1}]', '{"backbone": {"name": "resnet999"}}'),
 )  # fmt: skip
 
 
@@ -120,11 +120,10 @@ def in_process(*arguments: str) -> tuple[int, str]:
 
 
 @pytest.fixture
-def _nothing_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _nothing_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("DCASEARCH_STORAGE", raising=False)
     monkeypatch.chdir(tmp_path)
-    yield
 
 
 @pytest.mark.usefixtures("_nothing_of_the_users")
@@ -144,7 +143,8 @@ def test_a_damaged_trial_is_named_and_the_others_are_shown(
     code, said = in_process("trials", "tiny", "--json", "--storage", url)
     assert code == 0, said
     assert "trial tiny" in caplog.text
-    assert said.count('"number"') >= 4
+    assert '"trial": 0' in said
+    assert '"trial": 2' in said
 
 
 @pytest.mark.slow
