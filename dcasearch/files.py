@@ -74,7 +74,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def refuse_special(path: Path) -> None:
-    """Raise OSError where a device or a pipe has this name: a file in its place would take `/dev/null` from everyone."""
+    """Raise OSError where a device or a pipe has this name: a file would take its place, for everyone."""
     if path.exists() and not path.is_file() and not path.is_dir():
         raise OSError(errno.EINVAL, "is a device or a pipe, not a file", str(path))
 

@@ -176,7 +176,8 @@ def load_study_of(store: Store, name: str) -> Study:
 
 def _unreadable(store: Store, name: str, error: ValidationError) -> str:
     """Return why a stored study cannot be read, and what to do."""
-    first = error.errors(include_url=False, include_input=False)[0]
+    found = error.errors(include_url=False, include_input=False)
+    first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
     where = ".".join(map(str, first["loc"]))
     if first["type"] == "json_invalid":
         return f"is damaged: its stored document is no JSON ({first['msg']}); put a copy of the database back"

@@ -21,6 +21,7 @@ from sqlalchemy.pool import StaticPool
 
 from dcasearch.architecture import Architecture
 from dcasearch.errors import DcasearchError, FailureKind
+from dcasearch.evaluation import Evaluation
 from dcasearch.metrics import METRICS
 from dcasearch.store import records
 from dcasearch.store.tables import (
@@ -94,7 +95,7 @@ class _Copy:
         self._engine = engine
         self._studies: set[str] = set()
         self._architectures: set[str] = set()
-        self._evaluations: set[str] = set()
+        self._evaluations: dict[str, Evaluation] = {}
 
     def rows(self) -> Iterator[Base]:
         """Yield them; a row comes after all that it names."""
@@ -102,7 +103,6 @@ class _Copy:
             (StudyRow, self._study),
             (ArchitectureRow, self._architecture),
             (EvaluationRow, self._evaluation),
-            (ValueRow, self._value),
             (CostRow, self._cost),
             (RoleRow, self._role),
             (MeasurementRow, self._measurement),
@@ -110,6 +110,7 @@ class _Copy:
         )
         for kind, check in checks:
             yield from self._whole(kind, check)
+        yield from self._values()
         yield from self._trials()
 
     def _whole(self, kind: type[Base], check: Callable[[Any], str | None]) -> Iterator[Any]:
@@ -178,13 +179,20 @@ class _Copy:
             return "its seconds are no number"
         if row.architecture_id not in self._architectures:
             return f"its architecture {row.architecture_id} is damaged or missing"
-        self._evaluations.add(row.id)
+        self._evaluations[row.id] = evaluation
         return None
 
+    def _values(self) -> Iterator[ValueRow]:
+        """Yield what the whole evaluations say; a stored value that is missing, or another one, is noted."""
+        stored = {(row.evaluation, row.metric): (row.value, row.best) for row in self._whole(ValueRow, self._value)}
+        for evaluation in self._evaluations.values():
+            for row in records.value_rows(evaluation):
+                if stored.get((row.evaluation, row.metric)) != (row.value, row.best):
+                    self.damage.append(f"value {row.evaluation} {row.metric}: its evaluation says {row.value}")
+                yield row
+
     def _value(self, row: ValueRow) -> str | None:
-        if row.metric not in METRICS:
-            return "an unknown metric"
-        return None if row.evaluation in self._evaluations else f"its evaluation {row.evaluation} is damaged or missing"
+        return None if row.metric in METRICS else "an unknown metric"
 
     def _cost(self, row: CostRow) -> str | None:
         if row.metric not in METRICS or not math.isfinite(row.value):
