@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sysconfig
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from shutil import which
 from urllib.parse import quote
@@ -48,6 +48,16 @@ def shielded() -> Iterator[None]:
     """Let every process that starts during the block look for no module in the current folder."""
     with _variables(safe_variables()):
         yield
+
+
+def ignore_settings_here() -> None:
+    """Let matplotlib, which several libraries import, not take its settings from the current folder.
+
+    It looks there first, and settings can run programs: `text.usetex` starts LaTeX with a preamble of the file.
+    """
+    if os.path.lexists("matplotlibrc"):
+        with chdir(os.sep):
+            import matplotlib  # noqa: F401  # reads its settings once, here
 
 
 @contextmanager

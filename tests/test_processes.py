@@ -120,6 +120,21 @@ def test_a_program_of_the_current_folder_is_not_found(tmp_path: Path, monkeypatc
     assert program("git") == str(tmp_path / "git")
 
 
+@pytest.mark.parametrize("content", [b"text.usetex: True\n", b"\xff\xfe\x86", b"nonsense"])
+def test_settings_of_matplotlib_in_the_current_folder_are_not_read(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "matplotlibrc").write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+    code = (
+        "from dcasearch.processes import ignore_settings_here\nignore_settings_here()\n"
+        "import os, matplotlib\nprint(matplotlib.rcParams['text.usetex'], os.getcwd())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=child_environment(), capture_output=True, text=True)
+    assert done.stdout.split() == ["False", str(tmp_path)]
+    assert done.stderr == ""
+
+
 @pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Ray 2.55 leaves a file open

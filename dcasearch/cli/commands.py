@@ -41,7 +41,7 @@ from dcasearch.cli.trials import trials
 from dcasearch.cli.unforeseen import UNFORESEEN, of_the_system, unforeseen
 from dcasearch.errors import DcasearchError, Interrupted, UserError, nearest
 from dcasearch.masking import masked
-from dcasearch.processes import shielded
+from dcasearch.processes import ignore_settings_here, shielded
 
 if TYPE_CHECKING:  # commands import their rooms themselves, so that `--help` is instant
     from rich.console import Console
@@ -81,6 +81,7 @@ def main() -> None:
     """Run the command line; an error that was foreseen is a message and an exit code, never a traceback."""
     speak_plainly()
     try:
+        ignore_settings_here()
         with shielded(), raising():
             app(prog_name="dcasearch")
     except (DcasearchError, Signalled) as error:

@@ -21,6 +21,7 @@ from typing import NoReturn, TypeAlias
 from dcasearch.artifacts import Place
 from dcasearch.errors import FailureKind, Preempted, TrialFailure, UserError
 from dcasearch.evaluation import Epoch, Evaluation
+from dcasearch.processes import ignore_settings_here
 from dcasearch.search.work import Job
 from dcasearch.training import evaluate
 
@@ -71,6 +72,7 @@ def main(pipe: Connection, artifacts: Place) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     termination = _Termination()
     end_with_parent()
+    ignore_settings_here()
     with suppress(EOFError, ConnectionError):  # the second where a driver was killed before it had read everything
         _serve(pipe, artifacts, termination)
 

@@ -45,6 +45,8 @@ from dcasearch.trial import Origin, State
 logger = logging.getLogger(__name__)
 _MOST = 20
 """Damaged rows that are named; of more only their number is said."""
+_LONGEST = 1e10
+"""Seconds of a training: three hundred years."""
 _ROLES = ("baseline", "final", "parent")
 _PROTOCOLS = ("search", "test", "paper")
 _MEASURED = (State.COMPLETE, State.PRUNED, State.DUPLICATE)
@@ -175,8 +177,8 @@ class _Copy:
             return "its history is empty or uneven"
         if row.protocol not in _PROTOCOLS or not _mapping(row.provenance, str):
             return "its protocol or its provenance is unknown"
-        if not math.isfinite(row.seconds) or not math.isfinite(row.reused_seconds):
-            return "its seconds are no number"
+        if not all(0 <= seconds < _LONGEST for seconds in (row.seconds, row.reused_seconds)):
+            return "its seconds are none that a training takes"
         if row.architecture_id not in self._architectures:
             return f"its architecture {row.architecture_id} is damaged or missing"
         self._evaluations[row.id] = evaluation
