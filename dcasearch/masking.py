@@ -6,6 +6,7 @@ show a part of a password: a password may hold `@`, `/` and `:`, so all up to th
 
 from __future__ import annotations
 
+import logging
 import re
 
 HIDDEN = "***"
@@ -51,3 +52,15 @@ def holds_secret(url: str) -> bool:
 def is_secret(option: str) -> bool:
     """Tell whether an option of a URL holds a secret, by its name."""
     return _IS_SECRET.match(option) is not None
+
+
+class _Masking(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record, its traceback included, without the secrets in it."""
+        return masked(super().format(record))
+
+
+def mask_logs() -> None:
+    """Let no secret stand in what this process logs to standard error."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_Masking())

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import logging
+import sys
+
 import pytest
 
-from dcasearch.masking import holds_secret, is_secret, masked, masked_url
+from dcasearch.masking import holds_secret, is_secret, mask_logs, masked, masked_url
 
 
 @pytest.mark.parametrize(
@@ -68,6 +71,24 @@ def test_a_url_with_a_secret_is_known_masked_or_not(url: str) -> None:
 @pytest.mark.parametrize("url", ["sqlite:///a.db", "postgresql://u@h/d?sslmode=require", "s3://bucket/art"])
 def test_a_url_without_a_secret_is_known(url: str) -> None:
     assert not holds_secret(url)
+
+
+def test_logs_are_masked_with_their_tracebacks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "lastResort", logging._StderrHandler(logging.WARNING))
+    mask_logs()
+    record = logging.LogRecord("x", logging.ERROR, "", 0, "cannot open %s", ("s3://a:S3CRET@b",), None)
+    try:
+        raise KeyError("postgresql://u:S3CRET@h/d")
+    except KeyError:
+        record.exc_info = sys.exc_info()
+    assert logging.lastResort is not None
+    logging.lastResort.handle(record)
+    said = capsys.readouterr().err
+    assert "cannot open s3://a:***@b" in said
+    assert "KeyError" in said
+    assert "S3CRET" not in said
 
 
 def test_options_that_hold_secrets_are_known_by_their_names() -> None:

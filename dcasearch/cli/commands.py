@@ -40,7 +40,7 @@ from dcasearch.cli.train import train
 from dcasearch.cli.trials import trials
 from dcasearch.cli.unforeseen import UNFORESEEN, of_the_system, unforeseen
 from dcasearch.errors import DcasearchError, Interrupted, UserError, nearest
-from dcasearch.masking import masked
+from dcasearch.masking import mask_logs, masked
 from dcasearch.processes import ignore_settings_here, shielded
 
 if TYPE_CHECKING:  # commands import their rooms themselves, so that `--help` is instant
@@ -80,6 +80,7 @@ def _options(
 def main() -> None:
     """Run the command line; an error that was foreseen is a message and an exit code, never a traceback."""
     speak_plainly()
+    mask_logs()
     try:
         ignore_settings_here()
         with shielded(), raising():
