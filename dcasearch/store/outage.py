@@ -6,6 +6,7 @@ client in doubt. So every repeated call either stores the same again or finds th
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,6 +47,11 @@ def translated(url: str) -> Iterator[None]:
     """Turn what a database cannot do (gone, full, locked, read-only, no database) into a StorageError."""
     try:
         yield
+    except json.JSONDecodeError as error:
+        raise StorageError(
+            f"{redact(url)}: a row is damaged, its JSON cannot be read ({error}). `dcasearch status STUDY` names it; "
+            "put a copy of the database back"
+        ) from error
     except _errors() as error:
         reason = error if isinstance(error, DBAPIError) else error.__cause__
         if not isinstance(reason, DBAPIError):

@@ -18,7 +18,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dcasearch.analysis.standing import Standing, standing_of
 from dcasearch.cli import main
+from dcasearch.errors import StorageError
 from dcasearch.processes import child_environment
 from dcasearch.space import load_study
 from dcasearch.store import Store
@@ -145,6 +147,25 @@ def test_a_damaged_trial_is_named_and_the_others_are_shown(
     assert "trial tiny" in caplog.text
     assert '"trial": 0' in said
     assert '"trial": 2' in said
+
+
+@pytest.mark.parametrize("change", [Damage("trials", 3, 1, "weird"), Damage("trials", 5, 1, "{")])
+def test_who_writes_leaves_nothing_out(finished: Path, tmp_path: Path, change: Damage) -> None:
+    url = damaged(finished, tmp_path / "copy.db", [change])
+    with Store.open(url, create=True) as store, pytest.raises(StorageError, match="damaged"):
+        store.trials("tiny")
+
+
+@pytest.mark.usefixtures("_nothing_of_the_users")
+@pytest.mark.parametrize("change", [Damage("trials", 3, 1, "weird"), Damage("evaluations", 6, 1, "{")])
+def test_the_dashboard_serves_what_is_whole(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Damage
+) -> None:
+    served: list[Standing] = []
+    monkeypatch.setattr("dcasearch.dashboard.serve", lambda store, *_: served.append(standing_of(store, "tiny")))
+    code, said = in_process("dashboard", "tiny", "--storage", damaged(finished, tmp_path / "copy.db", [change]))
+    assert code == 0, said
+    assert served[0].fidelities[0].trials
 
 
 @pytest.mark.slow
