@@ -16,6 +16,8 @@ LEVELS = [
         "registry",
         "metrics",
         "files",
+        "masking",
+        "processes",
         "architecture",
         "drawing",
         "artifacts",
