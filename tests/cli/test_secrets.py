@@ -25,6 +25,22 @@ def server() -> Iterator[Server]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def _closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close what commands open: a process that ends does so by itself, and here many commands share one."""
+    opened: list[Store] = []
+    original = Store.open
+
+    def noting(url: str, *, create: bool = False) -> Store:
+        opened.append(original(url, create=create))
+        return opened[-1]
+
+    monkeypatch.setattr(Store, "open", noting)
+    yield
+    for store in opened:
+        store.close()
+
+
 @pytest.fixture
 def url(server: Server) -> str:
     return server.new_database()
@@ -41,7 +57,6 @@ def stored_text(url: str) -> str:
 
 
 @pytest.mark.usefixtures("simulated")
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_no_output_and_no_stored_byte_of_a_study_holds_the_password(
     dcasearch: Command, write_study: Callable[..., Path], url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,7 +80,6 @@ def test_no_output_and_no_stored_byte_of_a_study_holds_the_password(
 
 
 @pytest.mark.usefixtures("simulated")
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_what_is_remembered_logs_in_with_no_masked_password(
     dcasearch: Command, write_study: Callable[..., Path], url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,7 +157,6 @@ def test_a_mistake_does_not_tell_the_secret_that_it_is_about(
 
 
 @pytest.mark.usefixtures("simulated")
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_role_that_may_only_read_reads(
     dcasearch: Command, write_study: Callable[..., Path], url: str, tmp_path: Path
 ) -> None:
@@ -163,7 +176,6 @@ def test_a_role_that_may_only_read_reads(
 
 
 @pytest.mark.usefixtures("simulated")
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_the_dashboard_of_a_role_that_may_only_read_answers(
     dcasearch: Command, write_study: Callable[..., Path], url: str
 ) -> None:
