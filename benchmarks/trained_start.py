@@ -59,7 +59,11 @@ NETWORKS: Mapping[str, Mapping[str, Any]] = {
     "SE": SE,
     "connected SE": {**SE, "connections": {}},
     USUAL: {"attention": {"name": "se"}},
+    "connected SE, attention's rate × 10": {**SE, "connections": {}},
+    "connected SE, attention's rate × 50": {**SE, "connections": {}},
 }
+FASTER: Mapping[str, float] = {f"connected SE, attention's rate × {times}": float(times) for times in (10, 50)}
+"""Networks whose attention, its scalars and connections learn at a multiple of the recipe's rate."""
 CHOSEN = "the search's choice"
 STARTS = ("trained", "scratch")
 ZERO_SHOT, AS_IT_IS = "the parent", "no training"
@@ -148,20 +152,23 @@ def search(photos: Photos, weights: Path, folder: Path) -> Line:
     return {"choice": written, "answers": answers}
 
 
-def fidelity_of(study: LoadedStudy, start: str, epochs: int) -> Fidelity:
-    """Return how networks are trained from a start; from scratch statistics are trained and all rates are one."""
+def fidelity_of(study: LoadedStudy, name: str, start: str, epochs: int) -> Fidelity:
+    """Return how a network is trained from a start; from scratch statistics are trained and all rates are one."""
     (tuned,) = study.study.fidelities
     changes: dict[str, Any] = {"epochs": epochs, "seeds": (0,)}
     if start == "scratch":
         recipe = load_recipe("finetune").recipe.model_dump(mode="json", exclude={"rates", "batchnorm"})
         changes["recipe"] = tuned.recipe.model_validate({**recipe, "batch_size": tuned.recipe.batch_size})
         changes["initialize"] = Initialization()
+    elif name in FASTER:
+        rates = tuned.recipe.rates.model_copy(update={"attention": FASTER[name]})
+        changes["recipe"] = tuned.recipe.model_copy(update={"rates": rates})
     return tuned.model_copy(update=changes)
 
 
 def train(photos: Photos, weights: Path, key: tuple[str, str, int], spec: Mapping[str, Any], epochs: int) -> Line:
     """Train one network on one split and return its line; runs in a worker."""
-    _, start, split = key
+    name, start, split = key
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         photos.write_split(folder / "split.csv", split)
@@ -171,7 +178,7 @@ def train(photos: Photos, weights: Path, key: tuple[str, str, int], spec: Mappin
         store_starts(study, folder)
         assignment = assignment_of(
             study.study,
-            fidelity_of(study, start, epochs),
+            fidelity_of(study, name, start, epochs),
             Architecture.parse(spec),
             split,
             data_fingerprint=describe(data).fingerprint,
@@ -301,8 +308,8 @@ def fill(
                 futures.append(pool.submit(zero_shot, photos, weights, split))
             for start in STARTS:
                 for name, spec in written.items():
-                    if (name, start, split) in there or (start == "scratch" and name == USUAL):
-                        continue  # from scratch all attention starts as usual
+                    if (name, start, split) in there or (start == "scratch" and name in {USUAL, *FASTER}):
+                        continue  # from scratch all attention starts as usual, and all rates are one
                     said = {k: v for k, v in spec.items() if start == "trained" or k != "attention_init"}
                     futures.append(pool.submit(train, photos, weights, (name, start, split), said, epochs))
         for future in futures:

@@ -5,7 +5,14 @@ weights, `evaluate("best.yaml", "imagenet/")` measures one on images, `run(...)`
 shows what it has found; `Architecture` is one point of the design space, `load_spec` reads an exported model.
 """
 
-from __future__ import annotations
+import sys
+
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
+    # `python -m dcasearch`: Python put the current folder first, where a stranger's `yaml.py` may lie. Before any
+    # other import, that of `__future__` included.
+    del sys.path[0]
+    if (_root := __path__[0].removesuffix("dcasearch")[:-1]) not in sys.path:
+        sys.path.append(_root)  # a checkout: found last
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -20,6 +20,7 @@ from upath import UPath
 
 from dcasearch.errors import StorageError, UserError
 from dcasearch.files import remove, replacing, temporary_name
+from dcasearch.masking import masked, masked_url
 
 Place: TypeAlias = Path | UPath
 """A file or folder of the store."""
@@ -35,9 +36,14 @@ def open_artifacts(location: str | Place) -> Place:
         place = UPath(location)
         place.fs  # noqa: B018  # opened here, so that what is missing is said at once
     except (ImportError, ValueError) as error:
-        raise UserError(f"artifacts: cannot open {location}: {error}") from error
+        raise UserError(masked(f"artifacts: cannot open {location}: {error}")) from None
     # A folder that is written as a URL is a folder all the same.
     return UPath(place.path).absolute() if place.protocol in ("file", "local") else place.absolute()
+
+
+def shown(location: str | Place) -> str:
+    """Return a folder or URL for people to read: without the credentials in it."""
+    return masked_url(str(location))
 
 
 def is_local(place: Place) -> bool:
@@ -98,8 +104,8 @@ def write_atomically(place: Place, write: Callable[[Path], None]) -> None:
         free = free_bytes(place)
         room = "" if free is None else f"; {free / 2**20:,.0f} MiB are free there"
         raise StorageError(
-            f"cannot write {place}: {error}{room}. Make room or make it writable, then run the same command: "
-            "it goes on from what was written before"
+            f"cannot write {shown(place)}: {masked(str(error))}{room}. Make room or make it writable, then run the "
+            "same command: it goes on from what was written before"
         ) from error
 
 
@@ -130,7 +136,7 @@ def read_bytes(place: Place) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StorageError(f"cannot read {place}: {error}") from error
+        raise StorageError(f"cannot read {shown(place)}: {masked(str(error))}") from error
 
 
 @contextmanager

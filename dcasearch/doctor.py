@@ -16,6 +16,9 @@ from typing import Literal, TypeAlias
 from packaging.requirements import Requirement
 
 from dcasearch.errors import DcasearchError
+from dcasearch.files import state_folder
+from dcasearch.masking import masked
+from dcasearch.processes import program
 from dcasearch.space import LoadedStudy
 
 State: TypeAlias = Literal["ok", "note", "problem"]
@@ -73,7 +76,7 @@ def examine(loaded: LoadedStudy | None, url: str) -> Iterator[Finding]:
         try:
             yield look()
         except (DcasearchError, OSError) as error:
-            yield Finding(name, "problem", str(error).splitlines()[0], "see the message")
+            yield Finding(name, "problem", masked(str(error)).splitlines()[0], "see the message")
 
 
 def _python() -> Finding:
@@ -109,7 +112,7 @@ def _device() -> Finding:
         memory = torch.cuda.get_device_properties(0).total_memory / 1e9
         bf16 = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no bf16"
         return Finding("device", "ok", f"{count} × {names}, {memory:.0f} GB each, {bf16}")
-    if shutil.which("nvidia-smi"):
+    if program("nvidia-smi") is not None:
         todo = "this torch sees no GPU though a driver is here: install a CUDA build of torch"
         return Finding("device", "problem", f"no GPU for torch {torch.__version__}", todo)
     return Finding("device", "note", "no GPU: trainings run on the CPU", "small images and networks only")
@@ -169,10 +172,12 @@ def _open_files() -> Finding:
 
 
 def _home() -> Finding:
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    there = next(place for place in (state, *state.parents) if place.exists())
-    if not os.access(there, os.W_OK):
-        todo = "set XDG_STATE_HOME to a folder that can be written; else a study is found by its YAML alone"
+    state = state_folder()
+    todo = "set XDG_STATE_HOME to a folder that can be written; else a study is found by its YAML alone"
+    if state is None:
+        return Finding("home", "note", "there is no home folder", todo)
+    there = next(place for place in (state.absolute(), *state.absolute().parents) if os.path.lexists(place))
+    if not there.is_dir() or not os.access(there, os.W_OK):
         return Finding("home", "note", f"{there} cannot be written", todo)
     return Finding("home", "ok", f"{state / 'dcasearch'} remembers where studies were run")
 

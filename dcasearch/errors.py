@@ -19,9 +19,12 @@ DcasearchError               exit 1
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
+
+from dcasearch.masking import masked
+from dcasearch.wording import printable
 
 FailureKind = Literal["oom", "nan", "lost", "timeout", "bug", "cancelled"]
 
@@ -61,7 +64,8 @@ class ConfigError(UserError):
     """A YAML file has problems; all of them at once, in the order of the file."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems: Sequence[Problem] = sorted(set(problems))
+        # What was got may be a URL with its password.
+        self.problems: Sequence[Problem] = sorted({replace(p, message=masked(p.message)) for p in problems})
         lines = [str(problem) for problem in self.problems[:SHOWN_PROBLEMS]]
         if more := len(self.problems) - len(lines):
             lines.append(f"... and {more:,} more mistake{'s' * (more > 1)}")
@@ -143,13 +147,6 @@ class Interrupted(DcasearchError):
 
 _LONGEST_WORD = 200
 """Characters that are compared with known words: the comparison takes the square of their number."""
-
-
-def printable(text: str) -> str:
-    """Return a text that a terminal shows and does not obey: characters of control are written as in Python."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 def shortened(text: str, length: int) -> str:

@@ -14,6 +14,32 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 
+def state_folder() -> Path | None:
+    """Return the user's folder for what programs remember (`XDG_STATE_HOME`); None where there is no home."""
+    said = os.environ.get("XDG_STATE_HOME")
+    if said:
+        return Path(said)
+    home = os.path.expanduser("~")
+    return Path(home) / ".local" / "state" if os.path.isabs(home) else None
+
+
+def private_folder(folder: Path) -> Path:
+    """Make a folder that this user alone may use, or take the one that is there if it is such a one.
+
+    Raises:
+        PermissionError: what has this name is no folder, a link, or another user's: who made it could put files there.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise PermissionError(errno.EPERM, "is not a folder of this user's own", str(folder))
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        folder.chmod(0o700)
+    return folder
+
+
 def temporary_name(name: str) -> str:
     """Return the name under which this process writes a file or folder before it is whole."""
     # Nodes that share a folder may have processes of equal number.
@@ -29,7 +55,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Args:
         path: of the file; its folder is made. A folder must not be there yet.
+
+    Raises:
+        OSError: it cannot be written, or is a device.
     """
+    refuse_special(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(temporary_name(path.name))
     try:
@@ -41,6 +71,12 @@ def replacing(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             remove(unfinished)
         raise
+
+
+def refuse_special(path: Path) -> None:
+    """Raise OSError where a device or a pipe has this name: a file would take its place, for everyone."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "is a device or a pipe, not a file", str(path))
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sized
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def counted(number: int | Sized, one: str, many: str | None = None) -> str:
@@ -28,3 +31,21 @@ def share(number: int | Sized, total: int, things: str, does: tuple[str, str] = 
     """
     count = number if isinstance(number, int) else len(number)
     return f"{count:,} of {total:,} {things} {does[0] if count == 1 else does[1]}"
+
+
+def is_utf8(text: str) -> bool:
+    """Tell whether a text can be written down: names of files in another encoding and half characters cannot."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def printable(text: str) -> str:
+    """Return a text with its control characters spelled out, e.g. `\\x1b`; line ends and tabs stay.
+
+    A name from a file could otherwise move a terminal's cursor, change its title or pretend to be another line.
+    Characters that reverse the direction of a text count as well, and so do half characters.
+    """
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)

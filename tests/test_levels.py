@@ -16,6 +16,8 @@ LEVELS = [
         "registry",
         "metrics",
         "files",
+        "masking",
+        "processes",
         "architecture",
         "drawing",
         "artifacts",
@@ -47,6 +49,7 @@ LEVELS = [
         "doctor",
         "smoke",
         "proposal",
+        "schemas",
     },
     {"cli", "__main__"},
 ]

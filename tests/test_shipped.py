@@ -19,7 +19,7 @@ from tests.models.traced.support import needs_timm
 ROOT = Path(__file__).parents[1]
 SPACES = sorted((ROOT / "search_spaces").rglob("*.yaml"))
 STUDIES = sorted((ROOT / "studies").rglob("*.yaml"))
-VARIABLES = {"IMAGENET_ROOT": "imagenet", "CIFAR10_ROOT": "cifar10", "COCO_ROOT": "coco"}
+VARIABLES = {"IMAGENET_ROOT": "imagenet", "CIFAR10_ROOT": "cifar10", "COCO_ROOT": "coco", "PHOTOS": "photos"}
 PAPER = ROOT / "search_spaces" / "paper"
 DETECTORS = {"retinanet": PAPER / "table7_retinanet.yaml", "cascade_rcnn": PAPER / "table7_cascade.yaml"}
 """By detector the list of its backbones in the paper's table 7."""
@@ -88,6 +88,27 @@ def test_a_mnasnet_that_is_trained_shortly_has_a_batchnorm_that_can_follow(path:
     if any(str(backbone["name"]).startswith("mnasnet") for backbone in written):
         short = [fidelity for fidelity in study.fidelities if fidelity.epochs * fidelity.train_fraction < 50]
         assert all((fidelity.recipe.bn_momentum or 0) > 0.01 for fidelity in short)
+
+
+IMAGENET = [path for path in STUDIES if "IMAGENET_ROOT" in path.read_text()]
+
+
+@pytest.mark.parametrize("path", IMAGENET, ids=lambda path: path.stem)
+def test_a_study_of_weeks_is_as_the_docs_advise(path: Path) -> None:
+    study = load_study(path, VARIABLES).study
+    assert all(len(fidelity.seeds) >= 3 for fidelity in study.fidelities[-1:])  # docs/trust.md
+    assert study.final is not None or study.data.protocol == "paper"  # a table of the paper is made on the test images
+    assert study.final is None or len(study.final.seeds) >= 3
+    assert study.stop.failures is not None
+    assert study.disk is not None
+    assert (study.data.stage, study.data.stage_limit) != (None, None)  # docs/cluster.md
+    assert study.throughput is not None or study.data.protocol == "paper"
+
+
+def test_one_study_is_of_a_folder_of_photographs() -> None:
+    study = load_study(ROOT / "studies" / "photographs.yaml", VARIABLES).study
+    assert study.data.name == "imagefolder"
+    assert study.final is not None
 
 
 @cache

@@ -10,7 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from dcasearch.analysis.wholeness import differences, ledger_of
 from dcasearch.artifacts import open_artifacts
+from dcasearch.config.study import Executor
 from dcasearch.errors import StudyChanged
 from dcasearch.executors.inline import InlineExecutor
 from dcasearch.export import evaluate, export_winner, load_spec, verify
@@ -112,6 +114,19 @@ def test_an_exported_spec_is_a_start_too(done: Path, tmp_path: Path) -> None:
     said = ran(started(tmp_path, weights=str(done / "best.yaml"), mean=None, std=None, interpolation=None))
     assert any("the exported network answers as its spec says" in line for line in said)
     assert "note the classifier is kept: the file and the data have 10 classes" in said
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_on_ray_a_study_starts_from_the_very_same_file(done: Path, tmp_path: Path) -> None:
+    from dcasearch.executors.ray import RayExecutor, connected
+
+    (tmp_path / "w.safetensors").write_bytes(safe(values_of()))
+    loaded = load_study(started(tmp_path))
+    with connected(None):
+        run(loaded, executor=RayExecutor(loaded.study.artifacts, Executor(name="ray", max_concurrent=1)))
+    with Store.open(f"sqlite:///{done}/study.db") as here, Store.open(f"sqlite:///{tmp_path}/study.db") as on_ray:
+        assert differences(ledger_of(here, "tiny"), ledger_of(on_ray, "tiny")) == []
 
 
 @pytest.mark.slow

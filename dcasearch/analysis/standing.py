@@ -7,6 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pydantic import ValidationError
+
+from dcasearch import __version__
 from dcasearch.analysis.measured import FINAL, final_roles, powers_of
 from dcasearch.analysis.naming import Sentences, sentences_of
 from dcasearch.analysis.power import Difference, Power, difference, legend, mean_margin
@@ -14,7 +17,7 @@ from dcasearch.analysis.races import race_at
 from dcasearch.analysis.table import Table, table_of
 from dcasearch.config.numbers import STORED
 from dcasearch.config.study import ScoreName, Study
-from dcasearch.errors import UserError
+from dcasearch.errors import StorageError, UserError
 from dcasearch.evaluation import Evaluation
 from dcasearch.metrics import METRICS, SCORE, Direction, Metric
 from dcasearch.search.objectives import headline_at, objectives_at
@@ -166,7 +169,34 @@ def load_study_of(store: Store, name: str) -> Study:
     if record is None:
         known = ", ".join(other.name for other in store.studies()) or "none"
         raise UserError(f"{store.url} holds no study '{name}'; it holds: {known}")
-    return Study.model_validate_json(record.resolved, context=STORED)
+    try:
+        return Study.model_validate_json(record.resolved, context=STORED)
+    except ValidationError as error:
+        raise StorageError(f"{store.url}: study '{name}' {_unreadable(store, name, error)}") from None
+
+
+def _unreadable(store: Store, name: str, error: ValidationError) -> str:
+    """Return why a stored study cannot be read, and what to do."""
+    found = error.errors(include_url=False, include_input=False)
+    first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
+    where = ".".join(map(str, first["loc"]))
+    if first["type"] == "json_invalid":
+        return f"is damaged: its stored document is no JSON ({first['msg']}); put a copy of the database back"
+    writers = sorted(_writers(store, name) - {__version__})
+    if first["type"] in ("extra_forbidden", "literal_error", "union_tag_invalid") or writers:
+        who = f"dcasearch {writers[-1]}" if writers else "a newer dcasearch"
+        return (
+            f"was written by {who}; this is {__version__}, which does not know its `{where}` ({first['msg']}). Update "
+            "with `pip install --upgrade dcasearch`"
+        )
+    return f"is damaged: `{where}` {first['msg'][:1].lower()}{first['msg'][1:]}; put a copy of the database back"
+
+
+def _writers(store: Store, name: str) -> set[str]:
+    """Return the versions of dcasearch that trained a study's networks."""
+    counted: list[Trial | Role] = [*store.trials(name), *store.roles(name)]
+    stored = store.evaluations(one.evaluation for one in counted if one.evaluation is not None)
+    return {str(one.provenance["dcasearch"]) for one in stored.values() if "dcasearch" in one.provenance}
 
 
 def standing_of(store: Store, name: str, reach: float | None = None) -> Standing:

@@ -152,7 +152,8 @@ class _Meter:
         """Yield every predictor of a fidelity against the next one, over the promoted trials."""
         reached = self._promoted(following)
         sources = {t.number: t for t in self._trials[fidelity.name]}
-        reached = {of: trials for of, trials in reached.items() if sources[of].values is not None}
+        # The row of a source may be damaged and left out.
+        reached = {n: trials for n, trials in reached.items() if n in sources and sources[n].values is not None}
         ends = [statistics.fmean(self._value(t) for t in trials) for trials in reached.values()]
         weights = [1 / float(str(trials[0].attributes["probability"])) for trials in reached.values()]
         drawn = sum(trials[0].origin == "promoted_random" for trials in reached.values())

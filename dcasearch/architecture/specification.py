@@ -187,8 +187,11 @@ class ChannelMatching(Frozen):
     reduction: PositiveInt = 16
     """fc2 only: C' -> C/r -> C."""
     bias: bool = False
+    """Whether its layers have a bias."""
     norm: Literal["none", "ln", "bn"] = "none"
+    """Which norm follows a layer."""
     act: Literal["none", "relu"] = "none"
+    """Which activation follows a layer."""
     norm_at: Literal["inner", "all"] = "all"
     """fc2 only: norm and act after the first layer, or after both."""
     norm_act: bool = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from typing import Any
 import psutil
 
 from dcasearch.chaos.copies import Copy
+from dcasearch.processes import child_environment
 
 LINGER_SECONDS = 30.0
 """How long a training may outlive its driver."""
@@ -42,7 +42,7 @@ class Run:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env={**os.environ, **copy.environment},
+                env=child_environment(**copy.environment),
                 start_new_session=True,  # a terminal's Ctrl-C reaches us alone, and we end the others
             )
         self._driver = psutil.Process(self._process.pid)

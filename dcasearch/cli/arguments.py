@@ -16,8 +16,20 @@ Exported = Annotated[
 Specs = Annotated[
     list[Path], typer.Option("--spec", help=f"{_NETWORK}STUDY/final/chosen or an id's beginning; repeatable.")
 ]
+
+
+def _unmasked(url: str | None) -> str | None:
+    if url is None:
+        return None
+    from dcasearch.store import unmasked
+
+    return unmasked(url)
+
+
 Storage = Annotated[
     str | None,
-    typer.Option(help="Database URL; else the study's, else DCASEARCH_STORAGE, else sqlite:///dcasearch.db."),
+    typer.Option(
+        callback=_unmasked, help="Database URL; else the study's, else DCASEARCH_STORAGE, else sqlite:///dcasearch.db."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -19,6 +19,7 @@ from dcasearch.cli.check import check
 from dcasearch.cli.compare import compare
 from dcasearch.cli.console import make_console
 from dcasearch.cli.contributions import contributions
+from dcasearch.cli.damaged import leaving_out_damaged
 from dcasearch.cli.dashboard import dashboard
 from dcasearch.cli.doctor import doctor
 from dcasearch.cli.drift import drift
@@ -33,9 +34,13 @@ from dcasearch.cli.predict import predict
 from dcasearch.cli.reading import export, inspect, kinds, list_studies, report, status, verify
 from dcasearch.cli.replay import replay
 from dcasearch.cli.retry import retry
+from dcasearch.cli.terminal import flushed, speak_plainly
 from dcasearch.cli.train import train
 from dcasearch.cli.trials import trials
+from dcasearch.cli.unforeseen import UNFORESEEN, of_the_system, unforeseen
 from dcasearch.errors import DcasearchError, Interrupted, UserError, nearest
+from dcasearch.masking import mask_logs, masked
+from dcasearch.processes import ignore_settings_here, shielded
 
 if TYPE_CHECKING:  # commands import their rooms themselves, so that `--help` is instant
     from rich.console import Console
@@ -73,12 +78,30 @@ def _options(
 
 def main() -> None:
     """Run the command line; an error that was foreseen is a message and an exit code, never a traceback."""
+    speak_plainly()
+    mask_logs()
     try:
-        with raising():
+        ignore_settings_here()
+        with shielded(), raising():
             app(prog_name="dcasearch")
     except (DcasearchError, Signalled) as error:
-        make_console(stderr=True).print(str(error), style="red")
-        sys.exit(error.exit_code)
+        _end(masked(str(error)), error.exit_code)
+    except OSError as error:
+        _end(of_the_system(error), UserError.exit_code)
+    except Exception as error:
+        _end(unforeseen(error), UNFORESEEN)
+    except SystemExit as end:
+        if (failure := flushed()) is not None:
+            _end(of_the_system(failure), UserError.exit_code)
+        raise end from None
+
+
+def _end(message: str, code: int) -> NoReturn:
+    """Say why the command ends and end it; also where what it printed can no longer be written."""
+    with suppress(OSError):
+        make_console(stderr=True).print(message, style="red")
+    flushed()
+    sys.exit(code)
 
 
 @app.command()
@@ -101,6 +124,7 @@ def run(
 
     Also from another folder: a relative storage and relative artifacts are those of the YAML's first run.
     """
+    from dcasearch.artifacts import shown
     from dcasearch.cli.storage import placed, refuse_lost, remember, remember_run
     from dcasearch.space import check_variables, load_study
     from dcasearch.store import Store, storage_of
@@ -118,10 +142,11 @@ def run(
     name = loaded.study.name
     if storage is None and not anew:
         refuse_lost(loaded)
-    store = Store.open(storage or storage_of(loaded.study), create=True)
-    remember(name, store.url)
+    storage_url = storage or storage_of(loaded.study)
+    store = Store.open(storage_url, create=True)
+    remember(name, storage_url)
     remember_run(loaded, storage, anew=anew)
-    console.print(f"study {name}, database {store.url}, artifacts {loaded.study.artifacts}")
+    console.print(f"study {name}, database {store.url}, artifacts {shown(loaded.study.artifacts)}")
     outcome = _driven(console, loaded, store, executor, as_json=as_json)
     if outcome.stopped:
         console.print(f"stopped: {outcome.stopped}; `dcasearch run {study}` goes on")
@@ -258,14 +283,14 @@ def cancel(
 
 app.command()(init)
 app.command()(check)
-app.command()(status)
-app.command("list")(list_studies)
-app.command()(report)
-app.command()(dashboard)
-app.command()(export)
+app.command()(leaving_out_damaged(status))
+app.command("list")(leaving_out_damaged(list_studies))
+app.command()(leaving_out_damaged(report))
+app.command()(leaving_out_damaged(dashboard))
+app.command()(leaving_out_damaged(export))
 app.command()(ablate)
-app.command()(compare)
-app.command()(trials)
+app.command()(leaving_out_damaged(compare))
+app.command()(leaving_out_damaged(trials))
 app.command()(verify)
 app.command()(predict)
 app.command()(doctor)
@@ -288,13 +313,11 @@ def schema(
     kind: Annotated[str, typer.Argument(help="study or space")] = "study",
 ) -> None:
     """Print the JSON Schema of a study's or a space's YAML, for editors."""
-    from dcasearch.config import study_schema
-    from dcasearch.space import space_schema
+    from dcasearch.schemas import SCHEMAS, schema_text
 
-    schemas = {"study": study_schema, "space": space_schema}
-    if kind not in schemas:
-        raise UserError(f"'{kind}' has no schema; {nearest(kind, schemas)}")
-    print(json.dumps(schemas[kind](), indent=1))
+    if kind not in SCHEMAS:
+        raise UserError(f"'{kind}' has no schema; {nearest(kind, SCHEMAS)}")
+    print(schema_text(kind), end="")
 
 
 @db.command()

@@ -19,15 +19,18 @@ def dashboard(
     storage: Storage = None,
 ) -> None:
     """Show studies in the browser, also while they run: trials with drawings and notes, and what was found."""
-    from dcasearch.analysis.standing import load_study_of
+    from dcasearch.analysis.standing import standing_of
     from dcasearch.cli.storage import locate
     from dcasearch.dashboard import serve
     from dcasearch.store import Store, default_url
 
     name, url = (None, storage or default_url()) if study is None else locate(study, storage)
     store = Store.open(url)
+    # Where there is no such study nothing is served; and a damaged row is met here, not in a page.
     if name is not None:
-        load_study_of(store, name)  # where there is no such study, nothing is served
+        standing_of(store, name)
+    for stored in store.studies():
+        store.trials(stored.name)
     console = make_console()
     console.print(f"{'all studies' if name is None else f'study {name}'}, database {store.url}")
     serve(store, name, port, lambda address: console.print(f"{address} until Ctrl-C", soft_wrap=True))

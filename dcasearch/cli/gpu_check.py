@@ -12,6 +12,7 @@ from rich.console import Console
 
 from dcasearch.cli.console import make_console
 from dcasearch.errors import StudyFailed, UserError, nearest
+from dcasearch.processes import child_environment
 
 if TYPE_CHECKING:  # commands import their rooms themselves, so that `--help` is instant
     from dcasearch.gpu_check import DeviceReport, Finding
@@ -80,7 +81,7 @@ def _run_apart(console: Console, part: str, options: list[str], seconds: float) 
     """Run a part in a process of its own: one that a fault of the GPU ends takes no other part with it."""
     command = [sys.executable, "-m", "dcasearch", "gpu-check", "--part", part, *options]
     try:
-        subprocess.run(command, timeout=seconds + _GRACE_SECONDS, check=False)
+        subprocess.run(command, timeout=seconds + _GRACE_SECONDS, check=False, env=child_environment())
     except subprocess.TimeoutExpired:
         console.print(f"{part}: ended, it took {_GRACE_SECONDS:g} s longer than it may", style="red")
 

@@ -10,13 +10,15 @@ from dcasearch.errors import UserError
 
 
 def copy_shipped(folder: Path) -> list[Path]:
-    """Copy them into a folder, `studies/` beside `search_spaces/` with their subfolders, and return the files.
+    """Copy them into a folder, `studies/` beside `search_spaces/` and their `schemas/`, and return the files.
 
     Raises:
         UserError: one of the files is there already; nothing is copied then.
     """
     with as_file(files("dcasearch") / "shipped") as shipped:
-        sources = sorted([*shipped.glob("*/*.yaml"), *shipped.glob("*/*/*.yaml")])  # rglob follows no link to a folder
+        sources = sorted(
+            file for name in ("*/*.yaml", "*/*/*.yaml", "schemas/*.json") for file in shipped.glob(name)
+        )  # rglob follows no link to a folder
         targets = [folder / source.relative_to(shipped) for source in sources]
         if there := [str(target) for target in targets if target.exists()]:
             raise UserError(f"nothing was copied: {', '.join(there)} would be overwritten")

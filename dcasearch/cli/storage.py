@@ -11,19 +11,24 @@ the YAML elsewhere is another study.
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
 import os
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from dcasearch.errors import UserError
-from dcasearch.files import write_whole
+from dcasearch.files import private_folder, state_folder, write_whole
+from dcasearch.masking import holds_secret
 from dcasearch.space import LoadedStudy, load_study
-from dcasearch.store import Store, anchored, default_url, exists, redact, storage_of
+from dcasearch.store import Store, anchored, default_url, exists, redact, storage_of, unmasked, without_password
 
+logger = logging.getLogger(__name__)
 _PACKAGE = Path(__file__).parents[1]
 
 
@@ -31,7 +36,7 @@ def locate(study: str, option: str | None) -> tuple[str, str]:
     """Return a study's name and the URL of its database, from its name or its YAML."""
     if study.endswith((".yaml", ".yml")):
         loaded = placed(load_study(Path(study))).study
-        return loaded.name, option or storage_of(loaded)
+        return loaded.name, unmasked(option or storage_of(loaded))
     return study, named_storage(study, option)
 
 
@@ -46,8 +51,9 @@ def open_study(study: str, option: str | None, console: Console) -> tuple[str, S
 def named_storage(study: str, option: str | None) -> str:
     """Return the URL of the database that holds a study of this name, as far as is known."""
     if option or os.environ.get("DCASEARCH_STORAGE"):
-        return option or default_url()
-    return _links().get(study) or default_url()
+        return unmasked(option or default_url())
+    linked = _links().get(study)
+    return default_url() if linked is None else unmasked(linked)
 
 
 def placed(loaded: LoadedStudy, *, anew: bool = False) -> LoadedStudy:
@@ -92,7 +98,7 @@ def remember_run(loaded: LoadedStudy, option: str | None, *, anew: bool = False)
     folder = str(Path.cwd()) if anew or known is None else known["folder"]
     database = None if known is None or anew else known["database"]
     url = storage_of(loaded.study)
-    if option is None and redact(url) == url:
+    if option is None and not holds_secret(url):
         database = url
     entry = {"folder": folder, "database": database}
     if entry != known:
@@ -100,10 +106,8 @@ def remember_run(loaded: LoadedStudy, option: str | None, *, anew: bool = False)
 
 
 def remember(study: str, url: str) -> None:
-    """Link a study's name to its database (its whole URL), unless that holds a password."""
-    if redact(url) != url:
-        return
-    _write("studies.json", {**_links(), study: url})
+    """Link a study's name to its database: the whole URL, but for its password."""
+    _write("studies.json", {**_links(), study: without_password(url) if holds_secret(url) else url})
 
 
 def _key(loaded: LoadedStudy) -> str:
@@ -111,25 +115,57 @@ def _key(loaded: LoadedStudy) -> str:
 
 
 def _links() -> dict[str, str]:
-    return _read("studies.json")
+    return {name: url for name, url in _read("studies.json").items() if isinstance(url, str)}
 
 
 def _runs() -> dict[str, dict[str, Any]]:
-    return _read("runs.json")
+    return {key: run for key, run in _read("runs.json").items() if _is_run(run)}
 
 
-def _file(name: str) -> Path:
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "dcasearch" / name
+def _is_run(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("folder"), str)
+        and isinstance(entry.get("database", ""), str | None)
+    )
 
 
 def _read(name: str) -> dict[str, Any]:
+    """Return what is remembered; nothing, with a warning, where the file is damaged or another user's."""
+    state = state_folder()
+    if state is None:
+        return {}
+    file = state / "dcasearch" / name
     try:
-        found: dict[str, Any] = json.loads(_file(name).read_text())
-    except FileNotFoundError:
+        if file.stat().st_uid not in (os.getuid(), 0):
+            raise PermissionError(errno.EPERM, "belongs to another user")
+        found = json.loads(file.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        _warn(f"{file} is left out: {error.strerror if isinstance(error, OSError) else 'it is no JSON'}")
+        return {}
+    if not isinstance(found, dict):
+        _warn(f"{file} is left out: it holds no mapping")
         return {}
     return found
 
 
 def _write(name: str, content: dict[str, Any]) -> None:
-    write_whole(_file(name), json.dumps(content, indent=1).encode())
+    """Remember something; where that cannot be done a study is still found by its YAML and its storage."""
+    state = state_folder()
+    try:
+        if state is None:
+            raise FileNotFoundError(errno.ENOENT, "there is no home folder", "~")
+        write_whole(private_folder(state / "dcasearch") / name, json.dumps(content, indent=1).encode())
+    except OSError as error:
+        _warn(
+            f"where this study was run is not remembered ({error.filename}: {error.strerror}): set XDG_STATE_HOME to a "
+            "folder that can be written, or name the database with --storage"
+        )
+
+
+@cache
+def _warn(message: str) -> None:
+    """Say something once in a process."""
+    logger.warning("%s", message)

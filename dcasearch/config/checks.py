@@ -12,6 +12,7 @@ from dcasearch.config.initialization import Initialization
 from dcasearch.config.recipe import KEEPS
 from dcasearch.config.study import Fidelity, Final, Promotion, Race, Resources, ScoreName, Study
 from dcasearch.errors import nearest
+from dcasearch.masking import holds_secret, masked_url
 from dcasearch.metrics import CLASSIFICATION, METRICS, SCORE, TASKS, TaskMetrics, is_cost
 
 WITH_BOXES = ("coco", SHAPES_WITH_BOXES)
@@ -24,9 +25,19 @@ WITHOUT_ROOT = ("digits", "shapes", SHAPES_WITH_BOXES)
 
 def check_study(study: Study, report: Report) -> None:
     """Report every way in which a study's parts do not fit together."""
-    parts = (_data, _task, _goals, _fidelities, _final, _execution)
+    parts = (_places, _data, _task, _goals, _fidelities, _final, _execution)
     for path, message in [found for part in parts for found in part(study)]:
         report(path, message)
+
+
+def _places(study: Study) -> Iterator[tuple[KeyPath, str]]:
+    """Yield credentials in a URL that is stored, and shown on pages."""
+    if holds_secret(study.artifacts):
+        yield (
+            ("artifacts",),
+            f"{masked_url(study.artifacts)} holds a password or a key, and a study is stored and shown; keep it where "
+            "its file system looks for it, e.g. AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials",
+        )
 
 
 def _data(study: Study) -> Iterator[tuple[KeyPath, str]]:

@@ -83,7 +83,9 @@ class Shares(Frozen):
     """Which shares of a data set without parts of its own are held out; the rest is trained on."""
 
     validation: Share = 0.2
+    """Share of each class that networks are compared on."""
     test: Share = 0.2
+    """Share of each class for the last numbers."""
 
     @model_validator(mode="after")
     def _leaves_some(self) -> Self:
@@ -117,14 +119,16 @@ class Data(Frozen):
     validation_fraction: Annotated[PositiveFloat, Field(lt=1)] = 0.1
     """Share of train that selection sees; the test split is not looked at."""
     protocol: Literal["search", "paper"] = "search"
+    """`search`: trials are compared on held-out training images. `paper`: on the test images, as the paper has it."""
     split: Shares | None = None
     """imagefolder and imagelist, without parts of their own: `{validation: 0.2, test: 0.2}`, stratified by class. Then
     `validation_fraction` is not given."""
     file: str | None = None
     """imagelist only: the CSV or Parquet file with a row for each image."""
     columns: Columns = Columns()
-    """imagelist only."""
+    """imagelist only: what the columns of its file are called."""
     split_seed: Seed = 0
+    """Draws the held-out images, and the classes where `classes` is a number."""
     workers: SizeOrNone = 2
     """Loader processes per trial, for image folders, prepared or not; small data sets are held in memory."""
     scratch: str | None = None

@@ -69,6 +69,7 @@ class RetinaNetSettings(PyramidSettings):
     scales = (8, 16, 32)
 
     name: Literal["retinanet"] = "retinanet"
+    """The detector."""
     convolutions: Annotated[int, Field(ge=1, le=4)] = 4
     """Of each head, before its output."""
     anchor: Size = 32
@@ -91,6 +92,7 @@ class CascadeSettings(PyramidSettings):
     scales = (4, 8, 16, 32)
 
     name: Literal["cascade_rcnn"] = "cascade_rcnn"
+    """The detector."""
     hidden: Size = 1024
     """Width of the two layers of each stage's head."""
     anchor: Size = 32

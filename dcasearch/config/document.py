@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 import yaml
 
 from dcasearch.config.loader import MAX_BYTES, MAX_DEPTH, MAX_VALUES, Loader, check_tag, misread, too_many
-from dcasearch.errors import ConfigError, Problem, UserError, printable, shortened
+from dcasearch.errors import ConfigError, Problem, UserError, shortened
 from dcasearch.files import read_regular
+from dcasearch.wording import printable
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 """Where something stands in plain data: keys and list places."""

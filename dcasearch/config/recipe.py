@@ -23,8 +23,9 @@ class Schedule(Frozen):
     """The learning rate as a function of the step and of the fidelity's epochs alone."""
 
     name: Literal["cosine", "step"] = "cosine"
+    """How the rate falls after the warm-up: along a cosine, or by `factor` every few epochs; default cosine."""
     warmup_epochs: Number = 0.0
-    """Linear from `warmup_start`."""
+    """Epochs in which the rate rises linearly from `warmup_start` to its peak."""
     warmup_steps: Annotated[NonNegativeInt, Within(high=10**12)] = 0
     """The same in optimiser steps; one of the two."""
     warmup_start: Annotated[float, Field(ge=0, lt=1, strict=False)] = 0.0
@@ -59,6 +60,7 @@ class Augmentation(Frozen):
     aspect: tuple[PositiveRate, PositiveRate] = Field(default=(0.75, 1.3333333333333333), strict=False)
     """random_resized only: width / height."""
     flip: bool = True
+    """Whether half of the training images are mirrored, left and right."""
 
 
 class Rates(Frozen):
@@ -94,16 +96,20 @@ class Recipe(Frozen):
     """Micro-batches that each device makes of its part of a batch, one after another, before the one optimiser step;
     BatchNorm sees each by itself."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
+    """SGD with momentum, or AdamW; default sgd."""
     momentum: Number = 0.9
     """Of adamw: the decay of the mean gradient (β₁); β₂ is 0.999."""
     nesterov: bool = True
-    """sgd only."""
+    """sgd only: whether the momentum is Nesterov's."""
     weight_decay: Number = 1e-4
+    """Of all parameters that `decay_exempt` does not name."""
     decay_exempt: tuple[Literal["bias", "norm", "depthwise", "connection"], ...] = Field(default=(), strict=False)
     """Parameters without weight decay: biases, BatchNorm, depth-wise convolutions; `connection`: α, mixing weights and
     the s of attention that starts as the identity."""
     schedule: Schedule = Schedule()
+    """How the learning rate changes over a training."""
     label_smoothing: Number = 0.0
+    """Share of the target that all classes get alike; from 0 to below 1."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: an image's loss counts n / (k · n_c) times: n training images, n_c of them of the image's class, k
     classes. Measured losses are never weighted."""
@@ -120,7 +126,9 @@ class Recipe(Frozen):
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 is autocast, where the device has it; parameters stay fp32."""
     channels_last: bool = True
+    """Whether images and weights lie in memory channel by channel for each pixel, which GPUs read faster."""
     compile: bool = False
+    """Whether the network is compiled (`torch.compile`): faster epochs after a slow first step."""
     cuda_graphs: bool = False
     """compile only: the kernels of a step are launched as one CUDA graph; on the CPU there are none."""
     gradient_checkpointing: bool = False
@@ -136,6 +144,7 @@ class Recipe(Frozen):
     sync_batchnorm: bool = False
     """BatchNorm's statistics over the whole batch of a training that several GPUs share, not over each one's part."""
     augmentation: Augmentation = Augmentation()
+    """How training images are changed at random."""
     rates: Rates = Rates()
     """Factors of the learning rate by part, e.g. {backbone: 0.1}."""
     freeze: tuple[Literal["stem"] | Size, ...] = Field(default=(), strict=False)

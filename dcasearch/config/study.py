@@ -50,30 +50,35 @@ class Bound(Frozen):
     """A constraint on a cost; checked before any training."""
 
     min: Amount | None = None
+    """The least that a network may cost, e.g. `100M`."""
     max: Amount | None = None
+    """The most that a network may cost, e.g. `5.0M`."""
 
 
 class Sampler(Frozen):
     """Who suggests the next trial."""
 
     name: Literal["tpe", "random", "grid", "nsga2"] = "tpe"
+    """tpe: a model of which parameters do well. random. grid: every network once. nsga2: evolution; default tpe."""
     seed: Seed = 0
+    """Of everything that the sampler draws."""
     startup: TrialsOrNone = 10
     """tpe only: random trials before the model is used."""
     window: Trials = 1000
     """tpe only: its model is made of so many of the latest ended trials, and of the best before them."""
     population: Size = 50
-    """nsga2 only."""
+    """nsga2 only: networks of one generation."""
 
 
 class Pruner(Frozen):
     """Which trials end before their last epoch; decided on one metric, also with several objectives."""
 
     name: Literal["none", "successive_halving", "median"] = "none"
+    """none: every trial is trained to its last epoch; default none."""
     metric: MeasuredName = Field(default_factory=lambda: CLASSIFICATION.headline.name)
     """Default: the first metric of the study's task."""
     min_epochs: Epochs = 1
-    """The first rung."""
+    """Epochs at the first rung, where a trial may end."""
     reduction_factor: Annotated[int, Field(ge=2), Within(high=1000)] = 3
     """successive_halving: rungs at min_epochs * factor^k, the best 1/factor goes on."""
     startup: TrialsOrNone = 5
@@ -84,15 +89,16 @@ class Race(Frozen):
     """Further seeds for those promoted that are not told apart yet (docs/racing.md)."""
 
     confidence: Annotated[float, Field(ge=0.5, lt=1, strict=False)] = 0.95
-    """With which, at any time, nobody has left who is as good as those that stay."""
+    """Probability that, at any time, nobody has left who is as good as those that stay."""
     max_seeds: Annotated[int, Field(ge=2), Within(high=MAX_SEEDS)] = 8
-    """Of each candidate at most: the fidelity's `seeds`, then the next integers."""
+    """Most seeds of a candidate: the fidelity's `seeds`, then the next integers."""
 
 
 class Promotion(Frozen):
     """Which trials of the fidelity before this one are trained here."""
 
     top: TrialsOrNone = 5
+    """So many of the best; fewer where there are fewer."""
     by: Literal["value", "pareto"] = "value"
     """The first objective, or the Pareto rank over all of them."""
     random: TrialsOrNone = 0
@@ -111,26 +117,30 @@ class Fidelity(Frozen):
     """One level of the training budget, or a score of untrained networks before it."""
 
     name: Name
+    """Of this fidelity, in tables and in `executor.resources`."""
     trials: Trials | None = None
     """Trials to train (infeasible and duplicate ones do not count); first fidelity only."""
     promote: Promotion | None = None
-    """Every fidelity but the first."""
+    """Every fidelity but the first: which trials of the one before are trained here."""
     kind: Literal["training", "zero_cost"] = "training"
     """zero_cost, the first fidelity only: networks are not trained but scored, and the score is maximized."""
     score: ScoreName | None = None
-    """zero_cost only."""
+    """zero_cost only: what scores an untrained network (docs/yaml.md)."""
     batches: Size = 1
     """zero_cost only: of the recipe's size and augmentation, the first that a training would see; zico needs two."""
     resolution: Pixels
-    """Pixels per side."""
+    """Pixels per side of an image, as the network sees it."""
     epochs: Epochs
+    """Passes over the training images of this fidelity."""
     train_fraction: Fraction = 1.0
-    """Stratified share of the train split."""
+    """Stratified share of the train split that this fidelity trains on; default: all."""
     recipe: Recipe = Recipe()
     """In YAML a shipped recipe's name, or `{base: light, lr: 0.05}`, or the whole recipe."""
     pruner: Pruner = Pruner()
+    """Which trials of this fidelity end before their last epoch."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1, strict=False), Longest(MAX_SEEDS)] = (0,)
-    """In a race not those of the fidelities before it; where it names none the first one after them."""
+    """A trial is trained with each of them; default: 0. In a race not those of the fidelities before it; where it names
+    none the first one after them."""
     initialize: Annotated[
         Initialization,
         BeforeValidator(as_initialization, json_schema_input_type=Literal["scratch", "vanilla"] | Initialization),
@@ -213,16 +223,18 @@ class Executor(Frozen):
     """Where trials run."""
 
     name: Literal["local", "ray"] = "local"
+    """local: processes of this machine. ray: a cluster (docs/cluster.md); default local."""
     address: str | None = None
     """ray only: auto, host:port, or nothing for a local Ray."""
     max_concurrent: Size = 1
+    """Trials at a time, as far as there is room for their `resources`."""
     retries: SizeOrNone = 3
     """How often a trial that lost its worker goes on from its checkpoint."""
     epoch_seconds: Seconds | None = None
     """Time limit of one epoch, evaluation and start-up included; a trial that exceeds it fails with `timeout` and is
     not tried again."""
     resources: dict[str, Resources] = Field(default_factory=dict)
-    """Per fidelity."""
+    """What one trial holds, by the fidelity's name: `{proxy: {cpu: 4, gpu: 0.5}}`."""
 
 
 class Stop(Frozen):
@@ -273,9 +285,11 @@ class Study(Frozen):
     """A study with everything resolved: variables, recipes and the search space in place."""
 
     name: Name
+    """Of the study in its database; one name means one thing, for good."""
     space: dict[str, Any]
     """The search space, inline or from the file named; `dcasearch.space` reads it."""
     data: Data
+    """The images."""
     task: TaskName = CLASSIFICATION.name
     """What the networks learn, and so which metrics are measured."""
     detector: Detector | None = None
@@ -285,16 +299,22 @@ class Study(Frozen):
     metrics: Annotated[tuple[MeasuredName, ...], Field(strict=False)] = ()
     """Measured and shown too, e.g. `[macro_f1, auroc]`; the metrics of objectives and pruners need no entry."""
     constraints: dict[CostName, Bound] = Field(default_factory=dict)
+    """Bounds on costs, e.g. `{params: {max: 5.0M}}`; who is outside is never trained."""
     sampler: Sampler = Sampler()
+    """Who suggests the next trial."""
     fidelities: Annotated[tuple[Fidelity, ...], Field(min_length=1, strict=False), Longest(MAX_FIDELITIES)]
+    """The levels of training, from the cheapest to the full one; the best of each go on."""
     baselines: bool | Annotated[tuple[str, ...], Field(strict=False)] = True
     """Plain backbone, vanilla attention and the all-blocks chain, at every fidelity, before sampling; or some of
     them by name, e.g. `[plain, vanilla se]`. Of a list of architectures: its rows without connections, by label."""
     enqueue: Annotated[tuple[dict[str, Any], ...], Field(strict=False), Longest(MAX_ENQUEUED)] = ()
     """Parameters of the user's own configurations, tried first; what is not given is sampled."""
     on_duplicate: Literal["replay", "new_seed"] = "replay"
+    """What becomes of a network that was trained before: its result is used again, or it is trained once more."""
     final: Final | None = None
+    """The last trainings, of the chosen network and its baselines, on the test images; none where it is left out."""
     stop: Stop = Stop()
+    """When the study ends before its trials are used up."""
     keep_weights: TrialsOrNone = 5
     """Best evaluations of each fidelity whose weights stay on disk."""
     disk: Amount | None = None
@@ -302,7 +322,9 @@ class Study(Frozen):
     throughput: Annotated[Amount, Within(low=1e3)] | None = None
     """Multiply-adds per second of one trial (training, forward and backward), for the estimate of `check`."""
     executor: Executor = Executor()
+    """Where trials run, and how many at a time."""
     storage: str = "sqlite:///dcasearch.db"
+    """URL of the database; a password stands in an environment variable, e.g. `"${DCASEARCH_STORAGE}"`."""
     artifacts: str = "./artifacts"
     """Where checkpoints and weights are stored: a folder, or a URL that fsspec knows, e.g. s3://bucket/folder."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dcasearch.config.descriptions import describe_fields
 from dcasearch.config.numbers import PATTERN
 from dcasearch.config.study import Study
 from dcasearch.config.study_files import recipe_names
@@ -14,25 +15,30 @@ _HUMAN = {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"
 def study_schema() -> dict[str, Any]:
     """Return the schema of a study: what pydantic checks, and the short forms that the loader accepts."""
     schema = Study.model_json_schema()
+    describe_fields(schema, Study)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     definitions = schema["$defs"]
-    names = {"enum": recipe_names()}
-    based = {
+    base = {"enum": recipe_names(), "description": "A shipped recipe; what stands beside it is changed."}
+    recipe = {
         "type": "object",
-        "properties": {"base": names, **definitions["Recipe"]["properties"]},
+        "properties": {"base": base, **definitions["Recipe"]["properties"]},
         "additionalProperties": False,
     }
-    definitions["Fidelity"]["properties"]["recipe"] = {"anyOf": [names, based]}
+    fidelity = definitions["Fidelity"]
+    _replace(fidelity, "recipe", {"anyOf": [{"enum": recipe_names()}, recipe]})
     # A score has no epochs.
-    definitions["Fidelity"]["required"].remove("epochs")
-    definitions["Fidelity"]["anyOf"] = [
-        {"required": ["epochs"]},
-        {"required": ["kind", "score"], "properties": {"kind": {"const": "zero_cost"}}},
-    ]
-    schema["properties"]["space"] = {
-        "anyOf": [{"type": "string", "description": "A file, from this one."}, {"type": "object"}]
-    }
+    fidelity["required"].remove("epochs")
+    kind = {**fidelity["properties"]["kind"], "const": "zero_cost"}
+    fidelity["anyOf"] = [{"required": ["epochs"]}, {"required": ["kind", "score"], "properties": {"kind": kind}}]
+    _replace(schema, "space", {"anyOf": [{"type": "string"}, {"type": "object"}]})
     for bound in ("min", "max"):
-        definitions["Bound"]["properties"][bound] = _HUMAN
-    schema["properties"]["throughput"] = _HUMAN
+        _replace(definitions["Bound"], bound, _HUMAN)
+    for name in ("throughput", "disk"):
+        _replace(schema, name, _HUMAN)
+    _replace(definitions["Data"], "stage_limit", _HUMAN)
     return schema
+
+
+def _replace(model: dict[str, Any], name: str, form: dict[str, Any]) -> None:
+    """Give a property another form, which pydantic does not know; its description stays."""
+    model["properties"][name] = {"description": model["properties"][name]["description"], **form}

@@ -90,7 +90,7 @@ def _fields(model: type[BaseModel], path: KeyPath) -> list[str]:
         if named:  # pydantic names the form of a union that was meant
             here, others = named[0], []
         elif field is not None:
-            found = _models_in(field.annotation)
+            found = models_in(field.annotation)
             here, others = (found[0] if found else here), found
     return list(here.model_fields)
 
@@ -101,8 +101,8 @@ def _name_of(model: type[BaseModel]) -> Any:
     return None if field is None else field.default
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def models_in(annotation: Any) -> list[type[BaseModel]]:
     """Return the models inside an annotation such as `tuple[Fidelity, ...]` or `Final | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for part in get_args(annotation) for model in _models_in(part)]
+    return [model for part in get_args(annotation) for model in models_in(part)]

@@ -19,6 +19,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dcasearch.wording import is_utf8
+
 _SHOWN = 3
 """Places that a fault spells out."""
 _TOLD = 1e-3
@@ -174,7 +176,8 @@ def _id(value: Any) -> str | None:
 
 
 def _text(value: Any) -> str | None:
-    return None if isinstance(value, str) and value else IMPOSSIBLE
+    """Look at a text; JSON can say halves of characters (lone surrogates), which no file name and no database holds."""
+    return None if isinstance(value, str) and value and is_utf8(value) else IMPOSSIBLE
 
 
 def _extent(value: Any) -> str | None:
@@ -278,8 +281,8 @@ def check_references(sections: Sections, faults: Faults) -> None:
     faults.add_rows(SAME_ID.format("images"), _repeated(images.ids), images.name)
     faults.add_rows(SAME_ID.format("annotations"), _repeated(annotations.ids), annotations.name)
     faults.add_rows(SAME_ID.format("categories"), _repeated(categories.ids), categories.name)
-    faults.add_rows(SAME_FILE, _repeated(np.array(images.names)), images.name)
-    faults.add_rows(SAME_NAME, _repeated(np.array(categories.names)), categories.name)
+    faults.add_rows(SAME_FILE, _said_before(images.names), images.name)
+    faults.add_rows(SAME_NAME, _said_before(categories.names), categories.name)
     faults.add_rows(NO_SIZE, images.sizes.min(axis=1, initial=1) < 1, images.name)
     unknown = ~np.isin(annotations.images, _known(sections, "images", images.ids))
     faults.add_rows(UNKNOWN_IMAGE, unknown, annotations.name)
@@ -299,6 +302,12 @@ def _repeated(values: NDArray[Any]) -> NDArray[np.bool_]:
     repeated = np.ones(len(values), dtype=np.bool_)
     repeated[np.unique(values, return_index=True)[1]] = False
     return repeated
+
+
+def _said_before(texts: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which texts were there before; an array of texts would give each the room of the longest one."""
+    first: dict[str, int] = {}
+    return np.array([first.setdefault(text, n) != n for n, text in enumerate(texts)], dtype=np.bool_)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,15 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What turns an image of each orientation upright."""
+LARGEST_PIXELS = 100_000_000
+"""Of an image that is decoded, after a JPEG is reduced: some 0.8 GB of memory. Cameras have up to 200 million, in
+JPEGs."""
+LARGEST_ASPECT = 100
+"""Longer by shorter side: an image that is a line would be resized to a huge one, since its shorter side counts."""
+_BANDS = 256
+"""Rows that are converted at a time, so that a large image is in memory twice at most."""
+_PROGRAMS = frozenset({"EPS", "WMF"})
+"""Formats for which Pillow starts another program (Ghostscript), or asks the system."""
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 _LARGEST = 65535
 
@@ -84,10 +94,25 @@ def open_image(path: str | Path, reading: Reading = OLDEST) -> Image.Image:
         reading: says which formats are decoded.
 
     Raises:
-        Unreadable: the file is no image of these formats, or cannot be opened.
+        Unreadable: the file is no image of these formats, cannot be opened, or is a line rather than an image.
     """
     with _read(str(path)):
-        return Image.open(path, formats=reading.formats)
+        image = Image.open(path, formats=reading.formats or _whatever_pillow_can())
+    longer, shorter = max(image.size), min(image.size)
+    if longer > LARGEST_ASPECT * shorter:
+        image.close()
+        raise Unreadable(
+            f"is {image.width:,} × {image.height:,} pixels; the longer side may have {LARGEST_ASPECT} times as many as "
+            "the shorter one"
+        )
+    return image
+
+
+@cache
+def _whatever_pillow_can() -> tuple[str, ...]:
+    """Return all formats that Pillow decodes by itself, in its own order."""
+    Image.init()
+    return tuple(name for name in Image.ID if name not in _PROGRAMS)
 
 
 def decode(image: Image.Image, reduction: int = 1, reading: Reading = OLDEST) -> Image.Image:
@@ -99,11 +124,13 @@ def decode(image: Image.Image, reduction: int = 1, reading: Reading = OLDEST) ->
         reading: says how more than 8 bits and alpha are treated. EXIF rotation is `turned`'s affair.
 
     Raises:
-        Unreadable: the file is cut off or broken, or its pixels cannot be scaled to 8 bits.
+        Unreadable: the file is cut off or broken, it has too many pixels, or they cannot be scaled to 8 bits.
     """
     with _read(str(getattr(image, "filename", "an image"))):
         if reduction > 1:
             image.draft("RGB", (image.width // reduction, image.height // reduction))
+        if image.width * image.height > LARGEST_PIXELS:
+            raise Unreadable(f"has {image.width:,} × {image.height:,} pixels; at most {LARGEST_PIXELS:,} are decoded")
         image.load()
         if image.mode == "RGB":
             return image
@@ -112,17 +139,33 @@ def decode(image: Image.Image, reduction: int = 1, reading: Reading = OLDEST) ->
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     """Return an image with three channels of 8 bits: 16 bits are divided by 257, what is transparent is white."""
-    if image.mode in _SIXTEEN_BITS or image.mode == "I":
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > _LARGEST:
-            raise Unreadable(f"its pixels are from {values.min()} to {values.max()}; 8 or 16 bits are read")
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise Unreadable("its pixels are floating-point numbers; 8 or 16 bits are read")
+    if image.mode in _SIXTEEN_BITS or image.mode == "I":
+        return _in_bands(image, _scaled)
     if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
-        whole = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", whole.size, "white"), whole).convert("RGB")
+        return _in_bands(image, _on_white)
     return image.convert("RGB")
+
+
+def _in_bands(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Return an image whose rows are converted a few at a time, which gives the same pixels in less memory."""
+    whole = Image.new("RGB", image.size)
+    for top in range(0, image.height, _BANDS):
+        whole.paste(convert(image.crop((0, top, image.width, min(top + _BANDS, image.height)))), (0, top))
+    return whole
+
+
+def _scaled(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > _LARGEST:
+        raise Unreadable(f"its pixels are from {values.min()} to {values.max()}; 8 or 16 bits are read")
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    whole = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", whole.size, "white"), whole).convert("RGB")
 
 
 def orientation_of(image: Image.Image) -> int:

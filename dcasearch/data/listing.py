@@ -11,7 +11,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from dcasearch.data.reading import OLDEST, READINGS, Reading
 from dcasearch.errors import DataError
-from dcasearch.wording import counted
+from dcasearch.wording import counted, is_utf8
 
 _SHOWN = 3
 """Paths of a kind that a note names."""
@@ -163,21 +163,13 @@ def refuse_odd_names(folder: Path, names: list[str]) -> None:
     Raises:
         DataError: some are not UTF-8: neither a database nor a spec can hold them.
     """
-    odd = [name for name in names if not _is_utf8(name)]
+    odd = [name for name in names if not is_utf8(name)]
     if odd:
         shown = ", ".join(ascii(name) for name in odd[:_SHOWN])
         raise DataError(
             f"{ascii(str(folder))[1:-1]} holds {counted(odd, 'name that is', 'names that are')} not UTF-8: {shown}; "
             f"rename {'it' if len(odd) == 1 else 'them'}, e.g. with `convmv -r --notest -f latin1 -t utf8`"
         )
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

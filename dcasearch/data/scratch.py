@@ -10,16 +10,36 @@ from pathlib import Path
 
 from dcasearch.artifacts import Place
 from dcasearch.config.data_set import Data
-from dcasearch.files import locked
+from dcasearch.errors import MachineError
+from dcasearch.files import locked, private_folder
 
 
 def scratch_of(data: Data, artifacts: Place) -> Path:
-    """Return the folder for what a node keeps: `data.scratch`, else the artifact store's, else a temporary one."""
+    """Return the folder for what a node keeps: `data.scratch`, else the artifact store's, else a temporary one.
+
+    Raises:
+        MachineError: the temporary one is another user's, or cannot be made.
+    """
     if data.scratch is not None:
         return Path(data.scratch).expanduser()
     if isinstance(artifacts, Path):
         return artifacts
-    return Path(tempfile.gettempdir()) / f"dcasearch-{os.getuid()}"
+    return _own_folder()
+
+
+def _own_folder() -> Path:
+    """Return this user's folder among the temporary ones; its name is known to all, so it is looked at first.
+
+    Raises:
+        MachineError: another user made it, or it cannot be made.
+    """
+    try:
+        return private_folder(Path(tempfile.gettempdir()) / f"dcasearch-{os.getuid()}")
+    except OSError as error:
+        raise MachineError(
+            f"decoded images need a folder of this user's own: {error.filename or tempfile.gettempdir()} "
+            f"{error.strerror}. Name another one as `data.scratch`, or set TMPDIR"
+        ) from None
 
 
 @contextmanager

@@ -46,5 +46,5 @@ def open_executor(
     if settings.name != "local":  # meant for a cluster: here there is room for fewer
         needed = max((settings.resources.get(f.name, Resources()).cpu for f in study.fidelities), default=1)
         concurrent = max(1, min(concurrent, (os.cpu_count() or 1) // needed))
-    with LocalExecutor(open_artifacts(study.artifacts), concurrent, interrupted).open() as local:
+    with LocalExecutor(open_artifacts(study.artifacts), concurrent, interrupted, secret).open() as local:
         yield local

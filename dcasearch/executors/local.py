@@ -16,6 +16,7 @@ from dcasearch.artifacts import Place
 from dcasearch.errors import Interrupted, TrialFailure, UserError
 from dcasearch.evaluation import Epoch, Evaluation
 from dcasearch.executors.worker import Failed, WorkerMessage, main
+from dcasearch.processes import without_secrets
 from dcasearch.search.work import ATTEND_SECONDS, Job, Work, too_slow
 
 _POLL_SECONDS = 0.2
@@ -27,12 +28,12 @@ GRACE_SECONDS = 30.0
 class _Worker:
     """One process and the job it runs."""
 
-    def __init__(self, artifacts: Place) -> None:
+    def __init__(self, artifacts: Place, secret: str | None) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe: Connection
         self.pipe, theirs = context.Pipe()
         self.process: SpawnProcess = context.Process(target=main, args=(theirs, artifacts))
-        with _without_ctrl_c():
+        with without_secrets(secret), _without_ctrl_c():
             self.process.start()
         theirs.close()
         self.job: Job | None = None
@@ -107,8 +108,15 @@ class LocalExecutor:
     Use as a context manager: leaving it ends the workers.
     """
 
-    def __init__(self, artifacts: Place, max_concurrent: int, interrupted: threading.Event | None = None) -> None:
-        self._artifacts = artifacts
+    def __init__(
+        self,
+        artifacts: Place,
+        max_concurrent: int,
+        interrupted: threading.Event | None = None,
+        secret: str | None = None,
+    ) -> None:
+        """Make an executor whose workers do not inherit the storage's URL, nor any variable with its password."""
+        self._artifacts, self._secret = artifacts, secret
         self._max_concurrent = max_concurrent
         self._interrupted = interrupted or threading.Event()
         self._workers: list[_Worker] = []
@@ -188,7 +196,7 @@ class LocalExecutor:
         for worker in self._workers:
             if worker.job is None and worker.process.is_alive():
                 return worker
-        self._workers.append(_Worker(self._artifacts))
+        self._workers.append(_Worker(self._artifacts, self._secret))
         return self._workers[-1]
 
     def _handle(self, work: Work, worker: _Worker) -> None:

@@ -21,6 +21,8 @@ from typing import NoReturn, TypeAlias
 from dcasearch.artifacts import Place
 from dcasearch.errors import FailureKind, Preempted, TrialFailure, UserError
 from dcasearch.evaluation import Epoch, Evaluation
+from dcasearch.masking import mask_logs
+from dcasearch.processes import ignore_settings_here
 from dcasearch.search.work import Job
 from dcasearch.training import evaluate
 
@@ -71,6 +73,8 @@ def main(pipe: Connection, artifacts: Place) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     termination = _Termination()
     end_with_parent()
+    ignore_settings_here()
+    mask_logs()
     with suppress(EOFError, ConnectionError):  # the second where a driver was killed before it had read everything
         _serve(pipe, artifacts, termination)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from dcasearch.export.model_files import build_network, load_weights, task_of, w
 from dcasearch.export.spec import Spec, load_spec
 from dcasearch.models import cost
 from dcasearch.models.probe import ask, difference
+from dcasearch.processes import child_environment
 from dcasearch.training import evaluate_weights, sha256_of
 
 POINTS = 0.1
@@ -53,9 +53,7 @@ def verify(path: str | Path, *, data_root: str | None = None) -> list[Check]:
     """
     load_spec(path)
     command = [sys.executable, "-m", "dcasearch.export", str(path), *([] if data_root is None else [data_root])]
-    package = str(Path(__file__).parents[2])
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=child_environment(), check=False)
     if done.returncode == UserError.exit_code:
         raise UserError(done.stderr.strip())
     if done.returncode != 0:

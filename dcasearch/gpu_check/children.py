@@ -8,7 +8,6 @@ trains what is pickled in ASSIGNMENT and prints a line after every optimiser ste
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from dcasearch.config.study import Fidelity
 from dcasearch.data import describe
 from dcasearch.gpu_check.checks import CLASSES, FEW, Bench
 from dcasearch.gpu_check.networks import Spec
+from dcasearch.processes import child_environment
 from dcasearch.training import Assignment, evaluate
 
 BATCH, HELD_OUT = 8, 0.25
@@ -85,7 +85,7 @@ class Child:
                 stderr=errors,
                 text=True,
                 # cuBLAS is deterministic only with a workspace of a fixed size.
-                env={**os.environ, "CUBLAS_WORKSPACE_CONFIG": ":4096:8"},
+                env=child_environment(CUBLAS_WORKSPACE_CONFIG=":4096:8"),
             )
 
     def after(self, steps: int) -> None:

@@ -12,6 +12,7 @@ import yaml
 from dcasearch.gpu_check.checks import Bench
 from dcasearch.gpu_check.children import BATCH, SECONDS
 from dcasearch.gpu_check.networks import networks
+from dcasearch.processes import child_environment
 
 
 def two_ranks(bench: Bench) -> tuple[float, float]:
@@ -37,6 +38,7 @@ def _loss(bench: Bench, command: list[str], spec: Path, recipe: Path, name: str)
         capture_output=True,
         text=True,
         timeout=SECONDS,
+        env=child_environment(),
     )
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from dcasearch.analysis.wholeness import broken_invariants
 from dcasearch.gpu_check.checks import Bench, Check, judged, not_run
 from dcasearch.gpu_check.findings import Finding
 from dcasearch.gpu_check.networks import networks
+from dcasearch.processes import child_environment
 from dcasearch.store import Store
 
 _NAME = "gpu-check"
@@ -69,7 +69,7 @@ def _write(bench: Bench, folder: Path, executor: Mapping[str, Any]) -> Path:
 
 def _environment(bench: Bench, folder: Path) -> dict[str, str]:
     hidden = {} if bench.gpus else {"CUDA_VISIBLE_DEVICES": ""}
-    return {**os.environ, "XDG_STATE_HOME": str(folder / "state"), **hidden}
+    return child_environment(XDG_STATE_HOME=str(folder / "state"), **hidden)
 
 
 def _killed(command: list[str], environment: dict[str, str]) -> int:

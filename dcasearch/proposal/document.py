@@ -13,6 +13,8 @@ from dcasearch.proposal.machine import Machine
 from dcasearch.proposal.plan import AT_RANDOM, PROMOTED, Plan
 from dcasearch.proposal.start import RECIPE
 from dcasearch.proposal.template import space_text
+from dcasearch.schemas import schema_comment
+from dcasearch.wording import printable
 
 _WIDTH = 120
 _MOST_WORKERS = 8
@@ -29,6 +31,7 @@ _SHOWN = 8
 def space_document(plan: Plan, name: str) -> str:
     """Return the search space's YAML."""
     return (
+        f"{schema_comment('space')}\n"
         "# Which attention, in which stages it is connected, and how, in one network. "
         f"Written by `dcasearch init {name} --data`.\n{space_text(plan.rung, trained=plan.start is not None)}"
     )
@@ -46,6 +49,7 @@ def study_document(plan: Plan, looked: Looked, data: Data, machine: Machine, nam
         space: the search space's file, beside the study's.
     """
     lines = [
+        schema_comment("study"),
         *_head(plan, looked, machine, name),
         f"name: {name}",
         f"space: {_text(space.name)}",
@@ -187,7 +191,7 @@ def _rest(plan: Plan, machine: Machine) -> Iterator[str]:
 def _comment(text: str, indent: str = "") -> Iterator[str]:
     """Yield a text as lines of comment."""
     line = f"{indent}#"
-    for word in text.split():
+    for word in printable(text).split():  # names of folders are in it
         if len(line) + 1 + len(word) > _WIDTH:
             yield line
             line = f"{indent}#"
@@ -197,4 +201,4 @@ def _comment(text: str, indent: str = "") -> Iterator[str]:
 
 def _text(value: str) -> str:
     """Return a string as YAML reads it back, whatever is in it."""
-    return json.dumps(value, ensure_ascii=False)
+    return printable(json.dumps(value, ensure_ascii=False))  # both escape as YAML's double quotes read it

@@ -19,6 +19,7 @@ from dcasearch.proposal.plan import BATCH, Measure, Plan, Wanted, plan_for
 from dcasearch.proposal.source import data_of, write_groups
 from dcasearch.proposal.start import chosen_start
 from dcasearch.proposal.template import Rung, connected
+from dcasearch.schemas import write_schemas
 from dcasearch.space import load_study
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -87,6 +88,7 @@ def propose(
     data = data if grouped is None else grouped
     space.write_text(space_document(plan, target.name), encoding="utf-8")
     study.write_text(study_document(plan, looked, data, machine, target.name, space), encoding="utf-8")
+    write_schemas(target.parent)
     loaded = load_study(study)
     starts = check_starts(loaded, described(loaded))  # as `check` does; a mistake here is a bug of this module
     return Proposal(

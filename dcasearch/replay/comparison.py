@@ -14,6 +14,7 @@ import optuna
 from numpy.typing import NDArray
 
 from dcasearch.executors.worker import end_with_parent
+from dcasearch.processes import without_secrets
 from dcasearch.replay.executor import Step
 from dcasearch.replay.searchers import Searcher
 from dcasearch.replay.table import Table, reliability
@@ -115,7 +116,7 @@ def _searching(processes: int) -> Iterator[Callable[..., Iterator[list[Step]]]]:
     else:
         spawned = multiprocessing.get_context("spawn")
         quiet = optuna.logging.get_verbosity()
-        with ProcessPoolExecutor(processes, spawned, _begin, (quiet,)) as pool:
+        with without_secrets(None), ProcessPoolExecutor(processes, spawned, _begin, (quiet,)) as pool:
             yield pool.map
 
 

@@ -19,8 +19,8 @@ def list_schema() -> dict[str, Any]:
     lists = {part: {"type": "array", "items": kind} for part in ("stages", "blocks")}
     properties: dict[str, Any] = {name: {} for name in Architecture.model_fields}
     properties |= {
-        LABEL: {**_TEXT, "description": "The word for this network in tables and figures."},
-        AGAINST: {**_TEXT, "description": "Label of the row it is compared with; else its vanilla or plain network."},
+        LABEL: _TEXT,
+        AGAINST: _TEXT,
         "backbone": _with(_fixed(axes, "backbone"), {**arguments_of(), "trace": {"type": "object"}})
         | {"required": ["name"]},
         "attention": _with(kind, lists),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dcasearch.architecture import dimensions
+from dcasearch.space.descriptions import describe_keys
 from dcasearch.space.grammar import ATTENTION_INIT, GRAINS, STAGE_GRAINS, Grammar, Values, dimension_axis, grammar, keys
 from dcasearch.space.list_reading import LIST
 from dcasearch.space.list_schema import arguments_of, edges_of, list_schema, object_of, several_of, value_of
@@ -12,13 +13,14 @@ from dcasearch.space.list_schema import arguments_of, edges_of, list_schema, obj
 
 def space_schema() -> dict[str, Any]:
     """Return the schema of a search space: a list of architectures where there is one, else choices along axes."""
-    return {
+    schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Search space",
         "if": {"required": [LIST]},
         "then": list_schema(),
         "else": _choices(),
     }
+    return describe_keys(schema)
 
 
 def _choices() -> dict[str, Any]:

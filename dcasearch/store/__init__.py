@@ -8,7 +8,7 @@ from dcasearch.store.records import Request, StoredStudy
 from dcasearch.store.runs import Run
 from dcasearch.store.store import Store
 from dcasearch.store.table_versions import exists, upgrade
-from dcasearch.store.urls import anchored, default_url, redact, storage_of
+from dcasearch.store.urls import anchored, default_url, redact, storage_of, unmasked, without_password
 
 __all__ = [
     "Driver",
@@ -22,5 +22,7 @@ __all__ = [
     "exists",
     "redact",
     "storage_of",
+    "unmasked",
     "upgrade",
+    "without_password",
 ]

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from dcasearch.errors import StorageError
-from dcasearch.store import table_versions
+from dcasearch.store import salvage, table_versions
 from dcasearch.store.engine import make_engine, writer
 from dcasearch.store.lease import Lease
 from dcasearch.store.outage import outlasting, translated
@@ -55,6 +55,9 @@ class Database:
                     if not create:
                         raise StorageError(f"{redact(url)} holds no study yet. `dcasearch run STUDY.yaml` starts one.")
                     table_versions.migrate(engine)
+            if salvage.wanted() and not create:
+                with translated(url):
+                    return cls(salvage.salvaged(engine), url)
         except BaseException:
             engine.dispose()
             raise

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 
 from dcasearch.errors import StorageError
+from dcasearch.masking import masked
+from dcasearch.store.urls import redact, secrets_of
 
 BUSY_SECONDS = 30
 """How long a writer of a SQLite file waits for another one, e.g. the dashboard, before it tries anew."""
@@ -41,8 +47,28 @@ def engine_options(url: URL) -> dict[str, Any]:
         import psycopg  # noqa: F401  # only asked whether it is there, its C library included
     except ImportError:
         raise StorageError("PostgreSQL needs its driver: `pip install dcasearch[postgres]`.") from None
+    _check_options(url)
     options = {name: value for name, value in _POSTGRESQL.items() if name not in url.query}
     return {"pool_pre_ping": True, "connect_args": options}
+
+
+def _check_options(url: URL) -> None:
+    """Raise StorageError for an option of the URL that the driver does not know, or whose value is no number."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import make_conninfo
+
+    given = {name: value if isinstance(value, str) else value[-1] for name, value in url.query.items()}
+    for name, value in given.items():
+        if isinstance(_POSTGRESQL.get(name), int) and not value.isdecimal():
+            raise StorageError(f"{redact(_text(url))}: {name} must be a whole number of seconds or tries")
+    try:
+        make_conninfo(**given)
+    except (ProgrammingError, ValueError) as error:
+        raise StorageError(f"{redact(_text(url))}: {masked(str(error).strip(), *secrets_of(url))}") from None
+
+
+def _text(url: URL) -> str:
+    return url.render_as_string(hide_password=False)
 
 
 def make_engine(url: URL) -> Engine:
@@ -51,12 +77,29 @@ def make_engine(url: URL) -> Engine:
     Raises:
         StorageError: the database's driver is not installed.
     """
+    if url.get_backend_name() == "sqlite" and (read_only := _read_only(Path(url.database or ""))) is not None:
+        engine = create_engine(url, creator=lambda: sqlite3.connect(read_only, uri=True, check_same_thread=False))
+        event.listen(engine, "connect", _leave_transactions_to_us)
+        return engine
     engine = create_engine(url, **engine_options(url))
     if is_sqlite(engine):
         set_pragmas(engine)
         event.listen(engine, "connect", _leave_transactions_to_us)
         event.listen(engine, "begin", _begin)
     return engine
+
+
+def _read_only(file: Path) -> str | None:
+    """Return how SQLite opens a file that this process may only read; None where it may write.
+
+    SQLite writes beside a database even to read it (its write-ahead log). Where it cannot, and no log is left, the
+    file is opened as one that nobody changes.
+    """
+    if not file.is_file() or (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)):
+        return None
+    log = file.with_name(f"{file.name}-wal")
+    whole = not log.exists() or log.stat().st_size == 0
+    return f"file:{quote(str(file))}?mode=ro{'&immutable=1' if whole else ''}"
 
 
 def is_sqlite(engine: Engine) -> bool:

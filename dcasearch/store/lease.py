@@ -212,12 +212,12 @@ def _told(error: BaseException) -> str:
 def _lives(holder: LeaseRow, moment: datetime, host: str) -> bool:
     """Return whether a driver is alive, as seen from a host at a moment of the database's clock."""
     if holder.host != host:
-        return moment - holder.heartbeat < STALE
+        return abs(moment - holder.heartbeat) < STALE  # one of the future is that of a clock that was wrong
     try:
         process = psutil.Process(holder.pid)
         same = abs(process.create_time() - holder.process_started) < _SAME_START
         return same and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+    except (psutil.Error, ValueError, OverflowError):  # no such process, or a number that no process has
         return False
 
 

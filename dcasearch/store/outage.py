@@ -6,6 +6,7 @@ client in doubt. So every repeated call either stores the same again or finds th
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +17,9 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, InternalError, Operational
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from dcasearch.errors import StorageError
+from dcasearch.masking import masked
 from dcasearch.store.presence import DatabaseGone
-from dcasearch.store.urls import redact
+from dcasearch.store.urls import redact, secrets_in
 
 OUTAGE_SECONDS = 300.0
 """How long a database may be away before the run stops."""
@@ -45,17 +47,28 @@ def translated(url: str) -> Iterator[None]:
     """Turn what a database cannot do (gone, full, locked, read-only, no database) into a StorageError."""
     try:
         yield
+    except json.JSONDecodeError as error:
+        raise StorageError(
+            f"{redact(url)}: a row is damaged, its JSON cannot be read ({error}). `dcasearch status STUDY` names it; "
+            "put a copy of the database back"
+        ) from error
     except _errors() as error:
         reason = error if isinstance(error, DBAPIError) else error.__cause__
         if not isinstance(reason, DBAPIError):
             raise
         passes = _passes(reason)
         if getattr(reason.orig, "sqlstate", None) in _DROPPED:
-            raise DatabaseGone(f"{redact(url)}: the database or its tables were dropped: {reason.orig}") from error
+            said = _said(reason, url)
+            raise DatabaseGone(f"{redact(url)}: the database or its tables were dropped: {said}") from error
         if not passes and not _is_the_databases(reason):
             raise  # a constraint or a statement of ours: a bug, with its traceback
         kind = Away if passes else StorageError
-        raise kind(f"{redact(url)}: {str(reason.orig).strip()}") from error
+        raise kind(f"{redact(url)}: {_said(reason, url)}") from error
+
+
+def _said(error: DBAPIError, url: str) -> str:
+    """Return what the driver says, without a secret of the URL in it."""
+    return masked(str(error.orig).strip(), *secrets_in(url))
 
 
 def _errors() -> tuple[type[Exception], ...]:

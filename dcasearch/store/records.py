@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from dcasearch.errors import StorageError
 from dcasearch.evaluation import Epoch, Evaluation, EvaluationKey, fingerprint
 from dcasearch.measurement import Measurement, MeasurementKey
 from dcasearch.metrics import METRICS, SCORE
@@ -79,7 +80,13 @@ TRIAL_COLUMNS = tuple(getattr(TrialRow, field.name) for field in fields(Trial))
 def trial_of(columns: Sequence[Any]) -> Trial:
     """Return the trial of a row's columns; ten thousand of them are read at once, too many for objects of rows."""
     values = dict(zip(_TRIAL_NAMES, columns, strict=True))
-    values["state"] = State(values["state"])
+    try:
+        values["state"] = State(values["state"])
+    except ValueError:
+        which = f"{values['study']} {values['fidelity']} {values['number']}"
+        raise StorageError(
+            f"trial {which} is damaged: '{values['state']}' is no state; put a copy of the database back"
+        ) from None
     values["values"] = None if values["values"] is None else tuple(values["values"])
     return Trial(**values)
 

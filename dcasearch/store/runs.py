@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from dcasearch.masking import masked
 from dcasearch.store.tables import LeaseRow, RunRow
 
 COMPLETE = "the study is complete"
@@ -45,7 +46,7 @@ def begin(session: Session, lease: LeaseRow) -> None:
 
 def end(session: Session, token: str, moment: datetime, outcome: str) -> None:
     """Note what ended the run of a lease."""
-    values = {"ended": moment, "outcome": outcome[:_LONGEST]}
+    values = {"ended": moment, "outcome": masked(outcome)[:_LONGEST]}
     session.execute(update(RunRow).where(RunRow.token == token).values(**values))
 
 

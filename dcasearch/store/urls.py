@@ -10,10 +10,10 @@ from sqlalchemy.exc import ArgumentError
 
 from dcasearch.config.study import Study
 from dcasearch.errors import StorageError
+from dcasearch.masking import HIDDEN, is_secret, masked_url
 
 VARIABLE = "DCASEARCH_STORAGE"
 DEFAULT = "sqlite:///dcasearch.db"
-_HIDDEN = "***"
 _SQLITE = ("sqlite", "sqlite+pysqlite")
 _POSTGRESQL = "postgresql+psycopg"
 _EXAMPLE = "Write e.g. sqlite:///dcasearch.db (in this folder) or postgresql+psycopg://user:password@host/database"
@@ -21,12 +21,26 @@ _EXAMPLE = "Write e.g. sqlite:///dcasearch.db (in this folder) or postgresql+psy
 
 def default_url() -> str:
     """Return the storage of a command that was told none: `DCASEARCH_STORAGE`, else a file in this folder."""
-    return os.environ.get(VARIABLE) or DEFAULT
+    return unmasked(os.environ.get(VARIABLE) or DEFAULT)
 
 
 def storage_of(study: Study) -> str:
     """Return the storage of a study: the one that its YAML names, else the default one."""
-    return study.storage if "storage" in study.model_fields_set else default_url()
+    return unmasked(study.storage) if "storage" in study.model_fields_set else default_url()
+
+
+def unmasked(url: str) -> str:
+    """Return a URL that a user, or a file of the user's, names.
+
+    Raises:
+        StorageError: its password is masked, as where a URL was copied from a command's output: `***` logs in nowhere.
+    """
+    if f":{HIDDEN}@" in url or f"={HIDDEN}" in url:
+        raise StorageError(
+            f"{redact(url)}: its password is masked, so it was not used. Give the whole URL in {VARIABLE} or by "
+            "--storage, or keep the password in ~/.pgpass."
+        )
+    return url
 
 
 def redact(url: str) -> str:
@@ -38,8 +52,19 @@ def redact(url: str) -> str:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         return "the given storage URL"
-    secret = [name for name in parsed.query if _is_secret(name)]
-    return parsed.update_query_dict(dict.fromkeys(secret, _HIDDEN)).render_as_string(hide_password=True)
+    if _is_ambiguous(parsed):
+        return masked_url(url)
+    secret = [name for name in parsed.query if is_secret(name)]
+    return parsed.update_query_dict(dict.fromkeys(secret, HIDDEN)).render_as_string(hide_password=True)
+
+
+def without_password(url: str) -> str:
+    """Return a URL that may be kept: whoever opens it must have the password from elsewhere, e.g. from ~/.pgpass."""
+    parsed = parse(url)
+    bare = parsed.difference_update_query([name for name in parsed.query if is_secret(name)])
+    return URL.create(
+        bare.drivername, bare.username, None, bare.host, bare.port, bare.database, bare.query
+    ).render_as_string()
 
 
 def parse(url: str) -> URL:
@@ -55,6 +80,8 @@ def parse(url: str) -> URL:
     except (ArgumentError, ValueError):
         # Not chained and not quoted: the text may hold a password.
         raise StorageError(f"The storage is not a database URL. {_EXAMPLE}.") from None
+    if _is_ambiguous(parsed):
+        raise StorageError(f"{redact(url)} has several @: write %40 for each @ of the password. {_EXAMPLE}.")
     if parsed.drivername in (_POSTGRESQL, "postgresql", "postgres"):
         if not parsed.database:
             raise StorageError(f"{redact(url)} names no database. {_EXAMPLE}.")
@@ -65,7 +92,7 @@ def parse(url: str) -> URL:
         )
     if parsed.query or parsed.host or not parsed.database or parsed.database == ":memory:":
         raise StorageError(f"{redact(url)}: a SQLite storage is one file, without options. {_EXAMPLE}.")
-    return parsed.set(database=str(Path(parsed.database).expanduser().absolute()))
+    return parsed.set(database=str(Path(os.path.expanduser(parsed.database)).absolute()))
 
 
 def anchored(url: str, folder: Path) -> str:
@@ -79,7 +106,7 @@ def anchored(url: str, folder: Path) -> str:
         return url
     if parsed.drivername not in _SQLITE or not parsed.database or parsed.database == ":memory:":
         return url
-    path = str((folder / Path(parsed.database).expanduser()).absolute())
+    path = str((folder / os.path.expanduser(parsed.database)).absolute())
     return parsed.set(database=path).render_as_string(hide_password=False)
 
 
@@ -90,10 +117,25 @@ def whole(url: str) -> str:
 
 def password_of(url: str) -> str | None:
     """Return the password in a URL, before its host or among its options, or None."""
-    parsed = parse(url)
-    options = (value for name, value in parsed.query.items() if _is_secret(name) and isinstance(value, str))
-    return parsed.password or next(options, None)
+    return next(iter(secrets_of(parse(url))), None)
 
 
-def _is_secret(option: str) -> bool:
-    return "pass" in option.lower()
+def secrets_of(url: URL) -> tuple[str, ...]:
+    """Return all that must stay secret in a URL: its password first, then the values of such options."""
+    options = (value for name, value in url.query.items() if is_secret(name))
+    found = [] if not url.password else [url.password]
+    return (*found, *(one for value in options for one in ((value,) if isinstance(value, str) else value) if one))
+
+
+def secrets_in(text: str) -> tuple[str, ...]:
+    """Return the secrets of what may be a URL, also a masked one; none of a text that is no URL."""
+    try:
+        found = secrets_of(make_url(text))
+    except (ArgumentError, ValueError):
+        return ()
+    return tuple(secret for secret in found if secret != HIDDEN)
+
+
+def _is_ambiguous(url: URL) -> bool:
+    """Tell whether an @ of the password was not escaped: a part of the password then stands in the host."""
+    return "@" in (url.host or "") or ("@" in (url.database or "") and url.drivername not in _SQLITE)

@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 
 from dcasearch.errors import DcasearchError, MachineError, TrialFailure
+from dcasearch.masking import masked
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ def at_work(threads: int) -> Iterator[None]:
 
 
 def _meaning(error: Exception) -> TrialFailure | MachineError:
-    words, line = str(error), _in_one_line(error)
+    words, line = str(error), masked(_in_one_line(error))
     for pattern, advice in EXHAUSTED.items():
         if re.search(pattern, words, re.IGNORECASE):
             return MachineError(f"{advice}; then run the same command ({line})")

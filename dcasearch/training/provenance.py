@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import re
 import subprocess
 from functools import cache
 from importlib.metadata import version
@@ -13,11 +15,14 @@ import torch
 import dcasearch
 from dcasearch.architecture import Network
 from dcasearch.models.traced.libraries import version_of
+from dcasearch.processes import program
 
 STARTED_FROM = "started_from_sha256"
 """Of the weights that a network began with; only where there were any."""
 STARTED_FROM_NAME, CLASSIFIER = "started_from", "started_classifier"
 """Of a weights file: its name, and what became of its classifier (`kept` or `drawn`)."""
+_RUN_NOTHING = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+"""Settings of git that run no program of the repository."""
 
 
 def provenance(threads: int, network: Network | None = None) -> dict[str, str]:
@@ -43,18 +48,32 @@ def provenance(threads: int, network: Network | None = None) -> dict[str, str]:
 
 @cache
 def commit() -> str | None:
-    """Return the commit of the repository that holds the package, else of the current directory's, else None.
+    """Return the commit of the package's own checkout, `-dirty` after it where tracked files differ; else None.
 
-    `-dirty` follows where tracked files differ from it.
+    No other repository is asked: git runs programs that a repository's settings name. An installed package lies in
+    nobody's checkout, even where its environment lies below one.
     """
-    for folder in (Path(dcasearch.__file__).parent, Path.cwd()):
-        command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-        try:
-            found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-        except (OSError, subprocess.SubprocessError):
-            continue  # no git, or no repository
-        return found.stdout.strip()
-    return None
+    checkout, git = Path(dcasearch.__file__).absolute().parents[1], program("git")
+    if git is None or not _is_ours(checkout):
+        return None
+    command = [git, "-C", str(checkout), *_RUN_NOTHING, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    # GIT_DIR and its kind would name another repository, or settings of it.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True, env=environment)
+    except (OSError, subprocess.SubprocessError):
+        return None  # no git that works, or no repository
+    return found.stdout.strip()
+
+
+def _is_ours(folder: Path) -> bool:
+    """Tell whether a folder is the top of a checkout of this project."""
+    if not (folder / ".git").exists():  # a file in a worktree
+        return False
+    try:
+        return re.search(r'^name = "dcasearch"$', (folder / "pyproject.toml").read_text("utf-8"), re.M) is not None
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def device_name(device: torch.device) -> str:

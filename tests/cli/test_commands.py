@@ -212,7 +212,7 @@ def test_a_signal_during_a_run_ends_it_with_a_sentence(
     code: int,
 ) -> None:
     class Interrupting(SimulatedLocal):
-        def __init__(self, artifacts: object, concurrent: object, interrupted: Any) -> None:
+        def __init__(self, artifacts: object, concurrent: object, interrupted: Any, secret: object) -> None:
             super().__init__()
             self.interrupted = interrupted
 

@@ -69,7 +69,7 @@ def test_what_is_wrong_exits_2_and_writes_nothing(dcasearch: Command, tmp_path: 
 
 
 def test_a_training_that_diverges_exits_1(dcasearch: Command, tmp_path: Path) -> None:
-    write(tmp_path, lr=1e30)
+    write(tmp_path, lr=1e6)
     done = dcasearch("train", "net.yaml", *OPTIONS)
     assert done.code == 1
     assert "epoch 1: the training loss is" in done.err

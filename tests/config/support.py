@@ -46,3 +46,21 @@ def write(folder: Path, text: str, name: str = "file.yaml") -> Path:
 
 def places(error: ConfigError) -> list[tuple[int, int, str]]:
     return [(p.line, p.column, p.message) for p in error.problems]
+
+
+def undescribed(node: Any, path: str = "") -> list[str]:
+    """Return the keys of a JSON Schema that say nothing to whoever writes them."""
+    if isinstance(node, list):
+        return [found for one in node for found in undescribed(one, path)]
+    if not isinstance(node, dict):
+        return []
+    found = []
+    for key, value in node.items():
+        if key != "properties":
+            found += undescribed(value, f"{path}/{key}")
+            continue
+        for name, one in value.items():
+            words = one.get("description", "")
+            found += [] if words[:1].strip() and words.endswith((".", ")")) else [f"{path}.{name}"]
+            found += undescribed(one, f"{path}.{name}")
+    return found

@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from dcasearch.config import load_yaml, study_schema
-from tests.config.support import FIRST, written
+from tests.config.support import FIRST, undescribed, written
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "studies").glob("*.yaml"))
@@ -67,3 +67,7 @@ def test_typos_do_not_fit_the_schema(changes: dict[str, Any]) -> None:
 def test_what_a_study_needs_is_required(key: str) -> None:
     with pytest.raises(jsonschema.ValidationError, match=f"'{key}' is a required property"):
         VALIDATOR.validate({k: v for k, v in written().items() if k != key})
+
+
+def test_every_key_has_words_for_an_editor() -> None:
+    assert undescribed(study_schema()) == []

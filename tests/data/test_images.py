@@ -1,6 +1,7 @@
 import errno
 import logging
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image, ImageFile, ImageOps
 
 from dcasearch.data.images import Corrupt, Unreadable, read_rgb
-from dcasearch.data.reading import READINGS
+from dcasearch.data.reading import READINGS, Reading
 from dcasearch.errors import DataError
 from tests.data.support import write_image
 
@@ -154,3 +155,43 @@ def test_too_many_unreadable_images_stop_the_run_with_their_list() -> None:
     corrupt.add("b.jpg", "cut off")
     with pytest.raises(DataError, match=r"3 of 100 images(.|\n)*a\.jpg: cut off\n  b\.jpg: cut off\n  c\.jpg: empty"):
         corrupt.add("c.jpg", "empty")
+
+
+@pytest.mark.parametrize("reading", READINGS.values(), ids=str)
+def test_an_image_of_too_many_pixels_is_unreadable_before_it_is_decoded(tmp_path: Path, reading: Reading) -> None:
+    path = tmp_path / "a.ppm"
+    path.write_bytes(b"P5 10001 10000 255\n")
+    with pytest.raises(Unreadable, match=r"has 10,001 × 10,000 pixels; at most 100,000,000 are decoded"):
+        read_rgb(path, reading)
+
+
+def test_an_image_that_is_a_line_is_unreadable_since_resized_it_would_be_huge(tmp_path: Path) -> None:
+    Image.new("L", (60_000, 2)).save(tmp_path / "a.png")
+    with pytest.raises(Unreadable, match=r"is 60,000 × 2 pixels; the longer side may have 100 times as many"):
+        read_rgb(tmp_path / "a.png", NEWEST)
+
+
+def test_a_file_for_which_pillow_would_start_a_program_is_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.eps")
+    (tmp_path / "a.eps").rename(tmp_path / "a.png")
+    monkeypatch.setattr(subprocess, "check_call", lambda *some, **more: pytest.fail("a program was started"))
+    for reading in READINGS.values():
+        with pytest.raises(Unreadable, match="cannot identify image file"):
+            read_rgb(tmp_path / "a.png", reading)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "I;16"])
+def test_a_tall_image_is_converted_as_in_one_piece(tmp_path: Path, mode: str) -> None:
+    noise = np.random.default_rng(0)
+    shape = (600, 7) if mode == "I;16" else (600, 7, len(mode))
+    dtype = np.uint16 if mode == "I;16" else np.uint8
+    pixels = noise.integers(0, np.iinfo(dtype).max + 1, shape, dtype=dtype)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    if mode == "I;16":
+        expected = Image.fromarray(((pixels.astype(np.int64) + 128) // 257).astype(np.uint8)).convert("RGB")
+    else:
+        whole = Image.fromarray(pixels).convert("RGBA")
+        expected = Image.alpha_composite(Image.new("RGBA", whole.size, "white"), whole).convert("RGB")
+    assert read_rgb(tmp_path / "a.png", NEWEST).tobytes() == expected.tobytes()

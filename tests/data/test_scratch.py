@@ -1,3 +1,5 @@
+import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -5,10 +7,12 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
 from upath import UPath
 
 from dcasearch.config.data_set import Data
 from dcasearch.data.scratch import alone, scratch_of
+from dcasearch.errors import MachineError
 
 DIGITS = Data(name="digits")
 
@@ -25,6 +29,21 @@ def test_else_in_a_temporary_folder_of_the_user() -> None:
     scratch = scratch_of(DIGITS, UPath("memory://store"))
     assert scratch.parent == Path(tempfile.gettempdir())
     assert scratch.name.startswith("dcasearch-")
+
+
+def test_the_temporary_folder_is_the_users_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    scratch = scratch_of(DIGITS, UPath("memory://store"))
+    assert stat.S_IMODE(scratch.stat().st_mode) == 0o700
+    assert scratch_of(DIGITS, UPath("memory://store")) == scratch
+
+
+def test_a_folder_of_its_name_that_a_stranger_made_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / f"dcasearch-{os.getuid()}").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(MachineError, match=r"data\.scratch"):
+        scratch_of(DIGITS, UPath("memory://store"))
 
 
 def test_one_works_at_a_time(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from tests.private_names import listed, look_up
 
 @pytest.mark.parametrize("name", listed("ray"))
 def test_ray_has_not_moved(name: str) -> None:
-    look_up(name, {})
+    from ray.job_config import JobConfig
+
+    look_up(name, {"ray.job_config:JobConfig": JobConfig()})
 
 
 def test_an_address_is_made_whole_and_nonsense_is_refused() -> None:

@@ -41,6 +41,16 @@ def test_every_line_of_the_study_fits_the_page(photos: Path, tmp_path: Path) -> 
     assert sum(line.lstrip().startswith("#") for line in lines) > 8
 
 
+def test_a_study_over_folders_of_any_name_is_read_back_and_says_no_more_than_it_should(tmp_path: Path) -> None:
+    odd = {"a\x1b[2J\x9bred": 12, "b\nstorage: theirs.db": 12, "{{ 7*7 }} ${HOME} %s # : -": 12}
+    photos = tmp_path / "\x7f\u202ephotos\u2028\n"
+    write_pictures(photos, odd)
+    loaded = load_study(proposed(photos, tmp_path / "animals").study)
+    assert loaded.study.data.root == str(photos)
+    assert "theirs" not in (loaded.study.storage or "")
+    assert set(described(loaded).source.class_names) == set(odd)  # type: ignore[union-attr]
+
+
 def test_uneven_classes_count_alike(tmp_path: Path) -> None:
     write_pictures(tmp_path / "photos", {"cat": 40, "fox": 8})
     loaded = load_study(proposed(tmp_path / "photos", tmp_path / "animals").study)

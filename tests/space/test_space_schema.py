@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 
 from dcasearch.config import load_yaml
 from dcasearch.space import space_schema
+from tests.config.support import undescribed
 from tests.space.strategies import spaces
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +26,10 @@ def make(**connections: Any) -> dict[str, Any]:
 
 def test_the_schema_is_a_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(space_schema())
+
+
+def test_every_key_has_words_for_an_editor() -> None:
+    assert undescribed(space_schema()) == []
 
 
 @pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)

@@ -11,14 +11,20 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
-from urllib.parse import quote
 
 import psutil
 import ray
 
 from dcasearch.config.study import Resources
 from dcasearch.errors import UserError
-from dcasearch.executors.ray.ray_private import Print, autoscaling_status, bootstrap_address, printing_by
+from dcasearch.executors.ray.ray_private import (
+    Print,
+    autoscaling_status,
+    bootstrap_address,
+    job_config,
+    printing_by,
+)
+from dcasearch.processes import package_folders, spellings, without_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -50,21 +56,18 @@ def connected(address: str | None, secret: str | None = None) -> Iterator[None]:
     Raises:
         UserError: no cluster there; or the password stands in the command line, which Ray shows to everyone.
     """
-    secrets = () if secret is None else (secret, quote(secret, safe=""))  # URLs spell some characters otherwise
-    if any(word in argument for word in secrets for argument in psutil.Process().cmdline()):
+    if secret is not None and any(
+        word in argument for word in spellings(secret) for argument in psutil.Process().cmdline()
+    ):
         raise UserError(
             "the storage's password stands in the command line, which Ray shows on its dashboard; "
             "give the URL in DCASEARCH_STORAGE, or keep the password in ~/.pgpass"
         )
     before = dict(os.environ)
     os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in before})
-    hidden = {name: value for name, value in before.items() if any(word in value for word in secrets)}
-    for name in hidden:
-        del os.environ[name]
     try:
-        with _signals_kept():
+        with without_secrets(secret), _signals_kept():
             _init(address)
-        os.environ.update(hidden)
         try:
             with raylet_logged():
                 yield
@@ -89,6 +92,7 @@ def _init(address: str | None) -> None:
             logging_level=logging.ERROR,
             configure_logging=False,
             namespace="dcasearch",
+            job_config=job_config(package_folders()),
         )
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]

@@ -6,19 +6,21 @@ part; a test looks each one up in the installed Ray. pyproject.toml bounds Ray's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
 from ray._private import services, worker
 from ray._private.ray_constants import DEBUG_AUTOSCALING_STATUS
 from ray.experimental.internal_kv import _internal_kv_get
+from ray.job_config import JobConfig
 
 PRIVATE: Final = {
     "ray._private.services:canonicalize_bootstrap_address": "where the cluster of `auto` is",
     "ray._private.worker:print_to_stdstream": "where Ray prints the raylet's messages",
     "ray._private.ray_constants:DEBUG_AUTOSCALING_STATUS": "under which key the monitor writes what it scales",
     "ray.experimental.internal_kv:_internal_kv_get": "what it wrote there",
+    "ray.job_config:JobConfig._py_driver_sys_path": "where workers look for modules",
 }
 """`module:name` of each private part -> what it is used for."""
 
@@ -35,6 +37,20 @@ def autoscaling_status() -> str | None:
     """Return what the cluster's monitor wrote of its autoscaler, as JSON; None where it wrote nothing."""
     status = _internal_kv_get(DEBUG_AUTOSCALING_STATUS)
     return None if status is None else status.decode()
+
+
+class _Folders(list[str]):
+    """Folders that Ray does not add to: it would put the driver's current folder before its workers' own modules."""
+
+    def extend(self, folders: Iterable[str], /) -> None:
+        """Add nothing."""
+
+
+def job_config(folders: Iterable[str]) -> JobConfig:
+    """Return what a job says of itself: its workers look for modules in these folders, not in the driver's."""
+    config = JobConfig()
+    config._py_driver_sys_path = _Folders(folders)
+    return config
 
 
 @contextmanager
