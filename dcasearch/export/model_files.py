@@ -13,12 +13,9 @@ from torch import nn
 from dcasearch.config.recipe import Recipe
 from dcasearch.errors import UserError
 from dcasearch.export.spec import Spec, load_spec
-from dcasearch.models import cost
+from dcasearch.models.limit import refuse_large
 from dcasearch.training import sha256_of
 from dcasearch.training.tasks import LearningTask, learning_task
-
-MAX_PARAMS = 2_000_000_000
-"""Of an exported network: 8 GB in fp32."""
 
 
 def load_model(path: str | Path) -> nn.Module:
@@ -44,13 +41,11 @@ def build_network(spec: Spec) -> nn.Module:
     """Return the network of a spec, its parameters drawn.
 
     Raises:
-        UserError: its detector cannot stand on it, or it has more than `MAX_PARAMS` parameters. They are counted
-            before anything is allocated.
+        UserError: its detector cannot stand on it, or it has more parameters than `models.limit` allows.
+
     """
     task, architecture = task_of(spec), spec.build()
-    params = cost(architecture, spec.resolution, spec.num_classes).params
-    if params > MAX_PARAMS:
-        raise UserError(f"the network has {params:,} parameters; at most {MAX_PARAMS:,} are built")
+    refuse_large(architecture, spec.resolution, spec.num_classes)
     return task.build(architecture, spec.num_classes, resolution=spec.resolution)
 
 

@@ -25,9 +25,10 @@ from dcasearch.config.probe import Probe
 from dcasearch.config.recipe import Recipe
 from dcasearch.data import Preprocessing
 from dcasearch.drawing.notebook import network_html
-from dcasearch.errors import SHOWN_PROBLEMS, UserError, printable
+from dcasearch.errors import SHOWN_PROBLEMS, UserError
 from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.metrics import CLASSIFICATION, METRICS, Metric, headline_of
+from dcasearch.wording import printable
 
 SCHEMA_VERSION = 1
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]

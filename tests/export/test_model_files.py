@@ -79,6 +79,7 @@ def test_a_spec_whose_id_is_another_network_s_is_refused(exported: Exporter, tmp
 def test_a_network_of_more_parameters_than_a_machine_holds_is_refused_before_it_is_built(
     exported: Exporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_files, "MAX_PARAMS", 1000)
-    with pytest.raises(UserError, match="parameters; at most 1,000 are built"):
-        model_files.build_network(exported())
+    spec = exported()
+    monkeypatch.setenv("DCASEARCH_MAX_PARAMS", "1k")
+    with pytest.raises(UserError, match=r"parameters; at most 1,000 are built. --max-params allows more"):
+        model_files.build_network(spec)
