@@ -13,6 +13,7 @@ import yaml
 
 from dcasearch.cli.arguments import Exported, Storage
 from dcasearch.cli.console import make_console
+from dcasearch.config.document import load_plain_yaml
 from dcasearch.errors import UserError, nearest
 from dcasearch.files import write_whole
 
@@ -177,8 +178,8 @@ def _write(file: Path, made: Plan, spec: Path) -> None:
     """
     study = yaml.safe_load(_text(made.study))
     if file.exists():
-        held = yaml.safe_load(file.read_text(encoding="utf-8"))
-        if not isinstance(held, dict) or _meaning(held) != _meaning(study):
+        held = load_plain_yaml(file)
+        if _meaning(held) != _meaning(study):
             raise UserError(
                 f"{file} holds another plan than this command would write; give another --out, or delete it"
             )

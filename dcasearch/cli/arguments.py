@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -33,3 +34,25 @@ Storage = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def _limited(most: str | None) -> str | None:
+    """Let this process and its children build networks up to so many parameters."""
+    if most is not None:
+        from dcasearch.models.limit import VARIABLE, max_params
+
+        os.environ[VARIABLE] = most
+        max_params()
+    return most
+
+
+MaxParams = Annotated[
+    str | None,
+    typer.Option(
+        "--max-params",
+        callback=_limited,
+        help="Refuse a network of more parameters, before it is built, e.g. 500M; else 2G, or DCASEARCH_MAX_PARAMS.",
+        show_default=False,
+    ),
+]
+"""The callback does it all: the command need not look at the value."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dcasearch.cli.arguments import Exported, Storage
+from dcasearch.cli.arguments import Exported, MaxParams, Storage
 from dcasearch.cli.console import make_console
 
 
@@ -20,6 +20,7 @@ def boxes(
     score: Annotated[float, typer.Option(min=0, max=1, help="A box of a lower score is not drawn.")] = 0.3,
     out: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("boxes.png"),
     storage: Storage = None,
+    max_params: MaxParams = None,
 ) -> None:
     """Draw what a detector finds in validation images, beside the boxes of the objects: one contact sheet.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dcasearch.cli.arguments import Specs, Storage
+from dcasearch.cli.arguments import MaxParams, Specs, Storage
 from dcasearch.cli.console import make_console
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def contributions(
     out: Out = Path("contributions"),
     study: OfStudy = None,
     storage: Storage = None,
+    max_params: MaxParams = None,
     device: Device = "auto",
 ) -> None:
     """Say how much of what each block transforms comes from earlier blocks (the paper's Figure 5).

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dcasearch.cli.arguments import Specs, Storage
+from dcasearch.cli.arguments import MaxParams, Specs, Storage
 from dcasearch.cli.console import make_console
 from dcasearch.cli.contributions import Device, OfStudy, Out, Root, keep_for, print_reading
 
@@ -34,6 +34,7 @@ def drift(
     out: Out = Path("drift"),
     study: OfStudy = None,
     storage: Storage = None,
+    max_params: MaxParams = None,
     device: Device = "auto",
 ) -> None:
     """Measure how far the focus moves between stages: Grad-CAM, spatial attention, CKA of attention.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from dcasearch.cli.arguments import Exported
+from dcasearch.cli.arguments import Exported, MaxParams
 from dcasearch.cli.console import make_console
 from dcasearch.errors import UserError, nearest
 from dcasearch.metrics import METRICS
@@ -51,6 +51,7 @@ def evaluate(
     storage: Annotated[
         str | None, typer.Option(help="Database URL; else DCASEARCH_STORAGE, else sqlite:///dcasearch.db.")
     ] = None,
+    max_params: MaxParams = None,
 ) -> None:
     """Measure an exported network on images, print its metrics and those of each class, and store them.
 

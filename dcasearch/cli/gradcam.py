@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcasearch.cli.arguments import AsJson, Specs, Storage
+from dcasearch.cli.arguments import AsJson, MaxParams, Specs, Storage
 from dcasearch.cli.console import make_console
 from dcasearch.errors import UserError
 
@@ -35,6 +35,7 @@ def gradcam(
     resolution: Annotated[int | None, typer.Option(min=1, help="Pixels per side; else each spec's.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the contact sheet and the overlays.")] = Path("gradcam"),
     storage: Storage = None,
+    max_params: MaxParams = None,
     as_json: AsJson = False,
 ) -> None:
     """Draw where networks look, stage by stage (Grad-CAM, the paper's Figure 4): a row a network, a column a stage.

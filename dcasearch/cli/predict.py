@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import track
 
-from dcasearch.cli.arguments import Storage
+from dcasearch.cli.arguments import MaxParams, Storage
 from dcasearch.cli.console import make_console
 from dcasearch.wording import share
 
@@ -44,6 +44,7 @@ def predict(
     workers: Annotated[int, typer.Option(min=0, help="Processes that read image files.")] = 2,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
     storage: Storage = None,
+    max_params: MaxParams = None,
 ) -> None:
     """Say what an exported network sees in your own images: classes with probabilities, or boxes."""
     from dcasearch.cli.referring import spec_or_study

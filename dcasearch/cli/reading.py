@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dcasearch.cli.arguments import AsJson, Exported, Storage, StudyName
+from dcasearch.cli.arguments import AsJson, Exported, MaxParams, Storage, StudyName
 from dcasearch.cli.console import make_console
 
 if TYPE_CHECKING:  # imported by those who use them, so that `--help` is instant
@@ -175,6 +175,7 @@ def verify(
     spec: Exported,
     data: Annotated[str | None, typer.Option(help="Folder of the data, to measure the accuracy again.")] = None,
     storage: Storage = None,
+    max_params: MaxParams = None,
 ) -> None:
     """Rebuild an exported model in a new process and compare id, parameters, MACs, logits and accuracy."""
     from dcasearch.cli.printing import print_checks
@@ -207,6 +208,7 @@ def inspect(
         int | None, typer.Option(help="Width of the classifier; else the export's or the study's, else 1000.")
     ] = None,
     storage: Storage = None,
+    max_params: MaxParams = None,
 ) -> None:
     """Show what an architecture builds: in words, id, parameters, multiply-adds, connections."""
     from dcasearch.analysis.references import alphas_of, input_of
@@ -215,6 +217,7 @@ def inspect(
     from dcasearch.config import load_yaml
     from dcasearch.drawing import draw
     from dcasearch.models import cost
+    from dcasearch.models.limit import refuse_large
 
     store = opened([network], storage)
     found = referred(store, network)
@@ -223,6 +226,7 @@ def inspect(
     known = None if store is None else input_of(store, found)
     resolution = resolution or int(written.get("resolution", 224 if known is None else known[0]))
     classes = classes or int(written.get("num_classes", 1000 if known is None else known[1]))
+    refuse_large(architecture, resolution, classes)
     console = make_console()
     print_network(console, architecture, cost(architecture, resolution, classes), resolution, classes)
     if svg is not None or png is not None:

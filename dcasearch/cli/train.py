@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from dcasearch.cli.arguments import AsJson, Storage
+from dcasearch.cli.arguments import AsJson, MaxParams, Storage
 from dcasearch.cli.console import make_console
 from dcasearch.cli.interruption import noted
 from dcasearch.errors import DcasearchError, Interrupted, MachineError, Preempted, TrialFailure
@@ -59,6 +59,7 @@ def train(
     workers: Annotated[int | None, typer.Option(min=0, help="Loader processes, for image folders.")] = None,
     weights: Annotated[str | None, WEIGHTS] = None,
     storage: Storage = None,
+    max_params: MaxParams = None,
     as_json: AsJson = False,
 ) -> None:
     """Train one spec in full, outside of any study. Ctrl-C is safe: the same command goes on at that very step.

@@ -245,8 +245,12 @@ def _with_path(path: KeyPath, message: str) -> str:
     return f"{dotted}: {_short(message)}" if dotted else _short(message)
 
 
+_PASSWORD = re.compile(r"(://[^\s:/@'\"]*):[^\s'\"]*@")
+"""Of a URL with a user."""
+
+
 def _short(message: str) -> str:
-    return shortened(message, MAX_MESSAGE)
+    return shortened(_PASSWORD.sub(r"\1:***@", message), MAX_MESSAGE)
 
 
 @contextmanager

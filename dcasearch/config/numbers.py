@@ -109,5 +109,5 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$"), Longest(MAX_NA
 
 Human = Annotated[float, BeforeValidator(parse_number)]
 """A float that may be written with a unit: k, M, G, T."""
-Amount = Annotated[Human, Field(gt=0, strict=False), Within(high=MAX_COST)]
+Amount = Annotated[float, Field(gt=0, strict=False), Within(high=MAX_COST), BeforeValidator(parse_number)]
 """Parameters, multiply-adds or bytes."""

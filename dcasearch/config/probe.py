@@ -10,6 +10,7 @@ from pydantic import Field, PositiveFloat, ValidationError, model_validator
 
 from dcasearch.architecture.specification import Frozen
 from dcasearch.config.data_set import DataPreprocessing
+from dcasearch.config.document import read_text
 from dcasearch.config.numbers import Pixels, Seed
 from dcasearch.errors import UserError
 
@@ -65,12 +66,13 @@ def read_probe(file: Path) -> FileProbe:
         UserError: it cannot be read, or is none.
     """
     try:
-        return FileProbe.model_validate(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read: {error}") from error
-    except json.JSONDecodeError as error:
+        return FileProbe.model_validate(json.loads(read_text(file)))
+    except (ValueError, RecursionError) as error:  # also a number of too many digits, or lists in lists
+        if isinstance(error, ValidationError):
+            raise UserError(f"{file} is no probe: {_first(error)}") from error
         raise UserError(f"{file} is no JSON: {error}") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(f"{file} is no probe: {where}: {first['msg']}") from error
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

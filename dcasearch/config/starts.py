@@ -11,11 +11,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from dcasearch.architecture.libraries import LIBRARIES
 from dcasearch.config.data_set import USUAL_CROP, DataPreprocessing
+from dcasearch.config.document import load_plain_yaml
 from dcasearch.config.initialization import Initialization
 from dcasearch.config.probe import TOLERANCE, Probe, probe_beside, read_probe
 from dcasearch.errors import UserError
@@ -66,12 +66,7 @@ def read_start(spec: str) -> Start:
 
 def _read_spec(spec: str) -> dict[str, Any]:
     path = Path(spec).expanduser()
-    try:
-        said = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{spec} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{spec} is no YAML: {error}") from error
+    said = load_plain_yaml(path)
     try:
         id, file, sha256 = str(said["id"]), str(said["weights"]["file"]), str(said["weights"]["sha256"])
     except (KeyError, TypeError):

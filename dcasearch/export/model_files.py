@@ -13,6 +13,7 @@ from torch import nn
 from dcasearch.config.recipe import Recipe
 from dcasearch.errors import UserError
 from dcasearch.export.spec import Spec, load_spec
+from dcasearch.models.limit import refuse_large
 from dcasearch.training import sha256_of
 from dcasearch.training.tasks import LearningTask, learning_task
 
@@ -29,15 +30,23 @@ def load_model(path: str | Path) -> nn.Module:
     """
     spec = load_spec(path)
     weights = weights_of(spec, path)
+    if (found := spec.build().id) != spec.id:
+        raise UserError(f"{path} says id {spec.id}, but its architecture is {found}: one of them was changed")
     if sha256_of(weights) != spec.weights.sha256:
         raise UserError(f"{weights} is not the file that {path} was exported with: its sha256 differs")
     return load_weights(build_network(spec), weights)
 
 
 def build_network(spec: Spec) -> nn.Module:
-    """Return the network of a spec, its parameters drawn; UserError where its detector cannot stand on it."""
-    task = task_of(spec)
-    return task.build(spec.build(), spec.num_classes, resolution=spec.resolution)
+    """Return the network of a spec, its parameters drawn.
+
+    Raises:
+        UserError: its detector cannot stand on it, or it has more parameters than `models.limit` allows.
+
+    """
+    task, architecture = task_of(spec), spec.build()
+    refuse_large(architecture, spec.resolution, spec.num_classes)
+    return task.build(architecture, spec.num_classes, resolution=spec.resolution)
 
 
 def task_of(spec: Spec, further: Sequence[str] = ()) -> LearningTask:
@@ -72,6 +81,12 @@ def load_weights(model: nn.Module, weights: Path) -> nn.Module:
             f"{weights} holds another network: {len(differing)} tensors differ, first {name} "
             f"(shape {_shape(found.get(name))}, expected {_shape(expected.get(name))})"
         )
+    of_model = model.state_dict()
+    for name, tensor in sorted(tensors.items()):
+        if tensor.dtype != of_model[name].dtype:
+            raise UserError(f"{weights}: {name} is {tensor.dtype}, expected {of_model[name].dtype}")
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise UserError(f"{weights}: {name} holds values that are no finite numbers (nan or infinite)")
     model.load_state_dict(tensors)
     return model.eval()
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import (
     Field,
-    PositiveInt,
     SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
@@ -20,13 +19,16 @@ from dcasearch.architecture import Architecture
 from dcasearch.architecture.specification import Frozen
 from dcasearch.config.data_set import Classes, Columns, Data, DataPreprocessing, ReadingVersion, Shares
 from dcasearch.config.detector import Detector
+from dcasearch.config.document import load_plain_yaml
+from dcasearch.config.numbers import Epochs, Pixels, Size
 from dcasearch.config.probe import Probe
 from dcasearch.config.recipe import Recipe
 from dcasearch.data import Preprocessing
 from dcasearch.drawing.notebook import network_html
-from dcasearch.errors import UserError
+from dcasearch.errors import SHOWN_PROBLEMS, UserError
 from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.metrics import CLASSIFICATION, METRICS, Metric, headline_of
+from dcasearch.wording import printable
 
 SCHEMA_VERSION = 1
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
@@ -87,7 +89,7 @@ class DataSpec(Frozen):
 class TrainingSpec(Frozen):
     """How the weights were trained, at the spec's resolution."""
 
-    epochs: PositiveInt
+    epochs: Epochs
     train_fraction: float
     """Share of the train split."""
     recipe: Recipe
@@ -102,7 +104,7 @@ class Measured(Frozen):
     fidelity: str
     protocol: EvaluationProtocol
     seed: int
-    epochs: PositiveInt
+    epochs: Epochs
     values: dict[str, float]
     """By metric."""
     evaluation: Id
@@ -209,11 +211,11 @@ class Spec(Frozen):
     """What the network has learned."""
     detector: Detector | None = None
     """What stands on the network, where the task is detection."""
-    num_classes: PositiveInt
+    num_classes: Size
     """Outputs of the network; of a detector its classes, without background."""
     class_names: tuple[str, ...] | None = Field(default=None, strict=False)
     """In the order of the outputs; None where they were not known."""
-    resolution: PositiveInt
+    resolution: Pixels
     """Pixels per side."""
     preprocessing: Preprocessing | None = None
     """What happens to an image before the network sees it; None of a detector, which does it by itself, and in specs of
@@ -276,11 +278,8 @@ def load_spec(path: str | Path) -> Spec:
     Raises:
         UserError: no such file, no YAML, no spec, or one of a newer version; every mistake on its own line.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: {error}") from error
-    version = content.get("schema_version") if isinstance(content, dict) else None
+    content = load_plain_yaml(Path(path))
+    version = content.get("schema_version")
     if version is None:
         raise UserError(f"{path} is no exported model: it has no schema_version. `dcasearch export` writes one.")
     if version != SCHEMA_VERSION:
@@ -293,7 +292,9 @@ def load_spec(path: str | Path) -> Spec:
         _ = spec.measured
     except ValidationError as error:
         lines = [f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise UserError("\n".join(lines)) from error
+        if more := len(lines) - SHOWN_PROBLEMS:
+            lines[SHOWN_PROBLEMS:] = [f"... and {more:,} more mistakes"] if more > 0 else []
+        raise UserError(printable("\n".join(lines))) from error
     except StopIteration:
         raise UserError(f"{path}: evaluation: {spec.evaluation} is none of `metrics`") from None
     return spec

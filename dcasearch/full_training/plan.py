@@ -21,6 +21,7 @@ from dcasearch.errors import DataError, UserError, nearest
 from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.export import Spec, load_spec
 from dcasearch.metrics import CLASSIFICATION, TASKS
+from dcasearch.models.limit import refuse_large
 from dcasearch.training import Assignment
 from dcasearch.training.provenance import STARTED_FROM, STARTED_FROM_NAME
 
@@ -124,6 +125,7 @@ def plan(path: Path, wishes: Wishes) -> Plan:
         found = describe(data)
     except DataError as error:
         raise DataError(f"{error}; --root says where it is") from error
+    refuse_large(architecture, resolution, found.classes)
     trained, measured = (spec.training, spec.measured) if spec else (None, None)
     fidelity = _fidelity(
         resolution=resolution,

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from dcasearch.analysis.starts import try_start
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.backbone import Backbone
 from dcasearch.architecture.layouts import BACKBONES
 from dcasearch.architecture.libraries import is_of_library
 from dcasearch.config import load_recipe
+from dcasearch.config.document import load_plain_yaml
 from dcasearch.config.initialization import Initialization
 from dcasearch.config.probe import FileProbe, probe_beside, read_probe
 from dcasearch.config.starts import is_published, named, origin_of
@@ -116,9 +115,6 @@ def _tried(start: TrainedStart) -> TrainedStart:
 
 def _backbone_of_spec(spec: str) -> Backbone:
     try:
-        said = yaml.safe_load(Path(spec).expanduser().read_text(encoding="utf-8"))
-        return Architecture.parse(said["architecture"]).backbone
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"--weights: {spec} cannot be read: {error}") from error
+        return Architecture.parse(load_plain_yaml(Path(spec).expanduser())["architecture"]).backbone
     except (KeyError, TypeError):
         raise UserError(f"--weights: {spec} is no exported model; `dcasearch export` writes one") from None

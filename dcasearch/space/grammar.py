@@ -38,6 +38,10 @@ ARGUMENTS = "arguments"
 """Beside the axes of the backbone: what a library's constructor is given. It is no choice."""
 ATTENTION_INIT = "attention_init"
 """An axis that belongs to no part: how attention starts, in blocks and after stages."""
+MAX_WIDTH = 64
+"""Times the channels of a backbone; beyond, no machine holds the network."""
+MAX_CHOICES = 200
+"""Of one axis."""
 _LARGEST = 2**53
 """Beyond it JSON and SQL do not give an integer back as it was."""
 
@@ -97,7 +101,7 @@ def _literal(model: Any, field: str) -> tuple[str, ...]:
     return get_args(model.model_fields[field].annotation)
 
 
-_INTEGER, _FLAG = Values(integer=True, what="an integer"), Values(flag=True, what="a flag")
+_INTEGER, _FLAG = Values(integer=True, what="an integer", high=65_536), Values(flag=True, what="a flag")
 _FUNCTIONS: Mapping[str, Mapping[str, Values]] = {
     "direct": {},
     "weighted": {"form": Values(_literal(ConnectionFunction, "form"), "a form of weighted")},
@@ -134,7 +138,7 @@ def grammar() -> dict[str, Values]:
     receives = {dimension_axis(dimension): _FLAG for dimension in dimensions()}
     fixed = {
         "backbone.name": Values(tuple(BACKBONES), "a backbone", pattern=NAMES),
-        "backbone.width": Values(number=True, what="a width"),
+        "backbone.width": Values(number=True, what="a width", high=MAX_WIDTH),
         "backbone.stem": Values(get_args(Stem), "a stem"),
         "backbone.own_attention": Values(get_args(OwnAttention), "a treatment of the library's own attention"),
         "attention.name": Values(tuple(KINDS), "an attention block"),
@@ -149,7 +153,7 @@ def grammar() -> dict[str, Values]:
         "connections.coupling": Values(_literal(Connections, "coupling"), "a coupling"),
         "connections.message": Values(_literal(Connections, "message"), "a source of messages"),
         "connections.alpha.shape": Values(_literal(Alpha, "shape"), "a shape of alpha"),
-        "connections.alpha.init": Values(number=True, from_low=True, what="a first value of alpha"),
+        "connections.alpha.init": Values(number=True, from_low=True, what="a first value of alpha", high=1e6),
     }
     if taken := sorted(receives.keys() & fixed.keys()):
         raise ValueError(f"{', '.join(taken)}: a dimension needs another name, this one is an axis of its own")

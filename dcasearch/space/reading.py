@@ -19,6 +19,7 @@ from dcasearch.space.grammar import (
     ATTENTION_INIT,
     DEFAULTS,
     GRAINS,
+    MAX_CHOICES,
     STAGE_GRAINS,
     Values,
     dimension_axis,
@@ -220,6 +221,9 @@ class _Reader:
             return (self._option(name, values, written, path),)
         if not written:
             self._report(path, "is an empty list of choices")
+        if len(written) > MAX_CHOICES:
+            self._report(path, f"has {len(written):,} choices; at most {MAX_CHOICES} are allowed")
+            written = written[:MAX_CHOICES]
         options: list[Option] = []
         for n, item in enumerate(written):
             option = self._option(name, values, item, (*path, n))

@@ -297,3 +297,9 @@ def test_a_message_never_has_a_character_that_a_terminal_obeys() -> None:
     document = Document("a\x1b.yaml")
     document.report(("k\x1b[31m\n",), "got \x1b]0;x\x07")
     assert str(document.problems[0]) == "a\\x1b.yaml:1:1: k\\x1b[31m\\n: got \\x1b]0;x\\x07"
+
+
+def test_a_message_never_shows_the_password_of_a_url() -> None:
+    document = Document("a.yaml")
+    document.report(("storage",), "got ['postgresql://u:S3CRET@127.0.0.1:1/db']")
+    assert document.problems[0].message == "storage: got ['postgresql://u:***@127.0.0.1:1/db']"

@@ -58,7 +58,7 @@ def test_a_probe_beside_the_file_or_a_named_one_says_the_preprocessing(file: Pat
         ("{", "is no JSON"),
         (json.dumps(PROBE), "is no probe: resolution: Field required"),
         (json.dumps({**PROBE, "resolution": 64, "norms": []}), "is no probe: "),
-        (None, "cannot be read"),
+        (None, "No such file"),
     ],
     ids=["broken", "no resolution", "no norms", "missing"],
 )

@@ -75,10 +75,11 @@ def test_images_come_mixed_where_a_message_is_that_of_another_image(
         return open_part(*arguments, mixed=mixed, **settings)
 
     monkeypatch.setattr("dcasearch.training.tasks.base.open_part", opened)
-    shuffled = ARCHITECTURE.to_dict() | {"connections": {"message": "shuffled"}}
+    shuffled = Architecture.parse(ARCHITECTURE.to_dict() | {"connections": {"message": "shuffled"}})
     made, images = of_folder
     evaluate(made, images)
-    monkeypatch.setattr("dcasearch.export.spec.Spec.build", lambda spec: Architecture.parse(shuffled))
+    made.write_text(made.read_text().replace(ARCHITECTURE.id, shuffled.id))
+    monkeypatch.setattr("dcasearch.export.spec.Spec.build", lambda spec: shuffled)
     evaluate(made, images)
     assert asked == [False, True]
 
