@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from dcasearch.analysis.device_speed import DeviceSpeed, speed_on
@@ -91,6 +91,10 @@ class Forecast:
     """What the loader processes of the trials that run at a time need."""
     shared_memory_free: int | None = None
     """None: trials run on other machines, or this one has no limit."""
+    nothing_feasible: bool = False
+    """Every architecture of the space was costed, and each one violates a constraint."""
+    short: tuple[str, ...] = ()
+    """A sentence for each promotion that asks for more trials than the fidelity before it has."""
 
     @property
     def shared_memory_problem(self) -> str | None:
@@ -152,6 +156,8 @@ def forecast(
         for metric, bound in study.constraints.items()
         if not METRICS[metric].of_device  # nothing is measured here
     }
+    bounds = {metric: bound for metric, bound in study.constraints.items() if metric in shares}
+    feasible = any(not any(v > 0 for v in violation(bounds, c).values()) for c in map(asdict, costs))
     weights = max(c.params for c in costs) * _BYTES
     backbones = {point.architecture.backbone.name for point in points}
     speed = _speed(study, store, classes, speed_on(device, study, backbones, data, store))
@@ -179,6 +185,8 @@ def forecast(
         races=tuple(foresee_races(study, store)),
         shared_memory_bytes=shared_memory_needed(study, data),
         shared_memory_free=shared_memory_free(study),
+        nothing_feasible=not feasible and size(space) <= SAMPLED,
+        short=tuple(_short(study, distinct)),
     )
 
 
@@ -214,11 +222,7 @@ def _phases(
     speed: _Speed,
 ) -> list[Phase]:
     phases: list[Phase] = []
-    for fidelity in study.fidelities:
-        promoted = fidelity.promote.top + fidelity.promote.random if fidelity.promote else 0
-        wanted = promoted if fidelity.promote else fidelity.trials or distinct.value
-        if distinct.exact and study.on_duplicate == "replay":
-            wanted = min(wanted, distinct.value)
+    for fidelity, wanted in zip(study.fidelities, _trials(study, distinct), strict=True):
         whole = distinct.exact and wanted == distinct.value
         baselines = _further_baselines(study, space, points, whole=whole)
         first = len(fidelity.seeds) if fidelity.race is None or wanted < 2 else max(2, len(fidelity.seeds))
@@ -253,6 +257,31 @@ def _phases(
     return phases
 
 
+def _trials(study: Study, distinct: Count) -> list[int]:
+    """Return the most trials of each fidelity: a promotion takes no more than the fidelity before it has."""
+    counts: list[int] = []
+    for fidelity in study.fidelities:
+        if fidelity.promote is not None:
+            wanted = min(fidelity.promote.top + fidelity.promote.random, counts[-1])
+        else:
+            wanted = fidelity.trials or distinct.value
+        if distinct.exact and study.on_duplicate == "replay":
+            wanted = min(wanted, distinct.value)
+        counts.append(wanted)
+    return counts
+
+
+def _short(study: Study, distinct: Count) -> Iterator[str]:
+    """Yield what each promotion asks for and what there is, where it asks for more."""
+    counts = _trials(study, distinct)
+    for number, fidelity in enumerate(study.fidelities):
+        promote = fidelity.promote
+        if promote is not None and promote.top + promote.random > (there := counts[number - 1]):
+            asked = f"{promote.top} and {promote.random} at random" if promote.random else f"{promote.top}"
+            before = study.fidelities[number - 1].name
+            yield f"{fidelity.name}: promote asks for the top {asked}, but {before} has {there:,} trials at most"
+
+
 def _further_baselines(study: Study, space: Space, points: Sequence[Point], *, whole: bool) -> int:
     """Return how many baselines are trained beside the trials; where all points are, those among them are not."""
     trained = {point.architecture.id for point in points} if whole else set[str]()
@@ -283,7 +312,12 @@ def _phase(
         passes, loaded = trainings * _passes_of_a_score(fidelity), 0.0
     macs = each * passes
     seconds = speed.seconds(macs, loaded)
-    return Phase(name, trainings, macs, None if seconds is None else seconds / study.executor.max_concurrent)
+    return Phase(name, trainings, macs, None if seconds is None else seconds / _at_once(study, trainings))
+
+
+def _at_once(study: Study, trainings: int) -> int:
+    """Return how many trainings of a phase run at a time: workers without a training do not make it shorter."""
+    return max(1, min(study.executor.max_concurrent, trainings))
 
 
 def _epochs_taken_over(study: Study, fidelity: Fidelity, trials: int, baselines: int) -> int:
@@ -319,7 +353,7 @@ def _scored(phase: Phase, study: Study, store: Store | None) -> Phase:
     if not ids:
         return phase
     each = store.seconds(ids) / len(ids)
-    return replace(phase, seconds=phase.trainings * each / study.executor.max_concurrent)
+    return replace(phase, seconds=phase.trainings * each / _at_once(study, phase.trainings))
 
 
 def _speed(study: Study, store: Store | None, classes: int, known: DeviceSpeed | None) -> _Speed:

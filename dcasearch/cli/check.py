@@ -56,12 +56,19 @@ def check(
     loaded = as_begun(loaded, store)
     data = None if no_data else _seen(loaded)
     starts = check_starts(loaded, data)
+    foreseen = forecast(loaded.study, loaded.space, data, store, device)
+    if foreseen.nothing_feasible:
+        raise UserError(
+            f"{study}: constraints: no architecture of the space meets them all; widen a bound or the space"
+        )
     unseen = ", but for the data, which was not looked at" if data is None else ""
     console.print(f"{study}: no mistakes found{unseen}")
     for variable in sorted(loaded.missing_variables):
         console.print(f"warning: {variable} is not set; `run` needs it", style="yellow")
     for note in loaded.notes:
         console.print(f"warning: {note}", style="yellow")
+    for shortage in foreseen.short:
+        console.print(f"warning: {shortage}", style="yellow")
     if data is not None:
         print_data(console, loaded, data)
         for danger in dangers(loaded.study, data):
@@ -72,7 +79,7 @@ def check(
             console.print(f"{'warning' if start.missing else 'start'}: {line}", style=style, highlight=False)
     if store is not None:
         console.print(f"database {store.url}")
-    print_forecast(console, forecast(loaded.study, loaded.space, data, store, device))
+    print_forecast(console, foreseen)
     print_powers(console, tuple(powers_of(loaded.study, store, data, loaded.space).values()))
     print_expected(console, expected_of(loaded.study))
     if cluster:

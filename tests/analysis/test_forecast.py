@@ -257,3 +257,27 @@ def test_a_parent_of_constant_messages_that_is_a_row_of_the_list_is_trained_anyw
 
     assert phases(plain, vanilla, constant) == [("proxy", 6)]
     assert phases(plain, constant) == [("proxy parents", 2), ("proxy", 4)]
+
+
+def test_two_trainings_are_not_divided_among_eight_workers() -> None:
+    proxy = {**PROXY, "trials": 2}
+    alone, eight = (
+        foresee(fidelities=[proxy], throughput="1G", executor={"max_concurrent": workers}).phases[0].seconds
+        for workers in (1, 8)
+    )
+    assert alone is not None
+    assert eight == pytest.approx(alone / 2)
+
+
+def test_a_promotion_beyond_the_trials_there_are_counts_those_and_says_so() -> None:
+    full = {"name": "full", "promote": {"top": 100}, "resolution": 16, "epochs": 8}
+    seen = foresee(fidelities=[PROXY, full])
+    assert [phase.trainings for phase in seen.phases] == [5, 5]
+    assert seen.short == ("full: promote asks for the top 100, but proxy has 5 trials at most",)
+    assert not foresee(fidelities=[PROXY, {**full, "promote": {"top": 5}}]).short
+
+
+def test_constraints_that_no_architecture_meets_leave_nothing_feasible() -> None:
+    low, high = (foresee().params.low, foresee().params.high)
+    assert foresee(constraints={"params": {"max": low - 1}}).nothing_feasible
+    assert not foresee(constraints={"params": {"max": high}}).nothing_feasible

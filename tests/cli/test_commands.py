@@ -88,7 +88,7 @@ def test_an_unknown_command_exits_2(dcasearch: Command) -> None:
 
 
 def test_check_says_what_a_study_will_cost_and_writes_nothing(dcasearch: Command, write_study: WriteStudy) -> None:
-    study = write_study(constraints={"params": {"max": 11_180_000}}, throughput="1G")
+    study = write_study(constraints={"params": {"max": 11_300_000}}, throughput="1G")
     before = sorted(study.parent.iterdir())
     done = dcasearch("check", study)
     assert (done.code, done.err) == (0, "")
@@ -97,6 +97,15 @@ def test_check_says_what_a_study_will_cost_and_writes_nothing(dcasearch: Command
     for words in ("parameters", "multiply-adds", "infeasible", "proxy", "Disk:", "`throughput` of the YAML"):
         assert words in done.out
     assert sorted(study.parent.iterdir()) == before
+
+
+def test_check_calls_a_space_in_which_nothing_is_feasible_a_mistake(
+    dcasearch: Command, write_study: WriteStudy
+) -> None:
+    done = dcasearch("check", write_study(constraints={"params": {"max": 11_180_000}}))
+    assert done.code == 2
+    assert "no architecture of the space meets them all" in done.err
+    assert "no mistakes found" not in done.out
 
 
 def test_check_prints_every_mistake_with_its_place_and_exits_2(dcasearch: Command, tmp_path: Path) -> None:
