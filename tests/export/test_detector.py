@@ -121,7 +121,8 @@ def test_what_is_no_spec_is_no_start(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("a: [1")
     (tmp_path / "b.yaml").write_text("id: 12")
     (tmp_path / "c.yaml").write_text("id: x\nweights: {file: c.safetensors, sha256: y}")
-    for name, said in (("a", "is no YAML"), ("b", "has no id or no weights"), ("c", "is missing"), ("d", "No such file")):
+    said_of = {"a": "is no YAML", "b": "has no id or no weights", "c": "is missing", "d": "No such file"}
+    for name, said in said_of.items():
         with pytest.raises(UserError, match=said):
             read_start(str(tmp_path / f"{name}.yaml"))
 
