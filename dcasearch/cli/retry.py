@@ -34,7 +34,7 @@ def retry(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name, url = locate(study, storage)
     console = make_console()
-    with Store.open(url) as store, store.lease(name):
+    with Store.open(url) as store, store.lease(name, noted=False):
         console.print(f"study {name}, database {store.url}")
         found = take_up_again(load_study_of(store, name), store, chosen)
     for fidelity, counts in found.items():

@@ -107,7 +107,7 @@ def ask_cancel(store: Store, study: str, number: int, fidelity: str | None = Non
 
 def _is_driven(store: Store, study: str) -> bool:
     try:
-        with store.lease(study):
+        with store.lease(study, noted=False):
             return False
     except StudyLocked:
         return True

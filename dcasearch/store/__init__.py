@@ -3,6 +3,7 @@
 `Store` is the room's door. Tables of ours are named `dca_…`, so that they never meet Optuna's.
 """
 
+from dcasearch.store.housekeeping import Holdings
 from dcasearch.store.lease import Driver, Lease
 from dcasearch.store.records import Request, StoredStudy
 from dcasearch.store.runs import Run
@@ -12,6 +13,7 @@ from dcasearch.store.urls import anchored, default_url, redact, storage_of, unma
 
 __all__ = [
     "Driver",
+    "Holdings",
     "Lease",
     "Request",
     "Run",

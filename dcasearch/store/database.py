@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, Self
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:  # reading commands do not wait for Optuna
     from optuna.storages import BaseStorage
 
     from dcasearch.store.optuna_storage import OptunaStorage
+
+_AT_ONCE = 500
+"""Ids in one query; databases limit the variables of a statement."""
 
 
 class Database:
@@ -109,9 +112,14 @@ class Database:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def lease(self, study: str) -> Lease:
-        """Return the context in which this process alone drives a study (StudyLocked on entering if another does)."""
-        return Lease(self.writing, study)
+    def lease(self, study: str, *, noted: bool = True) -> Lease:
+        """Return the context in which this process alone drives a study (StudyLocked on entering if another does).
+
+        Args:
+            study: its name.
+            noted: whether this is a run of the study, which `last_run` returns later.
+        """
+        return Lease(self.writing, study, noted=noted)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -132,3 +140,10 @@ class Database:
         """Write what Optuna's storage keeps: our row of a trial never knows parameters that Optuna's does not."""
         if self._optuna is not None:
             self._optuna.flush()
+
+
+def portions(ids: Iterable[str]) -> Iterator[list[str]]:
+    """Yield ids, each once and sorted, as many at once as a query takes."""
+    wanted = sorted(set(ids))
+    for start in range(0, len(wanted), _AT_ONCE):
+        yield wanted[start : start + _AT_ONCE]

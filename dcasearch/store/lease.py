@@ -83,14 +83,15 @@ class Lease:
         StorageError: the database is away for too long.
     """
 
-    def __init__(self, writing: Writing, study: str, *, host: str | None = None) -> None:
+    def __init__(self, writing: Writing, study: str, *, host: str | None = None, noted: bool = True) -> None:
         self._writing = writing
         self._study = study
         self._host = host or socket.gethostname()
         self._started = psutil.Process().create_time()
         self._token = uuid.uuid4().hex
+        self._noted = noted
         self.outcome = runs.COMPLETE
-        """What is noted as the end of the run, unless an error ends it."""
+        """What is noted as the end of the run, unless an error ends it; nothing is where the run is not noted."""
         self._renewed = 0.0
         self._ended = threading.Event()
         self._lost = threading.Event()
@@ -176,7 +177,7 @@ class Lease:
                 since=moment,
                 heartbeat=moment,
             )
-            runs.begin(session, mine)
+            runs.begin(session, mine, noted=self._noted)
             session.merge(mine)
             living = select(LeaseRow.token)
             session.execute(delete(ClaimRow).where(ClaimRow.token.not_in(living)))

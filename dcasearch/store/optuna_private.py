@@ -46,6 +46,9 @@ PRIVATE: Final = {
     "optuna.storages:RDBStorage._get_trials": "trials are read as plain rows",
     "optuna.storages:RDBStorage._get_best_trial_id": "it waits for a database that is away",
     "optuna.storages._rdb.models:NOT_FOUND_MSG": "the message of Optuna's own KeyError",
+    "optuna.storages._rdb.models:StudyModel.study_id": "rows of the table `studies`",
+    "optuna.storages._rdb.models:StudyModel.study_name": "a study gets another name",
+    "optuna.storages._rdb.models:TrialModel.metadata": "all of Optuna's tables: a study is deleted from each",
     "optuna.storages._rdb.models:TrialModel.trial_id": "rows of the table `trials`",
     "optuna.storages._rdb.models:TrialModel.study_id": "the same",
     "optuna.storages._rdb.models:TrialModel.number": "the same",
@@ -77,6 +80,7 @@ PRIVATE: Final = {
 """`module:name` of each private part -> what it is used for. Attributes of instances stand behind their class."""
 
 # Optuna's tables. Any: their columns are typed as columns, not as what they hold.
+STUDIES: Any = models.StudyModel
 TRIALS: Any = models.TrialModel
 PARAMS: Any = models.TrialParamModel
 VALUES: Any = models.TrialValueModel

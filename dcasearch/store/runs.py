@@ -35,11 +35,11 @@ class Run:
         return f"Not running. The last run ended: {self.outcome} ({who})."
 
 
-def begin(session: Session, lease: LeaseRow) -> None:
-    """Note that a driver begins; runs before it that nobody has ended died."""
+def begin(session: Session, lease: LeaseRow, *, noted: bool = True) -> None:
+    """Note that a driver begins, unless it trains nothing; runs before it that nobody has ended died."""
     before = update(RunRow).where(RunRow.study == lease.study, RunRow.ended.is_(None), RunRow.token != lease.token)
     session.execute(before.values(ended=lease.since, outcome=DIED))
-    if session.scalars(select(RunRow.id).where(RunRow.token == lease.token)).first() is None:
+    if noted and session.scalars(select(RunRow.id).where(RunRow.token == lease.token)).first() is None:
         same = {"study": lease.study, "host": lease.host, "pid": lease.pid, "since": lease.since}
         session.add(RunRow(token=lease.token, outcome="", **same))
 

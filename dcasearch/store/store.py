@@ -16,7 +16,8 @@ from dcasearch.evaluation import Evaluation, EvaluationKey
 from dcasearch.measurement import Measurement
 from dcasearch.store import records
 from dcasearch.store.activity import last_activity
-from dcasearch.store.driving import Driving
+from dcasearch.store.database import portions
+from dcasearch.store.housekeeping import Housekeeping
 from dcasearch.store.outage import outlasting
 from dcasearch.store.records import StoredStudy
 from dcasearch.store.tables import (
@@ -35,11 +36,9 @@ from dcasearch.trial import Role, State, Trial
 
 logger = logging.getLogger(__name__)
 Row = TypeVar("Row", bound=Base)
-_AT_ONCE = 500
-"""Ids in one query; databases limit the variables of a statement."""
 
 
-class Store(Driving):
+class Store(Housekeeping):
     """Everything that is asked of the database of one or many studies.
 
     Each method is one transaction, done to the end or not at all; done twice it gives the same. While the database is
@@ -105,7 +104,7 @@ class Store(Driving):
         """Return by id those of the asked architectures that are stored."""
         found: dict[str, Architecture] = {}
         with self.reading() as session:
-            for some in _portions(ids):
+            for some in portions(ids):
                 query = select(ArchitectureRow.id, ArchitectureRow.written).where(ArchitectureRow.id.in_(some))
                 found |= {id: Architecture.parse(written) for id, written in session.execute(query)}
         return found
@@ -139,7 +138,7 @@ class Store(Driving):
         """Return by id the stored costs of architectures that hold for every device."""
         rows: dict[str, list[CostRow]] = {}
         with self.reading() as session:
-            for some in _portions(ids):
+            for some in portions(ids):
                 query = select(CostRow).filter_by(resolution=resolution, classes=classes, device="")
                 for row in session.scalars(query.where(CostRow.architecture_id.in_(some))):
                     rows.setdefault(row.architecture_id, []).append(row)
@@ -323,7 +322,7 @@ class Store(Driving):
         """Return the trials and roles of all studies that have one of these evaluations."""
         found: list[Trial | Role] = []
         with self.reading() as session:
-            for asked in _portions(evaluations):
+            for asked in portions(evaluations):
                 trials = select(*records.TRIAL_COLUMNS).where(TrialRow.evaluation.in_(asked))
                 found += [records.trial_of(row) for row in session.execute(trials)]
                 roles = select(RoleRow).where(RoleRow.evaluation.in_(asked))
@@ -332,7 +331,7 @@ class Store(Driving):
 
     def _by_id(self, ids: Iterable[str], *columns: Any) -> Iterator[Sequence[Any]]:
         with self.reading() as session:
-            for some in _portions(ids):
+            for some in portions(ids):
                 query = select(*columns).where(EvaluationRow.id.in_(some))
                 if any(column is ValueRow.metric for column in columns):  # `in` would make SQL of it
                     query = query.join(ValueRow, ValueRow.evaluation == EvaluationRow.id)
@@ -342,13 +341,6 @@ class Store(Driving):
         if row is None:
             raise StorageError(f"{self.url} has no {what} {id}.")
         return row
-
-
-def _portions(ids: Iterable[str]) -> Iterator[list[str]]:
-    """Yield ids, each once and sorted, as many at once as a query takes."""
-    wanted = sorted(set(ids))
-    for start in range(0, len(wanted), _AT_ONCE):
-        yield wanted[start : start + _AT_ONCE]
 
 
 def _trials(**where: str | int) -> Select[Any]:
