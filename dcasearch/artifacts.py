@@ -60,10 +60,15 @@ def remove_leftovers(folder: Place, pattern: str = "*.tmp") -> None:
         folder: where they lie; it may be missing.
         pattern: which of its files to look at.
     """
-    if folder.is_dir():
-        for place in folder.glob(pattern):
-            if _is_left(place):
-                remove(place) if isinstance(place, Path) else place.unlink(missing_ok=True)
+    for place in leftovers(folder, pattern):
+        remove(place) if isinstance(place, Path) else place.unlink(missing_ok=True)
+
+
+def leftovers(folder: Place, pattern: str = "*.tmp") -> list[Place]:
+    """Return what `remove_leftovers` deletes, sorted by name."""
+    if not folder.is_dir():
+        return []
+    return sorted((place for place in folder.glob(pattern) if _is_left(place)), key=lambda place: place.name)
 
 
 def _is_left(place: Place) -> bool:

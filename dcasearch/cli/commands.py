@@ -26,8 +26,10 @@ from dcasearch.cli.drift import drift
 from dcasearch.cli.evaluate import evaluate
 from dcasearch.cli.gpu_check import gpu_check
 from dcasearch.cli.gradcam import gradcam
+from dcasearch.cli.housekeeping import clean, delete, rename
 from dcasearch.cli.init import init
 from dcasearch.cli.interruption import Signalled, noted, raising
+from dcasearch.cli.logs import logs
 from dcasearch.cli.paper import paper
 from dcasearch.cli.paper_import import import_released
 from dcasearch.cli.predict import predict
@@ -298,6 +300,10 @@ app.command()(evaluate)
 app.command()(train)
 app.command()(replay)
 app.command()(retry)
+app.command()(leaving_out_damaged(logs))
+app.command()(rename)
+app.command()(delete)
+app.command()(clean)
 app.command()(inspect)
 app.command()(kinds)
 app.command()(backbones)

@@ -110,6 +110,20 @@ def remember(study: str, url: str) -> None:
     _write("studies.json", {**_links(), study: without_password(url) if holds_secret(url) else url})
 
 
+def relink(old: str, new: str | None, url: str) -> None:
+    """Let the link of a study's name to this database follow its new name; with None, forget the link."""
+    links = _links()
+    linked = links.get(old)
+    if linked is None or _bare(linked) != _bare(url):
+        return
+    del links[old]
+    _write("studies.json", links if new is None else {**links, new: linked})
+
+
+def _bare(url: str) -> str:
+    return anchored(without_password(url), Path.cwd())
+
+
 def _key(loaded: LoadedStudy) -> str:
     return str(loaded.path.resolve())
 

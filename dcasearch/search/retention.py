@@ -121,10 +121,18 @@ class Disk:
         """
         for folder in _FOLDERS:
             remove_leftovers(self._artifacts / folder)
-        left = checkpoint_ids(self._artifacts)
-        left -= set(self._beginnings(self._study.fidelities))
+        for id in self.ended(checkpoint_ids(self._artifacts)):
+            discard_of(id, self._artifacts)
+
+    def ended(self, stored: Collection[str]) -> set[str]:
+        """Return those checkpoints that `clear` deletes, by the ids of their evaluations.
+
+        Args:
+            stored: the checkpoints that there are.
+        """
+        left = set(stored).difference(self._beginnings(self._study.fidelities))
         if not left:
-            return
+            return set()
         trials, roles = self._store.trials(self._study.name), self._store.roles(self._study.name)
         entries: list[Trial | Role] = [*trials, *roles]
         recorded = [entry.evaluation for entry in entries if entry.evaluation in left]
@@ -132,9 +140,19 @@ class Disk:
         ended |= {self._key(entry) for entry in entries if entry.failure not in (None, "lost")}
         elsewhere = trainings_elsewhere(self._store, self._study.name)
         # A training may have ended as one trial and run as another, after its machine failed.
-        for key in ended - {self._key(entry) for entry in entries if is_unfinished(entry)}:
-            if key.id in left and (key.architecture_id, key.seed) not in elsewhere:
-                discard(key, self._artifacts)
+        over = ended - {self._key(entry) for entry in entries if is_unfinished(entry)}
+        return {key.id for key in over if key.id in left and (key.architecture_id, key.seed) not in elsewhere}
+
+    def unrecorded(self) -> set[str]:
+        """Return the evaluations that have no record yet or failed: each may have left a checkpoint."""
+        levels = {fidelity.name for fidelity in self._study.fidelities}
+        entries: list[Trial | Role] = [*self._store.trials(self._study.name), *self._store.roles(self._study.name)]
+        without = [entry for entry in entries if entry.failure is not None or is_unfinished(entry)]
+        return {self._key(entry).id for entry in without if entry.fidelity in levels}
+
+    def wanted(self) -> set[str]:
+        """Return the evaluations whose checkpoints a run of this study may still go on from, or end by itself."""
+        return self.unrecorded().union(self._beginnings(self._study.fidelities))
 
     def _lost(self) -> list[str]:
         """Return the evaluations of trainings whose machine failed for good, which may have left a checkpoint."""

@@ -100,6 +100,13 @@ class Database:
                 self._cached_optuna = get_storage(self._optuna)
             return self._cached_optuna
 
+    def forget_optuna(self) -> None:
+        """Close Optuna's storage, whose cache knows the names of before; the next use opens it anew."""
+        with self._opening:
+            if self._optuna is not None:
+                self._optuna.close()
+            self._optuna = self._cached_optuna = None
+
     def close(self) -> None:
         """Close the connections; the store can be used no more."""
         if self._optuna is not None:

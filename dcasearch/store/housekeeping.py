@@ -84,6 +84,7 @@ class Housekeeping(Driving):
                 session.execute(update(table).where(table.study == old).values(study=new))
             session.execute(delete(StudyRow).where(StudyRow.name == old))
             rename_studies(session, {f"{old}.{fidelity}": f"{new}.{fidelity}" for fidelity in fidelities})
+        self.forget_optuna()
 
     @outlasting
     def delete_study(self, study: str) -> None:
@@ -112,6 +113,7 @@ class Housekeeping(Driving):
                 session.execute(delete(CostRow).where(CostRow.architecture_id.in_(some)))
                 session.execute(delete(ArchitectureRow).where(ArchitectureRow.id.in_(some)))
         self._architectures -= unnamed
+        self.forget_optuna()
 
     @outlasting
     def recorded(self, ids: Collection[str]) -> set[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -91,6 +92,19 @@ def _frozen(
         intermediate_values={step: _intermediate(value, kind) for step, value, kind in curve},
         trial_id=trial.trial_id,
     )
+
+
+def times_of(session: Session, study: str, number: int) -> tuple[datetime | None, datetime | None]:
+    """Return when a trial of Optuna's was drawn and when it ended, timezone-aware."""
+    if not _has_tables(session):
+        return None, None
+    query = select(TRIALS).join(STUDIES, STUDIES.study_id == TRIALS.study_id)
+    trial = session.scalars(query.where(STUDIES.study_name == study, TRIALS.number == number)).first()
+    if trial is None:
+        return None, None
+    # Optuna stores UTC and gives this machine's local time, without saying so.
+    began, ended = (m and m.astimezone() for m in (trial.datetime_start, trial.datetime_complete))
+    return began, ended
 
 
 def rename_studies(session: Session, names: Mapping[str, str]) -> None:

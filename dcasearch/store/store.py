@@ -263,6 +263,14 @@ class Store(Housekeeping):
             return [records.trial_of(row) for row in session.execute(_trials(**where))]
 
     @outlasting
+    def times(self, study: str, fidelity: str, number: int) -> tuple[datetime | None, datetime | None]:
+        """Return when a trial was drawn and when it ended; None where that is not known."""
+        from dcasearch.store.optuna_rows import times_of
+
+        with self.reading() as session:
+            return times_of(session, f"{study}.{fidelity}", number)
+
+    @outlasting
     def counts(self, study: str) -> dict[str, dict[State, int]]:
         """Return per fidelity how many trials are in each state; states without trials are left out."""
         columns = (TrialRow.fidelity, TrialRow.state)
