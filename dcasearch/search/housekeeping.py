@@ -142,10 +142,12 @@ def cleaning_of(store: Store, running: Collection[str]) -> Cleaning:
     reasons = [f"Study '{name}' runs" for name in sorted(running)]
     disks: dict[str, Disk] = {}
     wanted: set[str] = set()
+    begun: set[str] = set()
     for stored in studies:
         try:
             disks[stored.name] = _disk(store, stored)
             wanted |= disks[stored.name].wanted()
+            begun |= disks[stored.name].unrecorded()
         except _Unjudged as error:
             reasons.append(f"Study '{stored.name}' {error}")
     judged = len(disks) == len(studies)
@@ -164,7 +166,7 @@ def cleaning_of(store: Store, running: Collection[str]) -> Cleaning:
         over -= wanted
         files = [(folder, place) for folder, place in _files(artifacts) if place not in left]
         ids = {_id(place) for _, place in files}
-        known = store.recorded(ids) | wanted
+        known = store.recorded(ids) | wanted | begun
         for folder, place in files:
             if folder == "checkpoints" and _id(place) in over:
                 unneeded.append(_found(place, "checkpoint of a training that has ended"))

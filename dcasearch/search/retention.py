@@ -151,8 +151,12 @@ class Disk:
         return {self._key(entry).id for entry in without if entry.fidelity in levels}
 
     def wanted(self) -> set[str]:
-        """Return the evaluations whose checkpoints a run of this study may still go on from, or end by itself."""
-        return self.unrecorded().union(self._beginnings(self._study.fidelities))
+        """Return the evaluations whose checkpoints `run` or `dcasearch retry` may still go on from."""
+        entries: list[Trial | Role] = [*self._store.trials(self._study.name), *self._store.roles(self._study.name)]
+        unfinished = {self._key(entry).id for entry in entries if is_unfinished(entry)}
+        lost = set(self._lost())
+        lost -= self._store.evaluations(lost).keys()  # taken up again, and ended since
+        return unfinished.union(lost, self._beginnings(self._study.fidelities))
 
     def _lost(self) -> list[str]:
         """Return the evaluations of trainings whose machine failed for good, which may have left a checkpoint."""

@@ -10,6 +10,8 @@ import pytest
 
 from dcasearch import study as study_room
 from dcasearch.cli.storage import named_storage, remember
+from dcasearch.errors import TrialFailure
+from dcasearch.search.retention import Disk
 from dcasearch.space import load_study
 from dcasearch.store import Store
 from dcasearch.training import checkpoint_of, weights_path
@@ -171,6 +173,21 @@ def test_clean_deletes_checkpoints_of_ended_trainings_and_scratch_alone(dcasearc
     assert left.is_file()
     assert "deleted 2 files, 4.00 MB" in dcasearch("clean", "--storage", ran.url, "--yes").out
     assert ran.files() == files | {str(foreign.relative_to(ran.artifacts))}
+
+
+def test_clean_keeps_the_checkpoint_of_a_training_that_retry_goes_on_from(dcasearch: Command, ran: Ran) -> None:
+    longer = ran.another("tiny", fidelities=[{**FIDELITIES[0], "trials": 4}])
+    lost = Simulated(fail=lambda job: TrialFailure("lost", "its node is gone"))
+    study_room.run(load_study(longer), ran.store, lost)
+    stored = ran.store.get_study("tiny")
+    assert stored is not None
+    study = load_study(longer).study
+    (id,) = Disk(study, ran.store, ran.artifacts, stored.meaning["data"]).unrecorded()
+    checkpoint = ran.write(Path(checkpoint_of(id, ran.artifacts)))
+    assert dcasearch("clean", "--storage", ran.url, "--yes", "--orphans").code == 0
+    assert checkpoint.is_file()
+    assert "(checkpoint)" in dcasearch("delete", "tiny", "--yes").out
+    assert not checkpoint.exists()
 
 
 def test_orphans_are_deleted_only_where_that_is_asked_for(dcasearch: Command, ran: Ran) -> None:
