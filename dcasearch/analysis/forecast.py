@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import random
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from dcasearch.analysis.asked import short
 from dcasearch.analysis.device_speed import DeviceSpeed, speed_on
 from dcasearch.analysis.parents import constant_parents, parents_trained
 from dcasearch.analysis.races import RaceForecast, foresee_races
 from dcasearch.analysis.shared_memory import shared_memory_free, shared_memory_needed, shared_memory_problem
-from dcasearch.config.study import Fidelity, Study
+from dcasearch.config.study import Fidelity, Resources, Study
 from dcasearch.data import DataInfo
 from dcasearch.metrics import METRICS
 from dcasearch.models import cost
@@ -30,6 +32,10 @@ _COUNT_SECONDS = 1.0
 _BYTES = 4
 _RECENT = 50
 """Trainings that the speed is measured from."""
+_SPREAD = 1.3
+"""Factor by which trainings of one speed take less or more time: networks of equal multiply-adds differ."""
+_LEAST_SPREAD, _FEW = 1.1, 10
+"""The spread is that of a study's own trainings from so many on, and never less than this."""
 _IMAGENET = (1000, 1_281_167)
 _KNOWN = {"cifar10": (10, 50_000), "coco": (80, 118_287)}
 """Classes and train images that are assumed where a set is not there; of `coco` those of train2017."""
@@ -57,6 +63,8 @@ class Phase:
     """None: nothing says how fast the device is."""
     least: int | None = None
     """Of a race: the fewest trainings."""
+    at_once: int = 1
+    """Trainings at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +82,8 @@ class Forecast:
     phases: tuple[Phase, ...]
     basis: str
     """What the time is computed from."""
+    spread: float
+    """Factor by which the time may be shorter or longer."""
     disk_bytes: int
     """Weights that are kept, one checkpoint per running trial, and those that a later fidelity goes on from."""
     checkpoint_bytes: int
@@ -91,8 +101,8 @@ class Forecast:
     """What the loader processes of the trials that run at a time need."""
     shared_memory_free: int | None = None
     """None: trials run on other machines, or this one has no limit."""
-    nothing_feasible: bool = False
-    """Every architecture of the space was costed, and each one violates a constraint."""
+    nothing_feasible: str | None = None
+    """Says that each architecture that was costed violates a constraint."""
     short: tuple[str, ...] = ()
     """A sentence for each promotion that asks for more trials than the fidelity before it has."""
 
@@ -109,10 +119,20 @@ class Forecast:
             return None
         if self.checkpoint_bytes > budget:
             return (
-                f"disk: {budget / 1e9:.2f} GB cannot hold the {self.checkpoint_bytes / 1e9:.2f} GB of checkpoints of "
+                f"disk: {budget / 1e9:.3g} GB cannot hold the {self.checkpoint_bytes / 1e9:.3g} GB of checkpoints of "
                 "running trials: the run would stop; raise `disk` or lower executor.max_concurrent"
             )
         return f"disk: {budget / 1e9:.2f} GB cannot hold all weights that are to be kept: the worst ones will go"
+
+    @property
+    def mistakes(self) -> tuple[str, ...]:
+        """What would make the run stop, or find nothing, a sentence each."""
+        found = []
+        if self.nothing_feasible is not None:
+            found.append(self.nothing_feasible)
+        if self.disk_budget is not None and self.checkpoint_bytes > self.disk_budget and self.disk_problem is not None:
+            found.append(self.disk_problem)
+        return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -124,6 +144,8 @@ class _Speed:
     basis: str
     images: float | None = None
     """Per second, what its loaders give at most; None: that is no limit, or in the number above."""
+    spread: float = _SPREAD
+    """Factor by which a training may take less or more time than these numbers say."""
 
     def seconds(self, macs: float, images: float) -> float | None:
         """Return the time of a trial's work, of the slower of the two."""
@@ -133,7 +155,12 @@ class _Speed:
 
 
 def forecast(
-    study: Study, space: Space, data: DataInfo | None, store: Store | None, device: str | None = None
+    study: Study,
+    space: Space,
+    data: DataInfo | None,
+    store: Store | None,
+    device: str | None = None,
+    room: Mapping[str, int] | None = None,
 ) -> Forecast:
     """Compute what a study will cost; nothing is trained and nothing is written.
 
@@ -143,10 +170,12 @@ def forecast(
         data: None where the data is not there; the set's known size is then assumed, else ImageNet's.
         store: Its database, where one exists: measured speeds come from it.
         device: The model of the device that trials will run on, as a GPU check names it; None is this machine's.
+        room: How many trainings of each fidelity the cluster holds; None: this machine's room, of a cluster no limit.
 
     Raises:
         UserError: Nothing is known of that device.
     """
+    room = room_here(study) if room is None else room
     classes, images = _size_of(study, data)
     points = _points(space)
     resolution = study.fidelities[-1].resolution
@@ -160,10 +189,11 @@ def forecast(
     feasible = any(not any(v > 0 for v in violation(bounds, c).values()) for c in map(asdict, costs))
     weights = max(c.params for c in costs) * _BYTES
     backbones = {point.architecture.backbone.name for point in points}
-    speed = _speed(study, store, classes, speed_on(device, study, backbones, data, store))
+    known = speed_on(device, study, backbones, data, store)
+    speeds = {one.name: _speed(study, one, store, classes, known) for one in study.fidelities}
     distinct = count_distinct(space, _COUNT_SECONDS)
     phases = tuple(
-        _scored(phase, study, store) for phase in _phases(study, space, distinct, points, classes, images, speed)
+        _scored(phase, study, store) for phase in _phases(study, space, distinct, points, classes, images, speeds, room)
     )
     checkpoints = _copies(study) * weights * study.executor.max_concurrent
     beginnings = _copies(study) * weights * _beginnings(study, phases)
@@ -175,7 +205,8 @@ def forecast(
         costed=len(costs),
         infeasible=shares,
         phases=phases,
-        basis=speed.basis,
+        basis=_bases(speeds),
+        spread=max((speed.spread for speed in speeds.values()), default=1.0),
         disk_bytes=_weights(study, space) * weights + checkpoints + beginnings,
         checkpoint_bytes=checkpoints,
         disk_budget=study.disk,
@@ -185,9 +216,30 @@ def forecast(
         races=tuple(foresee_races(study, store)),
         shared_memory_bytes=shared_memory_needed(study, data),
         shared_memory_free=shared_memory_free(study),
-        nothing_feasible=not feasible and size(space) <= SAMPLED,
+        nothing_feasible=None if feasible else _infeasible(study, [asdict(c) for c in costs], size(space)),
         short=tuple(_short(study, distinct)),
     )
+
+
+def _infeasible(study: Study, costs: Sequence[Mapping[str, float]], points: int) -> str:
+    """Return the sentence for a space of which nothing that was looked at meets the constraints."""
+    ranges = []
+    for metric, bound in study.constraints.items():
+        if metric in costs[0] and any(violation({metric: bound}, one)[metric] > 0 for one in costs):
+            known = [one[metric] for one in costs]
+            low, high = short(min(known)), short(max(known))
+            said = [
+                f"{word} {short(value)}"
+                for word, value in (("min", bound.min), ("max", bound.max))
+                if value is not None
+            ]
+            ranges.append(f"{metric} is {low} to {high}, and the bound is {' and '.join(said)}")
+    who = (
+        "no architecture of the space meets"
+        if points <= SAMPLED
+        else f"none of {len(costs)} random architectures meets"
+    )
+    return f"constraints: {who} them all: {'; '.join(ranges)}. Widen a bound or the space"
 
 
 def _size_of(study: Study, data: DataInfo | None) -> tuple[int, int]:
@@ -219,9 +271,14 @@ def _phases(
     points: Sequence[Point],
     classes: int,
     images: int,
-    speed: _Speed,
+    speeds: Mapping[str, _Speed],
+    room: Mapping[str, int],
 ) -> list[Phase]:
     phases: list[Phase] = []
+
+    def phase_of(name: str, fidelity: Fidelity, trainings: int, saved: int = 0) -> Phase:
+        return _phase(name, fidelity, trainings, study, points, classes, images, speeds, room, saved)
+
     for fidelity, wanted in zip(study.fidelities, _trials(study, distinct), strict=True):
         whole = distinct.exact and wanted == distinct.value
         baselines = _further_baselines(study, space, points, whole=whole)
@@ -231,29 +288,29 @@ def _phases(
             parents = parents_trained(study, space, fidelity)
             name = f"{fidelity.name} parents"
             longest = parents * len(fidelity.all_seeds)
-            phase = _phase(name, fidelity.parent, longest, study, points, classes, images, speed)
+            phase = phase_of(name, fidelity.parent, longest)
             phases.append(phase if fidelity.race is None else replace(phase, least=parents * first))
         elif constants := constant_parents(study, space, fidelity, wanted, trained=points if whole else ()):
             name, longest = f"{fidelity.name} parents", constants * len(fidelity.all_seeds)
-            phase = _phase(name, fidelity, longest, study, points, classes, images, speed)
+            phase = phase_of(name, fidelity, longest)
             phases.append(phase if fidelity.race is None else replace(phase, least=constants * first))
         saved = _epochs_taken_over(study, fidelity, wanted, baselines)
-        phases.append(_phase(fidelity.name, fidelity, trainings, study, points, classes, images, speed, saved))
+        phases.append(phase_of(fidelity.name, fidelity, trainings, saved))
         if fidelity.race is not None and wanted > 1:
             further = wanted * (fidelity.race.max_seeds - first)
             name = f"{fidelity.name} race"
-            phase = _phase(name, fidelity, further, study, points, classes, images, speed)
+            phase = phase_of(name, fidelity, further)
             phases.append(replace(phase, least=0))
     if study.final is not None:
         trainings = (1 + len(space.baselines(study.baselines))) * len(study.final.seeds)
         last = study.fidelities[-1]
         if last.parent is not None:
             parents = parents_trained(study, space, last) * len(study.final.seeds)
-            phases.append(_phase("final parents", last.parent, parents, study, points, classes, images, speed))
+            phases.append(phase_of("final parents", last.parent, parents))
         elif constants := constant_parents(study, space, last, 1, final=True):
             parents = constants * len(study.final.seeds)
-            phases.append(_phase("final parents", last, parents, study, points, classes, images, speed))
-        phases.append(_phase("final", study.fidelities[-1], trainings, study, points, classes, images, speed))
+            phases.append(phase_of("final parents", last, parents))
+        phases.append(phase_of("final", last, trainings))
     return phases
 
 
@@ -296,8 +353,9 @@ def _phase(
     points: Sequence[Point],
     classes: int,
     images: int,
-    speed: _Speed,
-    saved: int = 0,
+    speeds: Mapping[str, _Speed],
+    room: Mapping[str, int],
+    saved: int,
 ) -> Phase:
     """Return a phase of so many trainings, of which `saved` epochs in all are there already."""
     whole = study.sampler.name == "grid" and fidelity.trials is None and fidelity.promote is None
@@ -311,13 +369,28 @@ def _phase(
     if fidelity.kind == "zero_cost":
         passes, loaded = trainings * _passes_of_a_score(fidelity), 0.0
     macs = each * passes
-    seconds = speed.seconds(macs, loaded)
-    return Phase(name, trainings, macs, None if seconds is None else seconds / _at_once(study, trainings))
+    seconds = speeds[fidelity.name].seconds(macs, loaded)
+    at_once = max(1, min(study.executor.max_concurrent, trainings, room.get(fidelity.name, trainings)))
+    return Phase(name, trainings, macs, None if seconds is None else seconds / at_once, at_once=at_once)
 
 
-def _at_once(study: Study, trainings: int) -> int:
-    """Return how many trainings of a phase run at a time: workers without a training do not make it shorter."""
-    return max(1, min(study.executor.max_concurrent, trainings))
+def room_here(study: Study) -> dict[str, int]:
+    """Return how many trainings of each fidelity this machine's cores hold; nothing where trials run on a cluster."""
+    if study.executor.name != "local":
+        return {}
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = {one.name: study.executor.resources.get(one.name, Resources()).cpu for one in study.fidelities}
+    return {name: max(1, cores // cpus) for name, cpus in wanted.items()}
+
+
+def _bases(speeds: Mapping[str, _Speed]) -> str:
+    """Return what the times are computed from, fidelity by fidelity where they differ."""
+    by_basis: dict[str, list[str]] = {}
+    for name, speed in speeds.items():
+        by_basis.setdefault(speed.basis, []).append(name)
+    if len(by_basis) == 1:
+        return next(iter(by_basis))
+    return "; ".join(f"{', '.join(names)}: {basis}" for basis, names in by_basis.items())
 
 
 def _epochs_taken_over(study: Study, fidelity: Fidelity, trials: int, baselines: int) -> int:
@@ -353,32 +426,44 @@ def _scored(phase: Phase, study: Study, store: Store | None) -> Phase:
     if not ids:
         return phase
     each = store.seconds(ids) / len(ids)
-    return replace(phase, seconds=phase.trainings * each / _at_once(study, phase.trainings))
+    return replace(phase, seconds=phase.trainings * each / phase.at_once)
 
 
-def _speed(study: Study, store: Store | None, classes: int, known: DeviceSpeed | None) -> _Speed:
-    """Return how fast one trial trains, by what is nearest to it, and where the number is from."""
-    measured = _measured(study, store, classes) if store is not None else None
-    if measured is not None:
-        return _Speed(measured, "this study's own trainings so far")
-    if study.throughput is not None:
-        return _Speed(study.throughput, "`throughput` of the YAML")
+def _speed(study: Study, fidelity: Fidelity, store: Store | None, classes: int, known: DeviceSpeed | None) -> _Speed:
+    """Return how fast a fidelity trains, by what is nearest to it, and where the number is from."""
+    measured = {} if store is None else {one.name: _measured(study, one, store, classes) for one in study.fidelities}
+    own, all_of_them = measured.get(fidelity.name), [speed for speed in measured.values() if speed is not None]
+    if own is not None:
+        return own
+    said = study.throughput_of(fidelity.name)
+    if all_of_them and (said is None or not isinstance(study.throughput, Mapping)):
+        return all_of_them[-1]  # of the fidelity that is the most like a full training
+    if said is not None:
+        return _Speed(said, "`throughput` of the YAML")
     if known is not None and study.detector is None:  # a classifier's speed says nothing of a detector's heads
         return _Speed(known.macs_per_second, known.basis, known.loaded_per_second)
     return _Speed(None, "no training of this study is stored yet and the YAML gives no `throughput`")
 
 
-def _measured(study: Study, store: Store, classes: int) -> float | None:
-    """Return the speed of the study's stored trainings; evaluation passes are small change beside them."""
-    macs = seconds = 0.0
-    for fidelity in (f for f in study.fidelities if f.kind == "training"):
-        trials = [t for t in store.trials(study.name, fidelity.name) if t.evaluation and t.duplicate_of is None]
-        for trial in trials[-_RECENT:]:
-            record = store.evaluation(trial.evaluation or "")
-            architecture = store.get_architecture(trial.architecture_id)
-            macs += _PASSES * record.images * cost(architecture, fidelity.resolution, classes).macs
-            seconds += record.seconds
-    return macs / seconds if seconds else None
+def _measured(study: Study, fidelity: Fidelity, store: Store, classes: int) -> _Speed | None:
+    """Return the speed of a fidelity's stored trainings; evaluation passes are small change beside them."""
+    if fidelity.kind != "training":
+        return None
+    macs, seconds = list[float](), list[float]()
+    trials = [t for t in store.trials(study.name, fidelity.name) if t.evaluation and t.duplicate_of is None]
+    for trial in trials[-_RECENT:]:
+        record = store.evaluation(trial.evaluation or "")
+        architecture = store.get_architecture(trial.architecture_id)
+        macs.append(_PASSES * record.images * cost(architecture, fidelity.resolution, classes).macs)
+        seconds.append(record.seconds)
+    if not sum(seconds):
+        return None
+    speed = sum(macs) / sum(seconds)
+    off = [
+        max(one / (speed * took), speed * took / one) for one, took in zip(macs, seconds, strict=True) if one and took
+    ]
+    spread = sorted(off)[int(0.9 * len(off))] if len(off) >= _FEW else _SPREAD  # nine of ten trainings lie within it
+    return _Speed(speed, "this study's own trainings so far", spread=max(_LEAST_SPREAD, min(spread, _SPREAD**2)))
 
 
 def _weights(study: Study, space: Space) -> int:

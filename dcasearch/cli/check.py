@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # imported by those who use them, so that `--help` is instant
 
     from dcasearch.config.study import Study
     from dcasearch.data import DataInfo
+    from dcasearch.executors.ray import Preflight
     from dcasearch.space import LoadedStudy
 
 
@@ -46,7 +47,7 @@ def check(
     from dcasearch.analysis.forecast import forecast
     from dcasearch.analysis.measured import expected_of, powers_of
     from dcasearch.analysis.starts import check_starts
-    from dcasearch.cli.printing import print_data, print_expected, print_forecast, print_powers
+    from dcasearch.cli.printing import print_data, print_expected, print_forecast, print_powers, print_preflight
     from dcasearch.store import Store, exists, storage_of
 
     console = make_console()
@@ -56,11 +57,11 @@ def check(
     loaded = as_begun(loaded, store)
     data = None if no_data else _seen(loaded)
     starts = check_starts(loaded, data)
-    foreseen = forecast(loaded.study, loaded.space, data, store, device)
-    if foreseen.nothing_feasible:
-        raise UserError(
-            f"{study}: constraints: no architecture of the space meets them all; widen a bound or the space"
-        )
+    ready = _ready(console, loaded.study, None if store is None else store.secret) if cluster else None
+    room = None if ready is None else ready.room
+    foreseen = forecast(loaded.study, loaded.space, data, store, device, room)
+    if foreseen.mistakes:
+        raise UserError("\n".join(f"{study}: {mistake}" for mistake in foreseen.mistakes))
     unseen = ", but for the data, which was not looked at" if data is None else ""
     console.print(f"{study}: no mistakes found{unseen}")
     for variable in sorted(loaded.missing_variables):
@@ -82,8 +83,8 @@ def check(
     print_forecast(console, foreseen)
     print_powers(console, tuple(powers_of(loaded.study, store, data, loaded.space).values()))
     print_expected(console, expected_of(loaded.study))
-    if cluster:
-        _check_cluster(console, loaded.study, None if store is None else store.secret)
+    if ready is not None:
+        print_preflight(console, ready)
 
 
 def _seen(loaded: LoadedStudy) -> DataInfo:
@@ -101,12 +102,14 @@ def _seen(loaded: LoadedStudy) -> DataInfo:
         raise DataError(f"{error}\n{hint}") from None
 
 
-def _check_cluster(console: Console, study: Study, secret: str | None) -> None:
+def _ready(console: Console, study: Study, secret: str | None) -> Preflight:
+    """Return what the cluster has; where the study cannot run on it, its nodes are shown and that is the error."""
     from dcasearch.cli.printing import print_preflight
     from dcasearch.executors.ray import connected, preflight
 
     with connected(study.executor.address, secret):
         found = preflight(study)
-    print_preflight(console, found)
     if found.problems:
+        print_preflight(console, found)
         raise UserError("\n".join(found.problems))
+    return found
