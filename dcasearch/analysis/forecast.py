@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import random
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
-from dcasearch.analysis.asked import short
-from dcasearch.analysis.device_speed import DeviceSpeed, speed_on
+from dcasearch.analysis.device_speed import speed_on
+from dcasearch.analysis.feasibility import infeasible_shares, nothing_feasible
 from dcasearch.analysis.parents import constant_parents, parents_trained
 from dcasearch.analysis.races import RaceForecast, foresee_races
 from dcasearch.analysis.shared_memory import shared_memory_free, shared_memory_needed, shared_memory_problem
-from dcasearch.config.study import Fidelity, Resources, Study
+from dcasearch.analysis.speeds import PASSES, Speed, bases_of, room_here, speeds_of
+from dcasearch.config.study import Fidelity, Study
 from dcasearch.data import DataInfo
-from dcasearch.metrics import METRICS
 from dcasearch.models import cost
-from dcasearch.search.objectives import violation
 from dcasearch.search.sharing import kept_weights
 from dcasearch.space import Count, Point, Space, count_distinct, size
 from dcasearch.store import Store
@@ -25,17 +23,9 @@ from dcasearch.training import continues, later_continues
 
 SAMPLED = 200
 """Architectures whose costs are computed in a space of more than that."""
-_PASSES = 3
-"""A training step is about three forward passes: one forward, two for the gradients."""
 _COUNT_SECONDS = 1.0
 """What `check` gives the count of a space, of the seconds in which it answers."""
 _BYTES = 4
-_RECENT = 50
-"""Trainings that the speed is measured from."""
-_SPREAD = 1.3
-"""Factor by which trainings of one speed take less or more time: networks of equal multiply-adds differ."""
-_LEAST_SPREAD, _FEW = 1.1, 10
-"""The spread is that of a study's own trainings from so many on, and never less than this."""
 _IMAGENET = (1000, 1_281_167)
 _KNOWN = {"cifar10": (10, 50_000), "coco": (80, 118_287)}
 """Classes and train images that are assumed where a set is not there; of `coco` those of train2017."""
@@ -135,25 +125,6 @@ class Forecast:
         return tuple(found)
 
 
-@dataclass(frozen=True)
-class _Speed:
-    """How fast one trial trains."""
-
-    macs: float | None
-    """Multiply-adds per second; None: nothing says it."""
-    basis: str
-    images: float | None = None
-    """Per second, what its loaders give at most; None: that is no limit, or in the number above."""
-    spread: float = _SPREAD
-    """Factor by which a training may take less or more time than these numbers say."""
-
-    def seconds(self, macs: float, images: float) -> float | None:
-        """Return the time of a trial's work, of the slower of the two."""
-        if not self.macs:
-            return None
-        return max(macs / self.macs, images / self.images if self.images else 0.0)
-
-
 def forecast(
     study: Study,
     space: Space,
@@ -180,17 +151,9 @@ def forecast(
     points = _points(space)
     resolution = study.fidelities[-1].resolution
     costs = [cost(point.architecture, resolution, classes) for point in points]
-    shares = {
-        metric: sum(violation({metric: bound}, c)[metric] > 0 for c in map(asdict, costs)) / len(costs)
-        for metric, bound in study.constraints.items()
-        if not METRICS[metric].of_device  # nothing is measured here
-    }
-    bounds = {metric: bound for metric, bound in study.constraints.items() if metric in shares}
-    feasible = any(not any(v > 0 for v in violation(bounds, c).values()) for c in map(asdict, costs))
     weights = max(c.params for c in costs) * _BYTES
     backbones = {point.architecture.backbone.name for point in points}
-    known = speed_on(device, study, backbones, data, store)
-    speeds = {one.name: _speed(study, one, store, classes, known) for one in study.fidelities}
+    speeds = speeds_of(study, store, classes, speed_on(device, study, backbones, data, store))
     distinct = count_distinct(space, _COUNT_SECONDS)
     phases = tuple(
         _scored(phase, study, store) for phase in _phases(study, space, distinct, points, classes, images, speeds, room)
@@ -203,9 +166,9 @@ def forecast(
         params=_range([c.params for c in costs]),
         macs=_range([c.macs for c in costs]),
         costed=len(costs),
-        infeasible=shares,
+        infeasible=infeasible_shares(study, costs),
         phases=phases,
-        basis=_bases(speeds),
+        basis=bases_of(speeds),
         spread=max((speed.spread for speed in speeds.values()), default=1.0),
         disk_bytes=_weights(study, space) * weights + checkpoints + beginnings,
         checkpoint_bytes=checkpoints,
@@ -216,30 +179,9 @@ def forecast(
         races=tuple(foresee_races(study, store)),
         shared_memory_bytes=shared_memory_needed(study, data),
         shared_memory_free=shared_memory_free(study),
-        nothing_feasible=None if feasible else _infeasible(study, [asdict(c) for c in costs], size(space)),
+        nothing_feasible=nothing_feasible(study, costs, all_of_them=size(space) <= SAMPLED),
         short=tuple(_short(study, distinct)),
     )
-
-
-def _infeasible(study: Study, costs: Sequence[Mapping[str, float]], points: int) -> str:
-    """Return the sentence for a space of which nothing that was looked at meets the constraints."""
-    ranges = []
-    for metric, bound in study.constraints.items():
-        if metric in costs[0] and any(violation({metric: bound}, one)[metric] > 0 for one in costs):
-            known = [one[metric] for one in costs]
-            low, high = short(min(known)), short(max(known))
-            said = [
-                f"{word} {short(value)}"
-                for word, value in (("min", bound.min), ("max", bound.max))
-                if value is not None
-            ]
-            ranges.append(f"{metric} is {low} to {high}, and the bound is {' and '.join(said)}")
-    who = (
-        "no architecture of the space meets"
-        if points <= SAMPLED
-        else f"none of {len(costs)} random architectures meets"
-    )
-    return f"constraints: {who} them all: {'; '.join(ranges)}. Widen a bound or the space"
 
 
 def _size_of(study: Study, data: DataInfo | None) -> tuple[int, int]:
@@ -271,7 +213,7 @@ def _phases(
     points: Sequence[Point],
     classes: int,
     images: int,
-    speeds: Mapping[str, _Speed],
+    speeds: Mapping[str, Speed],
     room: Mapping[str, int],
 ) -> list[Phase]:
     phases: list[Phase] = []
@@ -353,7 +295,7 @@ def _phase(
     points: Sequence[Point],
     classes: int,
     images: int,
-    speeds: Mapping[str, _Speed],
+    speeds: Mapping[str, Speed],
     room: Mapping[str, int],
     saved: int,
 ) -> Phase:
@@ -365,32 +307,13 @@ def _phase(
     held_out = study.data.validation_fraction if study.data.protocol == "search" else 0.0
     train = images * (1 - held_out) * fidelity.train_fraction
     epochs = trainings * fidelity.epochs - saved
-    passes, loaded = epochs * (_PASSES * train + images * held_out), epochs * (train + images * held_out)
+    passes, loaded = epochs * (PASSES * train + images * held_out), epochs * (train + images * held_out)
     if fidelity.kind == "zero_cost":
         passes, loaded = trainings * _passes_of_a_score(fidelity), 0.0
     macs = each * passes
     seconds = speeds[fidelity.name].seconds(macs, loaded)
     at_once = max(1, min(study.executor.max_concurrent, trainings, room.get(fidelity.name, trainings)))
     return Phase(name, trainings, macs, None if seconds is None else seconds / at_once, at_once=at_once)
-
-
-def room_here(study: Study) -> dict[str, int]:
-    """Return how many trainings of each fidelity this machine's cores hold; nothing where trials run on a cluster."""
-    if study.executor.name != "local":
-        return {}
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    wanted = {one.name: study.executor.resources.get(one.name, Resources()).cpu for one in study.fidelities}
-    return {name: max(1, cores // cpus) for name, cpus in wanted.items()}
-
-
-def _bases(speeds: Mapping[str, _Speed]) -> str:
-    """Return what the times are computed from, fidelity by fidelity where they differ."""
-    by_basis: dict[str, list[str]] = {}
-    for name, speed in speeds.items():
-        by_basis.setdefault(speed.basis, []).append(name)
-    if len(by_basis) == 1:
-        return next(iter(by_basis))
-    return "; ".join(f"{', '.join(names)}: {basis}" for basis, names in by_basis.items())
 
 
 def _epochs_taken_over(study: Study, fidelity: Fidelity, trials: int, baselines: int) -> int:
@@ -413,8 +336,8 @@ def _beginnings(study: Study, phases: Sequence[Phase]) -> int:
 def _passes_of_a_score(fidelity: Fidelity) -> int:
     """Return the forward passes, of one image each, that a score is worth."""
     if fidelity.score == "synflow":
-        return _PASSES
-    return fidelity.batches * fidelity.recipe.batch_size * (1 if fidelity.score == "naswot" else _PASSES)
+        return PASSES
+    return fidelity.batches * fidelity.recipe.batch_size * (1 if fidelity.score == "naswot" else PASSES)
 
 
 def _scored(phase: Phase, study: Study, store: Store | None) -> Phase:
@@ -427,43 +350,6 @@ def _scored(phase: Phase, study: Study, store: Store | None) -> Phase:
         return phase
     each = store.seconds(ids) / len(ids)
     return replace(phase, seconds=phase.trainings * each / phase.at_once)
-
-
-def _speed(study: Study, fidelity: Fidelity, store: Store | None, classes: int, known: DeviceSpeed | None) -> _Speed:
-    """Return how fast a fidelity trains, by what is nearest to it, and where the number is from."""
-    measured = {} if store is None else {one.name: _measured(study, one, store, classes) for one in study.fidelities}
-    own, all_of_them = measured.get(fidelity.name), [speed for speed in measured.values() if speed is not None]
-    if own is not None:
-        return own
-    said = study.throughput_of(fidelity.name)
-    if all_of_them and (said is None or not isinstance(study.throughput, Mapping)):
-        return all_of_them[-1]  # of the fidelity that is the most like a full training
-    if said is not None:
-        return _Speed(said, "`throughput` of the YAML")
-    if known is not None and study.detector is None:  # a classifier's speed says nothing of a detector's heads
-        return _Speed(known.macs_per_second, known.basis, known.loaded_per_second)
-    return _Speed(None, "no training of this study is stored yet and the YAML gives no `throughput`")
-
-
-def _measured(study: Study, fidelity: Fidelity, store: Store, classes: int) -> _Speed | None:
-    """Return the speed of a fidelity's stored trainings; evaluation passes are small change beside them."""
-    if fidelity.kind != "training":
-        return None
-    macs, seconds = list[float](), list[float]()
-    trials = [t for t in store.trials(study.name, fidelity.name) if t.evaluation and t.duplicate_of is None]
-    for trial in trials[-_RECENT:]:
-        record = store.evaluation(trial.evaluation or "")
-        architecture = store.get_architecture(trial.architecture_id)
-        macs.append(_PASSES * record.images * cost(architecture, fidelity.resolution, classes).macs)
-        seconds.append(record.seconds)
-    if not sum(seconds):
-        return None
-    speed = sum(macs) / sum(seconds)
-    off = [
-        max(one / (speed * took), speed * took / one) for one, took in zip(macs, seconds, strict=True) if one and took
-    ]
-    spread = sorted(off)[int(0.9 * len(off))] if len(off) >= _FEW else _SPREAD  # nine of ten trainings lie within it
-    return _Speed(speed, "this study's own trainings so far", spread=max(_LEAST_SPREAD, min(spread, _SPREAD**2)))
 
 
 def _weights(study: Study, space: Space) -> int:

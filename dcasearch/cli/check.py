@@ -11,8 +11,12 @@ from dcasearch.cli.console import make_console
 from dcasearch.errors import DataError, UserError
 
 if TYPE_CHECKING:  # imported by those who use them, so that `--help` is instant
+    from collections.abc import Sequence
+
     from rich.console import Console
 
+    from dcasearch.analysis.forecast import Forecast
+    from dcasearch.analysis.starts import Checked
     from dcasearch.config.study import Study
     from dcasearch.data import DataInfo
     from dcasearch.executors.ray import Preflight
@@ -43,11 +47,11 @@ def check(
     from dcasearch.cli.storage import placed
 
     loaded = placed(loaded)
-    from dcasearch.analysis.data import as_begun, dangers
+    from dcasearch.analysis.data import as_begun
     from dcasearch.analysis.forecast import forecast
     from dcasearch.analysis.measured import expected_of, powers_of
     from dcasearch.analysis.starts import check_starts
-    from dcasearch.cli.printing import print_data, print_expected, print_forecast, print_powers, print_preflight
+    from dcasearch.cli.printing import print_expected, print_forecast, print_powers, print_preflight
     from dcasearch.store import Store, exists, storage_of
 
     console = make_console()
@@ -64,12 +68,27 @@ def check(
         raise UserError("\n".join(f"{study}: {mistake}" for mistake in foreseen.mistakes))
     unseen = ", but for the data, which was not looked at" if data is None else ""
     console.print(f"{study}: no mistakes found{unseen}")
+    _print_seen(console, loaded, data, foreseen, starts)
+    if store is not None:
+        console.print(f"database {store.url}")
+    print_forecast(console, foreseen)
+    print_powers(console, tuple(powers_of(loaded.study, store, data, loaded.space).values()))
+    print_expected(console, expected_of(loaded.study))
+    if ready is not None:
+        print_preflight(console, ready)
+
+
+def _print_seen(
+    console: Console, loaded: LoadedStudy, data: DataInfo | None, foreseen: Forecast, starts: Sequence[Checked]
+) -> None:
+    """Print what is worth knowing of a study without a mistake: what is missing here, its data, its starts."""
+    from dcasearch.analysis.data import dangers
+    from dcasearch.cli.printing import print_data
+
     for variable in sorted(loaded.missing_variables):
         console.print(f"warning: {variable} is not set; `run` needs it", style="yellow")
-    for note in loaded.notes:
-        console.print(f"warning: {note}", style="yellow")
-    for shortage in foreseen.short:
-        console.print(f"warning: {shortage}", style="yellow")
+    for sentence in (*loaded.notes, *foreseen.short):
+        console.print(f"warning: {sentence}", style="yellow")
     if data is not None:
         print_data(console, loaded, data)
         for danger in dangers(loaded.study, data):
@@ -78,13 +97,6 @@ def check(
         for line in start.lines:
             style = "yellow" if start.missing else None
             console.print(f"{'warning' if start.missing else 'start'}: {line}", style=style, highlight=False)
-    if store is not None:
-        console.print(f"database {store.url}")
-    print_forecast(console, foreseen)
-    print_powers(console, tuple(powers_of(loaded.study, store, data, loaded.space).values()))
-    print_expected(console, expected_of(loaded.study))
-    if ready is not None:
-        print_preflight(console, ready)
 
 
 def _seen(loaded: LoadedStudy) -> DataInfo:

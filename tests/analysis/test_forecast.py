@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from dcasearch import study as study_room
-from dcasearch.analysis.forecast import Forecast, forecast, room_here
+from dcasearch.analysis.forecast import Forecast, forecast
+from dcasearch.analysis.speeds import room_here
 from dcasearch.config.study import Race
 from dcasearch.data import DataInfo, describe
 from dcasearch.evaluation import Evaluation
