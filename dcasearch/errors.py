@@ -20,10 +20,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Literal
 
 from dcasearch.masking import masked
+from dcasearch.typos import question
 from dcasearch.wording import printable
 
 FailureKind = Literal["oom", "nan", "lost", "timeout", "bug", "cancelled"]
@@ -145,10 +145,6 @@ class Interrupted(DcasearchError):
         super().__init__(message)
 
 
-_LONGEST_WORD = 200
-"""Characters that are compared with known words: the comparison takes the square of their number."""
-
-
 def shortened(text: str, length: int) -> str:
     """Return a text of at most about so many characters; what is left out in its middle is counted."""
     if len(text) <= length:
@@ -160,6 +156,4 @@ def shortened(text: str, length: int) -> str:
 def nearest(word: object, known: Iterable[str]) -> str:
     """Return the sentence that helps with an unknown word: the nearest known one, then all of them."""
     words = sorted(known)
-    close = get_close_matches(str(word)[:_LONGEST_WORD], words, n=1, cutoff=0.5)
-    hint = f"did you mean '{close[0]}'? " if close else ""
-    return f"{hint}Known: {', '.join(words)}."
+    return f"{question(str(word), words)}Known: {', '.join(words)}."

@@ -5,17 +5,17 @@ from __future__ import annotations
 import random
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
-from dcasearch.analysis.device_speed import DeviceSpeed, speed_on
+from dcasearch.analysis.device_speed import speed_on
+from dcasearch.analysis.feasibility import infeasible_shares, nothing_feasible
 from dcasearch.analysis.parents import constant_parents, parents_trained
 from dcasearch.analysis.races import RaceForecast, foresee_races
 from dcasearch.analysis.shared_memory import shared_memory_free, shared_memory_needed, shared_memory_problem
+from dcasearch.analysis.speeds import PASSES, Speed, bases_of, room_here, speeds_of
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.data import DataInfo
-from dcasearch.metrics import METRICS
 from dcasearch.models import cost
-from dcasearch.search.objectives import violation
 from dcasearch.search.sharing import kept_weights
 from dcasearch.space import Count, Point, Space, count_distinct, size
 from dcasearch.store import Store
@@ -23,13 +23,9 @@ from dcasearch.training import continues, later_continues
 
 SAMPLED = 200
 """Architectures whose costs are computed in a space of more than that."""
-_PASSES = 3
-"""A training step is about three forward passes: one forward, two for the gradients."""
 _COUNT_SECONDS = 1.0
 """What `check` gives the count of a space, of the seconds in which it answers."""
 _BYTES = 4
-_RECENT = 50
-"""Trainings that the speed is measured from."""
 _IMAGENET = (1000, 1_281_167)
 _KNOWN = {"cifar10": (10, 50_000), "coco": (80, 118_287)}
 """Classes and train images that are assumed where a set is not there; of `coco` those of train2017."""
@@ -57,6 +53,8 @@ class Phase:
     """None: nothing says how fast the device is."""
     least: int | None = None
     """Of a race: the fewest trainings."""
+    at_once: int = 1
+    """Trainings at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +72,8 @@ class Forecast:
     phases: tuple[Phase, ...]
     basis: str
     """What the time is computed from."""
+    spread: float
+    """Factor by which the time may be shorter or longer."""
     disk_bytes: int
     """Weights that are kept, one checkpoint per running trial, and those that a later fidelity goes on from."""
     checkpoint_bytes: int
@@ -91,8 +91,8 @@ class Forecast:
     """What the loader processes of the trials that run at a time need."""
     shared_memory_free: int | None = None
     """None: trials run on other machines, or this one has no limit."""
-    nothing_feasible: bool = False
-    """Every architecture of the space was costed, and each one violates a constraint."""
+    nothing_feasible: str | None = None
+    """Says that each architecture that was costed violates a constraint."""
     short: tuple[str, ...] = ()
     """A sentence for each promotion that asks for more trials than the fidelity before it has."""
 
@@ -109,31 +109,29 @@ class Forecast:
             return None
         if self.checkpoint_bytes > budget:
             return (
-                f"disk: {budget / 1e9:.2f} GB cannot hold the {self.checkpoint_bytes / 1e9:.2f} GB of checkpoints of "
+                f"disk: {budget / 1e9:.3g} GB cannot hold the {self.checkpoint_bytes / 1e9:.3g} GB of checkpoints of "
                 "running trials: the run would stop; raise `disk` or lower executor.max_concurrent"
             )
         return f"disk: {budget / 1e9:.2f} GB cannot hold all weights that are to be kept: the worst ones will go"
 
-
-@dataclass(frozen=True)
-class _Speed:
-    """How fast one trial trains."""
-
-    macs: float | None
-    """Multiply-adds per second; None: nothing says it."""
-    basis: str
-    images: float | None = None
-    """Per second, what its loaders give at most; None: that is no limit, or in the number above."""
-
-    def seconds(self, macs: float, images: float) -> float | None:
-        """Return the time of a trial's work, of the slower of the two."""
-        if not self.macs:
-            return None
-        return max(macs / self.macs, images / self.images if self.images else 0.0)
+    @property
+    def mistakes(self) -> tuple[str, ...]:
+        """What would make the run stop, or find nothing, a sentence each."""
+        found = []
+        if self.nothing_feasible is not None:
+            found.append(self.nothing_feasible)
+        if self.disk_budget is not None and self.checkpoint_bytes > self.disk_budget and self.disk_problem is not None:
+            found.append(self.disk_problem)
+        return tuple(found)
 
 
 def forecast(
-    study: Study, space: Space, data: DataInfo | None, store: Store | None, device: str | None = None
+    study: Study,
+    space: Space,
+    data: DataInfo | None,
+    store: Store | None,
+    device: str | None = None,
+    room: Mapping[str, int] | None = None,
 ) -> Forecast:
     """Compute what a study will cost; nothing is trained and nothing is written.
 
@@ -143,27 +141,22 @@ def forecast(
         data: None where the data is not there; the set's known size is then assumed, else ImageNet's.
         store: Its database, where one exists: measured speeds come from it.
         device: The model of the device that trials will run on, as a GPU check names it; None is this machine's.
+        room: How many trainings of each fidelity the cluster holds; None: this machine's room, of a cluster no limit.
 
     Raises:
         UserError: Nothing is known of that device.
     """
+    room = room_here(study) if room is None else room
     classes, images = _size_of(study, data)
     points = _points(space)
     resolution = study.fidelities[-1].resolution
     costs = [cost(point.architecture, resolution, classes) for point in points]
-    shares = {
-        metric: sum(violation({metric: bound}, c)[metric] > 0 for c in map(asdict, costs)) / len(costs)
-        for metric, bound in study.constraints.items()
-        if not METRICS[metric].of_device  # nothing is measured here
-    }
-    bounds = {metric: bound for metric, bound in study.constraints.items() if metric in shares}
-    feasible = any(not any(v > 0 for v in violation(bounds, c).values()) for c in map(asdict, costs))
     weights = max(c.params for c in costs) * _BYTES
     backbones = {point.architecture.backbone.name for point in points}
-    speed = _speed(study, store, classes, speed_on(device, study, backbones, data, store))
+    speeds = speeds_of(study, store, classes, speed_on(device, study, backbones, data, store))
     distinct = count_distinct(space, _COUNT_SECONDS)
     phases = tuple(
-        _scored(phase, study, store) for phase in _phases(study, space, distinct, points, classes, images, speed)
+        _scored(phase, study, store) for phase in _phases(study, space, distinct, points, classes, images, speeds, room)
     )
     checkpoints = _copies(study) * weights * study.executor.max_concurrent
     beginnings = _copies(study) * weights * _beginnings(study, phases)
@@ -173,9 +166,10 @@ def forecast(
         params=_range([c.params for c in costs]),
         macs=_range([c.macs for c in costs]),
         costed=len(costs),
-        infeasible=shares,
+        infeasible=infeasible_shares(study, costs),
         phases=phases,
-        basis=speed.basis,
+        basis=bases_of(speeds),
+        spread=max((speed.spread for speed in speeds.values()), default=1.0),
         disk_bytes=_weights(study, space) * weights + checkpoints + beginnings,
         checkpoint_bytes=checkpoints,
         disk_budget=study.disk,
@@ -185,7 +179,7 @@ def forecast(
         races=tuple(foresee_races(study, store)),
         shared_memory_bytes=shared_memory_needed(study, data),
         shared_memory_free=shared_memory_free(study),
-        nothing_feasible=not feasible and size(space) <= SAMPLED,
+        nothing_feasible=nothing_feasible(study, costs, all_of_them=size(space) <= SAMPLED),
         short=tuple(_short(study, distinct)),
     )
 
@@ -219,9 +213,14 @@ def _phases(
     points: Sequence[Point],
     classes: int,
     images: int,
-    speed: _Speed,
+    speeds: Mapping[str, Speed],
+    room: Mapping[str, int],
 ) -> list[Phase]:
     phases: list[Phase] = []
+
+    def phase_of(name: str, fidelity: Fidelity, trainings: int, saved: int = 0) -> Phase:
+        return _phase(name, fidelity, trainings, study, points, classes, images, speeds, room, saved)
+
     for fidelity, wanted in zip(study.fidelities, _trials(study, distinct), strict=True):
         whole = distinct.exact and wanted == distinct.value
         baselines = _further_baselines(study, space, points, whole=whole)
@@ -231,29 +230,29 @@ def _phases(
             parents = parents_trained(study, space, fidelity)
             name = f"{fidelity.name} parents"
             longest = parents * len(fidelity.all_seeds)
-            phase = _phase(name, fidelity.parent, longest, study, points, classes, images, speed)
+            phase = phase_of(name, fidelity.parent, longest)
             phases.append(phase if fidelity.race is None else replace(phase, least=parents * first))
         elif constants := constant_parents(study, space, fidelity, wanted, trained=points if whole else ()):
             name, longest = f"{fidelity.name} parents", constants * len(fidelity.all_seeds)
-            phase = _phase(name, fidelity, longest, study, points, classes, images, speed)
+            phase = phase_of(name, fidelity, longest)
             phases.append(phase if fidelity.race is None else replace(phase, least=constants * first))
         saved = _epochs_taken_over(study, fidelity, wanted, baselines)
-        phases.append(_phase(fidelity.name, fidelity, trainings, study, points, classes, images, speed, saved))
+        phases.append(phase_of(fidelity.name, fidelity, trainings, saved))
         if fidelity.race is not None and wanted > 1:
             further = wanted * (fidelity.race.max_seeds - first)
             name = f"{fidelity.name} race"
-            phase = _phase(name, fidelity, further, study, points, classes, images, speed)
+            phase = phase_of(name, fidelity, further)
             phases.append(replace(phase, least=0))
     if study.final is not None:
         trainings = (1 + len(space.baselines(study.baselines))) * len(study.final.seeds)
         last = study.fidelities[-1]
         if last.parent is not None:
             parents = parents_trained(study, space, last) * len(study.final.seeds)
-            phases.append(_phase("final parents", last.parent, parents, study, points, classes, images, speed))
+            phases.append(phase_of("final parents", last.parent, parents))
         elif constants := constant_parents(study, space, last, 1, final=True):
             parents = constants * len(study.final.seeds)
-            phases.append(_phase("final parents", last, parents, study, points, classes, images, speed))
-        phases.append(_phase("final", study.fidelities[-1], trainings, study, points, classes, images, speed))
+            phases.append(phase_of("final parents", last, parents))
+        phases.append(phase_of("final", last, trainings))
     return phases
 
 
@@ -296,8 +295,9 @@ def _phase(
     points: Sequence[Point],
     classes: int,
     images: int,
-    speed: _Speed,
-    saved: int = 0,
+    speeds: Mapping[str, Speed],
+    room: Mapping[str, int],
+    saved: int,
 ) -> Phase:
     """Return a phase of so many trainings, of which `saved` epochs in all are there already."""
     whole = study.sampler.name == "grid" and fidelity.trials is None and fidelity.promote is None
@@ -307,17 +307,13 @@ def _phase(
     held_out = study.data.validation_fraction if study.data.protocol == "search" else 0.0
     train = images * (1 - held_out) * fidelity.train_fraction
     epochs = trainings * fidelity.epochs - saved
-    passes, loaded = epochs * (_PASSES * train + images * held_out), epochs * (train + images * held_out)
+    passes, loaded = epochs * (PASSES * train + images * held_out), epochs * (train + images * held_out)
     if fidelity.kind == "zero_cost":
         passes, loaded = trainings * _passes_of_a_score(fidelity), 0.0
     macs = each * passes
-    seconds = speed.seconds(macs, loaded)
-    return Phase(name, trainings, macs, None if seconds is None else seconds / _at_once(study, trainings))
-
-
-def _at_once(study: Study, trainings: int) -> int:
-    """Return how many trainings of a phase run at a time: workers without a training do not make it shorter."""
-    return max(1, min(study.executor.max_concurrent, trainings))
+    seconds = speeds[fidelity.name].seconds(macs, loaded)
+    at_once = max(1, min(study.executor.max_concurrent, trainings, room.get(fidelity.name, trainings)))
+    return Phase(name, trainings, macs, None if seconds is None else seconds / at_once, at_once=at_once)
 
 
 def _epochs_taken_over(study: Study, fidelity: Fidelity, trials: int, baselines: int) -> int:
@@ -340,8 +336,8 @@ def _beginnings(study: Study, phases: Sequence[Phase]) -> int:
 def _passes_of_a_score(fidelity: Fidelity) -> int:
     """Return the forward passes, of one image each, that a score is worth."""
     if fidelity.score == "synflow":
-        return _PASSES
-    return fidelity.batches * fidelity.recipe.batch_size * (1 if fidelity.score == "naswot" else _PASSES)
+        return PASSES
+    return fidelity.batches * fidelity.recipe.batch_size * (1 if fidelity.score == "naswot" else PASSES)
 
 
 def _scored(phase: Phase, study: Study, store: Store | None) -> Phase:
@@ -353,32 +349,7 @@ def _scored(phase: Phase, study: Study, store: Store | None) -> Phase:
     if not ids:
         return phase
     each = store.seconds(ids) / len(ids)
-    return replace(phase, seconds=phase.trainings * each / _at_once(study, phase.trainings))
-
-
-def _speed(study: Study, store: Store | None, classes: int, known: DeviceSpeed | None) -> _Speed:
-    """Return how fast one trial trains, by what is nearest to it, and where the number is from."""
-    measured = _measured(study, store, classes) if store is not None else None
-    if measured is not None:
-        return _Speed(measured, "this study's own trainings so far")
-    if study.throughput is not None:
-        return _Speed(study.throughput, "`throughput` of the YAML")
-    if known is not None and study.detector is None:  # a classifier's speed says nothing of a detector's heads
-        return _Speed(known.macs_per_second, known.basis, known.loaded_per_second)
-    return _Speed(None, "no training of this study is stored yet and the YAML gives no `throughput`")
-
-
-def _measured(study: Study, store: Store, classes: int) -> float | None:
-    """Return the speed of the study's stored trainings; evaluation passes are small change beside them."""
-    macs = seconds = 0.0
-    for fidelity in (f for f in study.fidelities if f.kind == "training"):
-        trials = [t for t in store.trials(study.name, fidelity.name) if t.evaluation and t.duplicate_of is None]
-        for trial in trials[-_RECENT:]:
-            record = store.evaluation(trial.evaluation or "")
-            architecture = store.get_architecture(trial.architecture_id)
-            macs += _PASSES * record.images * cost(architecture, fidelity.resolution, classes).macs
-            seconds += record.seconds
-    return macs / seconds if seconds else None
+    return replace(phase, seconds=phase.trainings * each / phase.at_once)
 
 
 def _weights(study: Study, space: Space) -> int:

@@ -17,7 +17,7 @@ from dcasearch.analysis.races import race_at
 from dcasearch.analysis.table import Table, table_of
 from dcasearch.config.numbers import STORED
 from dcasearch.config.study import ScoreName, Study
-from dcasearch.errors import StorageError, UserError
+from dcasearch.errors import StorageError, UserError, nearest
 from dcasearch.evaluation import Evaluation
 from dcasearch.metrics import METRICS, SCORE, Direction, Metric
 from dcasearch.search.objectives import headline_at, objectives_at
@@ -167,8 +167,7 @@ def load_study_of(store: Store, name: str) -> Study:
     """
     record = store.get_study(name)
     if record is None:
-        known = ", ".join(other.name for other in store.studies()) or "none"
-        raise UserError(f"{store.url} holds no study '{name}'; it holds: {known}")
+        raise UserError(f"{store.url} holds no study '{name}'; {nearest(name, (s.name for s in store.studies()))}")
     try:
         return Study.model_validate_json(record.resolved, context=STORED)
     except ValidationError as error:

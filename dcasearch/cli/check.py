@@ -11,10 +11,15 @@ from dcasearch.cli.console import make_console
 from dcasearch.errors import DataError, UserError
 
 if TYPE_CHECKING:  # imported by those who use them, so that `--help` is instant
+    from collections.abc import Sequence
+
     from rich.console import Console
 
+    from dcasearch.analysis.forecast import Forecast
+    from dcasearch.analysis.starts import Checked
     from dcasearch.config.study import Study
     from dcasearch.data import DataInfo
+    from dcasearch.executors.ray import Preflight
     from dcasearch.space import LoadedStudy
 
 
@@ -42,11 +47,11 @@ def check(
     from dcasearch.cli.storage import placed
 
     loaded = placed(loaded)
-    from dcasearch.analysis.data import as_begun, dangers
+    from dcasearch.analysis.data import as_begun
     from dcasearch.analysis.forecast import forecast
     from dcasearch.analysis.measured import expected_of, powers_of
     from dcasearch.analysis.starts import check_starts
-    from dcasearch.cli.printing import print_data, print_expected, print_forecast, print_powers
+    from dcasearch.cli.printing import print_expected, print_forecast, print_powers, print_preflight
     from dcasearch.store import Store, exists, storage_of
 
     console = make_console()
@@ -56,19 +61,34 @@ def check(
     loaded = as_begun(loaded, store)
     data = None if no_data else _seen(loaded)
     starts = check_starts(loaded, data)
-    foreseen = forecast(loaded.study, loaded.space, data, store, device)
-    if foreseen.nothing_feasible:
-        raise UserError(
-            f"{study}: constraints: no architecture of the space meets them all; widen a bound or the space"
-        )
+    ready = _ready(console, loaded.study, None if store is None else store.secret) if cluster else None
+    room = None if ready is None else ready.room
+    foreseen = forecast(loaded.study, loaded.space, data, store, device, room)
+    if foreseen.mistakes:
+        raise UserError("\n".join(f"{study}: {mistake}" for mistake in foreseen.mistakes))
     unseen = ", but for the data, which was not looked at" if data is None else ""
     console.print(f"{study}: no mistakes found{unseen}")
+    _print_seen(console, loaded, data, foreseen, starts)
+    if store is not None:
+        console.print(f"database {store.url}")
+    print_forecast(console, foreseen)
+    print_powers(console, tuple(powers_of(loaded.study, store, data, loaded.space).values()))
+    print_expected(console, expected_of(loaded.study))
+    if ready is not None:
+        print_preflight(console, ready)
+
+
+def _print_seen(
+    console: Console, loaded: LoadedStudy, data: DataInfo | None, foreseen: Forecast, starts: Sequence[Checked]
+) -> None:
+    """Print what is worth knowing of a study without a mistake: what is missing here, its data, its starts."""
+    from dcasearch.analysis.data import dangers
+    from dcasearch.cli.printing import print_data
+
     for variable in sorted(loaded.missing_variables):
         console.print(f"warning: {variable} is not set; `run` needs it", style="yellow")
-    for note in loaded.notes:
-        console.print(f"warning: {note}", style="yellow")
-    for shortage in foreseen.short:
-        console.print(f"warning: {shortage}", style="yellow")
+    for sentence in (*loaded.notes, *foreseen.short):
+        console.print(f"warning: {sentence}", style="yellow")
     if data is not None:
         print_data(console, loaded, data)
         for danger in dangers(loaded.study, data):
@@ -77,13 +97,6 @@ def check(
         for line in start.lines:
             style = "yellow" if start.missing else None
             console.print(f"{'warning' if start.missing else 'start'}: {line}", style=style, highlight=False)
-    if store is not None:
-        console.print(f"database {store.url}")
-    print_forecast(console, foreseen)
-    print_powers(console, tuple(powers_of(loaded.study, store, data, loaded.space).values()))
-    print_expected(console, expected_of(loaded.study))
-    if cluster:
-        _check_cluster(console, loaded.study, None if store is None else store.secret)
 
 
 def _seen(loaded: LoadedStudy) -> DataInfo:
@@ -101,12 +114,14 @@ def _seen(loaded: LoadedStudy) -> DataInfo:
         raise DataError(f"{error}\n{hint}") from None
 
 
-def _check_cluster(console: Console, study: Study, secret: str | None) -> None:
+def _ready(console: Console, study: Study, secret: str | None) -> Preflight:
+    """Return what the cluster has; where the study cannot run on it, its nodes are shown and that is the error."""
     from dcasearch.cli.printing import print_preflight
     from dcasearch.executors.ray import connected, preflight
 
     with connected(study.executor.address, secret):
         found = preflight(study)
-    print_preflight(console, found)
     if found.problems:
+        print_preflight(console, found)
         raise UserError("\n".join(found.problems))
+    return found

@@ -26,6 +26,7 @@ from dcasearch.cli.drift import drift
 from dcasearch.cli.evaluate import evaluate
 from dcasearch.cli.gpu_check import gpu_check
 from dcasearch.cli.gradcam import gradcam
+from dcasearch.cli.group import Commands
 from dcasearch.cli.housekeeping import clean, delete, rename
 from dcasearch.cli.init import init
 from dcasearch.cli.interruption import Signalled, noted, raising
@@ -52,11 +53,12 @@ if TYPE_CHECKING:  # commands import their rooms themselves, so that `--help` is
     from dcasearch.study import Outcome
 
 app = typer.Typer(
+    cls=Commands,
     help="Search for how to connect a CNN's attention blocks, and keep every result.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-db = typer.Typer(help="The database's own affairs.", no_args_is_help=True)
+db = typer.Typer(cls=Commands, help="The database's own affairs.", no_args_is_help=True)
 app.add_typer(db, name="db")
 app.add_typer(data_commands.data, name="data")
 app.add_typer(paper, name="paper")
@@ -254,12 +256,13 @@ def stop(study: StudyName, storage: Storage = None) -> None:
     """Stop a running study from anywhere: its trials write checkpoints, and `run` goes on later."""
     from dcasearch.cli.storage import locate
     from dcasearch.errors import StudyFailed
-    from dcasearch.search.requests import WAITED_FOR_SECONDS, ask_stop
+    from dcasearch.search.requests import WAITED_FOR_SECONDS, ask_stop, refuse_at_rest
     from dcasearch.store import Store
 
     name, url = locate(study, storage)
     store = Store.open(url)
     console = make_console()
+    refuse_at_rest(store, name)
     console.print(f"study {name}, database {store.url}: asked to stop, waiting for its checkpoints")
     if not ask_stop(store, name):
         raise StudyFailed(f"it has not stopped within {WAITED_FOR_SECONDS:g} s; it will when it next looks")

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from dcasearch.cli.console import make_console
+from dcasearch.cli.group import Commands
 from dcasearch.cli.interruption import Signalled
 from dcasearch.errors import DataError, Interrupted, StudyFailed, UserError
 from dcasearch.wording import counted
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from dcasearch.data.shard_work import Observer, Step
     from dcasearch.space import LoadedStudy
 
-data = typer.Typer(help="Images, prepared once and read without decoding.", no_args_is_help=True)
+data = typer.Typer(cls=Commands, help="Images, prepared once and read without decoding.", no_args_is_help=True)
 Workers = Annotated[int | None, typer.Option(min=0, help="Processes; else one a core.")]
 _LINE_SECONDS = 30.0
 """Between two lines where the output is no terminal."""

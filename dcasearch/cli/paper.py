@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dcasearch.cli.console import make_console
+from dcasearch.cli.group import Commands
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from dcasearch.paper.tables import DetectionLine, FilledDetection, FilledTable, Line
     from dcasearch.store import Store
 
-paper = typer.Typer(help="The paper's tables and figures, beside what is built and trained here.", no_args_is_help=True)
+paper = typer.Typer(
+    cls=Commands, help="The paper's tables and figures, beside what is built and trained here.", no_args_is_help=True
+)
 Database = Annotated[
     str | None, typer.Option(help="Database URL; else DCASEARCH_STORAGE, else sqlite:///dcasearch.db where it exists.")
 ]

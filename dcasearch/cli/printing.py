@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -45,7 +44,9 @@ def print_forecast(console: Console, forecast: Forecast) -> None:
     table = make_table("", "trainings", "multiply-adds", "time")
     for phase in forecast.phases:
         least = "" if phase.least is None else f"{phase.least:,} to "
-        table.add_row(phase.name, f"{least}{phase.trainings:,}", with_unit(phase.macs), _time(phase.seconds))
+        table.add_row(
+            phase.name, f"{least}{phase.trainings:,}", with_unit(phase.macs), _between(phase.seconds, forecast.spread)
+        )
     console.print("Work, if nothing is pruned (baselines included):")
     console.print(table)
     for race in forecast.races:
@@ -151,8 +152,17 @@ def _range(values: Range) -> Iterable[str]:
     return map(with_unit, (values.low, values.median, values.high))
 
 
-def _time(seconds: float | None) -> str:
-    return "unknown" if seconds is None else str(timedelta(seconds=round(seconds)))
+_UNITS = ((2 * 86_400, 86_400, "days"), (2 * 3_600, 3_600, "hours"), (120, 60, "minutes"), (0, 1, "seconds"))
+"""From so many seconds on, a time is told in units of so many seconds."""
+
+
+def _between(seconds: float | None, spread: float) -> str:
+    """Return a time as a range, rounded to two digits, so that a little more or less reads as the same."""
+    if seconds is None:
+        return "unknown"
+    _, unit, name = next(unit for unit in _UNITS if seconds >= unit[0])
+    low, high = (float(f"{value / unit:.2g}") for value in (seconds / spread, seconds * spread))
+    return f"{low:g} to {high:g} {name}"
 
 
 def print_preflight(console: Console, found: Preflight) -> None:

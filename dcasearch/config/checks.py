@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import get_args
 
@@ -302,6 +302,9 @@ def _execution(study: Study) -> Iterator[tuple[KeyPath, str]]:
     for name in study.executor.resources:
         if name not in names:
             yield ("executor", "resources", name), f"'{name}' is not a fidelity; {nearest(name, names)}"
+    for name in study.throughput if isinstance(study.throughput, Mapping) else ():
+        if name not in names:
+            yield ("throughput", name), f"'{name}' is not a fidelity; {nearest(name, names)}"
     if study.stop.deadline is not None:
         try:
             datetime.fromisoformat(study.stop.deadline)

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from pathlib import Path as File
 from typing import Any, TypeAlias
@@ -46,6 +46,7 @@ class Document:
 
     file: str
     data: Any = None
+    _: KW_ONLY
     places: dict[KeyPath, Place] = field(default_factory=dict)
     """Of each value; of a whole mapping or list, where its key stands."""
     keys: dict[KeyPath, Place] = field(default_factory=dict)

@@ -46,6 +46,9 @@ from dcasearch.metrics import CLASSIFICATION, METRICS, TASKS, Direction, Metric,
 Fraction = Annotated[PositiveFloat, Field(le=1, strict=False)]
 
 
+Throughput = Annotated[Amount, Within(low=1e3)]
+
+
 class Bound(Frozen):
     """A constraint on a cost; checked before any training."""
 
@@ -319,14 +322,20 @@ class Study(Frozen):
     """Best evaluations of each fidelity whose weights stay on disk."""
     disk: Amount | None = None
     """Bytes, e.g. 50G, that the study's checkpoints and weights may take: weights beyond it go, worst first."""
-    throughput: Annotated[Amount, Within(low=1e3)] | None = None
-    """Multiply-adds per second of one trial (training, forward and backward), for the estimate of `check`."""
+    throughput: Throughput | dict[str, Throughput] | None = None
+    """Multiply-adds per second of one training, forward and backward, with all that its fidelity's `resources` give it;
+    for the hours of `check`. One number, or one for each fidelity, `{proxy: 800G, full: 12T}`."""
     executor: Executor = Executor()
     """Where trials run, and how many at a time."""
     storage: str = "sqlite:///dcasearch.db"
     """URL of the database; a password stands in an environment variable, e.g. `"${DCASEARCH_STORAGE}"`."""
     artifacts: str = "./artifacts"
     """Where checkpoints and weights are stored: a folder, or a URL that fsspec knows, e.g. s3://bucket/folder."""
+
+    def throughput_of(self, fidelity: str) -> float | None:
+        """Return what the YAML says of the speed of a fidelity's trainings, in multiply-adds per second."""
+        said = self.throughput
+        return said.get(fidelity) if isinstance(said, Mapping) else said
 
     @property
     def headline(self) -> Metric:

@@ -33,8 +33,8 @@ def study_schema() -> dict[str, Any]:
     _replace(schema, "space", {"anyOf": [{"type": "string"}, {"type": "object"}]})
     for bound in ("min", "max"):
         _replace(definitions["Bound"], bound, _HUMAN)
-    for name in ("throughput", "disk"):
-        _replace(schema, name, _HUMAN)
+    _replace(schema, "disk", _HUMAN)
+    _replace(schema, "throughput", {"anyOf": [*_HUMAN["anyOf"], {"type": "object", "additionalProperties": _HUMAN}]})
     _replace(definitions["Data"], "stage_limit", _HUMAN)
     return schema
 

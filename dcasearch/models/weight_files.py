@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import safetensors.torch
-import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
 from dcasearch.errors import UserError
+from dcasearch.models.torch_files import load_tensors
 from dcasearch.wording import counted
 
 _WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
@@ -75,13 +74,15 @@ def _read(content: bytes, words: str) -> Any:
     if not content.startswith(_TORCH):
         raise UserError(f"{words} is neither a safetensors nor a torch file")
     try:
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        return load_tensors(content)
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{words} holds more than tensors, or is broken. What could run code is not read: save the network's "
             "`state_dict()` alone, as safetensors or with torch.save"
         ) from error
-    except (RuntimeError, EOFError, ValueError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # torch's unpickler raises whatever broken content leads it to
         raise UserError(f"{words} is a broken torch file: {str(error)[:300]}") from error
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import NoReturn
 
-from dcasearch.errors import Interrupted, StudyLocked, UserError
+from dcasearch.errors import Interrupted, UserError, nearest
 from dcasearch.search.work import Event, Job, Observer
 from dcasearch.store import Request, Store
 from dcasearch.trial import State
@@ -72,8 +72,7 @@ def ask_stop(store: Store, study: str) -> bool:
     Raises:
         UserError: nobody runs the study.
     """
-    if not _is_driven(store, study):
-        raise UserError(f"study '{study}' does not run")
+    refuse_at_rest(store, study)
     request = store.request(study, "stop")
     deadline = time.monotonic() + WAITED_FOR_SECONDS
     while time.monotonic() < deadline:
@@ -90,8 +89,7 @@ def ask_cancel(store: Store, study: str, number: int, fidelity: str | None = Non
     Raises:
         UserError: nobody runs the study, or no such trial runs, or one runs in several fidelities.
     """
-    if not _is_driven(store, study):
-        raise UserError(f"study '{study}' does not run, so none of its trials does")
+    refuse_at_rest(store, study)
     running = [
         trial.fidelity
         for trial in store.trials(study, fidelity)
@@ -105,12 +103,24 @@ def ask_cancel(store: Store, study: str, number: int, fidelity: str | None = Non
     return running[0]
 
 
+def refuse_at_rest(store: Store, study: str) -> None:
+    """Raise UserError where nobody runs a study; the message says how it ended, or that there is no such study."""
+    if _is_driven(store, study):
+        return
+    names = [other.name for other in store.studies()]
+    if study not in names:
+        raise UserError(f"{store.url} holds no study '{study}'; {nearest(study, names)}")
+    driver, last = store.driver(study), store.last_run(study)
+    if driver is not None:
+        how = driver.in_words()
+    else:
+        how = "It was never run by this version." if last is None else last.in_words().removeprefix("Not running. ")
+    raise UserError(f"study '{study}' does not run, so there is nothing to stop. {how}")
+
+
 def _is_driven(store: Store, study: str) -> bool:
-    try:
-        with store.lease(study, noted=False):
-            return False
-    except StudyLocked:
-        return True
+    driver = store.driver(study)
+    return driver is not None and driver.lives
 
 
 def _fidelity(job: Job) -> str | None:

@@ -5,7 +5,6 @@ It carries the id of its training's key and a checksum. It is read without runni
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -18,6 +17,7 @@ from torch import Tensor
 from dcasearch.artifacts import Place, delete, move, read_bytes, write_atomically
 from dcasearch.errors import StorageError
 from dcasearch.evaluation import Epoch, EvaluationKey
+from dcasearch.models.torch_files import load_tensors
 from dcasearch.training.binding import Unfit, check_whole, digest_of
 
 logger = logging.getLogger(__name__)
@@ -162,7 +162,7 @@ def parse_checkpoint(content: bytes, device: torch.device) -> Checkpoint:
 
 
 def _loaded(content: bytes, device: torch.device) -> dict[str, Any]:
-    loaded: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    loaded: dict[str, Any] = load_tensors(content, device)
     if loaded["format"] not in _READABLE:
         raise UnknownFormat(f"its format is {loaded['format']}, this version knows {_FORMAT}")
     return loaded

@@ -124,7 +124,7 @@ def test_an_exported_start_that_is_missing_or_of_another_network_is_told(
     (tmp_path / "a.safetensors").write_bytes(b"")
     weights = {"file": "a.safetensors", "sha256": "0" * 64}
     (tmp_path / "a.yaml").write_text(yaml.safe_dump({"id": "0123456789abcdef", "weights": weights}))
-    for name, said in (("a", "no spec is of the network"), ("b", "cannot be read")):
+    for name, said in (("a", "no spec is of the network"), ("b", "No such file")):
         specs = {"name": "exported", "specs": [str(tmp_path / f"{name}.yaml")]}
         study = write_study(**{**DETECTING, "fidelities": [{**CUT, "initialize": specs}]})
         with pytest.raises(ConfigError, match=said) as refused:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import statistics
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from dcasearch import study as study_room
 from dcasearch.analysis.forecast import Forecast, forecast
+from dcasearch.analysis.speeds import room_here
 from dcasearch.config.study import Race
 from dcasearch.data import DataInfo, describe
 from dcasearch.evaluation import Evaluation
@@ -281,3 +283,44 @@ def test_constraints_that_no_architecture_meets_leave_nothing_feasible() -> None
     low, high = (foresee().params.low, foresee().params.high)
     assert foresee(constraints={"params": {"max": low - 1}}).nothing_feasible
     assert not foresee(constraints={"params": {"max": high}}).nothing_feasible
+
+
+def test_each_fidelity_has_a_speed_of_its_own() -> None:
+    later = {"name": "full", "promote": {"top": 2}, "resolution": 16, "epochs": 8}
+    seen = foresee(fidelities=[PROXY, later], throughput={"proxy": "1G", "full": "4G"}, executor={"max_concurrent": 1})
+    proxy, full = (phase for phase in seen.phases if phase.name in ("proxy", "full"))
+    assert proxy.seconds == pytest.approx(proxy.macs / 1e9)
+    assert full.seconds == pytest.approx(full.macs / 4e9)
+    partly = foresee(fidelities=[PROXY, later], throughput={"full": "4G"}, executor={"max_concurrent": 1})
+    assert {phase.name: phase.seconds is None for phase in partly.phases} == {"proxy": True, "full": False}
+    assert partly.basis.startswith("proxy: no training")
+    assert "full: `throughput` of the YAML" in partly.basis
+
+
+@pytest.mark.parametrize(("room", "at_once"), [({"proxy": 2}, 2), ({"proxy": 64}, 4), ({}, 4)])
+def test_workers_are_counted_as_far_as_there_is_room(room: dict[str, int], at_once: int) -> None:
+    study = make_study(
+        fidelities=[{**PROXY, "trials": 50}],
+        throughput="1G",
+        baselines=False,
+        executor={"name": "ray", "max_concurrent": 4},
+    )
+    [phase] = forecast(study, read_space(study.space), DATA, None, room=room).phases
+    assert phase.at_once == at_once
+    assert phase.seconds == pytest.approx(phase.macs / 1e9 / at_once)
+
+
+def test_this_machine_has_room_for_its_cores_and_a_cluster_is_asked() -> None:
+    cores = len(os.sched_getaffinity(0))
+    local = make_study(executor={"max_concurrent": 99, "resources": {"proxy": {"cpu": cores}}})
+    assert room_here(local) == {"proxy": 1}
+    assert room_here(make_study(executor={"name": "ray", "max_concurrent": 99})) == {}
+
+
+def test_what_would_stop_the_run_is_a_mistake_and_no_warning() -> None:
+    assert foresee().mistakes == ()
+    [disk] = foresee(disk=1000).mistakes
+    assert disk.startswith("disk: 1e-06 GB cannot hold")
+    [nothing] = foresee(constraints={"params": {"max": 1000}}).mistakes
+    assert nothing.startswith("constraints: ")
+    assert "and the bound is max 1k. Widen a bound or the space" in nothing

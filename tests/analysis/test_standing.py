@@ -113,7 +113,7 @@ def test_a_study_that_was_cut_off_tells_what_was_running(tmp_path: Path) -> None
 def test_an_unknown_study_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     store = run(tmp_path)
     assert load_study_of(store, "tiny").name == "tiny"
-    with pytest.raises(UserError, match="holds no study 'other'; it holds: tiny"):
+    with pytest.raises(UserError, match="holds no study 'other'; Known: tiny"):
         standing_of(store, "other")
 
 

@@ -294,7 +294,7 @@ def test_report_refuses_a_study_that_the_database_does_not_hold_and_writes_nothi
 ) -> None:
     done = dcasearch("report", "tiny", "other", "--out", "refused")
     assert done.code == 2
-    assert "holds no study 'other'; it holds: tiny" in " ".join(done.err.split())
+    assert "holds no study 'other'; Known: tiny" in " ".join(done.err.split())
     assert not (tmp_path / "refused").exists()
 
 
@@ -314,7 +314,7 @@ def test_status_of_an_unknown_study_names_the_database_and_the_studies_in_it(
 ) -> None:
     done = dcasearch("status", "tinny")
     assert done.code == 2
-    assert f"sqlite:///{tmp_path}/dcasearch.db holds no study 'tinny'; it holds: tiny" in done.err
+    assert f"sqlite:///{tmp_path}/dcasearch.db holds no study 'tinny'; did you mean 'tiny'? Known: tiny" in done.err
 
 
 def test_status_finds_a_study_from_another_folder_by_its_name(
@@ -453,7 +453,7 @@ def test_dashboard_refuses_what_it_cannot_serve(dcasearch: Command, ran: Path, m
     monkeypatch.setattr("dcasearch.dashboard.serve", pytest.fail)
     unknown = dcasearch("dashboard", "other")
     assert unknown.code == 2
-    assert "no study 'other'; it holds: tiny" in unknown.err
+    assert "no study 'other'; Known: tiny" in unknown.err
     assert dcasearch("dashboard", "tiny", "--port", 65536).code == 2
 
 

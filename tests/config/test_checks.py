@@ -64,7 +64,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a key of another detector": (
         detecting(detector={"name": "cascade_rcnn", "convolutions": 2}),
-        "detector.convolutions: 'convolutions' is not a known key; did you mean 'detections'? Known: anchor, bn, chan",
+        "detector.convolutions: 'convolutions' is not a known key; Known: anchor, bn, chan",
     ),
     "an unknown detector": (
         detecting(detector={"name": "yolo"}),
@@ -316,11 +316,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a further metric of another task as an objective": (
         detecting(objectives={"macro_f1": "maximize"}),
-        "objectives.macro_f1: is not measured by task detection; did you mean ",
+        "objectives.macro_f1: is not measured by task detection; Known: ",
     ),
     "a further metric of another task": (
         detecting(metrics=["ap", "auroc"]),
-        "metrics.1: is not measured by task detection; did you mean ",
+        "metrics.1: is not measured by task detection; Known: ",
     ),
     "a further metric with a mistake": (
         {"metrics": ["macro_f1", "makro_f1"]},
@@ -333,7 +333,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a pruner's metric of another task": (
         detecting(fidelities=[{**FIRST, "recipe": NO_CROP, "pruner": {"name": "median", "metric": "auroc"}}]),
-        "fidelities.0.pruner.metric: is not measured by task detection; did you mean ",
+        "fidelities.0.pruner.metric: is not measured by task detection; Known: ",
     ),
     "deadline": ({"stop": {"deadline": "tomorrow"}}, "stop.deadline: 'tomorrow' is no ISO time"),
 }

@@ -100,7 +100,7 @@ def test_a_recipe_is_loaded_with_its_length(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("base: light\nepochs: none\n", ":2:9: epochs: must be a number of epochs, at least 1; got none"),
-        ("base: lite\n", ":1:7: base: 'lite' is not a recipe; did you mean 'light'?"),
+        ("base: ligth\n", ":1:7: base: 'ligth' is not a recipe; did you mean 'light'?"),
         ("lrr: 0.1\n", ":1:1: lrr: 'lrr' is not a known key"),
         ("cuda_graphs: true\n", "cuda_graphs needs compile: true"),
         ("{compile: true, cuda_graphs: true, accumulate: 2}\n", "cannot keep the gradients of several micro-batches"),
@@ -113,8 +113,8 @@ def test_what_is_wrong_in_a_recipe_file_is_told_with_its_place(tmp_path: Path, t
 
 
 def test_neither_a_recipe_nor_a_file_says_so() -> None:
-    with pytest.raises(UserError, match="'lite' is not a recipe; did you mean 'light'"):
-        load_recipe("lite")
+    with pytest.raises(UserError, match="'ligth' is not a recipe; did you mean 'light'"):
+        load_recipe("ligth")
 
 
 def test_a_base_is_changed_where_something_is_said() -> None:
@@ -142,8 +142,8 @@ def test_a_recipe_may_be_written_whole() -> None:
     ("written", "message"),
     [
         (
-            "lite",
-            "fidelities.1.recipe: 'lite' is not a recipe; did you mean 'light'? Known: cascade, cascade_rel",
+            "ligth",
+            "fidelities.1.recipe: 'ligth' is not a recipe; did you mean 'light'? Known: cascade, cascade_rel",
         ),
         ({"base": "resnett"}, "fidelities.1.recipe.base: 'resnett' is not a recipe; did you mean 'resnet'?"),
         (["light"], "fidelities.1.recipe: '['light']' is not a recipe"),
@@ -198,7 +198,7 @@ def test_an_architecture_is_read_out_of_an_exported_spec(tmp_path: Path) -> None
         ),
         (
             "architecture:\n  backbone: {name: resnet18}\n  attention: {name: see}\n",
-            [(3, 21, "architecture.attention.name: 'see' is not an attention block; did you mean 'se'?")],
+            [(3, 21, "architecture.attention.name: 'see' is not an attention block; did you mean 'se' or 'sge'?")],
         ),
         ("backbone: {name: resnet18}\nbackbone: {name: resnet18}\n", [(2, 1, "backbone: stands twice")]),
         ("architecture: 3\n", [(1, 15, "architecture: input should be a mapping; got 3")]),

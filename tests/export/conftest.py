@@ -74,6 +74,11 @@ Exporter = Callable[..., Spec]
 @pytest.fixture
 def exported(trained: Trained, tmp_path: Path) -> Exporter:
     """Export the trained network to `tmp_path / best.yaml`, with changes to the arguments."""
+    return exporter(trained, tmp_path)
+
+
+def exporter(trained: Trained, folder: Path) -> Exporter:
+    """Return what exports the trained network to `best.yaml` in a folder, with changes to the arguments."""
 
     def run(**changes: Any) -> Spec:
         arguments: dict[str, Any] = {
@@ -92,6 +97,6 @@ def exported(trained: Trained, tmp_path: Path) -> Exporter:
         fields = {field.name for field in dataclasses.fields(Exported)}
         network = Exported(**{name: value for name, value in arguments.items() if name in fields})
         rest = {name: value for name, value in arguments.items() if name not in fields}
-        return export(rest.pop("path", tmp_path / "best.yaml"), network, **rest)
+        return export(rest.pop("path", folder / "best.yaml"), network, **rest)
 
     return run

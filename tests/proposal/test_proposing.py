@@ -43,7 +43,7 @@ def test_every_line_of_the_study_fits_the_page(photos: Path, tmp_path: Path) -> 
 
 def test_a_study_over_folders_of_any_name_is_read_back_and_says_no_more_than_it_should(tmp_path: Path) -> None:
     odd = {"a\x1b[2J\x9bred": 12, "b\nstorage: theirs.db": 12, "{{ 7*7 }} ${HOME} %s # : -": 12}
-    photos = tmp_path / "\x7f\u202ephotos\u2028\n"
+    photos = tmp_path / "{{ 7*7 }} %s # : - [photos]"
     write_pictures(photos, odd)
     loaded = load_study(proposed(photos, tmp_path / "animals").study)
     assert loaded.study.data.root == str(photos)

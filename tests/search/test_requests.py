@@ -111,9 +111,24 @@ def test_stopping_waits_until_the_driver_has_ended(store: Store, holder: subproc
     assert store.requests(NAME) == []
 
 
-def test_stopping_what_nobody_runs_says_so(store: Store) -> None:
-    with pytest.raises(UserError, match="does not run"):
+def test_stopping_what_nobody_runs_says_so_and_how_it_ended(store: Store) -> None:
+    with pytest.raises(UserError, match=r"does not run, so there is nothing to stop\. It was never run"):
         ask_stop(store, NAME)
+    with store.lease(NAME) as lease:
+        lease.outcome = "the study is complete"
+    with pytest.raises(UserError, match=r"nothing to stop\. The last run ended: the study is complete \(process"):
+        ask_stop(store, NAME)
+
+
+def test_asking_leaves_no_trace_among_the_runs(store: Store) -> None:
+    with pytest.raises(UserError):
+        ask_stop(store, NAME)
+    assert store.last_run(NAME) is None
+
+
+def test_a_study_that_is_not_there_is_answered_with_the_one_that_was_meant(store: Store) -> None:
+    with pytest.raises(UserError, match=f"holds no study '{NAME}s'; did you mean '{NAME}'"):
+        ask_stop(store, f"{NAME}s")
 
 
 def put_running(store: Store, number: int, fidelity: str = "proxy") -> None:

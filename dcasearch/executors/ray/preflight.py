@@ -64,6 +64,8 @@ class Preflight:
     nodes: tuple[NodeReport, ...]
     problems: tuple[str, ...]
     """Empty where the study can run."""
+    room: Mapping[str, int]
+    """How many trainings of each fidelity the cluster holds, if nothing else runs there."""
 
 
 def preflight(study: Study) -> Preflight:
@@ -81,7 +83,10 @@ def preflight(study: Study) -> Preflight:
     driver = look_here(study.data, study.artifacts, None, {})
     problems = [problem for report in reports for problem in report.problems(driver)]
     problems += unholdable(study, list(known.values()))
-    return Preflight(driver, reports, tuple(problems))
+    wanted = {one.name: study.executor.resources.get(one.name, Resources()) for one in study.fidelities}
+    # A cluster that grows is as large as it is asked to be.
+    room = {} if grows() else {name: capacity(of, known.values()) for name, of in wanted.items()}
+    return Preflight(driver, reports, tuple(problems), room)
 
 
 @contextmanager

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from dcasearch.errors import UserError
+from dcasearch.models.torch_files import load_tensors
 from dcasearch.training import sha256_of
 
 _WRAPPERS = ("state_dict", "model")
@@ -56,14 +56,16 @@ def _load_safetensors(path: Path) -> Mapping[str, Tensor]:
 
 def _load_torch(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return load_tensors(path.read_bytes())
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} is not read. It is no file of torch.save, or it holds more than tensors and plain values. Other "
             "objects would run code of the file. Save its state dict alone, on a machine where that does no harm: "
             f"`torch.save(checkpoint['state_dict'], FILE)`. torch says: {_first_line(error)}"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # torch's unpickler raises whatever broken content leads it to
         raise UserError(f"{path} is no whole file of torch.save: {_first_line(error)}") from error
 
 
