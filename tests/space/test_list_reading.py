@@ -42,14 +42,14 @@ CASES: dict[str, tuple[Any, KeyPath, str]] = {
         "'again' is the same network as 'SE' (id ",
     ),
     "unknown key": (row(atention={}), (1, "atention"), "'atention' is not a key of a row; did you mean 'attention'?"),
-    "unknown attention": (row(attention={"name": "sse"}), (1, "attention", "name"), "did you mean 'se'?"),
+    "unknown attention": (row(attention={"name": "sse"}), (1, "attention", "name"), "did you mean 'se' or 'sge'?"),
     "wrong type": (row(attention={"name": "se", "reduction": "x"}), (1, "attention", "reduction"), "must be "),
     "impossible network": (
         row(connections={"dimensions": {"spatial": True}}),
         (1, "connections", "dimensions", "spatial"),
         "no attention block of this network has the spatial dimension",
     ),
-    "against nobody": (row(against="plane"), (1, "against"), "'plane' is not a row; did you mean 'plain'?"),
+    "against nobody": (row(against="plian"), (1, "against"), "'plian' is not a row; did you mean 'plain'?"),
     "against itself": (row(against="SE"), (1, "against"), "is the row itself"),
 }
 

@@ -124,7 +124,7 @@ def test_a_baseline_that_is_wanted_must_exist(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("attention", "connections", "place", "message"),
     [
-        ("{name: [sse, gc]}", "{}", (4, 22), "'sse' is not an attention block; did you mean 'se'?"),
+        ("{name: [sse, gc]}", "{}", (4, 22), "'sse' is not an attention block; did you mean 'se' or 'sge'?"),
         ("{name: se, reduction: 8.5}", "{}", (4, 36), "got 8.5, expected a positive integer"),
         ("{name: se}", "{function: []}", (5, 17), "is an empty list of choices"),
         ("{name: se}", "{alpha: {shape: matrix}}", (5, 32), "'matrix' is not a shape of alpha"),
@@ -214,8 +214,8 @@ def test_a_list_is_read_from_its_file_and_its_rows_may_be_enqueued_and_be_baseli
     listed = {"space": "rows.yaml", "enqueue": [{"architecture": "SE"}], "baselines": ["plain"]}
     loaded = load_study(write_study(tmp_path, **listed))
     assert [baseline.name for baseline in loaded.space.baselines(loaded.study.baselines)] == ["plain"]
-    wrong = write_study(tmp_path, **{**listed, "enqueue": [{"architecture": "SEE"}], "baselines": ["plane"]})
+    wrong = write_study(tmp_path, **{**listed, "enqueue": [{"architecture": "SEE"}], "baselines": ["plian"]})
     assert mistakes(wrong) == [
         "enqueue.0.architecture: 'SEE' is not a choice; did you mean 'SE'? Known: SE, plain.",
-        "baselines.0: 'plane' is not a baseline; did you mean 'plain'? Known: SE, plain.",
+        "baselines.0: 'plian' is not a baseline; did you mean 'plain'? Known: SE, plain.",
     ]
