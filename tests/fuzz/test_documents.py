@@ -35,10 +35,9 @@ GOOD: dict[str, Any] = {
         {"name": "proxy", "trials": 2, "resolution": 8, "epochs": 1, "recipe": {"base": "small", "lr": 0.02}},
         {
             "name": "full",
-            "promote": {"top": 1, "race": {"max_seeds": 3}},
+            "promote": {"top": 2, "race": {"max_seeds": 3}},
             "resolution": 8,
             "epochs": 2,
-            "seeds": [0, 1],
         },
     ],
     "final": {"seeds": [1000]},
