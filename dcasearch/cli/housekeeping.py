@@ -9,7 +9,7 @@ import typer
 
 from dcasearch.cli.arguments import Storage, StudyName
 from dcasearch.cli.console import make_console
-from dcasearch.errors import UserError
+from dcasearch.errors import UserError, nearest
 
 if TYPE_CHECKING:  # imported by those who use them, so that `--help` is instant
     from collections.abc import Collection
@@ -141,8 +141,7 @@ def _check_name(name: str) -> None:
 def _stored(store: Store, name: str) -> StoredStudy:
     stored = store.get_study(name)
     if stored is None:
-        known = ", ".join(other.name for other in store.studies()) or "none"
-        raise UserError(f"{store.url} holds no study '{name}'; it holds: {known}")
+        raise UserError(f"{store.url} holds no study '{name}'; {nearest(name, (s.name for s in store.studies()))}")
     return stored
 
 

@@ -16,6 +16,7 @@ from dcasearch.analysis.words import HOW_TO_ESTIMATE
 from dcasearch.analysis.words import cells as cells_of_power
 from dcasearch.cli.tables import make_table, with_unit
 from dcasearch.space import LoadedStudy
+from dcasearch.wording import counted
 
 if TYPE_CHECKING:  # torch and ray are imported by those who use them
     from dcasearch.analysis.forecast import Forecast, Range
@@ -109,7 +110,7 @@ def _rest(row: Mapping[str, str]) -> tuple[str, str, str]:
 def print_expected(console: Console, found: Sequence[Expected]) -> None:
     """Print how sharply each proxy will be known."""
     for entry in found:
-        of = f"{entry.networks} promoted networks, {entry.drawn} at random"
+        of = f"{counted(entry.networks, 'promoted network')}, {entry.drawn} at random"
         told = f"below ten: not estimable ({of})"
         if entry.tau is not None and entry.rho is not None:
             told = f"a τ of 0.5 would be known as {_range_of(entry.tau)}, a ρ of 0.5 as {_range_of(entry.rho)} ({of})"

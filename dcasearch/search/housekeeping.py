@@ -80,7 +80,7 @@ def evaluations_of(store: Store, stored: StoredStudy) -> set[str]:
 def files_of(artifacts: Place, ids: Collection[str], study: str | None = None) -> list[Found]:
     """Return the stored files of these evaluations, and the readings of a study."""
     found = [_found(place, _NAMES[folder]) for folder, place in _files(artifacts, ids)]
-    if study is not None:
+    if study is not None and _is_plain(study):
         found += [_found(place, "reading") for place in _inside(artifacts / _READINGS / study)]
     return found
 
@@ -102,7 +102,7 @@ def remove_found(found: Collection[Found]) -> None:
 def move_readings(artifacts: Place, old: str, new: str) -> None:
     """Let what was read of a study's networks follow its name; safe to repeat."""
     source, target = artifacts / _READINGS / old, artifacts / _READINGS / new
-    if not source.is_dir():
+    if not _is_plain(old) or not source.is_dir():
         return
     target.mkdir(parents=True, exist_ok=True)
     for place in _inside(source):
@@ -179,6 +179,11 @@ def cleaning_of(store: Store, running: Collection[str]) -> Cleaning:
 def _readings_of_none(artifacts: Place, names: Collection[str]) -> list[Found]:
     places = [place for place in _inside(artifacts / _READINGS) if place.name not in names]
     return [_found(place, "readings of no study of this database") for place in places]
+
+
+def _is_plain(study: str) -> bool:
+    """Tell whether a study's name is that of a folder and no way to another one: a stranger's database may say `..`."""
+    return Path(study).name == study and study != ".."
 
 
 def _by_artifacts(studies: Collection[StoredStudy]) -> dict[Place, list[str]]:

@@ -121,7 +121,7 @@ def test_a_name_that_no_study_can_have_is_refused(dcasearch: Command, ran: Ran, 
 def test_a_study_that_is_not_there_is_refused(dcasearch: Command, ran: Ran, command: tuple[str, ...]) -> None:
     said = dcasearch(*command, "--storage", ran.url)
     assert said.code == 2
-    assert "holds no study 'tinny'; it holds: tiny" in said.err
+    assert "holds no study 'tinny'; did you mean 'tiny'?" in said.err
 
 
 def test_nothing_is_deleted_unasked(dcasearch: Command, ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,3 +59,11 @@ def test_readings_follow_the_name_of_their_study(artifacts: Place) -> None:
 
 def test_a_study_without_files_has_none(tmp_path: Path) -> None:
     assert files_of(tmp_path / "none", {ID}, "tiny") == []
+
+
+@pytest.mark.parametrize("name", ["..", "../weights", "/tmp", "a/b"])
+def test_a_name_that_is_a_way_to_another_folder_has_no_readings(artifacts: Place, name: str) -> None:
+    assert files_of(artifacts, set(), name) == []
+    before = sorted(str(place) for place in artifacts.rglob("*"))
+    move_readings(artifacts, name, "new")
+    assert sorted(str(place) for place in artifacts.rglob("*")) == before
