@@ -13,6 +13,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from dcasearch.errors import UserError
+
 
 def state_folder() -> Path | None:
     """Return the user's folder for what programs remember (`XDG_STATE_HOME`); None where there is no home."""
@@ -21,6 +23,21 @@ def state_folder() -> Path | None:
         return Path(said)
     home = os.path.expanduser("~")
     return Path(home) / ".local" / "state" if os.path.isabs(home) else None
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path whose `~` or `~user` at the beginning is that user's home folder.
+
+    Raises:
+        UserError: there is no such user, or nobody knows where the home folder is.
+    """
+    found = os.path.expanduser(os.fspath(path))
+    if found.startswith("~"):
+        user = found[1:].partition("/")[0]
+        raise UserError(
+            f"{path}: {f'there is no user {user}' if user else 'no home folder is known'}; write the folder"
+        )
+    return Path(found)
 
 
 def private_folder(folder: Path) -> Path:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from dcasearch.artifacts import remove_leftovers
-from dcasearch.files import locked, remove, replacing, temporary_name, write_whole
+from dcasearch.errors import UserError
+from dcasearch.files import expanded, locked, remove, replacing, temporary_name, write_whole
 from tests.support import dead_process
 
 HOLD = (
@@ -153,3 +154,15 @@ def test_a_folder_that_cannot_be_written_is_an_error_of_the_system(tmp_path: Pat
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"), locked(tmp_path / "file" / ".lock", wait=False):
         pass
+
+
+def test_a_home_folder_is_filled_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert expanded("~/photos") == Path("/home/me/photos")
+    assert expanded("photos/~x") == Path("photos/~x")
+    assert expanded("./~x") == Path("./~x")
+
+
+def test_the_home_folder_of_nobody_is_a_sentence() -> None:
+    with pytest.raises(UserError, match=r"~nosuchuser/x: there is no user nosuchuser; write the folder"):
+        expanded("~nosuchuser/x")

@@ -50,7 +50,8 @@ def described(loaded: LoadedStudy) -> DataInfo:
         DataError: the data is missing or of another layout.
     """
     try:
-        info = describe(loaded.study.data)
+        with loaded.telling_place(("data", "root")):
+            info = describe(loaded.study.data)
     except DataError as error:
         if not error.path:
             raise

@@ -16,6 +16,7 @@ from dcasearch.cli.console import make_console
 from dcasearch.cli.group import Commands
 from dcasearch.cli.interruption import Signalled
 from dcasearch.errors import DataError, Interrupted, StudyFailed, UserError
+from dcasearch.files import expanded
 from dcasearch.wording import counted
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def prepare(
     interruption, and mends files that `data verify` found damaged. The shorter side is resized to SIZE and the centre
     square cut out, so its values are not comparable with those of the original images.
     """
-    source, out = source.expanduser(), out.expanduser()
+    source, out = expanded(source), expanded(out)
     loaded = _study_of(source)  # before torch is imported, so that a mistake is told at once
     from dcasearch.analysis.data import prepared_data
     from dcasearch.data import preparing
@@ -169,7 +170,7 @@ def verify(
     from dcasearch.data import verifying
 
     console = make_console()
-    folder = folder.expanduser()
+    folder = expanded(folder)
     loaded = None if source is None else _study_of(source)
     with _shown(console, "compared") as show:
         problems = verifying.verify(folder, workers=_workers(workers), observe=show)
