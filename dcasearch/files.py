@@ -26,18 +26,16 @@ def state_folder() -> Path | None:
 
 
 def expanded(path: str | Path) -> Path:
-    """Return a path whose `~` or `~user` at the beginning is that user's home folder.
+    """Return a path in which a leading `~` or `~user` is that user's home folder.
 
     Raises:
-        UserError: there is no such user, or nobody knows where the home folder is.
+        UserError: this machine knows no home folder of that user.
     """
-    found = os.path.expanduser(os.fspath(path))
-    if found.startswith("~"):
-        user = found[1:].partition("/")[0]
-        raise UserError(
-            f"{path}: {f'there is no user {user}' if user else 'no home folder is known'}; write the folder"
-        )
-    return Path(found)
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # what pathlib raises; os.path would leave `~user` as the name of a folder
+        user = Path(path).parts[0]
+        raise UserError(f"{path}: no home folder is known for {user}; write the whole path") from None
 
 
 def private_folder(folder: Path) -> Path:

@@ -17,7 +17,7 @@ from dcasearch.cli.group import Commands
 from dcasearch.cli.interruption import Signalled
 from dcasearch.errors import DataError, Interrupted, StudyFailed, UserError
 from dcasearch.files import expanded
-from dcasearch.wording import counted
+from dcasearch.wording import counted, in_one_line
 
 if TYPE_CHECKING:
     from dcasearch.data.prepared import Index
@@ -204,7 +204,7 @@ def _workers(wanted: int | None) -> int:
 
 def _print_some(console: Console, lines: list[str]) -> None:
     for line in lines[:_SHOWN]:
-        console.print(line)
+        console.print(in_one_line(line))  # a name of a file may have line ends
     if len(lines) > _SHOWN:
         console.print(f"  and {len(lines) - _SHOWN:,} more")
 

@@ -10,6 +10,7 @@ import typer
 from dcasearch.cli.arguments import Storage, StudyName
 from dcasearch.cli.console import make_console
 from dcasearch.errors import UserError, nearest
+from dcasearch.wording import in_one_line
 
 if TYPE_CHECKING:  # imported by those who use them, so that `--help` is instant
     from collections.abc import Collection
@@ -147,7 +148,7 @@ def _print_found(console: Console, found: Collection[Found]) -> None:
     from dcasearch.artifacts import shown
 
     for one in found:
-        console.print(f"{one.size / 1e6:10,.2f} MB  {shown(one.place)}  ({one.why})")
+        console.print(f"{one.size / 1e6:10,.2f} MB  {in_one_line(shown(one.place))}  ({one.why})")
     console.print(_files(found))
 
 

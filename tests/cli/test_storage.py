@@ -59,7 +59,7 @@ def test_a_password_is_never_written(tmp_path: Path) -> None:
         ("sqlite:///missing/x.db", "There is no folder {here}/missing for the database; make it"),
         ("sqlite:///folder", "{here}/folder is no file"),
         ("mysql://host/x", "SQLite and PostgreSQL (psycopg) are known, not 'mysql'"),
-        ("sqlite:///~nosuchuser/x.db", "~nosuchuser/x.db: there is no user nosuchuser"),
+        ("sqlite:///~nosuchuser/x.db", "~nosuchuser/x.db: no home folder is known for ~nosuchuser"),
         ("postgresql://me:secret@localhost:1/x?connect_timeout=abc", "connect_timeout must be a whole number"),
         ("postgresql://me:sec@ret@localhost/x", "has several @"),
     ],
