@@ -129,7 +129,7 @@ def test_a_run_names_the_damaged_row_and_what_to_do(begun: Path, tmp_path: Path,
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.usefixtures("_simulated")
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=damages(TABLES, "dca_"), command=st.sampled_from((*WRITING, *READING)))
 def test_any_damage_is_answered_with_a_sentence(
     begun: Path, tmp_path: Path, changes: list[Damage], command: tuple[str, ...]
