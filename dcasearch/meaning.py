@@ -11,7 +11,7 @@ from dcasearch.config.recipe import Recipe
 from dcasearch.config.starts import read_start
 from dcasearch.config.study import Fidelity, Pruner, Sampler, Study
 from dcasearch.data import DataInfo
-from dcasearch.errors import StudyChanged
+from dcasearch.errors import StorageError, StudyChanged
 from dcasearch.metrics import CLASSIFICATION, is_cost
 from dcasearch.space import Space
 
@@ -84,7 +84,12 @@ def check_unchanged(name: str, stored: Mapping[str, Any], new: Mapping[str, Any]
 
     Raises:
         StudyChanged: with one line per difference.
+        StorageError: what is stored is damaged.
     """
+    if missing := sorted(_ALWAYS - stored.keys()):
+        raise StorageError(
+            f"study '{name}' is damaged: its stored meaning lacks {', '.join(missing)}; put a copy of the database back"
+        )
     stored = _completed(stored, new)
     changed = [path for path in stored if path not in new or not _holds(path, stored[path], new[path])]
     if changed:
@@ -105,6 +110,8 @@ def _holds(path: str, stored: Any, new: Any) -> bool:
     return bool(new == stored)
 
 
+_ALWAYS = {"space", "data", "objectives", "sampler"}
+"""What every version has stored."""
 _PARTS: dict[str, type[BaseModel]] = {"recipe": Recipe, "pruner": Pruner}
 """Of a fidelity, by their names in a dotted path."""
 _NEW = object()

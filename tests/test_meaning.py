@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dcasearch.data import DataInfo
-from dcasearch.errors import StudyChanged
+from dcasearch.errors import StorageError, StudyChanged
 from dcasearch.meaning import check_unchanged, meaning_of
 from dcasearch.space import read_space
 from tests.support import make_study
@@ -66,11 +66,19 @@ def test_what_gives_values_another_meaning_is_refused(before: dict[str, Any], af
         )
 
 
+ALWAYS: dict[str, Any] = {"space": "s", "data": "d", "objectives": ["top1 maximize"], "sampler": "tpe"}
+
+
 def test_every_difference_is_told_with_what_is_stored_and_what_is_written() -> None:
     with pytest.raises(StudyChanged) as caught:
-        check_unchanged("tiny", {"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 4})
+        check_unchanged("tiny", {**ALWAYS, "a": 1, "b": 2, "c": 3}, {**ALWAYS, "a": 1, "b": 4})
     lines = str(caught.value).splitlines()
     assert lines[1:3] == ["  b: 2 in the database, 4 in the YAML", "  c: 3 in the database, nothing in the YAML"]
+
+
+def test_a_damaged_meaning_is_none_that_a_study_goes_on_with() -> None:
+    with pytest.raises(StorageError, match="study 'tiny' is damaged: its stored meaning lacks data, space; put a copy"):
+        check_unchanged("tiny", {"objectives": [], "sampler": {}}, ALWAYS)
 
 
 def without(stored: dict[str, Any], *paths: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from dcasearch.cli.check import check
 from dcasearch.cli.compare import compare
 from dcasearch.cli.console import make_console
 from dcasearch.cli.contributions import contributions
-from dcasearch.cli.damaged import leaving_out_damaged
+from dcasearch.cli.damaged import leaving_out_damaged, naming_damaged
 from dcasearch.cli.dashboard import dashboard
 from dcasearch.cli.doctor import doctor
 from dcasearch.cli.drift import drift
@@ -109,6 +109,7 @@ def _end(message: str, code: int) -> NoReturn:
 
 
 @app.command()
+@naming_damaged
 def run(
     study: StudyFile,
     storage: Storage = None,
@@ -197,6 +198,7 @@ def _print_standing(console: Console, store: Store, name: str) -> None:
 
 
 @app.command()
+@naming_damaged
 def chaos(
     study: StudyFile,
     kills: Annotated[int, typer.Option(min=1, help="How often something is killed.")] = 10,
@@ -254,6 +256,7 @@ def chaos(
 
 
 @app.command()
+@naming_damaged
 def stop(study: StudyName, storage: Storage = None) -> None:
     """Stop a running study from anywhere: its trials write checkpoints, and `run` goes on later."""
     from dcasearch.cli.storage import open_located
@@ -270,6 +273,7 @@ def stop(study: StudyName, storage: Storage = None) -> None:
 
 
 @app.command()
+@naming_damaged
 def cancel(
     study: StudyName,
     trial: Annotated[int, typer.Argument(help="Number of a running trial.", show_default=False)],
@@ -286,33 +290,33 @@ def cancel(
 
 
 app.command()(init)
-app.command()(check)
+app.command()(naming_damaged(check))
 app.command()(leaving_out_damaged(status))
 app.command("list")(leaving_out_damaged(list_studies))
 app.command()(leaving_out_damaged(report))
 app.command()(leaving_out_damaged(dashboard))
 app.command()(leaving_out_damaged(export))
-app.command()(ablate)
+app.command()(naming_damaged(ablate))
 app.command()(leaving_out_damaged(compare))
 app.command()(leaving_out_damaged(trials))
 app.command()(verify)
-app.command()(predict)
+app.command()(naming_damaged(predict))
 app.command()(doctor)
-app.command()(evaluate)
-app.command()(train)
-app.command()(replay)
-app.command()(retry)
+app.command()(naming_damaged(evaluate))
+app.command()(naming_damaged(train))
+app.command()(naming_damaged(replay))
+app.command()(naming_damaged(retry))
 app.command()(leaving_out_damaged(logs))
-app.command()(rename)
-app.command()(delete)
-app.command()(clean)
+app.command()(naming_damaged(rename))
+app.command()(naming_damaged(delete))
+app.command()(naming_damaged(clean))
 app.command()(inspect)
 app.command()(kinds)
 app.command()(backbones)
-app.command()(contributions)
-app.command()(drift)
-app.command()(gradcam)
-app.command()(boxes)
+app.command()(naming_damaged(contributions))
+app.command()(naming_damaged(drift))
+app.command()(naming_damaged(gradcam))
+app.command()(naming_damaged(boxes))
 app.command("gpu-check")(gpu_check)
 
 
@@ -329,6 +333,7 @@ def schema(
 
 
 @db.command()
+@naming_damaged
 def upgrade(storage: Storage = None) -> None:
     """Bring a database of an older version up to this one, Optuna's tables too."""
     from dcasearch.store import default_url, redact

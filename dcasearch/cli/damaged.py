@@ -1,4 +1,4 @@
-"""Reading commands and a database with damaged rows: the rows are named, everything else is shown."""
+"""A database with damaged rows: a command that reads shows all others, one that writes refuses; both name the rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import ParamSpec, TypeVar
 import typer
 
 from dcasearch.errors import ArchitectureError, ConfigError, DcasearchError, StorageError
+from dcasearch.wording import counted, in_one_line
 
+SHOWN_ROWS = 20
+"""Damaged rows that are named; of others their number is told."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -29,6 +32,43 @@ def leaving_out_damaged(command: Callable[P, T]) -> Callable[P, T]:
             return _once_more(command, error, *args, **kwargs)
 
     return done
+
+
+def naming_damaged(command: Callable[P, T]) -> Callable[P, T]:
+    """Let a command that leaves no row out say which rows are damaged, where it fails on some."""
+
+    @wraps(command)
+    def done(*args: P.args, **kwargs: P.kwargs) -> T:
+        from dcasearch.store.damage import noting_opened
+
+        with noting_opened() as urls:
+            try:
+                return command(*args, **kwargs)
+            except (OSError, typer.Exit, typer.Abort):
+                raise
+            except Exception as error:
+                if _may_be_damage(error):
+                    _refuse_damaged(urls, error)
+                raise
+
+    return done
+
+
+def _refuse_damaged(urls: list[str], error: Exception) -> None:
+    """Raise a StorageError that names the damaged rows of databases, where there are some."""
+    from dcasearch.store import redact
+    from dcasearch.store.damage import damage_in
+
+    for url in urls:
+        if damage := damage_in(url):
+            lines = damage[:SHOWN_ROWS]
+            if more := len(damage) - len(lines):
+                lines.append(f"and {counted(more, 'further row')}")
+            raise StorageError(
+                f"{redact(url)}: {counted(damage, 'row is', 'rows are')} damaged, and this command leaves none out:\n  "
+                + "\n  ".join(map(in_one_line, lines))
+                + "\nPut a copy of the database back. `dcasearch status STUDY` shows what is whole."
+            ) from error
 
 
 def _may_be_damage(error: Exception) -> bool:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from dcasearch.errors import StorageError
 from dcasearch.store import salvage, table_versions
+from dcasearch.store.damage import note_opened
 from dcasearch.store.engine import make_engine, writer
 from dcasearch.store.lease import Lease
 from dcasearch.store.outage import outlasting, translated
@@ -48,6 +49,7 @@ class Database:
                 version; the message says what to do.
         """
         engine = make_engine(parse(url))
+        note_opened(url)
         try:
             (table_versions.must_have_a_place if create else table_versions.must_exist)(url)
             with translated(url):

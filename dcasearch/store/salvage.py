@@ -15,11 +15,14 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, get_args
 
-from sqlalchemy import JSON, DateTime, Engine, create_engine, inspect
+from pydantic import ValidationError
+from sqlalchemy import JSON, DateTime, Engine, Enum, Table, create_engine, inspect
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 from dcasearch.architecture import Architecture
+from dcasearch.config.numbers import STORED
+from dcasearch.config.study import Study
 from dcasearch.errors import DcasearchError, FailureKind
 from dcasearch.evaluation import Evaluation
 from dcasearch.metrics import METRICS
@@ -50,6 +53,8 @@ _LONGEST = 1e10
 _ROLES = ("baseline", "final", "parent")
 _PROTOCOLS = ("search", "test", "paper")
 _MEASURED = (State.COMPLETE, State.PRUNED, State.DUPLICATE)
+BROKEN = (DcasearchError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading a damaged value raises."""
 _found: ContextVar[list[str] | None] = ContextVar("found", default=None)
 
 
@@ -89,12 +94,20 @@ def salvaged(engine: Engine) -> Engine:
     return memory
 
 
+def damage_of(engine: Engine) -> list[str]:
+    """Return a line for each damaged row of our tables, also for a study that this version cannot run."""
+    copy = _Copy(engine, to_run=True)
+    for _ in copy.rows():
+        pass
+    return copy.damage
+
+
 class _Copy:
     """The rows of a database that are whole, and a line for each that is not."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, to_run: bool = False) -> None:
         self.damage: list[str] = []
-        self._engine = engine
+        self._engine, self._to_run = engine, to_run
         self._studies: set[str] = set()
         self._architectures: set[str] = set()
         self._evaluations: dict[str, Evaluation] = {}
@@ -116,42 +129,28 @@ class _Copy:
         yield from self._trials()
 
     def _whole(self, kind: type[Base], check: Callable[[Any], str | None]) -> Iterator[Any]:
-        for values in self._raw(kind):
+        for values in raw_rows(self._engine, kind.metadata.tables[kind.__tablename__]):
             try:
                 row = kind(**_typed(kind, values))
                 fault = check(row)
-            except (DcasearchError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-                fault = next(iter(str(error).splitlines()), "") or type(error).__name__
-            except RecursionError:
-                fault = "it is nested too deeply"
+            except BROKEN as error:
+                fault = fault_of(error)
             if fault is None:
                 yield row
             else:
                 self._note(kind, values, fault)
 
-    def _raw(self, kind: type[Base]) -> Iterator[dict[str, Any]]:
-        """Yield rows as the driver gives them: a value that its column's type cannot read ends nothing here."""
-        with self._engine.connect() as connection:
-            if self._engine.dialect.name == "sqlite":
-                driver: Any = connection.connection.dbapi_connection
-                driver.text_factory = lambda text: text.decode("utf-8", "replace")
-            try:
-                names = {column["name"] for column in inspect(connection).get_columns(kind.__tablename__)}
-                columns = [column.name for column in kind.__table__.columns if column.name in names]
-                quoted = ", ".join(f'"{name}"' for name in columns)
-                for row in connection.exec_driver_sql(f"SELECT {quoted} FROM {kind.__tablename__}"):
-                    yield dict(zip(columns, row, strict=True))
-            finally:
-                connection.invalidate()  # so that nobody else reads with this text factory
-
     def _note(self, kind: type[Base], values: Mapping[str, Any], fault: str) -> None:
-        what = kind.__tablename__.removeprefix("dca_").rstrip("s")
+        table = kind.__tablename__.removeprefix("dca_")
+        what = "study" if kind is StudyRow else table.removesuffix("s")
         key = [str(values.get(column.name))[:80] for column in inspect(kind).primary_key]
         self.damage.append(f"{what} {' '.join(key)}: {fault[:200]}")
 
     def _study(self, row: StudyRow) -> str | None:
         if not isinstance(row.meaning, dict) or not isinstance(row.data, dict | None):
             return "its meaning is no mapping"
+        if self._to_run:
+            Study.model_validate_json(row.resolved, context=STORED)
         self._studies.add(row.name)
         return None
 
@@ -257,6 +256,32 @@ class _Copy:
         return None if row.architecture_id in self._architectures else "its architecture is damaged or missing"
 
 
+def raw_rows(engine: Engine, table: Table) -> Iterator[dict[str, Any]]:
+    """Yield rows as the driver gives them: a value that its column's type cannot read ends nothing here."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            driver: Any = connection.connection.dbapi_connection
+            driver.text_factory = lambda text: text.decode("utf-8", "replace")
+        try:
+            names = {column["name"] for column in inspect(connection).get_columns(table.name)}
+            columns = [column.name for column in table.columns if column.name in names]
+            quoted = ", ".join(f'"{name}"' for name in columns)
+            for row in connection.exec_driver_sql(f"SELECT {quoted} FROM {table.name}"):
+                yield dict(zip(columns, row, strict=True))
+        finally:
+            connection.invalidate()  # so that nobody else reads with this text factory
+
+
+def fault_of(error: Exception) -> str:
+    """Return in a line what is wrong with a value whose reading raised an error."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'its document'}: {first['msg']}"
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
 def _typed(kind: type[Base], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row's values by attribute, each as its column's type.
 
@@ -268,17 +293,26 @@ def _typed(kind: type[Base], values: Mapping[str, Any]) -> dict[str, Any]:
     for attribute in mapper.column_attrs:
         column = attribute.columns[0]
         if column.name in values:
-            found[attribute.key] = _of_type(column, values[column.name])
+            found[attribute.key] = of_type(column, values[column.name])
     return found
 
 
-def _of_type(column: Any, value: Any) -> Any:
+def of_type(column: Any, value: Any) -> Any:
+    """Return a value as its column's type.
+
+    Raises:
+        ValueError: it is not of that type.
+    """
     if value is None:
         if not column.nullable:
             raise ValueError(f"{column.name} is missing")
         return None
     if isinstance(column.type, JSON):
         return json.loads(value) if isinstance(value, str | bytes) else value
+    if isinstance(column.type, Enum):
+        if value not in column.type.enums:
+            raise ValueError(f"{column.name} '{str(value)[:80]}' is none of {', '.join(column.type.enums)}")
+        return value
     wanted = column.type.python_type
     if isinstance(getattr(column.type, "impl", column.type), DateTime) or wanted is datetime:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value

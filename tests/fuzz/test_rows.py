@@ -49,6 +49,8 @@ class Damage:
     row: int
     value: Any
     """What is written; DELETE for the whole row."""
+    prefix: str = "dca_"
+    """Of the table's name; Optuna's tables have none."""
 
 
 DELETE = object()
@@ -88,7 +90,7 @@ def damaged(finished: Path, copy: Path, changes: list[Damage]) -> str:
     shutil.copy(finished, copy)
     connection = sqlite3.connect(copy)
     for change in changes:
-        table = f"dca_{change.table}"
+        table = f"{change.prefix}{change.table}"
         columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
         rows = [row[0] for row in connection.execute(f"SELECT rowid FROM {table}")]
         if not rows:
