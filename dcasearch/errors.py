@@ -24,7 +24,7 @@ from typing import Literal
 
 from dcasearch.masking import masked
 from dcasearch.typos import question
-from dcasearch.wording import printable
+from dcasearch.wording import in_one_line, printable
 
 FailureKind = Literal["oom", "nan", "lost", "timeout", "bug", "cancelled"]
 
@@ -53,7 +53,7 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return f"{printable(place)}: {printable(self.message)}"
+        return f"{in_one_line(place)}: {printable(self.message)}"
 
 
 SHOWN_PROBLEMS = 20

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from dcasearch.errors import UserError
+
 
 def state_folder() -> Path | None:
     """Return the user's folder for what programs remember (`XDG_STATE_HOME`); None where there is no home."""
@@ -21,6 +23,19 @@ def state_folder() -> Path | None:
         return Path(said)
     home = os.path.expanduser("~")
     return Path(home) / ".local" / "state" if os.path.isabs(home) else None
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path in which a leading `~` or `~user` is that user's home folder.
+
+    Raises:
+        UserError: this machine knows no home folder of that user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # what pathlib raises; os.path would leave `~user` as the name of a folder
+        user = Path(path).parts[0]
+        raise UserError(f"{path}: no home folder is known for {user}; write the whole path") from None
 
 
 def private_folder(folder: Path) -> Path:

@@ -82,7 +82,9 @@ def run(
     loaded = study if isinstance(study, LoadedStudy) else load_study(Path(study))
     check_variables(loaded)
     with ExitStack() as stack:
-        store = store or stack.enter_context(Store.open(storage_of(loaded.study), create=True))
+        if store is None:
+            with loaded.telling_place(("storage",)):
+                store = stack.enter_context(Store.open(storage_of(loaded.study), create=True))
         loaded = fetched(as_begun(loaded, store))
         lease = stack.enter_context(store.lease(loaded.study.name))
         executor = executor or stack.enter_context(open_executor(loaded.study, secret=store.secret))

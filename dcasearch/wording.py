@@ -42,6 +42,11 @@ def is_utf8(text: str) -> bool:
     return True
 
 
+def in_one_line(text: object) -> str:
+    """Return a text, e.g. the path of a file, as `printable` does, with its line ends and tabs spelled out as well."""
+    return printable(str(text)).replace("\n", "\\n").replace("\t", "\\t")
+
+
 def printable(text: str) -> str:
     """Return a text with its control characters spelled out, e.g. `\\x1b`; line ends and tabs stay.
 

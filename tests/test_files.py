@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from dcasearch.artifacts import remove_leftovers
-from dcasearch.files import locked, remove, replacing, temporary_name, write_whole
+from dcasearch.errors import UserError
+from dcasearch.files import expanded, locked, remove, replacing, temporary_name, write_whole
 from tests.support import dead_process
 
 HOLD = (
@@ -153,3 +154,14 @@ def test_a_folder_that_cannot_be_written_is_an_error_of_the_system(tmp_path: Pat
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"), locked(tmp_path / "file" / ".lock", wait=False):
         pass
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert expanded("~/x") == tmp_path / "x"
+    assert expanded(Path("a/~/x")) == Path("a/~/x")
+
+
+def test_a_home_folder_that_nobody_knows_is_a_mistake_of_the_users() -> None:
+    with pytest.raises(UserError, match=r"^~nosuchuser/x: no home folder is known for ~nosuchuser; write the whole"):
+        expanded("~nosuchuser/x")

@@ -19,6 +19,7 @@ from dcasearch.config.study import Fidelity, Final, Resources, Study
 from dcasearch.data import DataInfo, describe
 from dcasearch.data.sets import open_whole
 from dcasearch.errors import ConfigError, DataError, Problem, UserError
+from dcasearch.files import expanded
 from dcasearch.space import LoadedStudy
 from dcasearch.store import Store
 
@@ -49,8 +50,11 @@ def described(loaded: LoadedStudy) -> DataInfo:
         ConfigError: the YAML asks for what the data has not, by file:line:column.
         DataError: the data is missing or of another layout.
     """
+    if problems := [_problem(loaded, path, message) for path, message in _homeless(loaded.study.data)]:
+        raise ConfigError(problems)
     try:
-        info = describe(loaded.study.data)
+        with loaded.telling_place(("data", "root")):
+            info = describe(loaded.study.data)
     except DataError as error:
         if not error.path:
             raise
@@ -91,6 +95,15 @@ def split_fingerprints(study: Study, info: DataInfo) -> dict[int, str]:
             known[data.split_seed] = describe(data).fingerprint
         found[seed] = known[data.split_seed]
     return found
+
+
+def _homeless(data: Data) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the paths of `data` that begin with `~user`, where this machine knows no home folder of that user."""
+    for field, written in (("root", data.root), ("file", data.file), ("stage", data.stage), ("scratch", data.scratch)):
+        try:
+            expanded(written or "")
+        except UserError as error:
+            yield ("data", field), str(error)
 
 
 def _boxes(study: Study, info: DataInfo) -> Iterator[tuple[KeyPath, str]]:

@@ -44,20 +44,23 @@ def check(
     from dcasearch.space import load_study
 
     loaded = load_study(study)  # before torch is imported, so that a mistake is told at once
-    from dcasearch.cli.storage import placed
+    from dcasearch.cli.storage import placed, telling
 
-    loaded = placed(loaded)
+    with telling(loaded, storage):
+        loaded = placed(loaded)
     from dcasearch.analysis.data import as_begun
     from dcasearch.analysis.forecast import forecast
     from dcasearch.analysis.measured import expected_of, powers_of
     from dcasearch.analysis.starts import check_starts
     from dcasearch.cli.printing import print_expected, print_forecast, print_powers, print_preflight
-    from dcasearch.store import Store, exists, storage_of
+    from dcasearch.store import Store, exists, must_have_a_place, storage_of
 
     console = make_console()
     store = None
-    if not loaded.missing_variables and exists(url := storage or storage_of(loaded.study)):
-        store = Store.open(url)
+    if not loaded.missing_variables:
+        with telling(loaded, storage):
+            must_have_a_place(url := storage or storage_of(loaded.study))
+            store = Store.open(url) if exists(url) else None
     loaded = as_begun(loaded, store)
     data = None if no_data else _seen(loaded)
     starts = check_starts(loaded, data)

@@ -129,7 +129,7 @@ def run(
     Also from another folder: a relative storage and relative artifacts are those of the YAML's first run.
     """
     from dcasearch.artifacts import shown
-    from dcasearch.cli.storage import placed, refuse_lost, remember, remember_run
+    from dcasearch.cli.storage import placed, refuse_lost, remember, remember_run, telling
     from dcasearch.space import check_variables, load_study
     from dcasearch.store import Store, storage_of
 
@@ -142,12 +142,14 @@ def run(
         try_stages(console, loaded)
         return
     check_variables(loaded)
-    loaded = placed(loaded, anew=anew)
+    with telling(loaded, storage):
+        loaded = placed(loaded, anew=anew)
     name = loaded.study.name
     if storage is None and not anew:
         refuse_lost(loaded)
     storage_url = storage or storage_of(loaded.study)
-    store = Store.open(storage_url, create=True)
+    with telling(loaded, storage):
+        store = Store.open(storage_url, create=True)
     remember(name, storage_url)
     remember_run(loaded, storage, anew=anew)
     console.print(f"study {name}, database {store.url}, artifacts {shown(loaded.study.artifacts)}")
@@ -254,13 +256,11 @@ def chaos(
 @app.command()
 def stop(study: StudyName, storage: Storage = None) -> None:
     """Stop a running study from anywhere: its trials write checkpoints, and `run` goes on later."""
-    from dcasearch.cli.storage import locate
+    from dcasearch.cli.storage import open_located
     from dcasearch.errors import StudyFailed
     from dcasearch.search.requests import WAITED_FOR_SECONDS, ask_stop, refuse_at_rest
-    from dcasearch.store import Store
 
-    name, url = locate(study, storage)
-    store = Store.open(url)
+    name, store = open_located(study, storage)
     console = make_console()
     refuse_at_rest(store, name)
     console.print(f"study {name}, database {store.url}: asked to stop, waiting for its checkpoints")
@@ -277,12 +277,11 @@ def cancel(
     storage: Storage = None,
 ) -> None:
     """End one running trial for good; it becomes failed (cancelled) and the study goes on."""
-    from dcasearch.cli.storage import locate
+    from dcasearch.cli.storage import open_located
     from dcasearch.search.requests import ask_cancel
-    from dcasearch.store import Store
 
-    name, url = locate(study, storage)
-    found = ask_cancel(Store.open(url), name, trial, fidelity)
+    name, store = open_located(study, storage)
+    found = ask_cancel(store, name, trial, fidelity)
     make_console().print(f"asked: {found} trial {trial} ends within seconds; `dcasearch status {name}` shows it")
 
 

@@ -20,12 +20,11 @@ def dashboard(
 ) -> None:
     """Show studies in the browser, also while they run: trials with drawings and notes, and what was found."""
     from dcasearch.analysis.standing import standing_of
-    from dcasearch.cli.storage import locate
+    from dcasearch.cli.storage import open_located
     from dcasearch.dashboard import serve
     from dcasearch.store import Store, default_url
 
-    name, url = (None, storage or default_url()) if study is None else locate(study, storage)
-    store = Store.open(url)
+    name, store = (None, Store.open(storage or default_url())) if study is None else open_located(study, storage)
     # Where there is no such study nothing is served; and a damaged row is met here, not in a page.
     if name is not None:
         standing_of(store, name)

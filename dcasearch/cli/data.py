@@ -16,7 +16,8 @@ from dcasearch.cli.console import make_console
 from dcasearch.cli.group import Commands
 from dcasearch.cli.interruption import Signalled
 from dcasearch.errors import DataError, Interrupted, StudyFailed, UserError
-from dcasearch.wording import counted
+from dcasearch.files import expanded
+from dcasearch.wording import counted, in_one_line
 
 if TYPE_CHECKING:
     from dcasearch.data.prepared import Index
@@ -61,7 +62,7 @@ def prepare(
     interruption, and mends files that `data verify` found damaged. The shorter side is resized to SIZE and the centre
     square cut out, so its values are not comparable with those of the original images.
     """
-    source, out = source.expanduser(), out.expanduser()
+    source, out = expanded(source), expanded(out)
     loaded = _study_of(source)  # before torch is imported, so that a mistake is told at once
     from dcasearch.analysis.data import prepared_data
     from dcasearch.data import preparing
@@ -169,7 +170,7 @@ def verify(
     from dcasearch.data import verifying
 
     console = make_console()
-    folder = folder.expanduser()
+    folder = expanded(folder)
     loaded = None if source is None else _study_of(source)
     with _shown(console, "compared") as show:
         problems = verifying.verify(folder, workers=_workers(workers), observe=show)
@@ -203,7 +204,7 @@ def _workers(wanted: int | None) -> int:
 
 def _print_some(console: Console, lines: list[str]) -> None:
     for line in lines[:_SHOWN]:
-        console.print(line)
+        console.print(in_one_line(line))  # a name of a file may have line ends
     if len(lines) > _SHOWN:
         console.print(f"  and {len(lines) - _SHOWN:,} more")
 

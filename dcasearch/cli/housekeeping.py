@@ -10,6 +10,7 @@ import typer
 from dcasearch.cli.arguments import Storage, StudyName
 from dcasearch.cli.console import make_console
 from dcasearch.errors import UserError, nearest
+from dcasearch.wording import in_one_line
 
 if TYPE_CHECKING:  # imported by those who use them, so that `--help` is instant
     from collections.abc import Collection
@@ -30,16 +31,15 @@ def rename(
     storage: Storage = None,
 ) -> None:
     """Give a study another name; all its trials, records and files follow. A running study is refused."""
-    from dcasearch.cli.storage import locate, relink
+    from dcasearch.cli.storage import open_located, relink
     from dcasearch.search.housekeeping import artifacts_of, move_readings
-    from dcasearch.store import Store
 
     _check_name(new)
-    name, url = locate(old, storage)
+    name, store = open_located(old, storage)
+    console = make_console()
     if new == name:
         raise UserError(f"the study has the name '{new}' already")
-    console = make_console()
-    with Store.open(url) as store, store.lease(name, noted=False), store.lease(new, noted=False):
+    with store, store.lease(name, noted=False), store.lease(new, noted=False):
         console.print(f"study {name}, database {store.url}")
         stored = _stored(store, name)
         if store.get_study(new) is not None:
@@ -53,20 +53,19 @@ def rename(
         artifacts = artifacts_of(stored)
         if artifacts is not None:
             move_readings(artifacts, name, new)
-    relink(name, new, url)
+    relink(name, new, store.url)
     console.print(f"renamed to '{new}': {what}")
     console.print(f"Write `name: {new}` in its YAML. With the old name, `run` begins a new study.")
 
 
 def delete(study: StudyName, dry_run: DryRun = False, yes: Yes = False, storage: Storage = None) -> None:
     """Delete a study, its records and files. What another study still uses stays. A running study is refused."""
-    from dcasearch.cli.storage import locate, relink
+    from dcasearch.cli.storage import open_located, relink
     from dcasearch.search.housekeeping import artifacts_of, evaluations_of, files_of, remove_found
-    from dcasearch.store import Store
 
-    name, url = locate(study, storage)
+    name, store = open_located(study, storage)
     console = make_console()
-    with Store.open(url) as store, store.lease(name, noted=False):
+    with store, store.lease(name, noted=False):
         console.print(f"study {name}, database {store.url}")
         stored = _stored(store, name)
         held, artifacts = store.holdings(name), artifacts_of(stored)
@@ -86,7 +85,7 @@ def delete(study: StudyName, dry_run: DryRun = False, yes: Yes = False, storage:
         gone = ids - store.recorded(ids)
         if artifacts is not None:
             remove_found(files_of(artifacts, gone, name))
-    relink(name, None, url)
+    relink(name, None, store.url)
     console.print(f"deleted study {name}")
 
 
@@ -149,7 +148,7 @@ def _print_found(console: Console, found: Collection[Found]) -> None:
     from dcasearch.artifacts import shown
 
     for one in found:
-        console.print(f"{one.size / 1e6:10,.2f} MB  {shown(one.place)}  ({one.why})")
+        console.print(f"{one.size / 1e6:10,.2f} MB  {in_one_line(shown(one.place))}  ({one.why})")
     console.print(_files(found))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 
 from dcasearch.cli.console import make_console
 from dcasearch.errors import UserError
+from dcasearch.wording import in_one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -97,7 +99,7 @@ def _print(console: Console, proposal: Proposal, place: Path) -> None:
 
     looked, plan = proposal.looked, proposal.plan
     most = sorted(looked.counts.items(), key=lambda item: -item[1])
-    counts = ", ".join(f"{name} {count:,}" for name, count in most[:_CLASSES])
+    counts = ", ".join(f"{in_one_line(name)} {count:,}" for name, count in most[:_CLASSES])
     more = f" and {len(most) - _CLASSES} more" if len(most) > _CLASSES else ""
     console.print(f"{looked.images:,} images of {len(most)} classes: {counts}{more}")
     if looked.sides is not None:
@@ -116,11 +118,11 @@ def _print(console: Console, proposal: Proposal, place: Path) -> None:
     if not plan.fits:
         console.print("note: that is longer than was asked for, but no smaller study is worth it", style="yellow")
     written = (proposal.study, proposal.space, proposal.groups)
-    console.print(f"written: {', '.join(str(file) for file in written if file is not None)}")
-    study = proposal.study
+    console.print(f"written: {', '.join(in_one_line(file) for file in written if file is not None)}")
+    study, images = (shlex.quote(in_one_line(path)) for path in (proposal.study, _images(place)))
     console.print(f"next: dcasearch check {study}    # what it will cost", highlight=False)
     console.print(f"      dcasearch run {study}", highlight=False)
-    console.print(f"      dcasearch predict {study.stem} {_images(place)} --csv predictions.csv", highlight=False)
+    console.print(f"      dcasearch predict {proposal.study.stem} {images} --csv predictions.csv", highlight=False)
 
 
 def _images(place: Path) -> Path:
@@ -135,14 +137,15 @@ def _concerns(proposal: Proposal) -> Iterator[str]:
     if looked.decoded and looked.decoded < looked.images:
         yield f"{looked.decoded:,} of {looked.images:,} images were looked at, drawn at random"
     if looked.unreadable:
-        listed = "".join(f"\n  {path}: {why}" for path, why in list(looked.unreadable.items())[:_SHOWN])
+        first = list(looked.unreadable.items())[:_SHOWN]
+        listed = "".join(f"\n  {in_one_line(path)}: {in_one_line(why)}" for path, why in first)
         more = f"\n  and {len(looked.unreadable) - _SHOWN} more" if len(looked.unreadable) > _SHOWN else ""
         yield f"{len(looked.unreadable)} of {looked.decoded:,} images cannot be read and are left out:{listed}{more}"
     if looked.copies:
-        example = " and ".join(looked.copies[0][:2])
+        example = " and ".join(map(in_one_line, looked.copies[0][:2]))
         yield f"{sum(map(len, looked.copies))} images show {len(looked.copies)} pictures (near copies), e.g. {example}"
     if looked.contradicting:
-        example = " and ".join(looked.contradicting[0][:2])
+        example = " and ".join(map(in_one_line, looked.contradicting[0][:2]))
         yield f"of these pictures {len(looked.contradicting)} are in several classes (a wrong label), e.g. {example}"
     if proposal.groups is not None:
         yield f"{proposal.groups} keeps the copies of a picture on one side of every split; add new images there"
@@ -150,5 +153,5 @@ def _concerns(proposal: Proposal) -> Iterator[str]:
         yield f"of these pictures {looked.torn} are in several parts, so the test knows some of what is trained on"
     few = [name for name, count in looked.counts.items() if count < _FEW]
     if few:
-        shown = ", ".join(few[:_SHOWN]) + (" …" if len(few) > _SHOWN else "")
+        shown = ", ".join(map(in_one_line, few[:_SHOWN])) + (" …" if len(few) > _SHOWN else "")
         yield f"fewer than {_FEW} images: {shown}; a result for such a class is chance"

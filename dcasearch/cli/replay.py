@@ -78,12 +78,15 @@ def _opened(source: Path, storage: str | None) -> tuple[Table, dict[str, Searche
     if source.suffix not in (".yaml", ".yml"):
         table = read_table(source)
         return table, fitting(table)
+    from dcasearch.cli.storage import telling
     from dcasearch.replay.recorded import table_of
     from dcasearch.space import load_study
     from dcasearch.store import Store, storage_of
 
     loaded = load_study(source)
-    with Store.open(storage or storage_of(loaded.study)) as store:
+    with telling(loaded, storage):
+        store = Store.open(storage or storage_of(loaded.study))
+    with store:
         table = table_of(loaded, store)
     return table, {"this study": as_written, **fitting(table)}
 

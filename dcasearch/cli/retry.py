@@ -27,14 +27,13 @@ def retry(
     import optuna
 
     from dcasearch.analysis.standing import load_study_of
-    from dcasearch.cli.storage import locate
+    from dcasearch.cli.storage import open_located
     from dcasearch.search.retrying import take_up_again
-    from dcasearch.store import Store
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    name, url = locate(study, storage)
+    name, store = open_located(study, storage)
     console = make_console()
-    with Store.open(url) as store, store.lease(name, noted=False):
+    with store, store.lease(name, noted=False):
         console.print(f"study {name}, database {store.url}")
         found = take_up_again(load_study_of(store, name), store, chosen)
     for fidelity, counts in found.items():

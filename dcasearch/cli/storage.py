@@ -15,6 +15,7 @@ import errno
 import json
 import logging
 import os
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -34,18 +35,37 @@ _PACKAGE = Path(__file__).parents[1]
 
 def locate(study: str, option: str | None) -> tuple[str, str]:
     """Return a study's name and the URL of its database, from its name or its YAML."""
-    if study.endswith((".yaml", ".yml")):
-        loaded = placed(load_study(Path(study))).study
-        return loaded.name, unmasked(option or storage_of(loaded))
-    return study, named_storage(study, option)
+    name, url, _ = _located(study, option)
+    return name, url
+
+
+def open_located(study: str, option: str | None) -> tuple[str, Store]:
+    """Open the database of a study, and return the study's name with it."""
+    name, url, told = _located(study, option)
+    with told:
+        return name, Store.open(url)
 
 
 def open_study(study: str, option: str | None, console: Console) -> tuple[str, Store]:
     """Open the database of a study, say which one it is, and return the study's name with it."""
-    name, url = locate(study, option)
-    store = Store.open(url)
+    name, store = open_located(study, option)
     console.print(f"study {name}, database {store.url}")
     return name, store
+
+
+def telling(loaded: LoadedStudy, option: str | None) -> AbstractContextManager[None]:
+    """Let errors about a study's database say where its YAML names it, unless an option names another."""
+    return loaded.telling_place(("storage",)) if option is None else nullcontext()
+
+
+def _located(study: str, option: str | None) -> tuple[str, str, AbstractContextManager[None]]:
+    """Return a study's name, its database's URL, and what lets errors about that URL say where it stands."""
+    if not study.endswith((".yaml", ".yml")):
+        return study, named_storage(study, option), nullcontext()
+    loaded = load_study(Path(study))
+    with telling(loaded, option):
+        loaded = placed(loaded)
+        return loaded.study.name, unmasked(option or storage_of(loaded.study)), telling(loaded, option)
 
 
 def named_storage(study: str, option: str | None) -> str:

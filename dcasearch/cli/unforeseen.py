@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from dcasearch import __version__
 from dcasearch.masking import masked
+from dcasearch.wording import in_one_line
 
 UNFORESEEN = 70
 """Exit code of an error that is a bug (EX_SOFTWARE of sysexits.h)."""
@@ -29,7 +30,7 @@ _ADVICE = {
 def of_the_system(error: OSError) -> str:
     """Return what the system refused, in a sentence: which file, why, what to do."""
     said = error.strerror or str(error) or type(error).__name__
-    where = "the output" if error.filename is None else str(error.filename)[:_LONGEST]
+    where = "the output" if error.filename is None else in_one_line(error.filename)[:_LONGEST]
     advice = _ADVICE.get(error.errno or 0)
     return masked(f"{where}: {said}" + (f"; {advice}" if advice else ""))
 

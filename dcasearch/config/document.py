@@ -14,10 +14,10 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from dcasearch.config.loader import MAX_BYTES, MAX_DEPTH, MAX_VALUES, Loader, check_tag, misread, too_many
+from dcasearch.config.loader import MAX_BYTES, MAX_DEPTH, MAX_VALUES, Loader, check_tag, misread, too_many, unreadable
 from dcasearch.errors import ConfigError, Problem, UserError, shortened
 from dcasearch.files import read_regular
-from dcasearch.wording import printable
+from dcasearch.wording import in_one_line
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 """Where something stands in plain data: keys and list places."""
@@ -108,6 +108,13 @@ def load_yaml(file: File, environ: Mapping[str, str] | None = None, *, fill: boo
     return document
 
 
+def unwritable(text: str) -> str | None:
+    """Return what in a text keeps it out of a study's YAML, also in double quotes; None if nothing does."""
+    if variable := _VARIABLE.search(text):
+        return f"{variable[0]}, which a study reads as an environment variable"
+    return unreadable(text)
+
+
 def load_plain_yaml(file: File) -> dict[Any, Any]:
     """Read a YAML file that a program wrote, e.g. an exported spec: `${…}` in it is text, and a mistake is an error.
 
@@ -128,7 +135,7 @@ def read_text(file: File) -> str:
         return read_regular(file, MAX_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         said = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
-        raise UserError(f"{printable(str(file))}: {said}") from None
+        raise UserError(f"{in_one_line(file)}: {said}") from None
 
 
 @contextmanager

@@ -77,6 +77,15 @@ class Loader(yaml.SafeLoader):
             raise _wrong(node, f"{node.value!r} is no {name}, which its tag !!{name} promises") from None
 
 
+def unreadable(text: str) -> str | None:
+    """Return what in a text keeps it out of every YAML file that is read here, also in quotes; None if nothing does."""
+    if control := _CONTROL.search(text):
+        return f"the control character U+{ord(control[0]):04X}"
+    if refused := Loader.NON_PRINTABLE.search(text):
+        return f"the character U+{ord(refused[0]):04X}"
+    return None
+
+
 Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in _UNREAD]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()

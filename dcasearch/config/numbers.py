@@ -88,10 +88,11 @@ MAX_NAME = 255
 """Characters, as file systems allow."""
 MAX_COST = 1e18
 """Parameters, multiply-adds, bytes, seconds."""
-Seed = Annotated[NonNegativeInt, Within(high=2**63 - 1)]
-"""Databases hold signed integers of 64 bits."""
-Trials = Annotated[PositiveInt, Within(high=10_000_000)]
-TrialsOrNone = Annotated[NonNegativeInt, Within(high=10_000_000)]
+MAX_TRIALS = 10_000_000
+Seed = Annotated[NonNegativeInt, Within(high=2**63 - 1 - MAX_TRIALS)]
+"""Databases hold signed integers of 64 bits; `on_duplicate: new_seed`, a race and `final.splits` take the next ones."""
+Trials = Annotated[PositiveInt, Within(high=MAX_TRIALS)]
+TrialsOrNone = Annotated[NonNegativeInt, Within(high=MAX_TRIALS)]
 """As `Trials`, or 0."""
 Epochs = Annotated[PositiveInt, Within(high=MAX_EPOCHS)]
 Pixels = Annotated[PositiveInt, Within(high=MAX_RESOLUTION)]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, PositiveFloat, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from dcasearch.architecture.specification import Frozen
 from dcasearch.config.data_set import DataPreprocessing
@@ -46,7 +46,7 @@ class FileProbe(Probe):
 
     resolution: Pixels
     """Pixels per side of the images."""
-    tolerance: PositiveFloat = TOLERANCE
+    tolerance: float = Field(default=TOLERANCE, gt=0, le=1)
     """Largest difference that is still equal, as a share of the largest logit."""
     network: str | None = None
     """Name of the network, e.g. `timm/tf_efficientnet_lite0`; only shown."""

@@ -19,6 +19,7 @@ from dcasearch.config.document import load_plain_yaml
 from dcasearch.config.initialization import Initialization
 from dcasearch.config.probe import TOLERANCE, Probe, probe_beside, read_probe
 from dcasearch.errors import UserError
+from dcasearch.files import expanded
 from dcasearch.metrics import CLASSIFICATION
 
 _PUBLISHED = "dcasearch.models.published:published"
@@ -57,7 +58,7 @@ def read_start(spec: str) -> Start:
     Raises:
         UserError: the spec cannot be read or is none, or its weights are not beside it.
     """
-    said, path = _read_spec(spec), Path(spec).expanduser()
+    said, path = _read_spec(spec), expanded(spec)
     weights = path.parent / said["weights"]["file"]
     if not weights.is_file():
         raise UserError(f"{weights} is missing: the weights lie beside {spec}")
@@ -65,7 +66,7 @@ def read_start(spec: str) -> Start:
 
 
 def _read_spec(spec: str) -> dict[str, Any]:
-    path = Path(spec).expanduser()
+    path = expanded(spec)
     said = load_plain_yaml(path)
     try:
         id, file, sha256 = str(said["id"]), str(said["weights"]["file"]), str(said["weights"]["sha256"])
@@ -140,7 +141,7 @@ def is_published(weights: str) -> bool:
 
 def named(weights: str) -> str:
     """Return what weights are called in every folder: the library's name, or the absolute path."""
-    return weights if is_published(weights) else str(Path(weights).expanduser().absolute())
+    return weights if is_published(weights) else str(expanded(weights).absolute())
 
 
 def origin_of(initialize: Initialization) -> Origin:
@@ -155,13 +156,13 @@ def origin_of(initialize: Initialization) -> Origin:
     if is_published(weights):
         module, _, function = _PUBLISHED.partition(":")
         origin: Origin = getattr(import_module(module), function)(weights)
-        return origin if initialize.probe is None else _with_probe(origin, Path(initialize.probe).expanduser())
-    file = Path(weights).expanduser()
+        return origin if initialize.probe is None else _with_probe(origin, expanded(initialize.probe))
+    file = expanded(weights)
     if file.suffix in _SPECS and file.exists():
         return _of_spec(weights)
     missing = "" if file.is_file() else f"there is no file {weights}{_hint(weights)}"
     origin = Origin(words=weights, file=None if missing else file.absolute(), missing=missing)
-    probe = probe_beside(file) if initialize.probe is None else Path(initialize.probe).expanduser()
+    probe = probe_beside(file) if initialize.probe is None else expanded(initialize.probe)
     return _with_probe(origin, probe) if initialize.probe is not None or probe.is_file() else origin
 
 
@@ -188,7 +189,7 @@ def _of_spec(spec: str) -> Origin:
     said = _read_spec(spec)
     if said.get("task", CLASSIFICATION.name) != CLASSIFICATION.name:
         raise UserError(f"{spec} has learned {said['task']}; weights come from classifiers")
-    file = Path(spec).expanduser().parent / said["weights"]["file"]
+    file = expanded(spec).parent / said["weights"]["file"]
     names, prepared = said.get("class_names"), said.get("preprocessing")
     try:
         preprocessing = None if prepared is None else _preprocessing(prepared)

@@ -11,6 +11,7 @@ import numpy as np
 from dcasearch.config.data_set import Data, DataPreprocessing
 from dcasearch.data.boxes import BoxedPart
 from dcasearch.data.dividing import part_of, renumbered
+from dcasearch.data.seeds import frozen_generator
 from dcasearch.data.sets import DataSet, FilePart, MemoryPart, Part, Pixels, PreparedPart, open_whole
 from dcasearch.data.split import Indices
 from dcasearch.errors import DataError, nearest
@@ -58,7 +59,7 @@ def choose(known: tuple[str, ...], wanted: int | tuple[str, ...], seed: int) -> 
     if isinstance(wanted, int):
         if wanted > len(known):
             raise DataError(f"{wanted} classes are more than the {len(known)} there are", ("data", "classes"))
-        order = np.random.RandomState(seed).random_sample(len(known)).argsort(kind="stable")
+        order = frozen_generator(seed).random_sample(len(known)).argsort(kind="stable")
         return tuple(known[index] for index in sorted(order[:wanted]))
     for place, name in enumerate(wanted):
         if name not in known:

@@ -18,6 +18,7 @@ from dcasearch.data.reading import READINGS, Reading
 from dcasearch.data.sets import IMAGENET_MEAN, IMAGENET_STD, DataSet, Part
 from dcasearch.errors import DataError
 from dcasearch.evaluation import fingerprint
+from dcasearch.files import expanded
 
 Split: TypeAlias = Literal["validation", "test"]
 _FOLDERS = ("imagefolder", "imagenet")
@@ -53,7 +54,7 @@ def open_held_out(data: Data, split: Split) -> HeldOut:
 def _open(data: Data, split: Split) -> HeldOut:
     root = None
     if data.name in _FOLDERS and data.root is not None:
-        root = existing_folder(Path(data.root).expanduser())
+        root = existing_folder(expanded(data.root))
         if data.classes is None and data.split is None:
             if not is_prepared(root):
                 reading = READINGS[data.reading]

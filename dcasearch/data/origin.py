@@ -20,6 +20,7 @@ from dcasearch.data.prepared import is_prepared
 from dcasearch.data.reading import READINGS, Reading
 from dcasearch.data.sets import existing
 from dcasearch.errors import DataError
+from dcasearch.files import expanded
 
 Origin: TypeAlias = Path | Data
 """A folder of images in any layout, or a study's data, which says the layout."""
@@ -42,7 +43,7 @@ def originals_of(origin: Origin, version: ReadingVersion) -> Originals:
     if isinstance(origin, Path):
         return list_any(origin, READINGS[version])
     if origin.file is not None:
-        return listed.list_rows(root, Path(origin.file).expanduser(), origin.columns, READINGS[version])
+        return listed.list_rows(root, expanded(origin.file), origin.columns, READINGS[version])
     if origin.name not in _FOLDERS:
         known = ", ".join((*_FOLDERS, listed.NAME))
         raise DataError(f"data {origin.name} cannot be prepared, only data of image files: {known}", ("data", "name"))
@@ -54,9 +55,7 @@ def noted(origin: Origin) -> str:
     """Return an origin as one line of text with absolute paths, for `noted_origin`."""
     if isinstance(origin, Path):
         return str(origin.absolute())
-    root, file = (
-        None if place is None else str(Path(place).expanduser().absolute()) for place in (origin.root, origin.file)
-    )
+    root, file = (None if place is None else str(expanded(place).absolute()) for place in (origin.root, origin.file))
     where = Data(name=origin.name, root=root, file=file, columns=origin.columns)
     return where.model_dump_json(exclude_defaults=True)
 
@@ -69,4 +68,4 @@ def noted_origin(line: str) -> Origin:
 def _root_of(origin: Origin) -> Path | None:
     if isinstance(origin, Path):
         return origin
-    return None if origin.root is None else Path(origin.root).expanduser()
+    return None if origin.root is None else expanded(origin.root)

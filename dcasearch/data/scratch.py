@@ -11,7 +11,7 @@ from pathlib import Path
 from dcasearch.artifacts import Place
 from dcasearch.config.data_set import Data
 from dcasearch.errors import MachineError
-from dcasearch.files import locked, private_folder
+from dcasearch.files import expanded, locked, private_folder
 
 
 def scratch_of(data: Data, artifacts: Place) -> Path:
@@ -21,7 +21,7 @@ def scratch_of(data: Data, artifacts: Place) -> Path:
         MachineError: the temporary one is another user's, or cannot be made.
     """
     if data.scratch is not None:
-        return Path(data.scratch).expanduser()
+        return expanded(data.scratch)
     if isinstance(artifacts, Path):
         return artifacts
     return _own_folder()

@@ -23,6 +23,7 @@ from dcasearch.data.shards import Shards
 from dcasearch.data.split import Indices
 from dcasearch.data.staging import root_of
 from dcasearch.errors import DataError
+from dcasearch.files import expanded
 from dcasearch.registry import Registry
 
 Boxes: TypeAlias = NDArray[np.float32]
@@ -177,11 +178,11 @@ def open_whole(data: Data) -> DataSet:
 
 @lru_cache(maxsize=4)
 def _open(name: str, root: str | None, reading: ReadingVersion, list_file: str | None, columns: Columns) -> DataSet:
-    folder = None if root is None else Path(root).expanduser()
+    folder = None if root is None else expanded(root)
     if list_file is not None:
         from dcasearch.data.listed import open_list  # it takes `DataSet` from here
 
-        return open_list(folder, Path(list_file).expanduser(), columns, READINGS[reading])
+        return open_list(folder, expanded(list_file), columns, READINGS[reading])
     return DATASETS[name](folder, READINGS[reading])
 
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dcasearch.data.seeds import frozen_generator
 from dcasearch.errors import DataError
 
 Indices: TypeAlias = NDArray[np.int64]
@@ -22,9 +23,9 @@ def stratified_order(labels: Indices, seed: int) -> Indices:
 
     Args:
         labels: class of each image, shape (n,).
-        seed: of the draw. `RandomState` is NumPy's frozen generator: its stream never changes.
+        seed: of the draw.
     """
-    keys = np.random.RandomState(seed).random_sample(len(labels))
+    keys = frozen_generator(seed).random_sample(len(labels))
     by_class = np.lexsort((keys, labels))
     counts = np.bincount(labels)
     first = np.concatenate([[0], np.cumsum(counts)[:-1]])

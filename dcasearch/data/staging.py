@@ -13,6 +13,7 @@ from typing import TypeAlias
 from dcasearch.config.data_set import Data
 from dcasearch.data.scratch import alone
 from dcasearch.errors import StorageError
+from dcasearch.files import expanded
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def stage(data: Data) -> None:
     target = _target(data)
     if target is None or target.is_dir() or data.root is None:
         return
-    source = Path(data.root).expanduser()
+    source = expanded(data.root)
     if not source.is_dir():
         return  # who opens the data says what is missing
     try:
@@ -53,9 +54,9 @@ def stage(data: Data) -> None:
 def _target(data: Data) -> Path | None:
     if data.stage is None or data.root is None:
         return None
-    root = os.path.abspath(Path(data.root).expanduser())
+    root = os.path.abspath(expanded(data.root))
     identity = hashlib.sha256(root.encode()).hexdigest()[:8]
-    return Path(data.stage).expanduser() / f"{Path(root).name}-{identity}"
+    return expanded(data.stage) / f"{Path(root).name}-{identity}"
 
 
 def _copy(source: Path, target: Path, limit: float | None) -> None:

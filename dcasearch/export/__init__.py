@@ -5,11 +5,12 @@ holds it against every number of the spec. A spec from a stranger cannot run cod
 loader, weights are safetensors, nothing is pickled.
 """
 
+from dcasearch.export.checks import Check
 from dcasearch.export.evaluating import evaluate
 from dcasearch.export.foreign import Foreign, export_foreign
-from dcasearch.export.model_files import load_model
+from dcasearch.export.loading import load_model
 from dcasearch.export.spec import Spec, load_spec
-from dcasearch.export.verification import Check, verify
+from dcasearch.export.verification import verify
 from dcasearch.export.winner import export_referred, export_winner
 from dcasearch.export.writing import Candidate, Exported, export
 

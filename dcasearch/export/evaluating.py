@@ -23,7 +23,8 @@ from dcasearch.data.sets import MemoryPart, Part
 from dcasearch.errors import DataError, UserError
 from dcasearch.evaluation import fingerprint
 from dcasearch.export.answers import Answers
-from dcasearch.export.model_files import load_model, task_of
+from dcasearch.export.loading import load_model
+from dcasearch.export.model_files import task_of
 from dcasearch.export.spec import Spec, load_spec
 from dcasearch.measurement import Measurement, MeasurementKey
 from dcasearch.metrics import TASKS

@@ -12,29 +12,9 @@ from torch import nn
 
 from dcasearch.config.recipe import Recipe
 from dcasearch.errors import UserError
-from dcasearch.export.spec import Spec, load_spec
+from dcasearch.export.spec import Spec
 from dcasearch.models.limit import refuse_large
-from dcasearch.training import sha256_of
 from dcasearch.training.tasks import LearningTask, learning_task
-
-
-def load_model(path: str | Path) -> nn.Module:
-    """Return the exported network with its weights, on the CPU, in evaluation mode.
-
-    A classifier takes normalised images, shape (B, 3, R, R), and returns logits (B, classes). A detector takes a list
-    of images, shape (3, H, W) in 0..1, and returns of each `boxes` (n, 4) as x1, y1, x2, y2 in its pixels, `labels`
-    (n,) from 1 and `scores` (n,).
-
-    Raises:
-        UserError: the spec or its weights are missing or broken, or the weights are not the ones it names.
-    """
-    spec = load_spec(path)
-    weights = weights_of(spec, path)
-    if (found := spec.build().id) != spec.id:
-        raise UserError(f"{path} says id {spec.id}, but its architecture is {found}: one of them was changed")
-    if sha256_of(weights) != spec.weights.sha256:
-        raise UserError(f"{weights} is not the file that {path} was exported with: its sha256 differs")
-    return load_weights(build_network(spec), weights)
 
 
 def build_network(spec: Spec) -> nn.Module:

@@ -20,7 +20,7 @@ from dcasearch.data.images import Unreadable, read_rgb
 from dcasearch.data.listing import PassedOver, images_in
 from dcasearch.data.reading import READINGS, Reading
 from dcasearch.errors import DataError, UserError
-from dcasearch.export.model_files import load_model
+from dcasearch.export.loading import load_model
 from dcasearch.export.spec import Spec, load_spec
 from dcasearch.metrics import TASKS
 from dcasearch.training.network import choose_device

@@ -6,20 +6,17 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from dcasearch.architecture import Architecture
-from dcasearch.config.probe import TOLERANCE
 from dcasearch.data import describe
 from dcasearch.errors import ArchitectureError, DataError, DcasearchError, UserError
-from dcasearch.export.model_files import build_network, load_weights, task_of, weights_of
+from dcasearch.export.checks import Check, digest, equal, logits, sizes
+from dcasearch.export.model_files import build_network, load_weights, weights_of
 from dcasearch.export.spec import Spec, load_spec
-from dcasearch.models import cost
-from dcasearch.models.probe import ask, difference
 from dcasearch.processes import child_environment
 from dcasearch.training import evaluate_weights, sha256_of
 
@@ -28,17 +25,6 @@ POINTS = 0.1
 order, or in another precision, flips images that lie on a border."""
 RELATIVE = 0.01
 """Share by which another re-measured metric may differ, for the same reason."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was held against the spec."""
-
-    name: str
-    expected: str
-    got: str
-    ok: bool | None
-    """None: could not be checked; `got` says why."""
 
 
 def verify(path: str | Path, *, data_root: str | None = None) -> list[Check]:
@@ -75,36 +61,15 @@ def check_here(path: str | Path, data_root: str | None = None) -> list[Check]:
         return [Check("id", spec.id, str(error), False)]
     weights = weights_of(spec, path)
     checks = [
-        _equal("id", spec.id, architecture.id),
-        _digest(spec.weights.sha256, sha256_of(weights)),
-        *_sizes(spec, architecture),
+        equal("id", spec.id, architecture.id),
+        digest(spec.weights.sha256, sha256_of(weights)),
+        *sizes(spec, architecture),
     ]
     try:
         model = load_weights(build_network(spec), weights)
     except UserError as error:
         return [*checks, Check("weights fit the network", "every tensor", str(error), False)]
-    return [*checks, _logits(spec, model), *_accuracy(spec, architecture, weights, data_root)]
-
-
-def _equal(name: str, expected: object, got: object) -> Check:
-    return Check(name, str(expected), str(got), expected == got)
-
-
-def _digest(expected: str, got: str) -> Check:
-    """Compare all 64 digits; show the first 16 of them, which fit into a line."""
-    return Check("sha256 of the weights", f"{expected[:16]}…", f"{got[:16]}…", expected == got)
-
-
-def _sizes(spec: Spec, architecture: Architecture) -> Iterator[Check]:
-    counted = cost(architecture, spec.resolution, spec.num_classes)
-    yield _equal("parameters", spec.parameters, counted.params)
-    yield _equal("multiply-adds", spec.macs, counted.macs)
-
-
-def _logits(spec: Spec, model: nn.Module) -> Check:
-    got = ask(model, spec.resolution, spec.probe.seed, spec.probe.images, task_of(spec).answers)
-    off = difference(spec.probe, got)
-    return Check("logits", f"within {TOLERANCE:g} of the largest", f"{off:.1e} off", off <= TOLERANCE)
+    return [*checks, logits(spec, model), *_accuracy(spec, architecture, weights, data_root)]
 
 
 def _accuracy(spec: Spec, architecture: Architecture, weights: Path, data_root: str | None) -> Iterator[Check]:
@@ -124,7 +89,7 @@ def _accuracy(spec: Spec, architecture: Architecture, weights: Path, data_root: 
             raise
         yield Check(name, f"{measured.value:{metric.digits}}", f"not measured, give `--data FOLDER`: {error}", None)
         return
-    yield _equal("data", spec.data.fingerprint, found.fingerprint)
+    yield equal("data", spec.data.fingerprint, found.fingerprint)
     if found.fingerprint != spec.data.fingerprint:
         return
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -20,6 +20,7 @@ from dcasearch.data import DATASETS, Source, describe
 from dcasearch.errors import DataError, UserError, nearest
 from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.export import Spec, load_spec
+from dcasearch.files import expanded
 from dcasearch.metrics import CLASSIFICATION, TASKS
 from dcasearch.models.limit import refuse_large
 from dcasearch.training import Assignment
@@ -204,7 +205,7 @@ def _recipe(spec: Spec | None, wishes: Wishes) -> tuple[Recipe | None, int | Non
 def _data_name(spec: Spec | None, wishes: Wishes) -> str | None:
     if wishes.data in DATASETS:
         return wishes.data
-    if wishes.data is not None and not Path(wishes.data).expanduser().is_dir():
+    if wishes.data is not None and not expanded(wishes.data).is_dir():
         raise UserError(f"--data: '{wishes.data}' is neither a data set nor a folder; {nearest(wishes.data, DATASETS)}")
     return spec.data.name if spec and spec.data else None
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dcasearch.config.probe import Probe
+from dcasearch.errors import UserError
 
 SHOWN = 16
 """Logits per image that are written out; the norm covers the others."""
@@ -44,12 +45,17 @@ def ask(
         seed: of the images.
         images: how many.
         answers: returns a network's answers to images, shape (images, n); None: the network's outputs.
+
+    Raises:
+        UserError: an answer is no finite number; such a network can be compared with none.
     """
     training = model.training
     model.eval()
     batch = probe_batch(seed, images, resolution)
     logits = model(batch) if answers is None else answers(model, batch)
     model.train(training)
+    if not logits.isfinite().all():
+        raise UserError("the network's answers are no finite numbers (nan or infinite): its weights overflow")
     return Probe(
         seed=seed,
         images=images,

@@ -10,6 +10,7 @@ from pathlib import Path
 from dcasearch.analysis.data import described
 from dcasearch.analysis.starts import check_starts
 from dcasearch.config.data_set import Columns, Data
+from dcasearch.config.document import unwritable
 from dcasearch.errors import DataError, UserError
 from dcasearch.models import cost
 from dcasearch.proposal.document import space_document, study_document
@@ -21,6 +22,7 @@ from dcasearch.proposal.start import chosen_start
 from dcasearch.proposal.template import Rung, connected
 from dcasearch.schemas import write_schemas
 from dcasearch.space import load_study
+from dcasearch.wording import in_one_line
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -70,12 +72,10 @@ def propose(
         DataError: there are no images, or too few.
     """
     target = _named(target)
-    study, space = target.with_name(f"{target.name}.yaml"), target.with_name(f"{target.name}_space.yaml")
-    groups = target.with_name(f"{target.name}_images.csv")
-    if there := [str(path) for path in (study, space, groups) if path.exists()]:
-        raise UserError(f"nothing was written: {', '.join(there)} would be overwritten")
+    study, space, groups = _free(target)
     start = chosen_start(weights, backbone)
     data = data_of(place)
+    _refuse_unwritable(data, "" if start is None else start.weights)
     looked = look(data, observe)
     _check(looked)
     machine = machine or this_machine()
@@ -109,6 +109,25 @@ def _named(target: Path) -> Path:
     if not _NAME.fullmatch(target.name):
         raise UserError(f"'{target.name}' is no name of a study: a letter, then letters, digits, - and _")
     return target
+
+
+def _free(target: Path) -> tuple[Path, Path, Path]:
+    """Return the files to write, the study first, then its space and its groups; UserError where one is there."""
+    files = tuple(target.with_name(f"{target.name}{rest}") for rest in (".yaml", "_space.yaml", "_images.csv"))
+    if there := [str(path) for path in files if path.exists()]:
+        raise UserError(f"nothing was written: {', '.join(there)} would be overwritten")
+    return files[0], files[1], files[2]
+
+
+def _refuse_unwritable(data: Data, weights: str = "") -> None:
+    """Raise UserError where a name cannot stand in a study's YAML, before anything is written."""
+    columns = (name for name in data.columns.model_dump().values() if name is not None)
+    for name in (data.root or "", data.file or "", *columns, weights):
+        if fault := unwritable(name):
+            raise UserError(
+                f"nothing was written: '{in_one_line(name)}' has {fault}, so no study can name it; give it another "
+                "name, or give a link of another name"
+            )
 
 
 def _check(looked: Looked) -> None:
@@ -157,8 +176,7 @@ def _grouped(data: Data, looked: Looked, file: Path) -> Data | None:
         (os.path.relpath(path, folder), label, os.path.relpath(group.get(path, path), folder))
         for path, label in paths_of(data)
     ]
-    write_groups(file, rows)
-    return Data(
+    grouped = Data(
         name="imagelist",
         root=str(folder),
         file=str(file.absolute()),
@@ -166,6 +184,9 @@ def _grouped(data: Data, looked: Looked, file: Path) -> Data | None:
         split=data.split,
         reading=data.reading,
     )
+    _refuse_unwritable(grouped)
+    write_groups(file, rows)
+    return grouped
 
 
 class _Measured:

@@ -14,6 +14,7 @@ from dcasearch.data.parts import PARTS, is_in_one_piece
 from dcasearch.data.prepared import is_prepared, read_index
 from dcasearch.data.reading import READINGS
 from dcasearch.errors import DataError
+from dcasearch.files import expanded
 
 LISTS = (".csv", ".tsv", ".parquet", ".pq")
 """Endings of a file that names images."""
@@ -62,7 +63,7 @@ def data_of(place: Path) -> Data:
     Raises:
         DataError: there is nothing, or nothing that is known; the message says what is.
     """
-    place = place.expanduser().absolute()
+    place = expanded(place).absolute()
     if place.is_file():
         return _list_of(place)
     if not place.is_dir():

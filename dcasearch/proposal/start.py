@@ -16,6 +16,7 @@ from dcasearch.config.initialization import Initialization
 from dcasearch.config.probe import FileProbe, probe_beside, read_probe
 from dcasearch.config.starts import is_published, named, origin_of
 from dcasearch.errors import UserError
+from dcasearch.files import expanded
 from dcasearch.proposal.template import DEFAULT_BACKBONE
 
 RECIPE = "finetune"
@@ -82,7 +83,7 @@ def start_from(weights: str, backbone: str | None) -> TrainedStart:
         width = written.width
         backbone = backbone or written.name
     elif backbone is None:
-        beside = probe_beside(Path(weights).expanduser())
+        beside = probe_beside(expanded(weights))
         probe: FileProbe | None = read_probe(beside) if beside.is_file() else None
         if probe is None or probe.network is None:
             raise UserError(
@@ -115,6 +116,6 @@ def _tried(start: TrainedStart) -> TrainedStart:
 
 def _backbone_of_spec(spec: str) -> Backbone:
     try:
-        return Architecture.parse(load_plain_yaml(Path(spec).expanduser())["architecture"]).backbone
+        return Architecture.parse(load_plain_yaml(expanded(spec))["architecture"]).backbone
     except (KeyError, TypeError):
         raise UserError(f"--weights: {spec} is no exported model; `dcasearch export` writes one") from None

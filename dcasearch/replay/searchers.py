@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import optuna
+from pydantic import ValidationError
 
 from dcasearch.config.study import Study
 from dcasearch.data import DataInfo
@@ -90,7 +91,7 @@ def as_written(table: Table, seed: int) -> list[Step]:
     common = {"seeds": [training_seed(table, tuple(f["name"] for f in written), seed)]}
     levels = [{**f, **common} for f in written]
     for level in levels[1:]:
-        level["promote"] = {**level["promote"], "race": None}
+        level["promote"] = {**(level.get("promote") or {}), "race": None}
     sampler = {**table.head.study.get("sampler", {}), "seed": seed}
     return _searched(table, {"fidelities": levels, "sampler": sampler, "enqueue": ()})
 
@@ -118,7 +119,12 @@ def _searched(table: Table, changes: Mapping[str, Any]) -> list[Step]:
             "artifacts": str(Path(folder) / "artifacts"),
             "executor": {"name": "local"},
         }
-        study = Study.model_validate({**head.study, **changes, **alone})
+        try:
+            study = Study.model_validate({**head.study, **changes, **alone})
+        except ValidationError as error:
+            first = error.errors()[0]
+            said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            raise UserError(f"table '{head.name}': its study cannot be searched so: {said}") from None
         loaded = LoadedStudy(study, read_space(study.space), Path(study.name), frozenset())
         executor = TableExecutor(table, study)
         data = DataInfo(fingerprint=head.data, classes=head.classes, train_images=1, validation_images=1, test_images=1)

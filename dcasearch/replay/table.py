@@ -11,16 +11,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import NonNegativeInt, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from dcasearch.architecture.specification import Frozen
-from dcasearch.errors import UserError
+from dcasearch.errors import UserError, shortened
+from dcasearch.replay.checking import mistakes_of
+from dcasearch.wording import printable
 
 FORMAT = 1
+SHOWN = 500
+"""Characters of a mistake."""
 VALUE, LOSS = "top1", "loss"
 """The metrics that a table keeps of a training: tables are of classification."""
 
@@ -61,7 +65,7 @@ class Row(Frozen):
     fidelity: str
     """Name of the head's; that of a parent's training is followed by `.parent`, that of a score is the score's."""
     seed: NonNegativeInt
-    values: tuple[float, ...]
+    values: tuple[float, ...] = Field(min_length=1)
     """Top-1 in percent after each epoch, on the held-out images; or the score."""
     losses: tuple[float, ...] = ()
     """Mean cross-entropy after each epoch, on the same images."""
@@ -69,6 +73,13 @@ class Row(Frozen):
     """Of each epoch, its measurement and (in the first) the start included."""
     weights_sha256: str | None = None
     """Of a parent's weights, as its children were given them."""
+
+    @model_validator(mode="after")
+    def _as_many(self) -> Self:
+        epochs = len(self.values)
+        if len(self.seconds) != epochs or len(self.losses) not in (0, epochs):
+            raise ValueError("needs as many seconds, and losses if any, as values")
+        return self
 
 
 @dataclass(frozen=True)
@@ -146,12 +157,17 @@ def read_table(path: Path) -> Table:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except ValidationError as error:
-        raise UserError(f"{path} is no table of trainings: {error}") from None
+        first = error.errors()[0]
+        said = f"{'.'.join(map(str, first['loc'])) or 'a line'}: {first['msg']}"
+        raise UserError(printable(f"{path} is no table of trainings: {said}")) from None
     if head.format != FORMAT:
         raise UserError(f"{path} is of format {head.format}; this version reads {FORMAT}")
     members = {item.architecture: item for item in items if isinstance(item, Member)}
     rows = {(item.of, item.fidelity, item.seed): item for item in items if isinstance(item, Row)}
-    return Table(head, tuple(members.values()), rows)
+    table = Table(head, tuple(members.values()), rows)
+    if mistake := next(mistakes_of(table), None):
+        raise UserError(printable(f"{path} cannot be replayed: {shortened(mistake, SHOWN)}"))
+    return table
 
 
 def _item(line: bytes) -> Member | Row:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path as File
 
 from dcasearch.config import Document, Key, KeyPath, Place, load_yaml, read_study
 from dcasearch.config.data_set import NEWEST_READING, ReadingVersion
 from dcasearch.config.study import Study
-from dcasearch.errors import ConfigError, UserError, nearest
+from dcasearch.errors import ConfigError, DataError, UserError, nearest
 from dcasearch.space.counting import size
 from dcasearch.space.detection import check_detector
 from dcasearch.space.freezing import check_freezing
@@ -19,6 +20,7 @@ from dcasearch.space.reading import read_space
 from dcasearch.space.space import Space
 from dcasearch.space.trained_start import settle_weights
 from dcasearch.trial import Value
+from dcasearch.wording import printable
 
 LARGEST_PLAN = 20_000
 """Points of a grid that are planned at once, where it has several seeds."""
@@ -48,6 +50,20 @@ class LoadedStudy:
     def place(self, path: KeyPath) -> Place:
         """Return line and column of what a path names, or what is nearest above it; (0, 0) if it was not read."""
         return (0, 0) if self.document is None else self.document.place(path)
+
+    @contextmanager
+    def telling_place(self, path: KeyPath) -> Iterator[None]:
+        """Let an error about what a field names say where the field stands, if the YAML has it."""
+        try:
+            yield
+        except UserError as error:
+            told = isinstance(error, ConfigError) or (isinstance(error, DataError) and error.path)
+            if told or self.document is None or path not in self.document.places:
+                raise
+            line, column = self.document.place(path)
+            name = ".".join(map(str, path))
+            said = str(error) if str(error).startswith(name) else f"{name}: {error}"
+            raise type(error)(f"{printable(self.document.file)}:{line}:{column}: {said}") from None
 
 
 def load_study(path: File, environ: Mapping[str, str] | None = None) -> LoadedStudy:

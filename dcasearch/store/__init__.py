@@ -8,7 +8,7 @@ from dcasearch.store.lease import Driver, Lease
 from dcasearch.store.records import Request, StoredStudy
 from dcasearch.store.runs import Run
 from dcasearch.store.store import Store
-from dcasearch.store.table_versions import exists, upgrade
+from dcasearch.store.table_versions import exists, must_have_a_place, upgrade
 from dcasearch.store.urls import anchored, default_url, redact, storage_of, unmasked, without_password
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "anchored",
     "default_url",
     "exists",
+    "must_have_a_place",
     "redact",
     "storage_of",
     "unmasked",

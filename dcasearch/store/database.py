@@ -49,8 +49,7 @@ class Database:
         """
         engine = make_engine(parse(url))
         try:
-            if not create:
-                table_versions.must_exist(url)
+            (table_versions.must_have_a_place if create else table_versions.must_exist)(url)
             with translated(url):
                 table_versions.refuse_newer(engine, url)
                 table_versions.refuse_older(engine, url)

@@ -7,6 +7,7 @@ own version stands in a table of its own.
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,6 +110,21 @@ def must_exist(url: str) -> None:
             f"There is no database {redact(str(parse(url)))}. `dcasearch run STUDY.yaml` creates one; "
             "--storage URL or DCASEARCH_STORAGE names another."
         )
+
+
+def must_have_a_place(url: str) -> None:
+    """Raise StorageError where no file of a database could be made or written: its folder is missing, say."""
+    parsed = parse(url)
+    if parsed.get_backend_name() != "sqlite":
+        return
+    file = Path(parsed.database or "")
+    if file.exists() and not file.is_file():
+        raise StorageError(f"{file} is no file; name a file that a database can be made in")
+    if not file.parent.is_dir():
+        raise StorageError(f"There is no folder {file.parent} for the database; make it, or name another place")
+    for place in (file.parent, file) if file.exists() else (file.parent,):
+        if not os.access(place, os.W_OK):
+            raise StorageError(f"This user may not write {place}; `run` writes the database there")
 
 
 def _is_file(url: str) -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import ArgumentError
 
 from dcasearch.config.study import Study
 from dcasearch.errors import StorageError
+from dcasearch.files import expanded
 from dcasearch.masking import HIDDEN, is_secret, masked_url
 
 VARIABLE = "DCASEARCH_STORAGE"
@@ -92,7 +93,7 @@ def parse(url: str) -> URL:
         )
     if parsed.query or parsed.host or not parsed.database or parsed.database == ":memory:":
         raise StorageError(f"{redact(url)}: a SQLite storage is one file, without options. {_EXAMPLE}.")
-    return parsed.set(database=str(Path(os.path.expanduser(parsed.database)).absolute()))
+    return parsed.set(database=str(expanded(parsed.database).absolute()))
 
 
 def anchored(url: str, folder: Path) -> str:
@@ -106,7 +107,7 @@ def anchored(url: str, folder: Path) -> str:
         return url
     if parsed.drivername not in _SQLITE or not parsed.database or parsed.database == ":memory:":
         return url
-    path = str((folder / os.path.expanduser(parsed.database)).absolute())
+    path = str((folder / expanded(parsed.database)).absolute())
     return parsed.set(database=path).render_as_string(hide_password=False)
 
 

@@ -39,6 +39,16 @@ def test_a_class_that_is_not_there_is_told_where_it_stands(write_study: WriteStu
         described(load_study(study))
 
 
+def test_every_path_of_a_user_without_a_home_is_told_where_it_stands(write_study: WriteStudy) -> None:
+    data = {"name": "imagefolder", "root": "~nosuchuser/x", "stage": "~nosuchuser/y", "scratch": "~nosuchuser/z"}
+    with pytest.raises(ConfigError) as refused:
+        described(load_study(write_study(data=data)))
+    told = str(refused.value).splitlines()
+    assert [line.split(": ")[1] for line in told] == ["data.root", "data.scratch", "data.stage"]
+    assert "study.yaml:" in told[0]
+    assert told[0].endswith("~nosuchuser/x: no home folder is known for ~nosuchuser; write the whole path")
+
+
 def test_data_that_is_missing_is_no_mistake_of_the_yaml(write_study: WriteStudy) -> None:
     with pytest.raises(DataError, match="nowhere"):
         described(load_study(write_study(data={"name": "imagefolder", "root": "nowhere"})))

@@ -236,3 +236,36 @@ def test_a_study_of_a_newer_version_says_so(url: str, dcasearch: Command) -> Non
     assert "hologram" in done.err
     assert "pip install --upgrade dcasearch" in done.err
     assert dcasearch("list", "--storage", url).code == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("init", "new", "--data", "~nosuchuser/x"),
+        ("init", "new", "--data", ".", "--backbone", "resnet18", "--weights", "~nosuchuser/x.pt"),
+        ("data", "prepare", "~nosuchuser/x", "--out", "out"),
+        ("data", "prepare", ".", "--out", "~nosuchuser/out"),
+        ("data", "verify", "~nosuchuser/x"),
+        ("train", "spec.yaml", "--data", "~nosuchuser/x", "--out", "out"),
+        ("check", "~nosuchuser/study.yaml"),
+        ("run", "~nosuchuser/study.yaml"),
+    ],
+    ids=" ".join,
+)
+def test_a_home_folder_that_nobody_knows_is_said_in_a_sentence(command: tuple[str, ...], dcasearch: Command) -> None:
+    Path("spec.yaml").write_text("format: 1\n")
+    done = dcasearch(*command)
+    assert done.code == 2, done.err
+    assert done.err
+    assert "did not foresee" not in done.err
+
+
+@pytest.mark.parametrize(("key", "lost"), [("weights", "~nosuchuser/x.pt"), ("probe", "~nosuchuser/x.json")])
+def test_a_start_below_a_home_folder_that_nobody_knows_is_told_where_it_stands(
+    key: str, lost: str, dcasearch: Command, write_study: Callable[..., Path]
+) -> None:
+    study = write_study(fidelities=[LEVEL | {"initialize": {"name": "weights", "weights": "x.pt"} | {key: lost}}])
+    done = dcasearch("check", study)
+    assert done.code == 2, done.err
+    assert "study.yaml:" in done.err
+    assert "no home folder is known for ~nosuchuser" in done.err

@@ -48,3 +48,16 @@ def test_a_study_for_own_images_is_written_checked_and_says_what_comes_next(
     again = dcasearch("init", "animals", "--data", "photos")
     assert again.code == 2
     assert "nothing was written" in again.err
+
+
+def test_a_folder_of_two_lines_is_shown_in_one(
+    dcasearch: Command, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_SECONDS", 0.01)
+    photos.rename("a\nnext: b")
+    Path("a\nnext: b/cat/c\nd.jpg").write_bytes(b"no image")
+    done = dcasearch("init", "animals", "--data", "a\nnext: b", "--backbone", "resnet18")
+    assert done.code == 0, done.err
+    assert "predict animals 'a\\nnext: b' --csv" in done.out
+    assert "c\\nd.jpg" in done.out
+    assert dcasearch("check", "animals.yaml").code == 0

@@ -3,8 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dcasearch.cli.storage import named_storage, relink, remember
+from tests.cli.conftest import Command
+from tests.support import make_study
 
 
 def test_the_option_beats_the_environment_which_beats_the_link_which_beats_the_default(
@@ -48,3 +51,38 @@ def test_a_password_is_never_written(tmp_path: Path) -> None:
     written = "".join(path.read_text() for path in (tmp_path / "state").rglob("*") if path.is_file())
     assert "x.db" in written
     assert "secret" not in written
+
+
+@pytest.mark.parametrize(
+    ("storage", "said"),
+    [
+        ("sqlite:///missing/x.db", "There is no folder {here}/missing for the database; make it"),
+        ("sqlite:///folder", "{here}/folder is no file"),
+        ("mysql://host/x", "SQLite and PostgreSQL (psycopg) are known, not 'mysql'"),
+        ("sqlite:///~nosuchuser/x.db", "~nosuchuser/x.db: no home folder is known for ~nosuchuser"),
+        ("postgresql://me:secret@localhost:1/x?connect_timeout=abc", "connect_timeout must be a whole number"),
+        ("postgresql://me:sec@ret@localhost/x", "has several @"),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "run", "status", "trials", "stop", "retry", "replay", "rename"])
+def test_a_mistake_in_the_storage_is_told_with_its_line(
+    dcasearch: Command, tmp_path: Path, storage: str, said: str, command: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    text = yaml.safe_dump(make_study(storage=storage).model_dump(mode="json", exclude_unset=True))
+    (tmp_path / "study.yaml").write_text(text)
+    line = 1 + next(n for n, words in enumerate(text.splitlines()) if words.startswith("storage:"))
+    done = dcasearch(command, "study.yaml", *(["other"] if command == "rename" else []))
+    assert done.code == 2
+    assert f"study.yaml:{line}:10: storage: " in done.err
+    if command in ("check", "run") or "folder" not in said:
+        assert said.format(here=tmp_path) in " ".join(done.err.split()).replace("- ", "-")
+    assert "secret" not in done.err
+
+
+def test_a_storage_that_an_option_names_has_no_line(dcasearch: Command, tmp_path: Path) -> None:
+    text = yaml.safe_dump(make_study(storage="mysql://host/x").model_dump(mode="json", exclude_unset=True))
+    (tmp_path / "study.yaml").write_text(text)
+    done = dcasearch("check", "study.yaml", "--storage", "sqlite:///missing/x.db")
+    assert done.code == 2
+    assert done.err.startswith("There is no folder")

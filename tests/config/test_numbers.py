@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from dcasearch.config.numbers import STORED, Human, parse_number
+from dcasearch.config.numbers import MAX_TRIALS, STORED, Human, Seed, parse_number
 from dcasearch.config.study import Study
 from tests.config.support import good
 
@@ -55,3 +55,12 @@ def test_what_a_database_holds_is_read_without_the_limits() -> None:
     with pytest.raises(ValidationError, match="at most 255"):
         Study.model_validate_json(json.dumps(stored))
     assert Study.model_validate_json(json.dumps(stored), context=STORED).sampler.seed == 2**70
+
+
+def test_the_seeds_after_the_largest_one_fit_a_database_and_a_stored_one_is_taken_as_it_is() -> None:
+    seeds = TypeAdapter(Seed)
+    largest = 2**63 - 1 - MAX_TRIALS
+    assert seeds.validate_python(largest) + MAX_TRIALS < 2**63
+    with pytest.raises(ValidationError, match=f"less than or equal to {largest}"):
+        seeds.validate_python(largest + 1)
+    assert seeds.validate_python(2**63 - 1, context=STORED) == 2**63 - 1

@@ -51,6 +51,30 @@ def test_a_study_over_folders_of_any_name_is_read_back_and_says_no_more_than_it_
     assert set(described(loaded).source.class_names) == set(odd)  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("new\x1b[2J", r"has the control character U\+001B"),
+        ("new\x7f", r"has the control character U\+007F"),
+        ("new\uffff", r"has the character U\+FFFF"),
+        ("new\udcff", r"has the control character U\+DCFF"),
+        ("${HOME}", "environment variable"),
+    ],
+)
+def test_a_folder_that_no_study_can_name_is_refused_before_anything_is_written(
+    name: str, fault: str, photos: Path, tmp_path: Path
+) -> None:
+    odd = photos.rename(photos.with_name(name))
+    with pytest.raises(UserError, match=fault):
+        proposed(odd, tmp_path / "written" / "animals")
+    assert not (tmp_path / "written").exists()
+
+
+def test_a_folder_of_several_lines_is_read_back(photos: Path, tmp_path: Path) -> None:
+    odd = photos.rename(photos.with_name("a\n\tb\x85\u2028c"))
+    assert load_study(proposed(odd, tmp_path / "animals").study).study.data.root == str(odd)
+
+
 def test_uneven_classes_count_alike(tmp_path: Path) -> None:
     write_pictures(tmp_path / "photos", {"cat": 40, "fox": 8})
     loaded = load_study(proposed(tmp_path / "photos", tmp_path / "animals").study)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,26 @@ def test_what_is_no_table_is_a_user_error(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("hello\n")
     with pytest.raises(UserError, match="no table"):
         read_table(tmp_path / "x")
+
+
+def test_a_table_that_does_not_hang_together_is_told(file: Path, tmp_path: Path) -> None:
+    head, *rest = (json.loads(line) for line in file.read_text().splitlines())
+    study, row = head["study"], next(line for line in rest if line.get("fidelity") == "long")
+    bare = {name: value for name, value in study.items() if name != "fidelities"}
+    mistakes = {
+        "study.fidelities: Field required": [{**head, "study": bare}, *rest],
+        "study.space: ": [{**head, "study": {**study, "space": {"backbone": {"name": "resnet999"}}}}, *rest],
+        "truth: 'none' is none of its fidelities: proxy, warm, long": [{**head, "truth": "none"}, *rest],
+        "it has no architecture": [head],
+        "another number of epochs": [head, *rest, {**row, "seed": 7, "values": [1.0], "losses": [1.0], "seconds": [1.0]}],
+        "needs as many seconds": [head, *rest, {**row, "seconds": [1.0]}],
+        "values: Tuple should have at least 1 item": [head, *rest, {**row, "values": []}],
+    }
+    for said, lines in mistakes.items():
+        path = tmp_path / "odd.jsonl"
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        with pytest.raises(UserError, match=re.escape(said)):
+            read_table(path)
 
 
 def test_regret_is_0_at_the_best_and_1_at_the_median(table: Table) -> None:

@@ -6,6 +6,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from dcasearch.config.numbers import MAX_TRIALS
 from dcasearch.config.study import Sampler
 from dcasearch.search.samplers import SAMPLERS, SeededPerTrial, _Window
 
@@ -30,6 +31,17 @@ def suggest(trial: optuna.Trial, names: str = "abcd") -> list[int]:
 def tell(study: optuna.Study, trial: optuna.Trial, values: list[int]) -> None:
     objective = [float(sum(values))] + [float(values[0])] * (len(study.directions) - 1)
     study.tell(trial, objective)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("seed", [2**32 - 1, 2**32, 2**63 - 1 - MAX_TRIALS])
+def test_a_sampler_takes_every_seed_of_a_study(name: str, seed: int) -> None:
+    sampler = SeededPerTrial(Sampler(name=name, seed=seed, startup=1, population=2))  # type: ignore[arg-type]
+    study = optuna.create_study(sampler=sampler, direction="maximize")
+    for _ in range(4):
+        trial = study.ask()
+        tell(study, trial, suggest(trial))
+    assert len(study.trials) == 4
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -29,7 +29,7 @@ def test_a_file_that_is_no_database_is_a_storage_error_and_stays_as_it_is(sqlite
 
 
 def test_a_folder_that_does_not_exist_is_a_storage_error(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="unable to open database file"):
+    with pytest.raises(StorageError, match=r"There is no folder .*nowhere for the database; make it"):
         Store.open(f"sqlite:///{tmp_path}/nowhere/study.db", create=True)
 
 
