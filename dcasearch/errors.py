@@ -20,11 +20,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from dcasearch.masking import masked
 from dcasearch.typos import question
 from dcasearch.wording import in_one_line, printable
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 FailureKind = Literal["oom", "nan", "lost", "timeout", "bug", "cancelled"]
 
@@ -58,6 +61,20 @@ class Problem:
 
 SHOWN_PROBLEMS = 20
 """Of one error; of the others it says how many there are."""
+
+
+def mistakes_of(error: ValidationError, whole: str = "") -> list[str]:
+    """Return what is wrong with a document that a model refused: at most 20 lines of field and reason, then a count.
+
+    Args:
+        error: what pydantic raised.
+        whole: what the document itself is called, where no field of it is meant.
+    """
+    found = error.errors(include_url=False, include_input=False)
+    lines = [": ".join(filter(None, (".".join(map(str, e["loc"])) or whole, e["msg"]))) for e in found]
+    if more := len(lines) - SHOWN_PROBLEMS:
+        lines[SHOWN_PROBLEMS:] = [f"... and {more:,} more mistake{'s' * (more > 1)}"] if more > 0 else []
+    return [printable(line) for line in lines]
 
 
 class ConfigError(UserError):

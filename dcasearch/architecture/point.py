@@ -21,7 +21,7 @@ from dcasearch.architecture.specification import (
     StageAttention,
 )
 from dcasearch.architecture.words import sentence_of
-from dcasearch.errors import ArchitectureError
+from dcasearch.errors import ArchitectureError, mistakes_of
 
 
 class Architecture(Frozen):
@@ -57,8 +57,7 @@ class Architecture(Frozen):
         try:
             return cls.model_validate(source)
         except ValidationError as error:
-            lines = [f"{'.'.join(map(str, e['loc'])) or 'architecture'}: {e['msg']}" for e in error.errors()]
-            raise ArchitectureError("\n".join(lines)) from None
+            raise ArchitectureError("\n".join(mistakes_of(error, "architecture"))) from None
 
     @cached_property
     def network(self) -> Network:

@@ -12,7 +12,7 @@ from dcasearch.architecture.specification import Frozen
 from dcasearch.config.data_set import DataPreprocessing
 from dcasearch.config.document import read_text
 from dcasearch.config.numbers import Pixels, Seed
-from dcasearch.errors import UserError
+from dcasearch.errors import UserError, mistakes_of
 
 TOLERANCE = 1e-4
 """Largest difference that is still equal, as a share of the largest logit: processors add up in other orders."""
@@ -69,10 +69,5 @@ def read_probe(file: Path) -> FileProbe:
         return FileProbe.model_validate(json.loads(read_text(file)))
     except (ValueError, RecursionError) as error:  # also a number of too many digits, or lists in lists
         if isinstance(error, ValidationError):
-            raise UserError(f"{file} is no probe: {_first(error)}") from error
+            raise UserError(f"{file} is no probe: {mistakes_of(error)[0]}") from error
         raise UserError(f"{file} is no JSON: {error}") from error
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

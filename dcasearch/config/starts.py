@@ -18,7 +18,7 @@ from dcasearch.config.data_set import USUAL_CROP, DataPreprocessing
 from dcasearch.config.document import load_plain_yaml
 from dcasearch.config.initialization import Initialization
 from dcasearch.config.probe import TOLERANCE, Probe, probe_beside, read_probe
-from dcasearch.errors import UserError
+from dcasearch.errors import UserError, mistakes_of, shortened
 from dcasearch.files import expanded
 from dcasearch.metrics import CLASSIFICATION
 
@@ -188,14 +188,15 @@ def _of_spec(spec: str) -> Origin:
     """Return what an exported spec says; its probe is of the whole network, with its attention."""
     said = _read_spec(spec)
     if said.get("task", CLASSIFICATION.name) != CLASSIFICATION.name:
-        raise UserError(f"{spec} has learned {said['task']}; weights come from classifiers")
+        raise UserError(f"{spec} has learned {shortened(str(said['task']), 40)}; weights come from classifiers")
     file = expanded(spec).parent / said["weights"]["file"]
     names, prepared = said.get("class_names"), said.get("preprocessing")
     try:
         preprocessing = None if prepared is None else _preprocessing(prepared)
         probe = Probe.model_validate(said["probe"])
     except (KeyError, TypeError, ValidationError) as error:
-        raise UserError(f"{spec} is no exported model: its preprocessing or its probe is broken ({error})") from error
+        why = mistakes_of(error, "probe")[0] if isinstance(error, ValidationError) else f"{error}"
+        raise UserError(f"{spec} is no exported model: its preprocessing or its probe is broken ({why})") from error
     return Origin(
         words=spec,
         file=file.absolute() if file.is_file() else None,

@@ -25,10 +25,9 @@ from dcasearch.config.probe import Probe
 from dcasearch.config.recipe import Recipe
 from dcasearch.data import Preprocessing
 from dcasearch.drawing.notebook import network_html
-from dcasearch.errors import SHOWN_PROBLEMS, UserError
+from dcasearch.errors import UserError, mistakes_of, shortened
 from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.metrics import CLASSIFICATION, METRICS, Metric, headline_of
-from dcasearch.wording import printable
 
 SCHEMA_VERSION = 1
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
@@ -284,17 +283,14 @@ def load_spec(path: str | Path) -> Spec:
         raise UserError(f"{path} is no exported model: it has no schema_version. `dcasearch export` writes one.")
     if version != SCHEMA_VERSION:
         raise UserError(
-            f"{path} has schema_version {version}, and this dcasearch knows {SCHEMA_VERSION}. "
+            f"{path} has schema_version {shortened(str(version), 40)}, and this dcasearch knows {SCHEMA_VERSION}. "
             "Upgrade with `pip install --upgrade dcasearch`."
         )
     try:
         spec = Spec.model_validate(content)
         _ = spec.measured
     except ValidationError as error:
-        lines = [f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        if more := len(lines) - SHOWN_PROBLEMS:
-            lines[SHOWN_PROBLEMS:] = [f"... and {more:,} more mistakes"] if more > 0 else []
-        raise UserError(printable("\n".join(lines))) from error
+        raise UserError("\n".join(f"{path}: {mistake}" for mistake in mistakes_of(error))) from error
     except StopIteration:
         raise UserError(f"{path}: evaluation: {spec.evaluation} is none of `metrics`") from None
     return spec

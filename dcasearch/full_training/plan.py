@@ -17,7 +17,7 @@ from dcasearch.config.recipe import KEEPS, Recipe
 from dcasearch.config.starts import Start, digest_of, named, origin_of
 from dcasearch.config.study import Fidelity
 from dcasearch.data import DATASETS, Source, describe
-from dcasearch.errors import DataError, UserError, nearest
+from dcasearch.errors import DataError, UserError, mistakes_of, nearest
 from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.export import Spec, load_spec
 from dcasearch.files import expanded
@@ -241,5 +241,5 @@ def _valid(model: type[Wish], values: dict[str, Any]) -> Wish:
     try:
         return TypeAdapter(model).validate_python(values)
     except ValidationError as error:
-        lines = [f"--{'.'.join(map(str, e['loc'])).replace('_', '-')}: {e['msg']}" for e in error.errors()]
-        raise UserError("\n".join(lines)) from None
+        options = ((name.replace("_", "-"), rest) for name, _, rest in (m.partition(":") for m in mistakes_of(error)))
+        raise UserError("\n".join(f"--{name}:{rest}" for name, rest in options)) from None

@@ -9,21 +9,20 @@ from pydantic import ValidationError
 
 from dcasearch.config.numbers import STORED
 from dcasearch.config.study import Study
-from dcasearch.errors import UserError
+from dcasearch.errors import UserError, mistakes_of
 from dcasearch.space.reading import read_space
 
 if TYPE_CHECKING:
     from dcasearch.replay.table import Row, Table
 
 
-def mistakes_of(table: Table) -> Iterator[str]:
+def faults_of(table: Table) -> Iterator[str]:
     """Yield what is wrong with a table, each as a sentence; the first one may bring about those after it."""
     try:
         study = Study.model_validate(table.head.study, context=STORED)
         read_space(study.space)
     except ValidationError as error:
-        for mistake in error.errors():
-            yield f"study.{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}"
+        yield from (f"study.{mistake}" for mistake in mistakes_of(error))
         return
     except UserError as error:
         yield f"study.space: {error}"

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from dcasearch.config.study import Study
 from dcasearch.data import DataInfo
-from dcasearch.errors import UserError
+from dcasearch.errors import UserError, mistakes_of
 from dcasearch.metrics import METRICS
 from dcasearch.registry import Registry
 from dcasearch.replay.executor import Step, TableExecutor, Trace, look_up
@@ -122,9 +122,7 @@ def _searched(table: Table, changes: Mapping[str, Any]) -> list[Step]:
         try:
             study = Study.model_validate({**head.study, **changes, **alone})
         except ValidationError as error:
-            first = error.errors()[0]
-            said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-            raise UserError(f"table '{head.name}': its study cannot be searched so: {said}") from None
+            raise UserError(f"table '{head.name}': its study cannot be searched so: {mistakes_of(error)[0]}") from None
         loaded = LoadedStudy(study, read_space(study.space), Path(study.name), frozenset())
         executor = TableExecutor(table, study)
         data = DataInfo(fingerprint=head.data, classes=head.classes, train_images=1, validation_images=1, test_images=1)

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from dcasearch.architecture.specification import Frozen
-from dcasearch.errors import UserError, shortened
-from dcasearch.replay.checking import mistakes_of
+from dcasearch.errors import UserError, mistakes_of, shortened
+from dcasearch.replay.checking import faults_of
 from dcasearch.wording import printable
 
 FORMAT = 1
@@ -157,15 +157,13 @@ def read_table(path: Path) -> Table:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        said = f"{'.'.join(map(str, first['loc'])) or 'a line'}: {first['msg']}"
-        raise UserError(printable(f"{path} is no table of trainings: {said}")) from None
+        raise UserError(f"{path} is no table of trainings: {mistakes_of(error, 'a line')[0]}") from None
     if head.format != FORMAT:
         raise UserError(f"{path} is of format {head.format}; this version reads {FORMAT}")
     members = {item.architecture: item for item in items if isinstance(item, Member)}
     rows = {(item.of, item.fidelity, item.seed): item for item in items if isinstance(item, Row)}
     table = Table(head, tuple(members.values()), rows)
-    if mistake := next(mistakes_of(table), None):
+    if mistake := next(faults_of(table), None):
         raise UserError(printable(f"{path} cannot be replayed: {shortened(mistake, SHOWN)}"))
     return table
 

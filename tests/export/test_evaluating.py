@@ -79,7 +79,7 @@ def test_images_come_mixed_where_a_message_is_that_of_another_image(
     shuffled = Architecture.parse(ARCHITECTURE.to_dict() | {"connections": {"message": "shuffled"}})
     made, images = of_folder
     evaluate(made, images)
-    loaded = load_weights(build_model(shuffled, len(load_spec(made).class_names)), made.with_suffix(".safetensors"))
+    loaded = load_weights(build_model(shuffled, load_spec(made).num_classes), made.with_suffix(".safetensors"))
     monkeypatch.setattr("dcasearch.export.spec.Spec.build", lambda spec: shuffled)
     monkeypatch.setattr("dcasearch.export.evaluating.load_model", lambda path: loaded)
     evaluate(made, images)

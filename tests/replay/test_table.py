@@ -32,12 +32,13 @@ def test_a_table_that_does_not_hang_together_is_told(file: Path, tmp_path: Path)
     head, *rest = (json.loads(line) for line in file.read_text().splitlines())
     study, row = head["study"], next(line for line in rest if line.get("fidelity") == "long")
     bare = {name: value for name, value in study.items() if name != "fidelities"}
+    once = ("values", "losses", "seconds")
     mistakes = {
         "study.fidelities: Field required": [{**head, "study": bare}, *rest],
         "study.space: ": [{**head, "study": {**study, "space": {"backbone": {"name": "resnet999"}}}}, *rest],
         "truth: 'none' is none of its fidelities: proxy, warm, long": [{**head, "truth": "none"}, *rest],
         "it has no architecture": [head],
-        "another number of epochs": [head, *rest, {**row, "seed": 7, "values": [1.0], "losses": [1.0], "seconds": [1.0]}],
+        "another number of epochs": [head, *rest, {**row, "seed": 7} | {key: [1.0] for key in once}],
         "needs as many seconds": [head, *rest, {**row, "seconds": [1.0]}],
         "values: Tuple should have at least 1 item": [head, *rest, {**row, "values": []}],
     }
