@@ -31,8 +31,8 @@ from tests.fuzz.attacks import KINDS, Attack, good_run
 from tests.fuzz.measured import Ran
 from tests.fuzz.workshop import make_workshop
 
-SHOWN = 1500
-"""Characters of a run that is not well."""
+SHOWN, FAULT = 1500, 200
+"""Characters of a run that is not well, and of why."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def outcomes(workshop: Path, own: Path, kind: str, runs: int, of: int) -> Iterat
         try:
             attack.check(ran, good, folder)
         except AssertionError as error:
-            fault = str(error).splitlines()[0] if str(error) else "not well"
+            fault = str(error).partition("\n")[0][:FAULT] or "not well"
         yield Outcome(kind, attack.command, ran.code, fault, ran.said, ran.seconds - good.seconds, ran.peak - good.peak)
 
 

@@ -447,8 +447,8 @@ SPEC_COMMANDS = (
     ("drift --spec best.yaml --images 8", "best.yaml"),
     ("ablate best.yaml --plan", "best.yaml"),
     ("compare best.yaml seen.yaml", "best.yaml"),
-    ("boxes finder.yaml --images 2", "finder.yaml"),
-    ("init new --data photos --weights best.yaml", "best.yaml"),
+    ("boxes finder.yaml --data boxes --images 2", "finder.yaml"),
+    ("check started.yaml", "best.yaml"),
 )
 KINDS: Mapping[str, Callable[[Path], st.SearchStrategy[Attack]]] = {
     "documents": _of_file(
@@ -457,6 +457,7 @@ KINDS: Mapping[str, Callable[[Path], st.SearchStrategy[Attack]]] = {
         ("check pictures.yaml", "pictures.yaml"),
         ("check listed.yaml", "listed.yaml"),
         ("check boxes.yaml", "boxes.yaml"),
+        ("check started.yaml", "started.yaml"),
         ("status digits.yaml", "digits.yaml"),
         ("retry digits.yaml", "digits.yaml"),
         ("replay digits.yaml --replays 1", "digits.yaml"),
@@ -480,18 +481,17 @@ KINDS: Mapping[str, Callable[[Path], st.SearchStrategy[Attack]]] = {
         ("predict seen.yaml photos/test", "photos/test/dog/01.jpg"),
         (f"predict finder.yaml {PICTURE}", PICTURE),
         (f"gradcam {PICTURE} --spec seen.yaml --out g", PICTURE),
-        ("evaluate seen.yaml --data photos", "photos/test/dog/01.jpg"),
+        ("evaluate seen.yaml --data photos --split test", "photos/test/dog/01.jpg"),
         ("check pictures.yaml", PICTURE),
         ("data prepare photos --out p --size 16 --max-corrupt 1", PICTURE),
         ("init new --data photos", PICTURE),
         ("run pictures.yaml --anew", PICTURE),
-        ("boxes finder.yaml --images 2", "boxes/val2017/000000000001.png"),
+        ("boxes finder.yaml --data boxes --images 2", "boxes/val2017/000000000001.png"),
     ),
     "lists": _of_file(
         _tables,
         ("check listed.yaml", "list.csv"),
         ("init new --data list.csv", "list.csv"),
-        ("evaluate seen.yaml --data list.csv", "list.csv"),
         ("run listed.yaml", "list.csv"),
     ),
     "annotations": _of_file(
@@ -499,7 +499,7 @@ KINDS: Mapping[str, Callable[[Path], st.SearchStrategy[Attack]]] = {
         ("check boxes.yaml", ANNOTATIONS),
         ("run boxes.yaml", ANNOTATIONS),
         ("evaluate finder.yaml --data boxes", ANNOTATIONS.replace("train", "val")),
-        ("boxes finder.yaml --images 2", ANNOTATIONS.replace("train", "val")),
+        ("boxes finder.yaml --data boxes --images 2", ANNOTATIONS.replace("train", "val")),
     ),
     "tables": _of_file(_tables, ("replay table.jsonl --replays 1", "table.jsonl")),
     "checkpoints": _checkpoints,

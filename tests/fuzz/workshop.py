@@ -23,18 +23,20 @@ SMALL = {"backbone": {"name": "mobilenet_v2", "width": 0.25, "stem": "small"}, "
 NARROW: dict[str, Any] = {"backbone": {"name": "resnet18", "width": 0.125}}
 RECIPE = {"base": "small", "batch_size": 16, "lr": 0.02}
 LEVEL = {"name": "proxy", "trials": 2, "resolution": 16, "epochs": 1, "recipe": RECIPE}
+EXPORTED = {"best": 1, "seen": 0, "finder": 0}
+"""The trial of each exported network; that of `best` has connections."""
 DETECTOR = {"name": "retinanet", "channels": 16, "convolutions": 1, "anchor": 16, "detections": 20}
 
 
-def study(name: str, data: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """Return a study of two trainings, which take a second each."""
+def study(name: str, data: dict[str, Any], weights: str | None = None, **changes: Any) -> dict[str, Any]:
+    """Return a study of two trainings, which take a second each, or one that starts from an exported network."""
     return {
         "name": name,
         "space": {**SMALL, "connections": {"dimensions": {"channel": [True, False]}, "function": "direct"}},
         "data": {**data, "workers": 0},
         "objectives": {"top1": "maximize"},
         "sampler": {"name": "random", "seed": 0},
-        "fidelities": [LEVEL],
+        "fidelities": [LEVEL if weights is None else {**LEVEL, "initialize": {"weights": weights}}],
         "storage": f"sqlite:///{name}.db",
         "artifacts": f"{name}_artifacts",
         **changes,
@@ -60,6 +62,7 @@ STUDIES = {
             "protocol": "paper",
         },
     ),
+    "started": study("started", {"name": "digits"}, weights="best.yaml"),
     "boxes": study(
         "boxes",
         {"name": "coco", "root": "boxes", "protocol": "paper"},
@@ -95,7 +98,7 @@ def make_workshop(folder: Path) -> None:
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     for name, spec in (("digits", "best"), ("pictures", "seen"), ("boxes", "finder")):
         run_good(folder, "run", f"{name}.yaml")
-        number = ("--trial", "0")
+        number = ("--trial", str(EXPORTED[spec]))
         run_good(
             folder,
             *("export", name, "--storage", f"sqlite:///{name}.db", *number, "--out", f"{spec}.yaml"),
