@@ -89,7 +89,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def refuse_special(path: Path) -> None:
-    """Raise OSError where a device or a pipe has this name: a file would take its place, for everyone."""
+    """Raise OSError where a device or a pipe has this name: a file would take its place, for everyone.
+
+    Also where there is no name, e.g. for an empty path, which means the current folder.
+    """
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, "names no file", str(path))
     if path.exists() and not path.is_file() and not path.is_dir():
         raise OSError(errno.EINVAL, "is a device or a pipe, not a file", str(path))
 

@@ -156,6 +156,12 @@ def test_a_folder_that_cannot_be_written_is_an_error_of_the_system(tmp_path: Pat
         pass
 
 
+@pytest.mark.parametrize("path", ["", ".", "/"])
+def test_a_path_without_a_name_is_no_file_to_write(path: str) -> None:
+    with pytest.raises(IsADirectoryError, match="names no file"):
+        write_whole(Path(path), b"x")
+
+
 def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert expanded("~/x") == tmp_path / "x"
