@@ -15,7 +15,7 @@ from dcasearch.wording import in_one_line
 UNFORESEEN = 70
 """Exit code of an error that is a bug (EX_SOFTWARE of sysexits.h)."""
 _LONGEST = 300
-"""Characters of a path that are shown."""
+"""Characters of a path, or of an error's own words, that are shown."""
 _ADVICE = {
     errno.ENOSPC: "make room there, or name another place",
     errno.EDQUOT: "make room there, or name another place",
@@ -38,7 +38,7 @@ def of_the_system(error: OSError) -> str:
 def unforeseen(error: Exception) -> str:
     """Write an error's traceback into a file that this user alone may read, and return a sentence that names it."""
     kind = type(error).__name__
-    first = next(iter(str(error).splitlines()), "")
+    first = next(iter(str(error).splitlines()), "")[:_LONGEST]
     said = masked(f"{kind}: {first}" if first else kind)
     text = masked("".join(traceback.format_exception(error)))
     place = "it could not be written to a file"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 import pytest
@@ -17,16 +20,18 @@ from dcasearch.processes import child_environment
 
 MORE_SECONDS, MORE_BYTES = 10.0, 1e9
 """What a hostile run may take above the same command's on a good input."""
-FORTY = 40
 DONE, REFUSED = 0, 2
-forty = settings(
-    max_examples=FORTY,
-    deadline=None,
-    print_blob=True,
-    phases=[Phase.explicit, Phase.generate],  # each example is a process: shrinking would take an hour
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
-)
-"""What a kind of file is tried with through the command line."""
+
+
+def processes(runs: int) -> settings:
+    """Return how a test of so many examples is run, each of which is a process."""
+    return settings(
+        max_examples=runs,
+        deadline=None,
+        print_blob=True,
+        phases=[Phase.explicit, Phase.generate],  # shrinking would take an hour
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
 
 
 @dataclass(frozen=True)
@@ -41,16 +46,35 @@ class Ran:
     """Bytes of memory, of its whole family at one moment."""
 
 
-def run_measured(folder: Path, *arguments: str, seconds: float = 120.0) -> Ran:
-    """Run a command and measure it; one that does not end in time is killed and fails the test."""
-    environment = child_environment(XDG_STATE_HOME=str(folder / "state"), OMP_NUM_THREADS="1", COLUMNS="200")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dcasearch", *arguments],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+def run_measured(
+    folder: Path,
+    *arguments: str,
+    seconds: float = 120.0,
+    changes: Mapping[str, str | None] = MappingProxyType({}),
+    output: str | None = None,
+) -> Ran:
+    """Run a command as an installed one is run, and measure it; one that does not end in time is killed and fails.
+
+    Args:
+        folder: the current one; state is kept in it.
+        arguments: after `dcasearch`.
+        seconds: that it may take.
+        changes: variables of its environment, None for one that is missing.
+        output: where it prints to, in place of what is returned; its errors are returned all the same.
+    """
+    shown = child_environment(XDG_STATE_HOME=str(folder / "state"), OMP_NUM_THREADS="1", COLUMNS="200")
+    del shown["PYTHONSAFEPATH"]  # a user has none
+    environment = {name: value for name, value in {**shown, **changes}.items() if value is not None}
+    with ExitStack() as stack:
+        sink = subprocess.PIPE if output is None else stack.enter_context(open(output, "wb"))
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "dcasearch", *map(os.fsencode, arguments)],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT if output is None else subprocess.PIPE,
+        )
     peak, took, over = 0.0, 0.0, threading.Event()
 
     def watch() -> None:
@@ -66,9 +90,10 @@ def run_measured(folder: Path, *arguments: str, seconds: float = 120.0) -> Ran:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        printed, _ = process.communicate(timeout=seconds)
+        printed = b"".join(part for part in process.communicate(timeout=seconds) if part)
     except subprocess.TimeoutExpired:
-        process.kill()
+        for one in (*psutil.Process(process.pid).children(recursive=True), process):
+            one.kill()
         pytest.fail(f"{arguments} did not end within {seconds:g} s")
     finally:
         over.set()

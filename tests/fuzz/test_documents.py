@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dcasearch.errors import UserError
 from dcasearch.space import load_study
 from tests.fuzz.damage import broken, damaged, thousand
-from tests.fuzz.measured import DONE, Ran, check_ended_well, forty, refused_by, run_measured
+from tests.fuzz.measured import refused_by
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 GOOD: dict[str, Any] = {
@@ -80,19 +80,3 @@ def test_a_study_of_any_content_is_read_or_refused_with_its_place(content: bytes
     path = folder / "study.yaml"
     path.write_bytes(content)
     refused_by(UserError, lambda: load_study(path))
-
-
-@pytest.fixture(scope="module")
-def checked(folder: Path) -> Ran:
-    """The good study, checked."""
-    (folder / "good.yaml").write_text(TEXT)
-    good = run_measured(folder, "check", "good.yaml")
-    assert good.code == DONE, good.said
-    return good
-
-
-@forty
-@given(content=CONTENTS)
-def test_check_of_any_study_ends_in_a_sentence_soon_and_small(content: bytes, folder: Path, checked: Ran) -> None:
-    (folder / "hostile.yaml").write_bytes(content)
-    check_ended_well(run_measured(folder, "check", "hostile.yaml"), checked)

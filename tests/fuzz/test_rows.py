@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
-import sqlite3
-import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,46 +17,16 @@ from hypothesis import strategies as st
 from dcasearch.analysis.standing import Standing, standing_of
 from dcasearch.cli import main
 from dcasearch.errors import StorageError
-from dcasearch.processes import child_environment
 from dcasearch.space import load_study
 from dcasearch.store import Store
 from dcasearch.study import run
+from tests.fuzz.rows import Damage, damages, spoil_rows
+from tests.fuzz.workshop import leave_no_log
 from tests.support import Simulated, make_study
 
 COMMANDS = (("status", "tiny"), ("status", "tiny", "--json"), ("trials", "tiny"), ("list",))
 EXPECTED = (0, 2)
 """Done, or a sentence that says what is damaged."""
-TABLES = ("studies", "architectures", "costs", "evaluations", "values", "trials", "roles", "runs", "leases", "devices")
-HOSTILE: tuple[Any, ...] = (
-    *(None, "", "weird", "{", "[]", "{}", "null", "true", '"text"', "[1]", '["a"]', '{"a": 1}', '{"a": [1]}', "[[1]]"),
-    *(0, -1, 1, 2**31, 2**63 - 1, -(2**63), 1.5, float("inf"), -1e308, 1e308, b"", b"\xff\xfe", "9" * 5000),
-    *("[" * 20_000, '{"a":' * 5000, "2026-99-99 00:00:00", "2999-01-01 00:00:00", "NaN"),
-    *("\x00", "\ud7ff", "a\nb", "complete", '[{"epoch": 1}]'),
-    *('[{"epoch": "x", "train_loss": 1, "seconds": 1, "top1": 1}]', '{"backbone": {"name": "resnet999"}}'),
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Damage:
-    """One change of one row."""
-
-    table: str
-    column: int
-    row: int
-    value: Any
-    """What is written; DELETE for the whole row."""
-    prefix: str = "dca_"
-    """Of the table's name; Optuna's tables have none."""
-
-
-DELETE = object()
-damages = st.builds(
-    Damage,
-    table=st.sampled_from(TABLES),
-    column=st.integers(0, 30),
-    row=st.integers(0, 30),
-    value=st.sampled_from((*HOSTILE, DELETE)),
-)
 
 
 @pytest.fixture(scope="session")
@@ -77,9 +43,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = folder / "study.db"
     with Store.open(f"sqlite:///{file}", create=True) as store:
         run(load_study(path), store, Simulated())
-    with sqlite3.connect(file) as connection:  # leave no log beside it
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.execute("PRAGMA journal_mode = DELETE")
+    leave_no_log(file)
     return file
 
 
@@ -88,23 +52,7 @@ def damaged(finished: Path, copy: Path, changes: list[Damage]) -> str:
     for left in copy.parent.glob(f"{copy.name}*"):
         left.unlink()
     shutil.copy(finished, copy)
-    connection = sqlite3.connect(copy)
-    for change in changes:
-        table = f"{change.prefix}{change.table}"
-        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-        rows = [row[0] for row in connection.execute(f"SELECT rowid FROM {table}")]
-        if not rows:
-            continue
-        row, column = rows[change.row % len(rows)], columns[change.column % len(columns)]
-        try:
-            if change.value is DELETE:
-                connection.execute(f"DELETE FROM {table} WHERE rowid = ?", (row,))
-            else:
-                connection.execute(f'UPDATE {table} SET "{column}" = ? WHERE rowid = ?', (change.value, row))
-        except sqlite3.IntegrityError:  # the table itself refuses it
-            continue
-    connection.commit()
-    connection.close()
+    spoil_rows(copy, changes)
     return f"sqlite:///{copy}"
 
 
@@ -181,26 +129,4 @@ def test_any_damage_is_answered_with_the_rest_or_a_sentence(
     url = damaged(finished, tmp_path / "copy.db", changes)
     code, said = in_process(*command, "--storage", url)
     assert code in EXPECTED, said
-    assert "Traceback" not in said
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-@pytest.mark.usefixtures("_nothing_of_the_users")
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    changes=st.lists(damages, min_size=1, max_size=3),
-    command=st.sampled_from((*COMMANDS, ("report", "tiny", "--out", "page"), ("compare", "tiny", "--json"))),
-)
-def test_any_damage_is_answered_by_a_process_too(
-    finished: Path, tmp_path: Path, changes: list[Damage], command: tuple[str, ...]
-) -> None:
-    url = damaged(finished, tmp_path / "copy.db", changes)
-    done = subprocess.run(
-        [sys.executable, "-m", "dcasearch", *command, "--storage", url],
-        capture_output=True,
-        env=child_environment(XDG_STATE_HOME=os.environ["XDG_STATE_HOME"]),
-    )
-    said = (done.stdout + done.stderr).decode(errors="replace")
-    assert done.returncode in EXPECTED, said
     assert "Traceback" not in said

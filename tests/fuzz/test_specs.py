@@ -17,7 +17,7 @@ from dcasearch.training.checkpoint import read_checkpoint
 from dcasearch.training.weights import save_weights
 from tests.export.conftest import ARCHITECTURE, Trained, exporter, trained
 from tests.fuzz.damage import broken, damaged, thousand
-from tests.fuzz.measured import DONE, Ran, check_ended_well, forty, refused_by, run_measured
+from tests.fuzz.measured import refused_by
 
 __all__ = ["trained"]  # a fixture of the exports
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -63,27 +63,6 @@ def test_a_checkpoint_of_any_content_is_set_aside_and_named(data: st.DataObject,
 
 PICKLE = b"\x80\x02cposix\nsystem\nX\x0b\x00\x00\x00touch owned.\x85R."
 """Would run a command where it is unpickled without care."""
-
-
-@pytest.fixture(scope="module")
-def verified(spec: Path) -> Ran:
-    good = run_measured(spec.parent, "verify", "best.yaml")
-    assert good.code == DONE, good.said
-    return good
-
-
-@forty
-@given(data=st.data())
-def test_verify_of_any_spec_or_weights_ends_soon_and_small(data: st.DataObject, spec: Path, verified: Ran) -> None:
-    folder = spec.parent / "hostile"
-    folder.mkdir(exist_ok=True)
-    text, weights = spec.read_bytes(), (spec.parent / "best.safetensors").read_bytes()
-    of_spec = data.draw(st.booleans())
-    dumped = broken(yaml.safe_load(text)).map(lambda one: yaml.safe_dump(one).encode("utf-8", "surrogatepass"))
-    (folder / "best.yaml").write_bytes(data.draw(st.one_of(damaged(text), dumped)) if of_spec else text)
-    (folder / "best.safetensors").write_bytes(weights if of_spec else data.draw(damaged(weights)))
-    ran = run_measured(folder, "verify", "best.yaml")
-    check_ended_well(Ran(ran.code if ran.code != 1 else DONE, ran.said, ran.seconds, ran.peak), verified)
 
 
 def test_the_good_ones_are_loaded(spec: Path) -> None:

@@ -14,7 +14,8 @@ from dcasearch.space import load_study
 from dcasearch.store import Store
 from dcasearch.study import run
 from tests.cli.conftest import SimulatedLocal
-from tests.fuzz.test_rows import DELETE, HOSTILE, TABLES, Damage, _nothing_of_the_users, damaged, in_process
+from tests.fuzz.rows import DELETE, HOSTILE, TABLES, Damage
+from tests.fuzz.test_rows import _nothing_of_the_users, damaged, in_process
 from tests.support import Simulated, make_study
 
 __all__ = ["_nothing_of_the_users"]
