@@ -100,9 +100,7 @@ def clean(
     ] = False,
     artifacts: Annotated[
         str | None,
-        typer.Option(
-            help="A folder of artifacts to look at too, e.g. of the last study in it, whose delete was killed."
-        ),
+        typer.Option(help="Look at this folder too, e.g. of a last study whose delete was killed."),
     ] = None,
     storage: Storage = None,
 ) -> None:
