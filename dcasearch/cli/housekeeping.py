@@ -96,16 +96,21 @@ def clean(
         bool,
         typer.Option("--orphans", help="Also files of no study here; give it only if no other database uses them."),
     ] = False,
+    artifacts: Annotated[
+        str | None,
+        typer.Option(help="Look at this folder too, e.g. of a last study whose delete was killed."),
+    ] = None,
     storage: Storage = None,
 ) -> None:
     """Delete the files that no study of a database needs any more. Files of running studies stay."""
+    from dcasearch.artifacts import open_artifacts
     from dcasearch.search.housekeeping import cleaning_of, holding_all, remove_found
     from dcasearch.store import Store, default_url
 
     console = make_console()
     with Store.open(storage or default_url()) as store, holding_all(store) as running:
         console.print(f"database {store.url}")
-        cleaning = cleaning_of(store, running)
+        cleaning = cleaning_of(store, running, None if artifacts is None else open_artifacts(artifacts))
         for reason in cleaning.reasons:
             console.print(f"{reason}, so files of no study are left alone.")
         chosen = list(cleaning.unneeded)

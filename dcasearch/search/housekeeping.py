@@ -128,7 +128,7 @@ def holding_all(store: Store) -> Iterator[list[str]]:
         yield running
 
 
-def cleaning_of(store: Store, running: Collection[str]) -> Cleaning:
+def cleaning_of(store: Store, running: Collection[str], also: Place | None = None) -> Cleaning:
     """Return what can be deleted of the artifacts of all studies of a database, under `holding_all`.
 
     A checkpoint is unneeded once its training has ended, unless a later fidelity or `dcasearch retry` of any study may
@@ -137,6 +137,7 @@ def cleaning_of(store: Store, running: Collection[str]) -> Cleaning:
     Args:
         store: the database.
         running: studies that another process runs: none of their files is told to be an orphan.
+        also: a further folder of artifacts, e.g. of a study whose rows are deleted and whose files are not.
     """
     studies = store.studies()
     reasons = [f"Study '{name}' runs" for name in sorted(running)]
@@ -153,7 +154,10 @@ def cleaning_of(store: Store, running: Collection[str]) -> Cleaning:
     judged = len(disks) == len(studies)
     unneeded: list[Found] = []
     orphans: list[Found] = []
-    for artifacts, names in _by_artifacts(studies).items():
+    folders = _by_artifacts(studies)
+    if also is not None:
+        folders.setdefault(also, [])
+    for artifacts, names in folders.items():
         left = [place for folder in _NAMES for place in leftovers(artifacts / folder)]
         unneeded += [_found(place, "unfinished file of a dead process") for place in left]
         if not judged:

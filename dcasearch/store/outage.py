@@ -25,6 +25,11 @@ OUTAGE_SECONDS = 300.0
 """How long a database may be away before the run stops."""
 _LONGEST_PAUSE = 5.0
 _SQLITE_BUSY = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
+_ADVICE = {
+    8: "let this user write the file and its folder, or copy the database elsewhere and name the copy",  # READONLY
+    13: "make room on its disk, then run the same command",  # FULL
+}
+"""SQLite's codes -> what to do."""
 _ANEW = ("40001", "40P01", "57P01", "57P02", "57P03", "53300")
 """PostgreSQL's codes of what another attempt may bring: writers that met, a server going down or coming up, or full."""
 _FORBIDDEN = "42501"
@@ -67,8 +72,9 @@ def translated(url: str) -> Iterator[None]:
 
 
 def _said(error: DBAPIError, url: str) -> str:
-    """Return what the driver says, without a secret of the URL in it."""
-    return masked(str(error.orig).strip(), *secrets_in(url))
+    """Return what the driver says and what to do about it, without a secret of the URL in it."""
+    advice = _ADVICE.get(getattr(error.orig, "sqlite_errorcode", 0) & 0xFF)
+    return masked(str(error.orig).strip(), *secrets_in(url)) + (f"; {advice}" if advice else "")
 
 
 def _errors() -> tuple[type[Exception], ...]:

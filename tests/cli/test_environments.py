@@ -15,6 +15,7 @@ import pytest
 
 from dcasearch.cli import commands, terminal, unforeseen
 from dcasearch.cli.storage import named_storage, remember
+from dcasearch.errors import StorageError
 from dcasearch.files import private_folder, refuse_special, state_folder, write_whole
 from dcasearch.processes import child_environment
 from dcasearch.store import Store
@@ -222,7 +223,7 @@ def test_a_database_that_may_only_be_read_is_read(url: str, tmp_path: Path, monk
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
     with Store.open(f"sqlite:///{folder}/study.db") as store:
         assert [t.number for t in store.trials(STUDY)] == [0]
-        with pytest.raises(Exception, match="readonly"):
+        with pytest.raises(StorageError, match="readonly database; let this user write the file and its folder"):
             store.put_trial(trial(1))
     assert sorted(folder.iterdir()) == before
 

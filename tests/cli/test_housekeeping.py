@@ -212,6 +212,16 @@ def test_clean_leaves_a_running_studys_files_alone(dcasearch: Command, ran: Ran)
     assert ran.files() == files
 
 
+def test_clean_looks_at_the_folder_of_a_last_study_whose_delete_was_killed(dcasearch: Command, ran: Ran) -> None:
+    shared = ran.write(ran.artifacts / "starts" / "start.pt")
+    ran.store.delete_study("tiny")
+    assert "no files" in dcasearch("clean", "--storage", ran.url, "--yes", "--orphans").out
+    command = ("clean", "--storage", ran.url, "--artifacts", ran.artifacts)
+    assert "they stay without --orphans" in dcasearch(*command, "--yes").out
+    assert dcasearch(*command, "--yes", "--orphans").code == 0
+    assert ran.files() == {str(shared.relative_to(ran.artifacts))}
+
+
 def test_clean_finishes_a_delete_that_was_killed(dcasearch: Command, ran: Ran) -> None:
     other = ran.another("b", sampler={"name": "random", "seed": 9}, fidelities=OTHERS)
     study_room.run(load_study(other), ran.store, Simulated())

@@ -74,6 +74,6 @@ def test_a_full_disk_is_a_storage_error_and_loses_nothing(sqlite_store: Store) -
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
     with sqlite_store.writing() as session:
         session.connection().exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(StorageError, match="database or disk is full"):
+    with pytest.raises(StorageError, match="database or disk is full; make room on its disk"):
         sqlite_store.put_study("big", {"text": "x" * 1_000_000}, "")
     assert sqlite_store.trials(STUDY) == [trial(0)]
