@@ -135,6 +135,16 @@ def test_settings_of_matplotlib_in_the_current_folder_are_not_read(
     assert done.stderr == ""
 
 
+def test_a_backend_that_nobody_knows_ends_no_command() -> None:
+    code = (
+        "from dcasearch.processes import ignore_settings_here\nignore_settings_here()\n"
+        "import matplotlib\nprint(matplotlib.get_backend())"
+    )
+    environment = child_environment(MPLBACKEND="bogus")
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("agg\n", "")
+
+
 @pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Ray 2.55 leaves a file open

@@ -38,7 +38,7 @@ TRAPS = ("yaml", "pickle", "torch", "numpy", "PIL", "sqlalchemy", "sitecustomize
 TRAP = f"from pathlib import Path\nPath(__file__).with_name({OWNED!r}).touch()\n"
 DIFFERS = 1
 """What `verify` and `predict` end with where they were answered, and the answer is no."""
-COLOUR = re.compile("\x1b\\[[0-9;]*m")
+COLOUR = re.compile("\x1b\\[[?0-9;]*[A-Za-z]")
 Spoil = Callable[[Path], None]
 
 
