@@ -156,7 +156,7 @@ class _Copy:
         return None
 
     def _architecture(self, row: ArchitectureRow) -> str | None:
-        if Architecture.parse(row.written).id != row.id:
+        if Architecture.parse(row.written, stored=True).id != row.id:
             return "it is another network than its id says"
         self._architectures.add(row.id)
         return None
