@@ -27,8 +27,8 @@ from dcasearch.bounds import STORED, Longest, Within
 
 MAX_BLOCKS = 5_000
 """Of a network; the deepest ones of the libraries have about a hundred."""
-MAX_EDGES = 200_000
-"""Connections of a network: those of 600 blocks in one stage that all listen to all before them."""
+MAX_EDGES = 20_000
+"""Connections of a network: 200 blocks of one stage in which each listens to all before it have as many."""
 MAX_UNITS = 65_536
 """Widths and reductions of the layers that match channels."""
 MAX_ALPHA = 1e6

@@ -8,7 +8,8 @@ import pytest
 
 from dcasearch.architecture import Architecture
 from dcasearch.errors import UserError
-from dcasearch.models.limit import VARIABLE, max_params, refuse_large
+from dcasearch.models.limit import refuse_large
+from dcasearch.models.max_params import VARIABLE, max_params
 
 HUGE = Architecture.parse({"backbone": {"name": "resnet152", "width": 60.0}})
 
