@@ -11,9 +11,9 @@ import yaml
 
 from dcasearch.analysis.paired import Z
 from dcasearch.analysis.resampling import half_width, splits_of
+from dcasearch.bounds import STORED
 from dcasearch.config.data_set import Data
 from dcasearch.config.document import KeyPath
-from dcasearch.config.numbers import STORED
 from dcasearch.config.starts import read_start
 from dcasearch.config.study import Fidelity, Final, Resources, Study
 from dcasearch.data import DataInfo, describe

@@ -15,7 +15,7 @@ from dcasearch.analysis.naming import Sentences, sentences_of
 from dcasearch.analysis.power import Difference, Power, difference, legend, mean_margin
 from dcasearch.analysis.races import race_at
 from dcasearch.analysis.table import Table, table_of
-from dcasearch.config.numbers import STORED
+from dcasearch.bounds import STORED
 from dcasearch.config.study import ScoreName, Study
 from dcasearch.errors import StorageError, UserError, nearest
 from dcasearch.evaluation import Evaluation

@@ -6,23 +6,49 @@ needs neither the library nor torch once it is stored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PositiveFloat, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PlainSerializer,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    model_validator,
+)
 
 from dcasearch.architecture.layouts import BACKBONES, BackboneLayout, BlockLayout, Stem
 from dcasearch.architecture.libraries import LIBRARIES, is_of_library, own_name, split_name
-from dcasearch.architecture.specification import Frozen
-from dcasearch.errors import ArchitectureError, nearest
+from dcasearch.architecture.specification import MAX_BLOCKS, Frozen
+from dcasearch.bounds import STORED, Longest, Within
+from dcasearch.errors import ArchitectureError, nearest, shortened
 
 OwnAttention: TypeAlias = Literal["keep", "remove", "replace"]
 """What becomes of the attention that a library's network brings along, e.g. EfficientNet's SE. `keep`: it stays;
 `remove`: it is taken out; `replace`: the attention of the architecture stands in its place."""
-_Scalar: TypeAlias = bool | int | float | str
-Argument: TypeAlias = _Scalar | tuple[_Scalar, ...]
+MAX_WIDTH = 64
+"""Times the channels of a backbone; beyond, no machine holds the network."""
+MAX_ARGUMENT = 1_000_000
+"""Of a number that a library's constructor is given, and of the numbers of a list together."""
+MAX_ARGUMENTS = 100
+"""Of one constructor."""
+MAX_LISTED = 1_000
+"""Entries of a list that a constructor is given."""
+MAX_WORD = 1_000
+"""Characters of a word that a constructor is given, and of a block's name."""
+MAX_CHANNELS = 1_000_000
+MAX_SCALE = 65_536
+"""Pixels of the image for one pixel of a map, along a side."""
+_Word: TypeAlias = Annotated[str, Longest(MAX_WORD)]
+_Integer: TypeAlias = Annotated[int, Within(-MAX_ARGUMENT, MAX_ARGUMENT)]
+_Number: TypeAlias = Annotated[float, Within(-float(MAX_ARGUMENT), float(MAX_ARGUMENT))]
+_Scalar: TypeAlias = bool | _Integer | _Number | _Word
+Argument: TypeAlias = _Scalar | Annotated[tuple[_Scalar, ...], Longest(MAX_LISTED)]
 Arguments: TypeAlias = tuple[tuple[str, Argument], ...]
 """Of a library's constructor, by name, sorted."""
 _TRACER = "dcasearch.models.traced:trace_of"
@@ -68,8 +94,15 @@ class LibraryNetwork:
         return self.name + (f"({said})" if said else "") + own[self.own_attention]
 
 
-_Block = Annotated[tuple[str, int, int, int, int, int], Field(strict=False)]
-_Output = Annotated[tuple[int, int], Field(strict=False)]
+_Index = Annotated[NonNegativeInt, Within(high=MAX_BLOCKS)]
+_Channels = Annotated[PositiveInt, Within(high=MAX_CHANNELS)]
+_Width = Annotated[NonNegativeInt, Within(high=MAX_CHANNELS)]
+"""0: there is no convolution that attention could replace."""
+_Stride = Annotated[NonNegativeInt, Within(high=MAX_SCALE)]
+"""0: the block's output is larger than its input."""
+_Scale = Annotated[PositiveInt, Within(high=MAX_SCALE)]
+_Block = Annotated[tuple[_Word, _Index, _Channels, _Width, _Stride, _Scale], Field(strict=False)]
+_Output = Annotated[tuple[_Channels, _Scale], Field(strict=False)]
 
 
 class Trace(Frozen):
@@ -79,15 +112,25 @@ class Trace(Frozen):
     """The library's, which is not in the id: another one may build the same network."""
     graph: str = Field(pattern=r"^[0-9a-f]{32}$")
     """Hash of the parameters' names and shapes, and of the computation without names."""
-    blocks: tuple[_Block, ...] = Field(strict=False, min_length=1)
+    blocks: Annotated[tuple[_Block, ...], Field(strict=False, min_length=1), Longest(MAX_BLOCKS)]
     """Each block's name, stage, channels, width, stride and scale, as in `BlockLayout`, where attention stands."""
-    outputs: tuple[_Output, ...] | None = Field(default=None, strict=False)
+    outputs: Annotated[tuple[_Output, ...], Field(strict=False), Longest(MAX_BLOCKS)] | None = None
     """Channels and scale of each block's output, where some differ from those at the place of attention."""
-    lanes: tuple[int, ...] | None = Field(default=None, strict=False)
+    lanes: Annotated[tuple[_Index, ...], Field(strict=False), Longest(MAX_BLOCKS)] | None = None
     """The parallel branch of each block, where there are some."""
     gated: Literal["scaled"] | None = None
     """`scaled`: the layer scale of a branch stands before its attention. Without the word, which older traces of
     networks with layer scale do not have, the attention stands before the layer scale."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for name, of_blocks in (("outputs", self.outputs), ("lanes", self.lanes)):
+            if of_blocks is not None and len(of_blocks) != len(self.blocks):
+                raise ValueError(f"has {len(of_blocks):,} {name} for {len(self.blocks):,} blocks")
+        highest = max(stage for _, stage, *_ in self.blocks)
+        if highest > self.blocks[-1][1]:
+            raise ValueError(f"a block stands in stage {highest}, after that of the last block")
+        return self
 
     def is_of_same_network(self, other: Trace) -> bool:
         """Tell whether two traces are of one computation with one set of places for attention.
@@ -131,12 +174,14 @@ class Backbone(Frozen):
 
     name: str
     """One of `layouts.BACKBONES`, or `timm/<model>` or `torchvision/<model>`."""
-    width: PositiveFloat = 1.0
+    width: Annotated[PositiveFloat, Within(high=MAX_WIDTH)] = 1.0
     """Multiplies all channels, rounded to multiples of 8; some families have theirs in their names instead."""
     stem: Stem = "imagenet"
     """`small` starts at stride 1, for images of about 32 pixels."""
     arguments: Annotated[
-        Annotated[Arguments, Field(strict=False)], BeforeValidator(_sorted), PlainSerializer(_plain, dict[str, Any])
+        Annotated[Arguments, Field(strict=False), Longest(MAX_ARGUMENTS)],
+        BeforeValidator(_sorted),
+        PlainSerializer(_plain, dict[str, Any]),
     ] = ()
     """Of a library's constructor."""
     own_attention: OwnAttention = "keep"
@@ -146,13 +191,15 @@ class Backbone(Frozen):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_trace(cls, written: Any) -> Any:
+    def _with_trace(cls, written: Any, info: ValidationInfo) -> Any:
         if not isinstance(written, Mapping) or not isinstance(written.get("name"), str):
             return written
         complete = {**written, "name": own_name(written["name"])}
+        given, own = complete.get("arguments", {}), complete.get("own_attention", "keep")
+        if isinstance(given, Mapping) and info.context is not STORED:
+            given = as_arguments(given)
         if is_of_library(complete["name"]) and complete.get("trace") is None:
-            given, own = complete.get("arguments", {}), complete.get("own_attention", "keep")
-            arguments = as_arguments(given) if isinstance(given, Mapping) else given
+            arguments = _sorted(given)
             if isinstance(arguments, tuple) and own in get_args(OwnAttention):  # else validation says what is wrong
                 complete["trace"] = trace_of(LibraryNetwork(complete["name"], arguments, own))
         return complete
@@ -206,15 +253,33 @@ def as_arguments(written: Mapping[str, Any]) -> Arguments:
     """Return a constructor's arguments as they are kept.
 
     Raises:
-        ArchitectureError: one is neither a number, a word, a flag nor a list of them.
+        ArchitectureError: one is neither a number, a word, a flag nor a list of them, or is beyond any use.
     """
+    if len(written) > MAX_ARGUMENTS:
+        message = f"has {len(written):,} entries, at most {MAX_ARGUMENTS} are allowed"
+        raise ArchitectureError(message, ("backbone", "arguments"))
     for key, value in written.items():
         parts = value if isinstance(value, tuple | list) else (value,)
         if not all(isinstance(part, bool | int | float | str) for part in parts):
             message = f"must be a number, a word, a flag or a list of them; got {value!r}"
             raise ArchitectureError(message, ("backbone", "arguments", key))
+        if excess := _excess(parts):
+            raise ArchitectureError(excess, ("backbone", "arguments", key))
     arguments: Arguments = tuple(_sorted(written))
     return arguments
+
+
+def _excess(parts: Sequence[bool | int | float | str]) -> str:
+    """Return what is too much of one argument, empty where nothing is: a constructor may do as much as it is told."""
+    if len(parts) > MAX_LISTED:
+        return f"has {len(parts):,} entries, at most {MAX_LISTED:,} are allowed"
+    if any(isinstance(part, str) and len(part) > MAX_WORD for part in parts):
+        return f"has a word of more than {MAX_WORD:,} characters"
+    numbers = [abs(part) for part in parts if isinstance(part, int | float)]
+    if not (all(number <= MAX_ARGUMENT for number in numbers) and sum(numbers) <= MAX_ARGUMENT):  # nan is no number
+        together = " together" if len(parts) > 1 else ""
+        return f"must be{together} at most {MAX_ARGUMENT:,}; got {shortened(str(list(parts)), 200)}"
+    return ""
 
 
 def check_arguments(network: LibraryNetwork) -> None:

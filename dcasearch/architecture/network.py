@@ -188,7 +188,15 @@ class Network:
 
     def incoming(self, target: int, dimension: Dimension) -> tuple[Edge, ...]:
         """Return the edges into a node in one dimension, by source."""
-        return tuple(e for e in self.edges if e.target == target and e.dimension == dimension)
+        return self._incoming.get((target, dimension), ())
+
+    @cached_property
+    def _incoming(self) -> Mapping[tuple[int, Dimension], tuple[Edge, ...]]:
+        """The edges by target and dimension."""
+        found: dict[tuple[int, Dimension], list[Edge]] = {}
+        for edge in self.edges:
+            found.setdefault((edge.target, edge.dimension), []).append(edge)
+        return {where: tuple(edges) for where, edges in found.items()}
 
 
 def _stage_name(layout: BlockLayout) -> str:

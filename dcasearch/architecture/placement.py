@@ -165,5 +165,5 @@ def _check_options(name: str, kind: Kind, written: Options, path: Path) -> None:
             names = [o.name for o in kind.options]
             hint = f"; {nearest(key, names)}" if names else ""
             raise ArchitectureError(f"{name} has no {key}{hint}", (*path, key))
-        if not option.fits(value):
+        if not option.fits(value, stored=True):  # the limit was checked where it was read
             raise ArchitectureError(f"{name} has {key} {option.known}; got {value}", (*path, key))

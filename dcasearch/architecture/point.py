@@ -21,6 +21,7 @@ from dcasearch.architecture.specification import (
     StageAttention,
 )
 from dcasearch.architecture.words import sentence_of
+from dcasearch.bounds import STORED
 from dcasearch.errors import ArchitectureError, mistakes_of
 
 
@@ -46,8 +47,12 @@ class Architecture(Frozen):
         _ = self.network
 
     @classmethod
-    def parse(cls, source: Mapping[str, Any] | Architecture) -> Architecture:
+    def parse(cls, source: Mapping[str, Any] | Architecture, *, stored: bool = False) -> Architecture:
         """Return the architecture that a dict (or parsed YAML) spells out.
+
+        Args:
+            source: an architecture is returned as it is.
+            stored: whether a database holds it: it was allowed once, and limits that came later are none for it.
 
         Raises:
             ArchitectureError: with every mistake of the dict, one a line.
@@ -55,7 +60,7 @@ class Architecture(Frozen):
         if isinstance(source, Architecture):
             return source
         try:
-            return cls.model_validate(source)
+            return cls.model_validate(source, context=STORED if stored else None)
         except ValidationError as error:
             raise ArchitectureError("\n".join(mistakes_of(error, "architecture"))) from None
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from typing import TypeAlias
 
 from dcasearch.architecture.backbone import Backbone
@@ -13,6 +15,7 @@ from dcasearch.architecture.network import Edge, Matching, Network, Node, Resize
 from dcasearch.architecture.placement import nodes_of, per_block, place_of
 from dcasearch.architecture.specification import (
     GATHERED,
+    MAX_EDGES,
     Attention,
     Connections,
     Receivers,
@@ -41,7 +44,9 @@ def resolve(
     nodes = nodes_of(attention, stage_attention, layout)
     edges: tuple[Edge, ...] = ()
     if connections is not None:
-        pairs = list(_pairs(connections, nodes, layout))
+        pairs = list(islice(_pairs(connections, nodes, layout), MAX_EDGES + 1))
+        if len(pairs) > MAX_EDGES:
+            raise ArchitectureError(f"has more than {MAX_EDGES:,} connections", ("connections", "topology"))
         ends = {n for _, *both in pairs for n in both}
         if connections.ge_message not in (None, GATHERED):
             formed = nodes_of(attention, stage_attention, layout, connections.ge_message)
@@ -84,11 +89,10 @@ def _pairs(connections: Connections, nodes: tuple[Node, ...], layout: BackboneLa
     for dimension in sorted(existing | written):
         listening = _listening(connections, dimension, nodes, layout)
         for numbered in _lanes(connections, [n for n, node in enumerate(nodes) if dimension in node.ports], nodes):
-            stages = [nodes[n].layout.stage for n in numbered]
-            for k, target in enumerate(numbered):
-                if target in listening:
-                    for j in _sources(connections, dimension, stages, k):
-                        yield dimension, numbered[j], target
+            receivers = [k for k, target in enumerate(numbered) if target in listening]
+            if receivers:
+                sources = _sources(connections, dimension, [nodes[n].layout.stage for n in numbered])
+                yield from ((dimension, numbered[j], numbered[k]) for k in receivers for j in sources(k))
 
 
 def _lanes(connections: Connections, having: list[int], nodes: tuple[Node, ...]) -> Iterator[list[int]]:
@@ -183,18 +187,19 @@ def _flags(
         yield after[node.layout.stage] if node.after_stage and after is not None else flag
 
 
-def _sources(connections: Connections, dimension: Dimension, stages: Sequence[int], k: int) -> list[int]:
-    """Return the positions (from 0, over the numbered nodes) that node k receives from."""
+def _sources(connections: Connections, dimension: Dimension, stages: Sequence[int]) -> Callable[[int], list[int]]:
+    """Return what gives the positions (from 0, over the numbered nodes) that the node at a position receives from."""
     if connections.edges is None:
-        return TOPOLOGIES[connections.topology](stages, k)
-    edges = connections.edges.written.get(dimension, ())
-    for edge in edges:
+        return partial(TOPOLOGIES[connections.topology], stages)
+    found: dict[int, set[int]] = {}
+    for edge in connections.edges.written.get(dimension, ()):
         if not 1 <= edge[0] < edge[1] <= len(stages):
             raise ArchitectureError(
                 f"edge {list(edge)} is not 1 <= j < k <= {len(stages)} (attention with the {dimension} dimension)",
                 ("connections", "edges", dimension),
             )
-    return sorted({j - 1 for j, target in edges if target - 1 == k})
+        found.setdefault(edge[1] - 1, set()).add(edge[0] - 1)
+    return lambda k: sorted(found.get(k, ()))
 
 
 def _edge(connections: Connections, nodes: tuple[Node, ...], dimension: Dimension, source: int, target: int) -> Edge:

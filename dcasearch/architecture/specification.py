@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -17,12 +17,22 @@ from pydantic import (
     Field,
     PositiveInt,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from dcasearch.architecture.kinds import KINDS, Dimension, Option
+from dcasearch.bounds import STORED, Longest, Within
 
+MAX_BLOCKS = 5_000
+"""Of a network; the deepest ones of the libraries have about a hundred."""
+MAX_EDGES = 20_000
+"""Connections of a network: 200 blocks of one stage in which each listens to all before it have as many."""
+MAX_UNITS = 65_536
+"""Widths and reductions of the layers that match channels."""
+MAX_ALPHA = 1e6
+"""Of where α starts."""
 GATHERED = "gathered"
 """The form of a message that every kind has."""
 ClassifierInit: TypeAlias = Literal["small", "torchvision"]
@@ -68,13 +78,13 @@ class _Kind(Frozen):
         return _without_none(written, cls) if isinstance(written, Mapping) else written
 
     @model_validator(mode="after")
-    def _typed(self) -> Self:
+    def _typed(self, info: ValidationInfo) -> Self:
         """Refuse options of the wrong type, each where it stands; resolution refuses those that the kind lacks."""
-        name = str(getattr(self, "name", None))
+        name, stored = str(getattr(self, "name", None)), info.context is STORED
         wrong = [
             InitErrorDetails(type=_misfit(option), loc=(option.name,), input=self.options[option.name])
             for option in (KINDS[name].options if name in KINDS else ())
-            if option.name in self.options and not option.is_typed(self.options[option.name])
+            if option.name in self.options and not option.is_typed(self.options[option.name], stored=stored)
         ]
         if wrong:
             raise ValidationError.from_exception_data(type(self).__name__, wrong)
@@ -95,6 +105,11 @@ def _without_none(written: Mapping[Any, Any], model: type[BaseModel]) -> dict[An
     return {key: value for key, value in written.items() if value is not None or key in model.model_fields}
 
 
+_Entry = TypeVar("_Entry")
+_Listed = Annotated[tuple[_Entry, ...], Field(strict=False), Longest(MAX_BLOCKS)]
+"""One entry a stage or a block."""
+
+
 class AttentionKind(_Kind):
     """One kind of attention block with its options."""
 
@@ -105,7 +120,7 @@ class StageAttention(_Kind):
     """Which attention after which stage: one kind for all stages, or a list with one entry a stage."""
 
     name: str | None = None
-    stages: tuple[AttentionKind, ...] | None = Field(default=None, strict=False)
+    stages: _Listed[AttentionKind] | None = None
 
     @property
     def is_said(self) -> bool:
@@ -129,7 +144,7 @@ class Attention(StageAttention):
     A kind that is declared to stand after a stage does so here too; the blocks then have no attention.
     """
 
-    blocks: tuple[AttentionKind, ...] | None = Field(default=None, strict=False)
+    blocks: _Listed[AttentionKind] | None = None
 
     @property
     def is_said(self) -> bool:
@@ -140,10 +155,10 @@ class Attention(StageAttention):
 class Receivers(Frozen):
     """Who listens, one flag a stage or a block of the network."""
 
-    stages: tuple[bool, ...] | None = Field(default=None, strict=False)
+    stages: _Listed[bool] | None = None
     """Each for the stage's blocks and for the attention after it."""
-    blocks: tuple[bool, ...] | None = Field(default=None, strict=False)
-    after_stages: tuple[bool, ...] | None = Field(default=None, strict=False)
+    blocks: _Listed[bool] | None = None
+    after_stages: _Listed[bool] | None = None
     """Beside `blocks`: for the attention after each stage; by default it does what the stage's last block does."""
 
 
@@ -180,11 +195,14 @@ class ConnectionFunction(Frozen):
     """learned only: bias of the mix of channels, as in the released code."""
 
 
+_Units = Annotated[PositiveInt, Within(high=MAX_UNITS)]
+
+
 class ChannelMatching(Frozen):
     """How C' channels become C where they differ (paper, section 3.3)."""
 
     name: Literal["fc", "fc2"] = "fc"
-    reduction: PositiveInt = 16
+    reduction: _Units = 16
     """fc2 only: C' -> C/r -> C."""
     bias: bool = False
     """Whether its layers have a bias."""
@@ -196,7 +214,7 @@ class ChannelMatching(Frozen):
     """fc2 only: norm and act after the first layer, or after both."""
     norm_act: bool = False
     """Short for bias, ln, relu, all: what the paper's SE rows have."""
-    min_hidden: PositiveInt | None = None
+    min_hidden: _Units | None = None
     """fc2 only: least hidden width; 4 where a norm follows (a LayerNorm over one feature is dead), else 1."""
 
 
@@ -204,11 +222,15 @@ class Alpha(Frozen):
     """The learnable α of Eq. 3, one per connection."""
 
     shape: Literal["scalar", "channel"] = "scalar"
-    init: float = Field(default=1.0, strict=False)
+    init: Annotated[float, Field(strict=False), Within(-MAX_ALPHA, MAX_ALPHA)] = 1.0
     """Part of the recipe, not of the id: networks that differ in it alone are equal."""
 
 
-EdgeList = Annotated[tuple[Annotated[tuple[int, int], Field(strict=False)], ...], Field(strict=False)]
+_End = Annotated[int, Within(-MAX_BLOCKS, MAX_BLOCKS)]
+"""Resolution says which blocks there are, with a better sentence."""
+EdgeList = Annotated[
+    tuple[Annotated[tuple[_End, _End], Field(strict=False)], ...], Field(strict=False), Longest(MAX_EDGES)
+]
 
 
 class CustomEdges(_PerDimension):

@@ -39,7 +39,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 def _limited(most: str | None) -> str | None:
     """Let this process and its children build networks up to so many parameters."""
     if most is not None:
-        from dcasearch.models.limit import VARIABLE, max_params
+        from dcasearch.models.max_params import VARIABLE, max_params
 
         os.environ[VARIABLE] = most
         max_params()

@@ -9,16 +9,17 @@ from pydantic import BeforeValidator, Field, PositiveFloat, model_validator
 from pydantic_core import PydanticCustomError
 
 from dcasearch.architecture.specification import Frozen
-from dcasearch.config.numbers import Amount, Seed, SizeOrNone, Within
-
-_MAX_CLASSES = 1_000_000
+from dcasearch.bounds import Within
+from dcasearch.config.numbers import MAX_CLASSES, Amount, Seed, SizeOrNone
 
 
 def _classes(written: object) -> int | tuple[str, ...]:
-    if type(written) is int and written > _MAX_CLASSES:
+    if type(written) is int and written > MAX_CLASSES:
         raise PydanticCustomError("classes", "must be at most a million classes")
     if type(written) is int and written >= 2:
         return written
+    if isinstance(written, list | tuple) and len(written) > MAX_CLASSES:
+        raise PydanticCustomError("classes", "must be at most a million classes")
     if isinstance(written, list | tuple) and len(written) >= 2 and all(isinstance(name, str) for name in written):
         return tuple(written)
     raise PydanticCustomError(
@@ -33,7 +34,8 @@ Classes = Annotated[
     int | tuple[str, ...],
     BeforeValidator(
         _classes,
-        json_schema_input_type=Annotated[int, Field(ge=2, le=_MAX_CLASSES)] | Annotated[list[str], Field(min_length=2)],
+        json_schema_input_type=Annotated[int, Field(ge=2, le=MAX_CLASSES)]
+        | Annotated[list[str], Field(min_length=2, max_length=MAX_CLASSES)],
     ),
 ]
 """How many, or which."""

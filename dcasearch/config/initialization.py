@@ -8,8 +8,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from dcasearch.architecture.specification import Frozen
+from dcasearch.bounds import Longest
 from dcasearch.config.data_set import Channels, CropShare, Interpolation
-from dcasearch.config.numbers import Epochs, Size
+from dcasearch.config.numbers import MAX_CLASSES, MAX_PATHS, Epochs, Size
 from dcasearch.config.recipe import Recipe
 
 _OPTIONS = {
@@ -38,7 +39,7 @@ class Initialization(Frozen):
     """vanilla only: a space with more distinct parents is trained from scratch, parent's epochs and own together."""
     allow_jump: bool = False
     """vanilla only: train functions too that cannot start as their parent (softmax, learned, concat)."""
-    specs: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    specs: Annotated[tuple[str, ...], Field(strict=False), Longest(MAX_PATHS)] = ()
     """exported only: paths of exported specs, one of each architecture of the space."""
     weights: str | None = None
     """weights, and vanilla for its parents: a safetensors or torch file, an exported spec, or the name of a library's
@@ -54,7 +55,7 @@ class Initialization(Frozen):
     """As `mean`: of the resize."""
     crop: CropShare | None = None
     """As `mean`: side of the centre crop, as a share of the resized shorter side."""
-    class_names: Annotated[tuple[str, ...], Field(strict=False)] | None = None
+    class_names: Annotated[tuple[str, ...], Field(strict=False), Longest(MAX_CLASSES)] | None = None
     """Of the outputs of `weights`, in their order; an exported spec says them. The classifier is kept where the data
     has as many classes, unless these names say that they are other ones."""
     probe: str | None = None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, NonNegativeInt, PositiveInt
-from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt
+
+from dcasearch.bounds import Longest, Within
 
 _UNITS = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 PATTERN = r"^(\d+\.?\d*) *([kMGT])$"
@@ -28,64 +28,19 @@ def number_in(text: str) -> float | None:
         return None
 
 
-@dataclass(frozen=True)
-class Longest:
-    """Limit of a text's or a tuple's length; as `Within`, not for what a database holds."""
-
-    length: int
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Check the limit after the type."""
-        return core_schema.with_info_after_validator_function(self._checked, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        found = handler(schema)
-        return {**found, "maxLength" if found.get("type") == "string" else "maxItems": self.length}
-
-    def _checked(self, value: Any, info: core_schema.ValidationInfo) -> Any:
-        if info.context is STORED or len(value) <= self.length:
-            return value
-        what = "characters" if isinstance(value, str) else "entries"
-        said = {"got": f"{len(value):,}", "what": what, "most": f"{self.length:,}"}
-        raise PydanticCustomError("too_many", "has {got} {what}, at most {most} are allowed", said)
-
-
-@dataclass(frozen=True)
-class Within:
-    """Limits that are far beyond what anybody uses: they keep a number from being a plan of a million years.
-
-    What a database holds was allowed once, so it is read without them (`STORED`).
-    """
-
-    low: float | None = None
-    high: float | None = None
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Check the limits after the type."""
-        return core_schema.with_info_after_validator_function(self._checked, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        limits = {"minimum": self.low, "maximum": self.high}
-        return {**handler(schema), **{name: limit for name, limit in limits.items() if limit is not None}}
-
-    def _checked(self, value: Any, info: core_schema.ValidationInfo) -> Any:
-        if info.context is STORED:
-            return value
-        if self.high is not None and value > self.high:
-            raise PydanticKnownError("less_than_equal", {"le": self.high})
-        if self.low is not None and value < self.low:
-            raise PydanticKnownError("greater_than_equal", {"ge": self.low})
-        return value
-
-
-STORED = {"stored": True}
-"""Context of a validation of what a database holds."""
 MAX_SEEDS = 1_000
 """Of one candidate; also splits of the data."""
 MAX_EPOCHS = 1_000_000
 MAX_RESOLUTION = 4_096
 MAX_NAME = 255
 """Characters, as file systems allow."""
+MAX_CLASSES = 1_000_000
+MAX_PATHS = 10_000
+"""Files that one document names."""
+MAX_STEPS = 1_000
+"""Entries of a list that a person writes by hand: metrics, drops of a rate, stages."""
+MAX_READING = 1e50
+"""What a network answers or is measured by: fp32 ends at 3.4e38, and a norm adds up squares."""
 MAX_COST = 1e18
 """Parameters, multiply-adds, bytes, seconds."""
 MAX_TRIALS = 10_000_000
@@ -100,6 +55,9 @@ Size = Annotated[PositiveInt, Within(high=1_000_000)]
 """Images of a batch, channels, boxes, processes."""
 SizeOrNone = Annotated[NonNegativeInt, Within(high=1_000_000)]
 """As `Size`, or 0."""
+Reading = Annotated[float, Within(-MAX_READING, MAX_READING)]
+"""A measured value, a difference of two, an output of a network."""
+Fraction = Annotated[float, Field(gt=0, le=1, strict=False)]
 Rate = Annotated[float, Field(ge=0, strict=False), Within(high=1e6)]
 """A learning rate, a decay, a factor."""
 PositiveRate = Annotated[float, Field(gt=0, strict=False), Within(high=1e6)]

@@ -9,15 +9,22 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationError, model_validator
 
 from dcasearch.architecture.specification import Frozen
+from dcasearch.bounds import Longest
 from dcasearch.config.data_set import DataPreprocessing
 from dcasearch.config.document import read_text
-from dcasearch.config.numbers import Pixels, Seed
+from dcasearch.config.numbers import Pixels, Reading, Seed
 from dcasearch.errors import UserError, mistakes_of
 
 TOLERANCE = 1e-4
 """Largest difference that is still equal, as a share of the largest logit: processors add up in other orders."""
 SUFFIX = ".probe.json"
 """Of a weights file's own probe: the file's name, then this."""
+
+
+MAX_IMAGES = 64
+MAX_LOGITS = 1_000
+"""Of one image; more than are ever written out."""
+_Row = Annotated[tuple[Reading, ...], Field(strict=False), Longest(MAX_LOGITS)]
 
 
 class Probe(Frozen):
@@ -27,10 +34,10 @@ class Probe(Frozen):
     """
 
     seed: Seed
-    images: int = Field(ge=1, le=64)
-    logits: tuple[Annotated[tuple[float, ...], Field(strict=False)], ...] = Field(strict=False)
+    images: int = Field(ge=1, le=MAX_IMAGES)
+    logits: Annotated[tuple[_Row, ...], Field(strict=False), Longest(MAX_IMAGES)]
     """Per image the first 16 logits, or all where there are fewer."""
-    norms: tuple[float, ...] = Field(strict=False)
+    norms: Annotated[tuple[Reading, ...], Field(strict=False), Longest(MAX_IMAGES)]
     """Per image the L2 norm of all logits."""
 
     @model_validator(mode="after")

@@ -8,10 +8,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, NonNegativeInt, model_validator
 
 from dcasearch.architecture.specification import ClassifierInit, Frozen
-from dcasearch.config.numbers import MAX_COST, Epochs, PositiveRate, Rate, Size, Within
+from dcasearch.bounds import Longest, Within
+from dcasearch.config.numbers import MAX_COST, MAX_STEPS, Epochs, PositiveRate, Rate, Size
 
 Number = Rate
 Sampling = Literal["uniform", "balanced"]
+Exempt = Literal["bias", "norm", "depthwise", "connection"]
 Part = Literal["backbone", "attention", "head"]
 STEM = "stem"
 """What stands before the first stage."""
@@ -32,7 +34,7 @@ class Schedule(Frozen):
     """Share of the learning rate that the warm-up's first step has; 0: one increment, since a step at zero is lost."""
     every: Epochs = 30
     """step only: epochs between two drops."""
-    drops: tuple[Epochs, ...] = Field(default=(), strict=False)
+    drops: Annotated[tuple[Epochs, ...], Field(strict=False), Longest(MAX_STEPS)] = ()
     """step only: epochs after which the learning rate drops, e.g. [16, 22], in place of `every`."""
     factor: PositiveRate = 0.1
     """step only: what a drop multiplies by."""
@@ -103,7 +105,7 @@ class Recipe(Frozen):
     """sgd only: whether the momentum is Nesterov's."""
     weight_decay: Number = 1e-4
     """Of all parameters that `decay_exempt` does not name."""
-    decay_exempt: tuple[Literal["bias", "norm", "depthwise", "connection"], ...] = Field(default=(), strict=False)
+    decay_exempt: Annotated[tuple[Exempt, ...], Field(strict=False), Longest(MAX_STEPS)] = ()
     """Parameters without weight decay: biases, BatchNorm, depth-wise convolutions; `connection`: α, mixing weights and
     the s of attention that starts as the identity."""
     schedule: Schedule = Schedule()
@@ -147,7 +149,7 @@ class Recipe(Frozen):
     """How training images are changed at random."""
     rates: Rates = Rates()
     """Factors of the learning rate by part, e.g. {backbone: 0.1}."""
-    freeze: tuple[Literal["stem"] | Size, ...] = Field(default=(), strict=False)
+    freeze: Annotated[tuple[Literal["stem"] | Size, ...], Field(strict=False), Longest(MAX_STEPS)] = ()
     """Stages that learn nothing, with their attention and receivers, from the stem on: [stem], or [stem, 1, 2]. They
     stay in evaluation mode."""
     batchnorm: Literal["trained", "kept"] = "trained"

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     BeforeValidator,
     Field,
-    PositiveFloat,
     PositiveInt,
     field_validator,
     model_validator,
 )
 
 from dcasearch.architecture.specification import Frozen
+from dcasearch.bounds import Longest, Within
 from dcasearch.config.data_set import (
     SHAPES_WITH_BOXES,
     Data,
@@ -25,9 +25,10 @@ from dcasearch.config.names import CostName, MeasuredName, MetricName, TaskName
 from dcasearch.config.numbers import (
     MAX_COST,
     MAX_SEEDS,
+    MAX_STEPS,
     Amount,
     Epochs,
-    Longest,
+    Fraction,
     Name,
     Pixels,
     PositiveRate,
@@ -38,13 +39,9 @@ from dcasearch.config.numbers import (
     SizeOrNone,
     Trials,
     TrialsOrNone,
-    Within,
 )
 from dcasearch.config.recipe import Recipe
 from dcasearch.metrics import CLASSIFICATION, METRICS, TASKS, Direction, Metric, is_cost
-
-Fraction = Annotated[PositiveFloat, Field(le=1, strict=False)]
-
 
 Throughput = Annotated[Amount, Within(low=1e3)]
 
@@ -299,7 +296,7 @@ class Study(Frozen):
     """task detection only: what stands on every network, e.g. `{name: retinanet, preset: paper}`."""
     objectives: dict[MetricName, Direction] = Field(default_factory=lambda: CLASSIFICATION.objective, min_length=1)
     """Default: the first metric of the task. The first objective leads."""
-    metrics: Annotated[tuple[MeasuredName, ...], Field(strict=False)] = ()
+    metrics: Annotated[tuple[MeasuredName, ...], Field(strict=False), Longest(MAX_STEPS)] = ()
     """Measured and shown too, e.g. `[macro_f1, auroc]`; the metrics of objectives and pruners need no entry."""
     constraints: dict[CostName, Bound] = Field(default_factory=dict)
     """Bounds on costs, e.g. `{params: {max: 5.0M}}`; who is outside is never trained."""
@@ -307,7 +304,7 @@ class Study(Frozen):
     """Who suggests the next trial."""
     fidelities: Annotated[tuple[Fidelity, ...], Field(min_length=1, strict=False), Longest(MAX_FIDELITIES)]
     """The levels of training, from the cheapest to the full one; the best of each go on."""
-    baselines: bool | Annotated[tuple[str, ...], Field(strict=False)] = True
+    baselines: bool | Annotated[tuple[str, ...], Field(strict=False), Longest(MAX_ENQUEUED)] = True
     """Plain backbone, vanilla attention and the all-blocks chain, at every fidelity, before sampling; or some of
     them by name, e.g. `[plain, vanilla se]`. Of a list of architectures: its rows without connections, by label."""
     enqueue: Annotated[tuple[dict[str, Any], ...], Field(strict=False), Longest(MAX_ENQUEUED)] = ()

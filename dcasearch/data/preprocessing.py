@@ -7,9 +7,13 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt
 
 from dcasearch.architecture.specification import Frozen
+from dcasearch.bounds import Longest, Within
 from dcasearch.config.data_set import USUAL_CROP, Channels, CropShare, Interpolation
+from dcasearch.config.numbers import MAX_RESOLUTION, MAX_STEPS, PositiveRate
 
-Size = Annotated[tuple[PositiveInt, PositiveInt], Field(strict=False)]
+MAX_SIDE = 4 * MAX_RESOLUTION
+_Side = Annotated[PositiveInt, Within(high=MAX_SIDE)]
+Size = Annotated[tuple[_Side, _Side], Field(strict=False)]
 
 
 class Source(Frozen):
@@ -34,11 +38,11 @@ class Source(Frozen):
 class Step(Frozen):
     """One step; exactly one of `resize` and `crop` is set."""
 
-    resize: PositiveInt | Size | None = None
+    resize: _Side | Size | None = None
     """Pixels of the shorter side, the aspect ratio stays; or height and width."""
     interpolation: Interpolation | None = None
     """Of a resize; with antialiasing, as Pillow does it."""
-    crop: PositiveInt | Literal["square"] | None = None
+    crop: _Side | Literal["square"] | None = None
     """Side of the centre square that is cut out, to half a pixel; `square`: the largest one."""
 
 
@@ -47,8 +51,8 @@ class Preprocessing(Frozen):
 
     color: Literal["RGB"] = "RGB"
     """The image is converted to it first."""
-    steps: tuple[Step, ...] = Field(strict=False)
-    scale: float = 255.0
+    steps: Annotated[tuple[Step, ...], Field(strict=False), Longest(MAX_STEPS)]
+    scale: PositiveRate = 255.0
     """Pixels are divided by it, then the mean is subtracted, then they are divided by the deviation."""
     mean: Channels
     std: Channels

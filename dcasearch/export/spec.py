@@ -9,6 +9,9 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import (
     Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
     SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
@@ -17,10 +20,11 @@ from pydantic import (
 
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.specification import Frozen
+from dcasearch.bounds import Longest, Within
 from dcasearch.config.data_set import Classes, Columns, Data, DataPreprocessing, ReadingVersion, Shares
 from dcasearch.config.detector import Detector
 from dcasearch.config.document import load_plain_yaml
-from dcasearch.config.numbers import Epochs, Pixels, Size
+from dcasearch.config.numbers import MAX_CLASSES, MAX_COST, MAX_SEEDS, Epochs, Fraction, Pixels, Reading, Seed, Size
 from dcasearch.config.probe import Probe
 from dcasearch.config.recipe import Recipe
 from dcasearch.data import Preprocessing
@@ -30,6 +34,10 @@ from dcasearch.evaluation import EvaluationProtocol
 from dcasearch.metrics import CLASSIFICATION, METRICS, Metric, headline_of
 
 SCHEMA_VERSION = 1
+_MAX_MEASURED = 100_000
+"""Trainings, and baselines, of one spec."""
+_Counted = Annotated[NonNegativeInt, Within(high=MAX_COST)]
+"""Parameters, multiply-adds."""
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
 
@@ -47,8 +55,8 @@ class DataSpec(Frozen):
     name: str
     fingerprint: str
     """Of the images and of the split."""
-    validation_fraction: float
-    split_seed: int
+    validation_fraction: Annotated[PositiveFloat, Field(lt=1)]
+    split_seed: Seed
     protocol: Literal["search", "paper"]
     classes: Classes | None = None
     """As in a study; None for all of them."""
@@ -89,7 +97,7 @@ class TrainingSpec(Frozen):
     """How the weights were trained, at the spec's resolution."""
 
     epochs: Epochs
-    train_fraction: float
+    train_fraction: Fraction
     """Share of the train split."""
     recipe: Recipe
 
@@ -102,12 +110,12 @@ class Measured(Frozen):
 
     fidelity: str
     protocol: EvaluationProtocol
-    seed: int
+    seed: Seed
     epochs: Epochs
-    values: dict[str, float]
+    values: dict[str, Reading]
     """By metric."""
     evaluation: Id
-    split_seed: int | None = None
+    split_seed: Seed | None = None
     """Of final trainings on several splits: which one; the spec's `data` is that of the exported weights."""
 
     @property
@@ -143,10 +151,10 @@ class Measured(Frozen):
 class OverSplits(Frozen):
     """The final trainings of the exported architecture over several splits of the data, together."""
 
-    splits: int
-    mean: float
+    splits: Annotated[PositiveInt, Within(high=MAX_SEEDS)]
+    mean: Reading
     """Of the headline metric."""
-    margin: float | None
+    margin: Reading | None
     """Half-width of the mean's 95% interval, corrected for splits that share images (Nadeau, Bengio 2003)."""
     says: str
     """What the further splits cannot say."""
@@ -162,16 +170,16 @@ class Baseline(Frozen):
     id: Id
     fidelity: str
     protocol: EvaluationProtocol
-    seeds: tuple[int, ...] = Field(strict=False)
+    seeds: Annotated[tuple[Seed, ...], Field(strict=False), Longest(MAX_SEEDS)]
     metric: str
     """Name of the metric that they are compared by."""
-    mean: float
+    mean: Reading
     """Of the metric over the seeds."""
-    difference: float | None
+    difference: Reading | None
     """The exported architecture's mean minus this one, at the same fidelity and protocol.
 
     Over the seeds that both have, or over all where there are none."""
-    margin: float | None = None
+    margin: Reading | None = None
     """Half-width of the difference's 95% interval, as far as it is known."""
     resolved: bool | None = None
     """Whether the difference is beyond a margin that counts seeds and images; None in specs of versions before it."""
@@ -212,23 +220,23 @@ class Spec(Frozen):
     """What stands on the network, where the task is detection."""
     num_classes: Size
     """Outputs of the network; of a detector its classes, without background."""
-    class_names: tuple[str, ...] | None = Field(default=None, strict=False)
+    class_names: Annotated[tuple[str, ...], Field(strict=False), Longest(MAX_CLASSES)] | None = None
     """In the order of the outputs; None where they were not known."""
     resolution: Pixels
     """Pixels per side."""
     preprocessing: Preprocessing | None = None
     """What happens to an image before the network sees it; None of a detector, which does it by itself, and in specs of
     older versions, which did not say it."""
-    parameters: int
-    macs: int
+    parameters: _Counted
+    macs: _Counted
     """Multiply-adds for one image. Of a detector both are of the network that it stands on, as a classifier."""
     weights: Weights
     evaluation: Id | None = None
     """The one of `metrics` that the weights come from; None where they were imported, not trained here."""
-    metrics: tuple[Measured, ...] = Field(default=(), strict=False)
+    metrics: Annotated[tuple[Measured, ...], Field(strict=False), Longest(_MAX_MEASURED)] = ()
     over_splits: OverSplits | None = None
     """Where the final trainings are on several splits."""
-    baselines: tuple[Baseline, ...] = Field(default=(), strict=False)
+    baselines: Annotated[tuple[Baseline, ...], Field(strict=False), Longest(_MAX_MEASURED)] = ()
     data: DataSpec | None = None
     """None where the weights were imported."""
     training: TrainingSpec | None = None

@@ -2,32 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 from dcasearch.architecture import Architecture
-from dcasearch.config.numbers import number_in
 from dcasearch.errors import UserError
 from dcasearch.models.cost import cost
-
-VARIABLE = "DCASEARCH_MAX_PARAMS"
-"""Of the environment, so that child processes have the limit too."""
-USUAL = 2e9
-"""8 GB in fp32."""
-
-
-def max_params() -> float:
-    """Return the most parameters that a network may have: what `--max-params` or the environment says, else 2 billion.
-
-    Raises:
-        UserError: the variable holds no number.
-    """
-    said = os.environ.get(VARIABLE)
-    if said is None:
-        return USUAL
-    number = number_in(said)
-    if number is None or not number > 0:
-        raise UserError(f"{VARIABLE}: {said!r} is no number of parameters, e.g. 5G")
-    return number
+from dcasearch.models.max_params import max_params
 
 
 def refuse_large(architecture: Architecture, resolution: int, classes: int) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from dcasearch.bounds import STORED
 from dcasearch.config.detector import Detector
-from dcasearch.config.numbers import STORED
 from dcasearch.config.recipe import Recipe
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.metrics import CLASSIFICATION, DETECTION, METRICS

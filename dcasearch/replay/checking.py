@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from dcasearch.config.numbers import STORED
+from dcasearch.bounds import STORED
 from dcasearch.config.study import Study
 from dcasearch.errors import UserError, mistakes_of
 from dcasearch.space.reading import read_space

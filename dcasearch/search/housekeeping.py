@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dcasearch.artifacts import Place, leftovers, open_artifacts, size_of
-from dcasearch.config.numbers import STORED
+from dcasearch.bounds import STORED
 from dcasearch.config.study import Study
 from dcasearch.errors import DcasearchError, StudyLocked
 from dcasearch.files import remove

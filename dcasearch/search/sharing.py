@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dcasearch.config.numbers import STORED
+from dcasearch.bounds import STORED
 from dcasearch.config.study import Fidelity, Study
 from dcasearch.search.objectives import objectives_at, ranking
 from dcasearch.search.winner import winner_of

@@ -23,12 +23,12 @@ from dcasearch.architecture import (
     Option,
     dimensions,
 )
-from dcasearch.architecture.backbone import OwnAttention
+from dcasearch.architecture.backbone import MAX_WIDTH, OwnAttention
 from dcasearch.architecture.kinds import options_named
-from dcasearch.architecture.kinds.declaration import NO_ATTENTION
+from dcasearch.architecture.kinds.declaration import LARGEST, NO_ATTENTION
 from dcasearch.architecture.layouts import Stem
 from dcasearch.architecture.libraries import NAMES
-from dcasearch.architecture.specification import AttentionInit
+from dcasearch.architecture.specification import MAX_ALPHA, MAX_UNITS, AttentionInit
 from dcasearch.architecture.topology import TOPOLOGIES
 
 GRAINS = ("network", "stage", "block")
@@ -38,12 +38,8 @@ ARGUMENTS = "arguments"
 """Beside the axes of the backbone: what a library's constructor is given. It is no choice."""
 ATTENTION_INIT = "attention_init"
 """An axis that belongs to no part: how attention starts, in blocks and after stages."""
-MAX_WIDTH = 64
-"""Times the channels of a backbone; beyond, no machine holds the network."""
 MAX_CHOICES = 200
 """Of one axis."""
-_LARGEST = 2**53
-"""Beyond it JSON and SQL do not give an integer back as it was."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +72,7 @@ class Values:
             return self.null
         if isinstance(value, str):
             return value in self.words or (self.pattern != "" and re.fullmatch(self.pattern, value) is not None)
-        if not isinstance(value, int | float) or not abs(value) < _LARGEST:  # `not <` holds for nan too
+        if not isinstance(value, int | float) or not abs(value) < LARGEST:  # `not <` holds for nan too
             return False
         if not (self.number or (self.integer and isinstance(value, int))):
             return False
@@ -91,17 +87,17 @@ class Values:
         return " or ".join(words + ["true or false"] * self.flag + ["null"] * self.null)
 
     def _bounded(self, article: str, what: str) -> str:
-        high = "" if self.high == math.inf else f" to {self.high:g}"
+        high = "" if self.high >= LARGEST else f" to {self.high:g}"
         if (self.low, self.from_low) == (0, False) or (what == "integer" and (self.low, self.from_low) == (1, True)):
             return f"a positive {what}{high}"
-        return f"{article} {what}{'' if self.low == -math.inf else f' from {self.low:g}'}{high}"
+        return f"{article} {what}{'' if self.low <= -LARGEST else f' from {self.low:g}'}{high}"
 
 
 def _literal(model: Any, field: str) -> tuple[str, ...]:
     return get_args(model.model_fields[field].annotation)
 
 
-_INTEGER, _FLAG = Values(integer=True, what="an integer", high=65_536), Values(flag=True, what="a flag")
+_INTEGER, _FLAG = Values(integer=True, what="an integer", high=MAX_UNITS), Values(flag=True, what="a flag")
 _FUNCTIONS: Mapping[str, Mapping[str, Values]] = {
     "direct": {},
     "weighted": {"form": Values(_literal(ConnectionFunction, "form"), "a form of weighted")},
@@ -153,7 +149,7 @@ def grammar() -> dict[str, Values]:
         "connections.coupling": Values(_literal(Connections, "coupling"), "a coupling"),
         "connections.message": Values(_literal(Connections, "message"), "a source of messages"),
         "connections.alpha.shape": Values(_literal(Alpha, "shape"), "a shape of alpha"),
-        "connections.alpha.init": Values(number=True, from_low=True, what="a first value of alpha", high=1e6),
+        "connections.alpha.init": Values(number=True, from_low=True, what="a first value of alpha", high=MAX_ALPHA),
     }
     if taken := sorted(receives.keys() & fixed.keys()):
         raise ValueError(f"{', '.join(taken)}: a dimension needs another name, this one is an axis of its own")

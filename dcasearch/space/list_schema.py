@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from dcasearch.architecture import Architecture, Connections, dimensions
+from dcasearch.architecture.kinds.declaration import LARGEST
 from dcasearch.space.grammar import ARGUMENTS, ATTENTION_INIT, Grammar, Values, grammar, keys
 from dcasearch.space.list_reading import AGAINST, LABEL, LIST
 
@@ -87,8 +87,8 @@ def value_of(values: Values, *, fixed: bool = False) -> list[dict[str, Any]]:
     forms += [{"type": "string", "pattern": f"^{values.pattern}$"}] if values.pattern else []
     types = {"boolean": values.flag, "null": values.null}
     forms += [{"type": name} for name, allowed in types.items() if allowed]
-    bounds = {} if values.low == -math.inf else {"minimum" if values.from_low else "exclusiveMinimum": values.low}
-    bounds |= {} if values.high == math.inf else {"maximum": values.high}
+    bounds = {} if values.low <= -LARGEST else {"minimum" if values.from_low else "exclusiveMinimum": values.low}
+    bounds |= {} if values.high >= LARGEST else {"maximum": values.high}
     forms += [{"type": "integer", **bounds}] if values.integer else []
     forms += [{"type": "number", **bounds}] if values.number else []
     for word, options in (values.named or {}).items():

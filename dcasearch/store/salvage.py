@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 from dcasearch.architecture import Architecture
-from dcasearch.config.numbers import STORED
+from dcasearch.bounds import STORED
 from dcasearch.config.study import Study
 from dcasearch.errors import DcasearchError, FailureKind
 from dcasearch.evaluation import Evaluation
@@ -155,7 +155,7 @@ class _Copy:
         return None
 
     def _architecture(self, row: ArchitectureRow) -> str | None:
-        if Architecture.parse(row.written).id != row.id:
+        if Architecture.parse(row.written, stored=True).id != row.id:
             return "it is another network than its id says"
         self._architectures.add(row.id)
         return None

@@ -97,7 +97,8 @@ class Store(Housekeeping):
     def get_architecture(self, id: str) -> Architecture:
         """Return the architecture of an id; StorageError where the database has none."""
         with self.reading() as session:
-            return Architecture.parse(self._known(session.get(ArchitectureRow, id), "architecture", id).written)
+            row = self._known(session.get(ArchitectureRow, id), "architecture", id)
+            return Architecture.parse(row.written, stored=True)
 
     @outlasting
     def architectures(self, ids: Iterable[str]) -> dict[str, Architecture]:
@@ -106,7 +107,7 @@ class Store(Housekeeping):
         with self.reading() as session:
             for some in portions(ids):
                 query = select(ArchitectureRow.id, ArchitectureRow.written).where(ArchitectureRow.id.in_(some))
-                found |= {id: Architecture.parse(written) for id, written in session.execute(query)}
+                found |= {id: Architecture.parse(written, stored=True) for id, written in session.execute(query)}
         return found
 
     @outlasting

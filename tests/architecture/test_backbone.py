@@ -159,3 +159,56 @@ def test_a_trace_gives_a_backbone_s_layout() -> None:
     assert layout.stages == 2
     assert [block.scale for block in layout.blocks] == [4, 4, 8, 8]
     assert Trace.model_validate(TRACE).layout == layout
+
+
+HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
+    "a stage": ({"blocks": [["a", 10**12, 8, 8, 1, 4]]}, r"trace\.blocks\.0\.1.*5000"),
+    "channels": ({"blocks": [["a", 0, 10**9, 8, 1, 4]]}, r"trace\.blocks\.0\.2.*1000000"),
+    "no channels": ({"blocks": [["a", 0, 0, 8, 1, 4]]}, r"trace\.blocks\.0\.2.*greater than 0"),
+    "a width": ({"blocks": [["a", 0, 8, -1, 1, 4]]}, r"trace\.blocks\.0\.3"),
+    "a stride": ({"blocks": [["a", 0, 8, 8, 10**6, 4]]}, r"trace\.blocks\.0\.4.*65536"),
+    "a scale of 0": ({"blocks": [["a", 0, 8, 8, 1, 0]]}, r"trace\.blocks\.0\.5.*greater than 0"),
+    "a block's name": ({"blocks": [["a" * 2000, 0, 8, 8, 1, 4]]}, "has 2,000 characters, at most 1,000"),
+    "blocks": ({"blocks": [[f"a.{n}", 0, 8, 8, 1, 4] for n in range(5001)]}, "has 5,001 entries, at most 5,000"),
+    "outputs": ({"outputs": [[8, 4]]}, "has 1 outputs for 4 blocks"),
+    "lanes": ({"lanes": [0] * 5}, "has 5 lanes for 4 blocks"),
+    "stages out of order": ({"blocks": [["a", 7, 8, 8, 1, 4], ["b", 0, 8, 8, 1, 4]]}, "a block stands in stage 7"),
+}
+
+
+@pytest.mark.parametrize(("trace", "message"), HOSTILE.values(), ids=HOSTILE)
+def test_a_trace_that_no_network_has_is_refused_at_its_field(trace: dict[str, Any], message: str) -> None:
+    with pytest.raises(ArchitectureError, match=message):
+        make(trace=trace)
+
+
+EXCESSIVE: dict[str, tuple[Any, str]] = {
+    "a number": (10**7, "must be at most 1,000,000; got"),
+    "a negative number": (-(10**7), "must be at most 1,000,000; got"),
+    "a number of 400 digits": (10**400, "must be at most 1,000,000; got"),
+    "no number": (float("nan"), "must be at most 1,000,000; got"),
+    "numbers together": ([600_000, 0.5, 600_000], "must be together at most 1,000,000; got"),
+    "a list": ([1] * 1001, "has 1,001 entries, at most 1,000"),
+    "a word": ("a" * 1001, "has a word of more than 1,000 characters"),
+}
+
+
+@pytest.mark.parametrize(("value", "message"), EXCESSIVE.values(), ids=EXCESSIVE)
+def test_an_argument_beyond_any_use_is_refused_by_its_name_with_a_trace_and_without(value: Any, message: str) -> None:
+    for said in ({"trace": TRACE}, {}):
+        with pytest.raises(ArchitectureError, match=message) as caught:
+            Architecture.parse({"backbone": {"name": NAME, "arguments": {"depths": value}, **said}})
+        assert caught.value.path == ("backbone", "arguments", "depths")
+
+
+def test_more_arguments_than_any_constructor_has_are_refused() -> None:
+    with pytest.raises(ArchitectureError, match="has 101 entries, at most 100"):
+        make(arguments={f"a{n}": 1 for n in range(101)})
+
+
+def test_what_a_database_holds_of_a_library_s_network_is_read_without_the_limits() -> None:
+    blocks = [["a.0", 0, 8, 8, 1, 4], ["a.1", 6000, 8 * 10**6, 8, 1, 4]]
+    backbone = {"name": NAME, "arguments": {"depths": [10**7]}, "trace": {**TRACE, "blocks": blocks}}
+    stored = Architecture.parse({"backbone": backbone}, stored=True)
+    assert stored.backbone.layout.stages == 6001
+    assert Architecture.parse(json.loads(json.dumps(stored.written_out())), stored=True).id == stored.id

@@ -115,3 +115,77 @@ def test_an_impossible_architecture_cannot_be_made(
 def test_mistakes_of_type_are_told_all_at_once() -> None:
     with pytest.raises(ArchitectureError, match=r"(?s)backbone.*name.*attention.*reduction.*nonsense"):
         Architecture.parse({"backbone": {}, "attention": {"name": "se", "reduction": 0}, "nonsense": 1})
+
+
+BEYOND: dict[str, tuple[dict[str, Any], str]] = {
+    "width": ({"backbone": {"name": "resnet18", "width": 65}}, r"backbone\.width: .*64"),
+    "reduction": ({"attention": {"name": "se", "reduction": 2**54}}, r"attention\.reduction: must be an integer"),
+    "dilation": ({"attention": {"name": "bam", "dilation": 1025}}, "must be an integer from 1 to 1024"),
+    "lambda": ({"attention": {"name": "simam", "e_lambda": 1e300}}, "must be a number"),
+    "matching's reduction": (
+        {"connections": {"channel_matching": {"fc2": {"reduction": 10**6}}}},
+        "reduction: .*65536",
+    ),
+    "matching's hidden": ({"connections": {"channel_matching": {"fc2": {"min_hidden": 10**6}}}}, "min_hidden: .*65536"),
+    "alpha": ({"connections": {"alpha": {"init": -1e7}}}, r"alpha\.init: .*-1000000"),
+    "an edge": ({"connections": {"topology": "custom", "edges": {"channel": [[1, 10**9]]}}}, "edges.*5000"),
+    "edges": (
+        {"connections": {"topology": "custom", "edges": {"channel": [[1, 2]] * 20_001}}},
+        "has 20,001 entries, at most 20,000",
+    ),
+    "attention's list": ({"attention": {"blocks": [{"name": "se"}] * 5001}}, "has 5,001 entries, at most 5,000"),
+    "receivers' list": ({"connections": {"dimensions": {"channel": {"blocks": [True] * 5001}}}}, "has 5,001 entries"),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), BEYOND.values(), ids=BEYOND)
+def test_a_number_or_a_list_beyond_any_use_is_refused_at_its_field(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ArchitectureError, match=message):
+        Architecture.parse({"backbone": {"name": "resnet18"}, "attention": {"name": "se"}, **changes})
+
+
+@pytest.mark.parametrize(
+    "attention",
+    [{"name": "se", "reduction": 2**60}, {"name": "bam", "dilation": 5000}, {"name": "simam", "e_lambda": 1e20}],
+)
+def test_an_option_of_a_stored_architecture_has_no_upper_limit(attention: dict[str, Any]) -> None:
+    written = {"backbone": {"name": "resnet18", "width": 100}, "attention": attention}
+    stored = Architecture.parse(written, stored=True)
+    assert Architecture.parse(stored.written_out(), stored=True).id == stored.id
+
+
+def test_an_option_of_a_stored_architecture_keeps_its_type_and_its_lower_limit() -> None:
+    for reduction in (0, "16", 1.5):
+        with pytest.raises(ArchitectureError, match="must be an integer from 1"):
+            Architecture.parse(
+                {"backbone": {"name": "resnet18"}, "attention": {"name": "se", "reduction": reduction}}, stored=True
+            )
+
+
+def test_a_network_of_more_connections_than_any_use_is_refused_before_they_are_made() -> None:
+    blocks = [[f"a.{n}", 0, 8, 8, 1, 4] for n in range(5000)]
+    trace = {"version": "1", "graph": "0" * 32, "blocks": blocks}
+    with pytest.raises(ArchitectureError, match="has more than 20,000 connections") as caught:
+        Architecture.parse(
+            {
+                "backbone": {"name": "timm/deep", "trace": trace},
+                "attention": {"name": "se"},
+                "connections": {"topology": "dense"},
+            }
+        )
+    assert caught.value.path == ("connections", "topology")
+
+
+def test_custom_edges_that_stand_twice_are_one_connection() -> None:
+    edges = {"channel": [[1, 3], [2, 3], [1, 3]]}
+    network = make(connections={"topology": "custom", "edges": edges}).network
+    assert [(edge.source, edge.target) for edge in network.edges] == [(0, 2), (1, 2)]
+
+
+def test_edges_of_a_dimension_in_which_nobody_listens_are_not_looked_at() -> None:
+    connections = {
+        "topology": "custom",
+        "edges": {"channel": [[1, 2]], "spatial": [[1, 99]]},
+        "dimensions": {"spatial": False},
+    }
+    assert len(make({"name": "cbam"}, connections).network.edges) == 1

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from dcasearch.config.numbers import MAX_TRIALS, STORED, Human, Seed, parse_number
+from dcasearch.bounds import STORED
+from dcasearch.config.numbers import MAX_TRIALS, Human, Seed, parse_number
 from dcasearch.config.study import Study
 from tests.config.support import good
 
@@ -25,28 +24,6 @@ def test_what_is_no_number_stays_what_it_is_and_is_refused(written: str) -> None
     assert parse_number(written) == written
     with pytest.raises(ValidationError):
         TypeAdapter(Human).validate_python(written)
-
-
-def _unbounded(schema: Any, path: str = "") -> Iterator[str]:
-    """Every number of a JSON Schema that lacks a limit."""
-    if isinstance(schema, list):
-        for n, part in enumerate(schema):
-            yield from _unbounded(part, f"{path}[{n}]")
-    elif isinstance(schema, dict):
-        low, high = ({"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"})
-        if (
-            schema.get("type") in ("integer", "number")
-            and "enum" not in schema
-            and not (schema.keys() & low and schema.keys() & high)
-        ):
-            yield path
-        for key, part in schema.items():
-            if key not in ("default", "examples"):
-                yield from _unbounded(part, f"{path}.{key}")
-
-
-def test_every_number_of_a_study_has_both_limits() -> None:
-    assert list(_unbounded(Study.model_json_schema())) == []
 
 
 def test_what_a_database_holds_is_read_without_the_limits() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,52 @@ def test_a_probe_without_an_answer_for_each_image_is_refused(spec_file: Path, ch
     probe = yaml.safe_load(spec_file.read_text())["probe"]
     with pytest.raises(UserError, match="probe"):
         load_spec(rewrite(spec_file, probe={**probe, **change}))
+
+
+BASELINE = {
+    "name": "plain",
+    "id": "0" * 16,
+    "fidelity": "full",
+    "protocol": "test",
+    "seeds": [0],
+    "top1": 90.0,
+    "difference": None,
+}
+IMAGES = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
+BEYOND: dict[str, tuple[dict[str, Any], str]] = {
+    "parameters": ({"parameters": 10**19}, "parameters: .*1000000000000000000"),
+    "negative parameters": ({"parameters": -1}, "parameters: .*greater than or equal to 0"),
+    "macs": ({"macs": 10**30}, "macs: .*1000000000000000000"),
+    "classes": ({"num_classes": 10**7}, "num_classes: .*1000000"),
+    "resolution": ({"resolution": 10**5}, "resolution: .*4096"),
+    "a value": ({"metrics.0.top1": 1e300}, r"metrics\.0\.values\.top1"),
+    "a seed": ({"metrics.0.seed": 2**63}, r"metrics\.0\.seed"),
+    "seeds of a baseline": ({"baselines": [{**BASELINE, "seeds": [0] * 1001}]}, r"baselines\.0\.seeds: has 1,001 e"),
+    "a baseline's mean": ({"baselines": [{**BASELINE, "top1": 1e300}]}, r"baselines\.0\.mean"),
+    "splits": ({"over_splits": {"splits": 0, "mean": 1.0, "margin": None, "says": ""}}, r"over_splits\.splits"),
+    "a split's seed": ({"data.split_seed": -1}, r"data\.split_seed"),
+    "a held-out share": ({"data.validation_fraction": 5.0}, r"data\.validation_fraction: .*less than 1"),
+    "a trained share": (
+        {"training": {"epochs": 1, "train_fraction": 5.0, "recipe": {}}},
+        r"training\.train_fraction",
+    ),
+    "a side": ({"preprocessing": {**IMAGES, "steps": [{"resize": 10**9}]}}, r"preprocessing\.steps\.0\.resize.*16384"),
+    "a logit": ({"probe.logits.0.0": -1e300}, r"probe\.logits\.0\.0"),
+    "logits": ({"probe.logits.0": [0.0] * 1001}, r"probe\.logits\.0: has 1,001 entries, at most 1,000"),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), BEYOND.values(), ids=BEYOND)
+def test_a_number_or_a_list_beyond_any_use_is_refused_at_its_field(
+    spec_file: Path, changes: dict[str, Any], message: str
+) -> None:
+    content = yaml.safe_load(spec_file.read_text())
+    for dotted, value in changes.items():
+        *path, last = [int(part) if part.isdigit() else part for part in dotted.split(".")]
+        reduce(getitem, path, content)[last] = value
+    spec_file.write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError, match=message):
+        load_spec(spec_file)
 
 
 @pytest.mark.parametrize("text", ["", "[1, 2]", "backbone: {name: resnet18}", "a: [", "\x00"])

@@ -8,7 +8,8 @@ import pytest
 
 from dcasearch.architecture import Architecture
 from dcasearch.errors import UserError
-from dcasearch.models.limit import VARIABLE, max_params, refuse_large
+from dcasearch.models.limit import refuse_large
+from dcasearch.models.max_params import VARIABLE, max_params
 
 HUGE = Architecture.parse({"backbone": {"name": "resnet152", "width": 60.0}})
 
@@ -21,7 +22,7 @@ def test_a_huge_network_is_refused_by_its_count_and_takes_no_memory() -> None:
 
 
 def test_a_network_beyond_what_torch_counts_is_refused_too() -> None:
-    wider = Architecture.parse({"backbone": {"name": "resnet18", "width": 1e9}})
+    wider = Architecture.parse({"backbone": {"name": "resnet18", "width": 1e9}}, stored=True)
     with pytest.raises(UserError, match="larger than can be counted"):
         refuse_large(wider, 224, 1000)
 

@@ -31,6 +31,14 @@ def test_opening_twice_with_create_keeps_what_is_stored(store: Store, url: str) 
         assert again.get_study(STUDY) is not None
 
 
+def test_a_stored_architecture_is_read_without_limits_that_came_later(store: Store) -> None:
+    written = {"backbone": {"name": "resnet18", "width": 65.0}, "attention": {"name": "se", "reduction": 2**60}}
+    beyond = Architecture.parse(written, stored=True)
+    store.put_architecture(beyond)
+    assert store.get_architecture(beyond.id) == beyond
+    assert store.architectures([beyond.id]) == {beyond.id: beyond}
+
+
 def test_a_study_is_stored_as_it_was_last_run(store: Store) -> None:
     store.put_study("b", {"space": "x"}, "first")
     store.put_study("a", {"space": "y"}, "other")

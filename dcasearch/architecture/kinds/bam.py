@@ -17,7 +17,14 @@ KINDS.register(NAME)(
         macs="2 * C * hidden + (C * hidden + 18 * hidden**2 + hidden) * H * W",
         options=(
             reduction(least=4),
-            Option(name=DILATION, type=int, default=4, least=1, says="dilation of the two 3x3 convolutions"),
+            Option(
+                name=DILATION,
+                type=int,
+                default=4,
+                least=1,
+                most=1024,  # a padded map has twice as many further rows and columns
+                says="dilation of the two 3x3 convolutions",
+            ),
         ),
         dimensions={
             "channel": State(

@@ -8,7 +8,6 @@ nothing else in the package knows a kind, an option of a kind or a dimension by 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
@@ -30,6 +29,8 @@ axis that was averaged away.
 """
 Place: TypeAlias = Literal["block", "stage", "between stages"]
 """On a block's residual branch; after every stage, outside the residual; after every stage but the last."""
+LARGEST = 2**53
+"""Beyond it JSON and SQL do not give an integer back as it was."""
 NO_ATTENTION = "none"
 """The kind of a node without attention."""
 FEATURES = ("C", "D")
@@ -51,8 +52,9 @@ class Option:
     """The only values allowed; None among them may be written as null."""
     unset: str = "unset"
     """What None means."""
-    least: float = -math.inf
-    most: float = math.inf
+    least: float = -LARGEST
+    most: float = LARGEST
+    """Far beyond what anybody uses; a stored architecture may have more."""
     late: bool = False
     """Whether it came after the first ids: at its default it is then left out of the id."""
     asked: int = 10
@@ -62,17 +64,24 @@ class Option:
     built: Callable[[BlockLayout, Value], tuple[str, Value]] | None = None
     """(block, value) -> what is really built, by its name in the id; equal networks must have equal ids."""
 
-    def is_typed(self, value: object) -> bool:
-        """Tell whether a value has the option's type and lies within its bounds."""
+    def is_typed(self, value: object, *, stored: bool = False) -> bool:
+        """Tell whether a value has the option's type and lies within its bounds.
+
+        Args:
+            value: as it is written.
+            stored: whether a database holds it: it was allowed once, so `most` is no limit.
+        """
         if value is None:
             return None in (self.default, *self.choices)
         if isinstance(value, bool | str) or not isinstance(value, int | float):
             return type(value) is self.type
-        return type(value) in (self.type, int) and self.type in (int, float) and self.least <= value <= self.most
+        typed = type(value) in (self.type, int) and self.type in (int, float)
+        return typed and self.least <= value and (stored or value <= self.most)
 
-    def fits(self, value: Any) -> bool:
-        """Tell whether a value may be given."""
-        return self.is_typed(value) and (not self.choices or self.read(value) in map(self.read, self.choices))
+    def fits(self, value: Any, *, stored: bool = False) -> bool:
+        """Tell whether a value may be given, or may stand in a database."""
+        typed = self.is_typed(value, stored=stored)
+        return typed and (not self.choices or self.read(value) in map(self.read, self.choices))
 
     def read(self, value: Value) -> Value:
         """Return a value in the option's type: of a float option 1 is 1.0, so that both have one id."""
@@ -91,8 +100,8 @@ class Option:
             return ", ".join(f"null ({self.unset})" if value is None else plain(value) for value in self.choices)
         if self.type is bool:
             return "true, false"
-        low = "" if self.least == -math.inf else f" from {self.least:g}"
-        high = "" if self.most == math.inf else f" to {self.most:g}"
+        low = "" if self.least == -LARGEST else f" from {self.least:g}"
+        high = "" if self.most == LARGEST else f" to {self.most:g}"
         return {int: "an integer", float: "a number", str: "a word"}[self.type] + low + high
 
 

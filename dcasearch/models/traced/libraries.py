@@ -11,8 +11,12 @@ import torch
 from torch import nn
 
 from dcasearch.architecture.libraries import LIBRARIES, require
-from dcasearch.errors import ArchitectureError, nearest
+from dcasearch.errors import ArchitectureError, DcasearchError, nearest, shortened
+from dcasearch.models.max_params import max_params
+from dcasearch.models.traced.limited import WithoutMemory, limited
 
+_SAID = 500
+"""Characters of what a constructor says that are shown."""
 _WITH_AUXILIARY_HEADS = ("googlenet", "inception_v3")
 """torchvision's networks that return more than logits in training mode, unless they are told otherwise."""
 
@@ -54,7 +58,7 @@ def nearest_of(model: str, known: list[str]) -> str:
 def build(library: str, model: str, arguments: Mapping[str, Any], classes: int) -> nn.Module:
     """Return a library's network with its own initial values, from the global random state.
 
-    Under `with torch.device("meta")` it has shapes alone.
+    Under `with torch.device("meta")` it has shapes alone, and is stopped while it is built where it is too large.
 
     Args:
         library: `timm` or `torchvision`.
@@ -63,15 +67,29 @@ def build(library: str, model: str, arguments: Mapping[str, Any], classes: int) 
         classes: width of the classifier.
 
     Raises:
-        ArchitectureError: the library is missing, has no such network, or refuses the arguments.
+        ArchitectureError: the library is missing, has no such network, or refuses the arguments; the network has more
+            than `MAX_MODULES` modules or `max_params` parameters.
     """
     check_model(library, model)
     if torch.get_default_device().type != "meta":
         return _built(library, model, arguments, classes)
     try:
-        return _built(library, model, arguments, classes)
+        return _shapes(library, model, arguments, classes)
+    except DcasearchError:
+        raise
+    except Exception as error:  # whatever a constructor raises for arguments that it cannot use
+        if not arguments:
+            raise
+        raise _refused(library, model, error) from error
+
+
+def _shapes(library: str, model: str, arguments: Mapping[str, Any], classes: int) -> nn.Module:
+    most = max_params()
+    try:
+        with limited(most):
+            return _built(library, model, arguments, classes)
     except (NotImplementedError, RuntimeError):  # the constructor computes numbers with tensors, which need memory
-        with torch.device("cpu"):
+        with torch.device("cpu"), WithoutMemory(), limited(most):
             return _built(library, model, arguments, classes).to("meta")
 
 
@@ -79,7 +97,12 @@ def _built(library: str, model: str, arguments: Mapping[str, Any], classes: int)
     try:
         return _BUILDERS[library](model, dict(arguments), classes)
     except TypeError as error:  # an argument that the constructor does not have
-        raise ArchitectureError(f"{library}/{model}: {error}", ("backbone", "arguments")) from error
+        raise _refused(library, model, error) from error
+
+
+def _refused(library: str, model: str, error: Exception) -> ArchitectureError:
+    said = shortened(str(error), _SAID) or type(error).__name__
+    return ArchitectureError(f"{library}/{model}: {said}", ("backbone", "arguments"))
 
 
 def _timm(model: str, arguments: dict[str, Any], classes: int) -> nn.Module:
