@@ -45,6 +45,10 @@ def _fault(table: Table, row: Mapping[str, Any], known: Mapping[str, set[Any]]) 
             for reference in column.foreign_keys:
                 if value not in known[reference.column.table.name]:
                     return f"{column.name} {value} is no row of {reference.column.table.name}"
+        for name in ("value", "intermediate_value"):
+            kind = row.get(f"{name}_type")
+            if kind is not None and (row[name] is None) == (kind == "FINITE"):
+                return f"{name} {row[name]} is not {kind}"
         if "value_json" in row:
             json.loads(row["value_json"])
         if "distribution_json" in row:

@@ -113,6 +113,7 @@ DAMAGES = {
     "study tiny: ": Damage("studies", 1, 0, "[]"),
     "Optuna's trials 2: state 'weird' is none of ": Damage("trials", 3, 1, "weird", ""),
     "Optuna's trial_params 2: ": Damage("trial_params", 4, 1, "{", ""),
+    "Optuna's trial_values 2: value None is not FINITE": Damage("trial_values", 3, 1, None, ""),
     "Optuna's trial_values 2: value_type 'x' is none of ": Damage("trial_values", 4, 1, "x", ""),
 }
 
