@@ -53,8 +53,8 @@ def shielded() -> Iterator[None]:
 def ignore_settings_here() -> None:
     """Let matplotlib, which several libraries import, not take its settings from the current folder.
 
-    It looks there first, and settings can run programs: `text.usetex` starts LaTeX with a preamble of the file. A backend
-    for windows that the environment names is not loaded either: commands draw into files alone.
+    It looks there first, and settings can run programs: `text.usetex` starts LaTeX with a preamble of the file. A
+    backend for windows that the environment names is not loaded either: commands draw into files alone.
     """
     os.environ["MPLBACKEND"] = "agg"
     if os.path.lexists("matplotlibrc"):

@@ -37,6 +37,7 @@ def study(name: str, data: dict[str, Any], weights: str | None = None, **changes
         "objectives": {"top1": "maximize"},
         "sampler": {"name": "random", "seed": 0},
         "fidelities": [LEVEL if weights is None else {**LEVEL, "initialize": {"weights": weights}}],
+        "executor": {"max_concurrent": 1},  # else memory depends on how many train at one moment
         "storage": f"sqlite:///{name}.db",
         "artifacts": f"{name}_artifacts",
         **changes,
