@@ -199,3 +199,24 @@ def test_the_released_codes_start_is_no_identity() -> None:
 def test_a_list_of_edges_is_read_from_yaml_and_from_json_alike() -> None:
     written: dict[str, Any] = {"topology": "custom", "edges": {"channel": [[1, 3]]}}
     assert make(SE, written).id == make(SE, {**written, "edges": {"channel": ((1, 3),)}}).id
+
+
+def custom(edges: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"topology": "custom", "edges": edges, **more}
+
+
+RECORDED: dict[str, tuple[Architecture, str]] = {
+    "custom edges": (make(SE, custom({"channel": [[2, 8], [1, 3], [1, 8], [1, 3]]})), "0b4fa6278a13fa6c"),
+    "custom edges where nobody listens": (
+        make(CBAM, custom({"channel": [[1, 16]], "spatial": [[3, 4]]}, dimensions={"spatial": False}), "resnet50"),
+        "6288f6f3cea4f03c",
+    ),
+    "groups": (make({"name": "sge", "groups": 48}, {"topology": "tree"}, "mobilenet_v2"), "a888b29b22affb8e"),
+    "groups that leave channels": (make({"name": "lct", "groups": 12}), "5b4b882b4bafe4ca"),
+}
+"""With the ids of before a network's numbers had limits."""
+
+
+@pytest.mark.parametrize(("architecture", "id"), RECORDED.values(), ids=RECORDED)
+def test_ids_of_before_there_were_limits_stay(architecture: Architecture, id: str) -> None:
+    assert architecture.id == id

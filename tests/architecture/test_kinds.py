@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from dcasearch.architecture import BACKBONES, KINDS, Architecture, Kind, Option, Port, State, dimensions
+from dcasearch.architecture import BACKBONES, KINDS, Architecture, BlockLayout, Kind, Option, Port, State, dimensions
 from dcasearch.architecture.kinds import obstacle
+from dcasearch.architecture.kinds.groups import groups as groups_of
 from dcasearch.errors import ArchitectureError
 from tests.architecture.support import make
 from tests.kinds import AFTER, BETWEEN, TALL, enter
@@ -153,3 +154,23 @@ def test_a_kind_says_after_which_stages_it_stands(name: str) -> None:
     assert [n for n in stages if BETWEEN.stands_after(layout, n)] == stages[:-1]
     assert not any(KINDS["se"].stands_after(layout, n) for n in stages)
     assert (AFTER.in_blocks, BETWEEN.in_blocks, KINDS["se"].in_blocks) == (False, False, True)
+
+
+@pytest.mark.parametrize("channels", [1, 12, 36, 64, 97, 720])
+@pytest.mark.parametrize("groups", [1, 6, 36, 64, 720_720])
+@pytest.mark.parametrize("least", [1, 4])
+def test_groups_are_the_greatest_divisor_of_both_that_leaves_enough_channels(
+    channels: int, groups: int, least: int
+) -> None:
+    block = BlockLayout("a", 0, channels, channels, 1, 4)
+    option = groups_of(least=least)
+    assert option.built is not None
+    fitting = [n for n in range(1, channels + 1) if channels % n == groups % n == 0 and channels // n >= least]
+    assert option.built(block, groups) == ("groups", max(fitting, default=1))
+
+
+def test_groups_of_a_million_channels_in_every_block_are_found_at_once() -> None:
+    blocks = [[f"a.{n}", 0, 720_720 + n % 2, 8, 1, 4] for n in range(5000)]
+    trace = {"version": "1", "graph": "0" * 32, "blocks": blocks}
+    written = {"backbone": {"name": "timm/wide", "trace": trace}, "attention": {"name": "sge", "groups": 720_720}}
+    assert Architecture.parse(written).network.nodes[0].option("groups") == 720_720

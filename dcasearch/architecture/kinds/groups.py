@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from dcasearch.architecture.kinds.declaration import Option, Value
 from dcasearch.architecture.layouts.layout import BlockLayout
 
 NAME = "groups"
+
+
+@lru_cache(maxsize=1024)
+def _divisors(number: int) -> tuple[int, ...]:
+    """Return what divides a number: a trace may say a million channels for each of its blocks."""
+    small = [n for n in range(1, math.isqrt(number) + 1) if number % n == 0]
+    return (*small, *(number // n for n in small))
 
 
 def groups(*, least: int = 1) -> Option:
@@ -21,7 +29,7 @@ def groups(*, least: int = 1) -> Option:
 
     def built(block: BlockLayout, value: Value) -> tuple[str, Value]:
         shared = math.gcd(int(value or 1), block.channels)
-        fitting = (n for n in range(1, shared + 1) if shared % n == 0 and block.channels // n >= least)
+        fitting = (n for n in _divisors(shared) if block.channels // n >= least)
         return NAME, max(fitting, default=1)
 
     says = "groups of channels; a block has the greatest divisor of them that divides its channels too"
