@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from dcasearch.architecture.specification import Frozen
+from dcasearch.bounds import STORED
+from dcasearch.config.study import Study
 from dcasearch.errors import UserError, mistakes_of, shortened
-from dcasearch.replay.checking import faults_of
+from dcasearch.space.reading import read_space
 from dcasearch.wording import printable
 
 FORMAT = 1
@@ -163,9 +165,32 @@ def read_table(path: Path) -> Table:
     members = {item.architecture: item for item in items if isinstance(item, Member)}
     rows = {(item.of, item.fidelity, item.seed): item for item in items if isinstance(item, Row)}
     table = Table(head, tuple(members.values()), rows)
-    if mistake := next(faults_of(table), None):
+    if mistake := next(_faults_of(table), None):
         raise UserError(printable(f"{path} cannot be replayed: {shortened(mistake, SHOWN)}"))
     return table
+
+
+def _faults_of(table: Table) -> Iterator[str]:
+    """Yield what does not hang together, each as a sentence: a file may be cut, edited, or a stranger's."""
+    try:
+        study = Study.model_validate(table.head.study, context=STORED)
+        read_space(study.space)
+    except ValidationError as error:
+        yield from (f"study.{mistake}" for mistake in mistakes_of(error))
+        return
+    except UserError as error:
+        yield f"study.space: {error}"
+        return
+    names = [fidelity.name for fidelity in study.fidelities]
+    if table.head.truth not in names:
+        yield f"truth: '{table.head.truth}' is none of its fidelities: {', '.join(names)}"
+    if not table.members:
+        yield "it has no architecture"
+    known: dict[str, Row] = {}
+    for row in table.rows.values():
+        first = known.setdefault(row.fidelity, row)
+        if (len(row.values), len(row.losses)) != (len(first.values), len(first.losses)):
+            yield f"{row.of}, {row.fidelity}, seed {row.seed}: another number of epochs than that of {first.of}"
 
 
 def _item(line: bytes) -> Member | Row:
