@@ -23,7 +23,7 @@ from sqlalchemy.pool import StaticPool
 from dcasearch.architecture import Architecture
 from dcasearch.bounds import STORED
 from dcasearch.config.study import Study
-from dcasearch.errors import DcasearchError, FailureKind
+from dcasearch.errors import DcasearchError, FailureKind, mistakes_of
 from dcasearch.evaluation import Evaluation
 from dcasearch.metrics import METRICS
 from dcasearch.store import records
@@ -277,8 +277,7 @@ def fault_of(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        return f"{'.'.join(map(str, first['loc'])) or 'its document'}: {first['msg']}"
+        return mistakes_of(error, "its document")[0]
     return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
