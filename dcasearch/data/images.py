@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
+import stat
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -97,6 +99,8 @@ def open_image(path: str | Path, reading: Reading = OLDEST) -> Image.Image:
         Unreadable: the file is no image of these formats, cannot be opened, or is a line rather than an image.
     """
     with _read(str(path)):
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise Unreadable("is a folder, a pipe or a device, not a file")  # a pipe would be waited for
         image = Image.open(path, formats=reading.formats or _whatever_pillow_can())
     longer, shorter = max(image.size), min(image.size)
     if longer > LARGEST_ASPECT * shorter:

@@ -19,7 +19,7 @@ _HIDDEN = (".", "__MACOSX")
 _NESTED, _ENDING, _DANGLING = (
     "in folders below a class",
     f"with an ending that is not read ({' '.join(IMG_EXTENSIONS)} are)",
-    "links that lead nowhere",
+    "links that lead nowhere, pipes or devices",
 )
 
 

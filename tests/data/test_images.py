@@ -195,3 +195,11 @@ def test_a_tall_image_is_converted_as_in_one_piece(tmp_path: Path, mode: str) ->
         whole = Image.fromarray(pixels).convert("RGBA")
         expected = Image.alpha_composite(Image.new("RGBA", whole.size, "white"), whole).convert("RGB")
     assert read_rgb(tmp_path / "a.png", NEWEST).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("what", ["pipe", "device", "folder"])
+def test_what_is_no_file_is_unreadable_and_never_waited_for(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "a.jpg"
+    {"pipe": os.mkfifo, "device": lambda path: path.symlink_to("/dev/zero"), "folder": Path.mkdir}[what](path)
+    with pytest.raises(Unreadable, match="a folder, a pipe or a device, not a file"):
+        read_rgb(path)

@@ -67,12 +67,14 @@ def test_files_that_are_no_images_are_counted_and_the_first_are_named(folder: Pa
     assert note.endswith(": dog/a.heic, dog/b.gif, dog/c.avif and 1 more")
 
 
-def test_links_that_lead_nowhere_or_to_themselves_are_named(folder: Path) -> None:
+def test_links_that_lead_nowhere_or_to_themselves_and_pipes_are_named(folder: Path) -> None:
     (folder / "cat" / "gone.jpg").symlink_to("nowhere.jpg")
     (folder / "cat" / "self.jpg").symlink_to("self.jpg")
     (folder / "dog" / "loop").symlink_to(folder / "dog")
+    os.mkfifo(folder / "cat" / "pipe.jpg")
     listing = list_images(folder, NEWEST)
-    assert listing.passed.notes == ("2 files are passed over, links that lead nowhere: cat/gone.jpg, cat/self.jpg",)
+    [note] = listing.passed.notes
+    assert note.startswith("3 files are passed over, links that lead nowhere, pipes or devices: cat/gone.jpg, cat/pipe")
     assert len(listing.files) == 6
 
 

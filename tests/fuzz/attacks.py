@@ -432,7 +432,7 @@ def _surroundings(workshop: Path) -> st.SearchStrategy[Attack]:
     )
 
 
-def _tables(good: bytes) -> st.SearchStrategy[bytes]:
+def _only_damaged(good: bytes) -> st.SearchStrategy[bytes]:
     return st.one_of(ANYTHING, damaged(good))
 
 
@@ -450,9 +450,8 @@ SPEC_COMMANDS = (
     ("boxes finder.yaml --data boxes --images 2", "finder.yaml"),
     ("check started.yaml", "best.yaml"),
 )
-KINDS: Mapping[str, Callable[[Path], st.SearchStrategy[Attack]]] = {
-    "documents": _of_file(
-        _documents,
+FILES: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "documents": (
         ("check digits.yaml", "digits.yaml"),
         ("check pictures.yaml", "pictures.yaml"),
         ("check listed.yaml", "listed.yaml"),
@@ -464,19 +463,16 @@ KINDS: Mapping[str, Callable[[Path], st.SearchStrategy[Attack]]] = {
         ("data prepare pictures.yaml --out p --size 16", "pictures.yaml"),
         ("inspect digits.yaml", "digits.yaml"),
     ),
-    "no studies": _of_file(
-        _refused,
+    "no studies": (
         ("run digits.yaml", "digits.yaml"),
         ("chaos digits.yaml", "digits.yaml"),
         ("run boxes.yaml", "boxes.yaml"),
     ),
-    "specs": _of_file(_documents, *SPEC_COMMANDS),
-    "weights": _of_file(
-        _tables,
-        *((line, name.replace(".yaml", ".safetensors")) for line, name in SPEC_COMMANDS if "--plan" not in line),
+    "specs": SPEC_COMMANDS,
+    "weights": tuple(
+        (line, name.replace(".yaml", ".safetensors")) for line, name in SPEC_COMMANDS if "--plan" not in line
     ),
-    "images": _of_file(
-        _pictures,
+    "images": (
         (f"predict seen.yaml {PICTURE}", PICTURE),
         ("predict seen.yaml photos/test", "photos/test/dog/01.jpg"),
         (f"predict finder.yaml {PICTURE}", PICTURE),
@@ -488,20 +484,63 @@ KINDS: Mapping[str, Callable[[Path], st.SearchStrategy[Attack]]] = {
         ("run pictures.yaml --anew", PICTURE),
         ("boxes finder.yaml --data boxes --images 2", "boxes/val2017/000000000001.png"),
     ),
-    "lists": _of_file(
-        _tables,
+    "lists": (
         ("check listed.yaml", "list.csv"),
         ("init new --data list.csv", "list.csv"),
         ("run listed.yaml", "list.csv"),
     ),
-    "annotations": _of_file(
-        _jsons,
+    "annotations": (
         ("check boxes.yaml", ANNOTATIONS),
         ("run boxes.yaml", ANNOTATIONS),
         ("evaluate finder.yaml --data boxes", ANNOTATIONS.replace("train", "val")),
         ("boxes finder.yaml --data boxes --images 2", ANNOTATIONS.replace("train", "val")),
     ),
-    "tables": _of_file(_tables, ("replay table.jsonl --replays 1", "table.jsonl")),
+    "tables": (("replay table.jsonl --replays 1", "table.jsonl"),),
+}
+"""By kind: command lines, each with the file that it reads."""
+CONTENTS: Mapping[str, Callable[[bytes], st.SearchStrategy[bytes]]] = {
+    "documents": _documents,
+    "no studies": _refused,
+    "specs": _documents,
+    "images": _pictures,
+    "annotations": _jsons,
+}
+"""What may stand in the files of a kind; the others are only damaged."""
+DATABASES = tuple((f"{line} {ROWS}", "digits.db") for line in READING)
+
+
+def _instead(name: str, what: str) -> Spoil:
+    """Put something that is no file in a file's place."""
+
+    def spoil(folder: Path) -> None:
+        path = folder / name
+        path.unlink()
+        match what:
+            case "pipe":
+                os.mkfifo(path)
+            case "folder":
+                path.mkdir()
+            case "link":
+                path.symlink_to(path.name)
+            case device:
+                path.symlink_to(device)
+
+    return spoil
+
+
+def _no_files(workshop: Path) -> st.SearchStrategy[Attack]:
+    def of(place: tuple[str, str], what: str) -> Attack:
+        line, name = place
+        return Attack(tuple(line.split()), _instead(name, what))
+
+    # a pipe would be waited for, a device never ends
+    what = st.sampled_from(["pipe", "folder", "link", "/dev/zero", "/dev/full", "/dev/tty"])
+    return st.builds(of, st.sampled_from([*(pair for pairs in FILES.values() for pair in pairs), *DATABASES]), what)
+
+
+KINDS: Mapping[str, Callable[[Path], st.SearchStrategy[Attack]]] = {
+    **{kind: _of_file(CONTENTS.get(kind, _only_damaged), *pairs) for kind, pairs in FILES.items()},
+    "no files": _no_files,
     "checkpoints": _checkpoints,
     "rows": _rows,
     "arguments": _arguments,

@@ -21,6 +21,7 @@ RUNS = dict.fromkeys(KINDS, FORTY) | {
     "specs": FORTY // 2,  # a spec and its weights are one kind
     "weights": FORTY // 2,
     "tables": 10,
+    "no files": 20,
     "arguments": 20,
     "surroundings": 20,
 }
