@@ -71,7 +71,8 @@ def mistakes_of(error: ValidationError, whole: str = "") -> list[str]:
         whole: what the document itself is called, where no field of it is meant.
     """
     found = error.errors(include_url=False, include_input=False)
-    lines = [": ".join(filter(None, (".".join(map(str, e["loc"])) or whole, e["msg"]))) for e in found]
+    said = ((".".join(map(str, e["loc"])) or whole, e["msg"].removeprefix("Value error, ")) for e in found)
+    lines = [": ".join(filter(None, one)) for one in said]
     if more := len(lines) - SHOWN_PROBLEMS:
         lines[SHOWN_PROBLEMS:] = [f"... and {more:,} more mistake{'s' * (more > 1)}"] if more > 0 else []
     return [printable(line) for line in lines]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from dcasearch.errors import DataError
+from dcasearch.files import read_regular
 
 KAGGLE = "LOC_val_solution.csv"
 """`ImageId,PredictionString` with a wnid first in the second column."""
@@ -20,6 +22,8 @@ WNIDS = "imagenet_2012_validation_synset_labels.txt"
 _META = "meta.mat"
 ACCEPTED = f"{KAGGLE} (Kaggle), {DEVKIT} with {_META} beside it (ILSVRC2012_devkit_t12/data), or {WNIDS}"
 _NUMBERED = re.compile(r"^ILSVRC2012_val_(\d{8})$")
+MAX_BYTES = 100_000_000
+"""Of a file of labels; Kaggle's has 10 MB."""
 _LEAVES = 1000
 """The devkit's first ids are the classes; those after them are what the classes are kinds of."""
 
@@ -65,16 +69,24 @@ def _matched(path: Path, wnids: dict[str, str], images: list[str]) -> dict[str, 
 
 
 def _kaggle(path: Path) -> dict[str, str]:
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
     try:
+        rows = list(csv.DictReader(io.StringIO(_text(path), newline="")))
         return {row["ImageId"]: row["PredictionString"].split()[0] for row in rows}
-    except (KeyError, IndexError, AttributeError):
+    except (KeyError, IndexError, AttributeError, csv.Error):
         raise DataError(f"{path} has other columns than ImageId,PredictionString") from None
 
 
+def _text(path: Path) -> str:
+    """Return a file of labels; DataError where it is no text."""
+    try:
+        return read_regular(path, MAX_BYTES).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+        raise DataError(f"{path}: {why}") from None
+
+
 def _wnids(path: Path) -> dict[str, str]:
-    return _numbered(path.read_text(encoding="utf-8").split())
+    return _numbered(_text(path).split())
 
 
 def _devkit(path: Path) -> dict[str, str]:
@@ -86,7 +98,7 @@ def _devkit(path: Path) -> dict[str, str]:
         )
     wnid_of = _devkit_classes(meta)
     try:
-        return _numbered([wnid_of[int(line)] for line in path.read_text(encoding="utf-8").split()])
+        return _numbered([wnid_of[int(line)] for line in _text(path).split()])
     except (ValueError, KeyError) as error:
         raise DataError(f"{path}: {error} is no class of {meta}") from None
 

@@ -161,6 +161,7 @@ def _read(file: Path, wanted: Mapping[str, str]) -> Iterator[tuple[int, Mapping[
 @contextmanager
 def _csv(file: Path) -> Iterator[csv.DictReader[str]]:
     """Yield the rows of a CSV by its head; what is wrong with the file becomes a DataError."""
+    _refuse_special(file)
     try:
         with file.open(newline="", encoding="utf-8-sig") as opened:
             dialect = _dialect(opened.read(8192))
@@ -221,10 +222,17 @@ def _parquet(file: Path) -> Iterator[ParquetFile]:
         from pyarrow.parquet import ParquetFile
     except ImportError:
         raise DataError("a Parquet list needs pyarrow: pip install pyarrow", ("data", "file")) from None
+    _refuse_special(file)
     try:
         yield ParquetFile(file)
     except ArrowException as error:
         raise DataError(f"{file} is no Parquet file: {error}", ("data", "file")) from None
+
+
+def _refuse_special(file: Path) -> None:
+    """Raise DataError for a pipe or a device: one is waited for, the other may never end."""
+    if file.exists() and not file.is_file():
+        raise DataError(f"{file} is a folder, a pipe or a device, not a list", ("data", "file"))
 
 
 def _check_columns(file: Path, wanted: Mapping[str, str], known: Sequence[str]) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
+from pydantic import ValidationError
+
 from dcasearch.config.data_set import Data, ReadingVersion
 from dcasearch.data import listed
 from dcasearch.data.folders import (
@@ -19,7 +21,7 @@ from dcasearch.data.originals import Originals
 from dcasearch.data.prepared import is_prepared
 from dcasearch.data.reading import READINGS, Reading
 from dcasearch.data.sets import existing
-from dcasearch.errors import DataError
+from dcasearch.errors import DataError, mistakes_of
 from dcasearch.files import expanded
 
 Origin: TypeAlias = Path | Data
@@ -61,8 +63,15 @@ def noted(origin: Origin) -> str:
 
 
 def noted_origin(line: str) -> Origin:
-    """Return the origin that a line names: a folder's path, or a study's data in JSON."""
-    return Data.model_validate_json(line) if line.startswith("{") else Path(line)
+    """Return the origin that a line names: a folder's path, or a study's data in JSON.
+
+    Raises:
+        DataError: it is neither.
+    """
+    try:
+        return Data.model_validate_json(line) if line.startswith("{") else Path(line)
+    except ValidationError as error:
+        raise DataError(f"a prepared folder names its originals wrongly: {mistakes_of(error)[0]}") from None
 
 
 def _root_of(origin: Origin) -> Path | None:

@@ -7,29 +7,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated, Self
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
 from dcasearch.architecture.specification import Frozen
+from dcasearch.bounds import Within
 from dcasearch.config.data_set import ReadingVersion
+from dcasearch.config.numbers import Pixels
 from dcasearch.data.parts import ALL
 from dcasearch.data.sets import IMAGENET_MEAN, IMAGENET_STD, DataSet, PreparedPart
-from dcasearch.data.shards import Shards
-from dcasearch.errors import DataError
+from dcasearch.data.shards import Shards, images_per_shard
+from dcasearch.errors import DataError, mistakes_of, shortened
 from dcasearch.evaluation import fingerprint
+from dcasearch.files import read_regular
 
 INDEX = "prepared.json"
 UNFINISHED = "preparing.json"
 SOURCE = "source.txt"
 """Says where the original images lay; it is no part of the data."""
+MAX_IMAGES = 1_000_000_000
+"""Of a part; the largest set that is public has a third of it."""
+MAX_BYTES = 4_000_000_000
+"""Of an index: some 60 for an image with a group."""
 _FORMAT = 1
+_PARTS = ("train", "val", "test", ALL)
 
 
 class PartIndex(Frozen):
     """What the shards of one part hold, in the order of the original's files."""
 
-    images_per_class: list[int]
+    images_per_class: list[Annotated[NonNegativeInt, Within(high=MAX_IMAGES)]]
     shards: list[str]
     """SHA-256 of each file."""
     files: tuple[str, ...] = Field(default=(), strict=False)
@@ -38,6 +47,19 @@ class PartIndex(Frozen):
     """Images that could not be decoded: path below the original's root, and why. Their pixels are zero."""
     groups: tuple[int, ...] | None = Field(default=None, strict=False)
     """Group of each image, by number; None where the originals have no groups, and in indices of older versions."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        images = self.images
+        if images > MAX_IMAGES:
+            raise ValueError(f"has {images:,} images; at most {MAX_IMAGES:,} are read")
+        if len(self.files) not in (0, len(self.shards)):
+            raise ValueError(f"has {len(self.files):,} fingerprints for {len(self.shards):,} files")
+        if not all(0 <= number < images for number in self.unreadable):
+            raise ValueError(f"has an unreadable image that is none of its {images:,}")
+        if self.groups is not None and len(self.groups) != images:
+            raise ValueError(f"has {len(self.groups):,} groups for {images:,} images")
+        return self
 
     @property
     def images(self) -> int:
@@ -62,7 +84,7 @@ class Index(Frozen):
     """All there is to know of a prepared data set but its pixels."""
 
     format: int = _FORMAT
-    size: int
+    size: Pixels
     """Pixels per side: the shorter side was resized to so many, and the centre square cut out."""
     source: str
     """Fingerprint of the original files."""
@@ -75,6 +97,17 @@ class Index(Frozen):
     classes: list[str]
     parts: dict[str, PartIndex]
     """train with val, test or both; or `all` of data in one piece."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for name, part in self.parts.items():
+            if name not in _PARTS:
+                raise ValueError(f"'{shortened(name, 40)}' is no part; known: {', '.join(_PARTS)}")
+            if len(part.images_per_class) != len(self.classes):
+                raise ValueError(f"{name} has {len(part.images_per_class):,} of {len(self.classes):,} classes")
+            if len(part.shards) != (files := -(-part.images // images_per_shard(self.size))):
+                raise ValueError(f"{name} has {len(part.shards):,} files; its images need {files:,}")
+        return self
 
     @property
     def whole(self) -> bool:
@@ -112,11 +145,11 @@ def read_index(folder: Path) -> Index:
     """
     path = folder / INDEX
     try:
-        index = Index.model_validate_json(path.read_text(encoding="utf-8"))
+        index = Index.model_validate_json(read_regular(path, MAX_BYTES))
     except OSError as error:
         raise DataError(f"{folder} is no prepared data set: {path.name}: {error.strerror}") from None
     except ValidationError as error:
-        raise DataError(f"{path} is no index of this version: {error.error_count()} mistakes in it") from None
+        raise DataError(f"{path} is no index of this version: {mistakes_of(error)[0]}") from None
     if index.format != _FORMAT:
         raise DataError(f"{path} is of format {index.format}; this version reads format {_FORMAT}: prepare it anew")
     return index

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import Field, ValidationError
+
+from dcasearch.architecture.specification import Frozen
+from dcasearch.config.document import read_text
 from dcasearch.data.originals import Originals
 from dcasearch.data.prepared import INDEX, SOURCE, UNFINISHED, Plan, read_index
 from dcasearch.data.shard_work import Shard, files_of
 from dcasearch.data.shards import Shards
-from dcasearch.errors import StorageError, UserError
+from dcasearch.errors import DataError, StorageError, UserError, mistakes_of
 from dcasearch.files import locked
 
 
@@ -21,14 +25,24 @@ def record_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
+class _Record(Frozen):
+    """What is noted beside a shard."""
+
+    sha256: str
+    unreadable: dict[int, Annotated[tuple[str, str], Field(strict=False)]]
+    files: str = ""
+
+
 def _recorded(shards: Shards, part: str, number: int) -> Shard | None:
     """Return what a preparation that was broken off noted of a shard."""
     record = record_of(shards.path(number))
     if not record.is_file():
         return None
-    noted = json.loads(record.read_text())
-    unreadable = {int(row): tuple(why) for row, why in noted["unreadable"].items()}
-    return Shard(part, number, noted["sha256"], unreadable, noted.get("files", ""))
+    try:
+        noted = _Record.model_validate_json(record.read_bytes())
+    except ValidationError:  # broken: the shard is made again
+        return None
+    return Shard(part, number, noted.sha256, noted.unreadable, noted.files)
 
 
 def known_shards(out: Path, parts: dict[str, Shards]) -> dict[tuple[str, int], Shard]:
@@ -68,7 +82,10 @@ def alone(out: Path) -> Iterator[None]:
 def plan_of(out: Path) -> Plan | None:
     """Return how a folder is or was prepared; None of a new one."""
     if (out / UNFINISHED).is_file():
-        return Plan.model_validate_json((out / UNFINISHED).read_text(encoding="utf-8"))
+        try:
+            return Plan.model_validate_json(read_text(out / UNFINISHED))
+        except ValidationError as error:
+            raise DataError(f"{out / UNFINISHED} is no plan: {mistakes_of(error, 'it')[0]}; delete {out}") from None
     if (out / INDEX).is_file():
         index = read_index(out)
         return Plan(source=index.source, size=index.size, reading=index.reading, upright=index.upright)

@@ -15,7 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dcasearch.errors import DataError
+
 _SHARD_BYTES = 32 << 20
+_MEND = "copy it again, or let the `dcasearch data prepare` that made it mend it"
 
 
 def images_per_shard(size: int) -> int:
@@ -53,12 +56,31 @@ class Shards:
         """Return the size of a shard's file without its head."""
         return len(self.rows(shard)) * 3 * self.size**2
 
+    def mapped(self, shard: int) -> NDArray[np.uint8]:
+        """Return the pixels of a shard, shape (images, size, size, 3), mapped.
+
+        Raises:
+            DataError: the file is missing, broken, or of other pixels.
+        """
+        path = self.path(shard)
+        try:
+            pixels: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except FileNotFoundError:
+            raise DataError(f"{path} is missing; {_MEND}") from None
+        except (OSError, MemoryError):  # of the machine: it says nothing about the file
+            raise
+        except Exception as error:  # NumPy reads the head with Python's own parser, which raises what it likes
+            raise DataError(f"{path} cannot be read: {error}; {_MEND}") from error
+        expected = (len(self.rows(shard)), self.size, self.size, 3)
+        if pixels.dtype != np.uint8 or pixels.shape != expected:
+            raise DataError(f"{path} holds {pixels.dtype} of shape {pixels.shape}, not pixels of {expected}; {_MEND}")
+        return pixels
+
     def read(self, row: int) -> Tensor:
         """Return one image as uint8, shape (3, size, size), its channels last in memory."""
         shard, place = divmod(row, images_per_shard(self.size))
         if shard not in self._mapped:
-            mapped = np.load(self.path(shard), mmap_mode="r", allow_pickle=False)
-            self._mapped[shard] = np.asarray(mapped)  # the plain array is indexed faster than np.memmap
+            self._mapped[shard] = np.asarray(self.mapped(shard))  # the plain array is indexed faster than np.memmap
         return torch.from_numpy(self._mapped[shard][place].copy()).permute(2, 0, 1)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset
 
+from dcasearch.config.document import read_text
 from dcasearch.data.listing import Listing
 from dcasearch.data.origin import Origin, noted_origin, originals_of
 from dcasearch.data.prepared import INDEX, SOURCE, Index, is_prepared, read_index
@@ -68,7 +69,7 @@ def verify_source(
         line = folder / SOURCE
         if not line.is_file():
             raise DataError(f"{folder} does not say where its original images lie; name their folder with --source")
-        origin = noted_origin(line.read_text(encoding="utf-8"))
+        origin = noted_origin(read_text(line))
     reading = replace(READINGS[index.reading], upright=index.upright)
     originals = originals_of(origin, index.reading)
     listings = {name: replace(listing, reading=reading) for name, listing in originals.listings.items()}
@@ -128,9 +129,9 @@ class _Again(Dataset[Shard]):
         part, number = self._jobs[job]
         shards, listing = self._parts[part], self._listings[part]
         try:
-            stored = np.load(shards.path(number), mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            return Shard(part, number, problem=f"{shards.path(number)}: {error}")
+            stored = shards.mapped(number)
+        except (DataError, OSError) as error:
+            return Shard(part, number, problem=str(error))
         pixels, unreadable = decoded(listing, shards, number)
         before = self._index.parts[part].unreadable
         problems = []

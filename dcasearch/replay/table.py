@@ -21,10 +21,13 @@ from dcasearch.architecture.specification import Frozen
 from dcasearch.bounds import STORED
 from dcasearch.config.study import Study
 from dcasearch.errors import UserError, mistakes_of, shortened
+from dcasearch.files import read_regular
 from dcasearch.space.reading import read_space
 from dcasearch.wording import printable
 
 FORMAT = 1
+MAX_BYTES = 1_000_000_000
+"""Of a table; one of ten thousand trainings has ten million."""
 SHOWN = 500
 """Characters of a mistake."""
 VALUE, LOSS = "top1", "loss"
@@ -199,7 +202,7 @@ def _item(line: bytes) -> Member | Row:
 
 def _finished(path: Path) -> Iterator[bytes]:
     """Yield the lines that were written to their end: those a newline ends and that are whole objects."""
-    for line in path.read_bytes().split(b"\n")[:-1]:
+    for line in read_regular(path, MAX_BYTES).split(b"\n")[:-1]:
         if line.startswith(b"{") and line.endswith(b"}"):
             yield line
 

@@ -164,3 +164,16 @@ def test_a_devkit_with_an_unknown_number_is_refused(tmp_path: Path) -> None:
     (root / "ILSVRC2012_validation_ground_truth.txt").write_text("1\n2\n1001\n")
     with pytest.raises(DataError, match="1001 is no class of"):
         imagenet(root)
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["LOC_val_solution.csv", "imagenet_2012_validation_synset_labels.txt", "ILSVRC2012_validation_ground_truth.txt"],
+)
+def test_labels_that_are_no_text_are_named(tmp_path: Path, file: str) -> None:
+    root = write_imagenet(tmp_path)
+    write_devkit(root)
+    (root / "ILSVRC2012_validation_ground_truth.txt").unlink()
+    (root / file).write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match=rf"{file}: is not UTF-8 text"):
+        list_any(root)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -161,6 +163,42 @@ def test_a_copy_that_is_not_complete_is_refused(out: Path) -> None:
     shard.unlink()
     with pytest.raises(DataError, match=r"train-00000.npy has 0 bytes"):
         open_set(Data(name="imagefolder", root=str(out)))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"size": 10**9}, "size: Input should be less than or equal to"),
+        ({"classes": ["cat"]}, "train has 3 of 1 classes"),
+        ({"parts": {"../train": "train"}}, "'../train' is no part; known: train, val, test, all"),
+        ({"train.images_per_class": [10**12, 0, 0]}, "less than or equal to"),
+        ({"train.shards": ["x", "y"], "train.files": []}, "train has 2 files; its images need 1"),
+        ({"train.unreadable": {"99": ["a", "b"]}}, "an unreadable image that is none of its 18"),
+        ({"train.groups": [1, 2]}, "has 2 groups for 18 images"),
+        ({"train.files": ["x", "y"]}, "has 2 fingerprints for 1 files"),
+    ],
+)
+def test_an_index_that_does_not_fit_together_is_refused(out: Path, change: dict[str, Any], said: str) -> None:
+    index = json.loads((out / "prepared.json").read_text())
+    for name, value in change.items():
+        part, _, field = name.rpartition(".")
+        if name == "parts":
+            value = {new: index["parts"][old] for new, old in value.items()}
+        (index["parts"][part] if part else index)[field] = value
+    (out / "prepared.json").write_text(json.dumps(index))
+    with pytest.raises(DataError, match=said):
+        read_index(out)
+
+
+@pytest.mark.parametrize("content", ["nothing", "head", "pixels"])
+def test_a_file_of_other_content_is_named(out: Path, content: str) -> None:
+    shard = out / "train-00000.npy"
+    size = shard.stat().st_size
+    other = {"nothing": b"\0" * size, "head": shard.read_bytes().replace(b"{'descr'", b"{'d(scr'")}.get(content)
+    np.save(shard, np.zeros(size // 4, np.float32)) if other is None else shard.write_bytes(other)
+    shards = read_index(out).shards(out)["train"]
+    with pytest.raises(DataError, match=r"train-00000\.npy (cannot be read|holds float32 of shape)"):
+        shards.read(0)
 
 
 @pytest.mark.parametrize(

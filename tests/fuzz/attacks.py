@@ -495,6 +495,15 @@ FILES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("evaluate finder.yaml --data boxes", ANNOTATIONS.replace("train", "val")),
         ("boxes finder.yaml --data boxes --images 2", ANNOTATIONS.replace("train", "val")),
     ),
+    "prepared": (
+        ("check prepared.yaml", "prepared/prepared.json"),
+        ("run prepared.yaml", "prepared/train-00000.npy"),
+        ("data verify prepared", "prepared/test-00000.npy"),
+        ("data verify prepared", "prepared/prepared.json"),
+        ("data verify prepared --deep --source photos --workers 0", "prepared/train-00000.npy"),
+        ("data prepare photos --out prepared --size 16", "prepared/train-00000.npy.json"),
+        ("evaluate seen.yaml --data prepared", "prepared/prepared.json"),
+    ),
     "tables": (("replay table.jsonl --replays 1", "table.jsonl"),),
 }
 """By kind: command lines, each with the file that it reads."""
@@ -514,7 +523,7 @@ def _instead(name: str, what: str) -> Spoil:
 
     def spoil(folder: Path) -> None:
         path = folder / name
-        path.unlink()
+        path.unlink(missing_ok=True)
         match what:
             case "pipe":
                 os.mkfifo(path)

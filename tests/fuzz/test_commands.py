@@ -20,6 +20,7 @@ RUNS = dict.fromkeys(KINDS, FORTY) | {
     "no studies": 10,
     "specs": FORTY // 2,  # a spec and its weights are one kind
     "weights": FORTY // 2,
+    "prepared": 10,
     "tables": 10,
     "no files": 20,
     "arguments": 20,

@@ -63,6 +63,7 @@ STUDIES = {
             "protocol": "paper",
         },
     ),
+    "prepared": study("prepared", {"name": "imagefolder", "root": "prepared", "protocol": "paper"}),
     "started": study("started", {"name": "digits"}, weights="best.yaml"),
     "boxes": study(
         "boxes",
@@ -106,6 +107,7 @@ def make_workshop(folder: Path) -> None:
             *("--weights", f"{spec}.safetensors"),
         )
         leave_no_log(folder / f"{name}.db")
+    run_good(folder, "data", "prepare", "photos", "--out", "prepared", "--size", "16")
     shutil.rmtree(folder / "state")
 
 
