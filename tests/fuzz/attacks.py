@@ -89,7 +89,7 @@ def good_run(attack: Attack, workshop: Path, folder: Path) -> Ran:
     """Run an attack's command where nothing is spoiled."""
     copy_of(workshop, folder)
     attack.prepare(folder)
-    return run_measured(folder, *(attack.good or attack.command))
+    return run_measured(folder, *(attack.good or attack.command), seconds=600)  # of `chaos` it is minutes
 
 
 class Owner:
