@@ -174,15 +174,15 @@ def large() -> bytes:
 
 def _checkpoints(workshop: Path) -> st.SearchStrategy[Attack]:
     """A checkpoint where a training of a study looks for its own."""
-    with sqlite3.connect(workshop / "digits.db") as connection:
+    with sqlite3.connect(workshop / "pictures.db") as connection:
         ids = sorted(row[0] for row in connection.execute("SELECT id FROM dca_evaluations"))
     path = workshop.parent / f"{ids[0]}.pt"
     save_checkpoint(CHECKPOINT, path)
     contents = st.one_of(ANYTHING, st.just(PICKLE), damaged(PICKLE), damaged(path.read_bytes()))
 
     def of(id: str, content: bytes) -> Attack:
-        forged = _write(f"digits_artifacts/checkpoints/{id}.pt", content)
-        return Attack(("run", "digits.yaml"), forged, prepare=lambda folder: (folder / "digits.db").unlink())
+        forged = _write(f"pictures_artifacts/checkpoints/{id}.pt", content)
+        return Attack(("run", "pictures.yaml"), forged, prepare=lambda folder: (folder / "pictures.db").unlink())
 
     return st.builds(of, st.sampled_from(ids), contents)
 

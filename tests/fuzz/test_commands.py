@@ -16,16 +16,12 @@ from tests.fuzz.measured import Ran, processes
 from tests.fuzz.workshop import make_workshop
 
 FORTY = 40
-RUNS = dict.fromkeys(KINDS, FORTY) | {
-    "no studies": 10,
-    "specs": FORTY // 2,  # a spec and its weights are one kind
-    "weights": FORTY // 2,
-    "prepared": 10,
-    "tables": 10,
-    "no files": 20,
-    "arguments": 20,
-    "surroundings": 20,
-}
+FEW = 5
+RUNS = dict.fromkeys(KINDS, FEW) | dict.fromkeys(
+    ("documents", "images", "lists", "annotations", "checkpoints", "rows"), FORTY
+)
+RUNS |= {"specs": FORTY // 2, "weights": FORTY // 2}  # a spec and its weights are one kind
+"""Each run takes some seconds; `benchmarks/hostile.py` makes more."""
 
 
 @pytest.fixture(scope="module")
