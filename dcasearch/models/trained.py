@@ -11,14 +11,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from torch import nn
 
 from dcasearch.architecture import Architecture
 from dcasearch.architecture.backbone import Backbone
 from dcasearch.architecture.libraries import is_of_library, split_name
 from dcasearch.config.probe import Probe
-from dcasearch.errors import ArchitectureError
+from dcasearch.errors import ArchitectureError, UserError
 from dcasearch.models.build import DCANet, build_model
 from dcasearch.models.probe import ask, difference
 from dcasearch.models.traced.libraries import build, models_of
@@ -73,7 +72,7 @@ def off_probe(model: nn.Module, probe: Probe, resolution: int) -> float:
     """Return how far a network is off its recorded answers, as a share of the largest logit; infinite for NaN."""
     try:
         return difference(probe, ask(model, resolution, probe.seed, probe.images))
-    except ValidationError:  # a probe holds finite numbers alone
+    except UserError:  # its answers are no finite numbers
         return math.inf
 
 

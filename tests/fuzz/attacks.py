@@ -376,7 +376,7 @@ SURROUNDINGS: tuple[dict[str, str | None], ...] = (
     {"TZ": "Nowhere/Land"}, {"TZ": "\x01"}, {"OMP_NUM_THREADS": "abc"}, {"OMP_NUM_THREADS": "100000"},
     {"DCASEARCH_MAX_PARAMS": "abc"}, {"DCASEARCH_MAX_PARAMS": "9" * 400},
     {"DCASEARCH_STORAGE": f"postgresql://u:{SECRET}@h:x/y"}, {"DCASEARCH_ARTIFACTS": "/dev/null"},
-    {"PYTHONPATH": ":."}, {"PYTHONWARNINGS": "error"}, {"PYTHONOPTIMIZE": "2"}, {"PYTHONHASHSEED": "1"},
+    {"PYTHONWARNINGS": "error"}, {"PYTHONOPTIMIZE": "2"}, {"PYTHONHASHSEED": "1"},
     {"MPLBACKEND": "bogus"}, {"MPLCONFIGDIR": "/dev/null"}, {"CUDA_VISIBLE_DEVICES": "bogus"},
     {"RAY_ADDRESS": "bogus:1"}, {"PYTHONUTF8": "0", "LC_ALL": "C"}, {"USER": None, "LOGNAME": None},
     {"PAGER": "/bin/false"},
