@@ -88,7 +88,7 @@ def _shapes(library: str, model: str, arguments: Mapping[str, Any], classes: int
     try:
         with limited(most):
             return _built(library, model, arguments, classes)
-    except (NotImplementedError, RuntimeError):  # the constructor computes numbers with tensors, which need memory
+    except (NotImplementedError, RuntimeError):  # it computes with tensors, which have no values there
         with torch.device("cpu"), WithoutMemory(), limited(most):
             return _built(library, model, arguments, classes).to("meta")
 
